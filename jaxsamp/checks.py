@@ -1,0 +1,53 @@
+"""Front-door checks: every complaint is one sentence naming the argument, what it got and what it takes."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_concrete(*trees: Any) -> bool:
+    """Whether no leaf is a tracer: only then can values (not just shapes) be checked."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+
+
+def one_of(argument: str, got: Any, options: Iterable[str]) -> str:
+    """Return `got` if it is one of `options`, else raise ValueError naming the nearest option."""
+    options = list(options)
+    if got in options:
+        return got
+    near = difflib.get_close_matches(str(got), options, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{hint}")
+
+
+def at_least(argument: str, got: Any, least: int) -> int:
+    """Return `got` if it is an integer >= least, else raise."""
+    if isinstance(got, bool) or not isinstance(got, int | np.integer):
+        raise TypeError(f"{argument} must be an integer; got {got!r} of type {type(got).__name__}.")
+    if got < least:
+        raise ValueError(f"{argument} must be at least {least}; got {got}.")
+    return int(got)
+
+
+def typed_key(key: Any) -> jax.Array:
+    """Return `key` if it is one typed PRNG key, else raise with the way to make one."""
+    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        kind = f"an array of dtype {key.dtype}" if hasattr(key, "dtype") else f"a {type(key).__name__}"
+        raise TypeError(f"key must be a typed key, jax.random.key(seed); got {kind}.")
+    if key.shape != ():
+        raise ValueError(f"key must be a single key; got an array of keys of shape {key.shape}.")
+    return key
+
+
+def finite(argument: str, array: Any) -> np.ndarray:
+    """Return `array` as NumPy if every entry is finite, else raise naming the first bad index."""
+    array = np.asarray(array)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{argument} must be finite; got {array[first]} at index {first} ({bad.sum()} in all).")
+    return array

@@ -1,0 +1,44 @@
+"""Every random number of a sampler: a function of (sample key, step, stream) and of nothing else.
+
+`jax.random.split(key, n)[i]` and `jax.random.fold_in(key, i)` are the same key, bit for bit. So nothing here
+splits a key that it also folds: sample keys are folded by step, then by stream, and only leaves are drawn from.
+"""
+
+from dataclasses import dataclass
+
+import jax
+
+from jaxsamp.types import Array
+
+PRIOR, UNIFORM, NORMAL = range(3)
+
+
+def sample_keys(key: Array, n: int) -> Array:
+    """The key of sample i is fold_in(key, i), whatever the batch it is drawn in; shape (n,)."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jax.numpy.arange(n))
+
+
+def stream_key(key: Array, step: Array | int, stream: int) -> Array:
+    """The key from which one sample draws at one step, for one purpose."""
+    return jax.random.fold_in(jax.random.fold_in(key, step), stream)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws of one sample: by index, so that nothing is drawn before it is needed or stored."""
+
+    key: Array
+    shape: tuple[int, ...]
+    dtype: jax.typing.DTypeLike
+
+    def prior(self) -> Array:
+        """Standard normal noise of the starting state."""
+        return jax.random.normal(stream_key(self.key, 0, PRIOR), self.shape, self.dtype)
+
+    def uniform(self, step: Array | int) -> Array:
+        """One uniform number in [0, 1)."""
+        return jax.random.uniform(stream_key(self.key, step, UNIFORM), (), self.dtype)
+
+    def normal(self, step: Array | int) -> Array:
+        """Standard normal noise of the sample's own shape."""
+        return jax.random.normal(stream_key(self.key, step, NORMAL), self.shape, self.dtype)

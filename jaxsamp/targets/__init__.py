@@ -1,0 +1,1 @@
+"""Laws with exact denoisers, scores and densities at every noise level."""
