@@ -1,1 +1,54 @@
-"""jaxsamp."""
+"""jaxsamp: sampling with diffusion models in JAX.
+
+A target or a trained network gives a denoiser. A schedule says how noise grows. A grid says when. A sampler says
+how to step. `sample` runs it. Metrics compare the samples with the law.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "sample": "sampling",
+    "evaluate": "metrics",
+    "denoiser": "denoisers",
+    "guide": "denoisers",
+    "clip": "denoisers",
+    "Level": "types",
+    "Samples": "types",
+}
+_MODULES = ("calibration", "denoisers", "grids", "metrics", "plots", "samplers", "schedules", "targets", "types")
+
+__all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]
+
+if TYPE_CHECKING:
+    from jaxsamp import calibration as calibration
+    from jaxsamp import denoisers as denoisers
+    from jaxsamp import grids as grids
+    from jaxsamp import metrics as metrics
+    from jaxsamp import plots as plots
+    from jaxsamp import samplers as samplers
+    from jaxsamp import schedules as schedules
+    from jaxsamp import targets as targets
+    from jaxsamp import types as types
+    from jaxsamp.denoisers import clip as clip
+    from jaxsamp.denoisers import denoiser as denoiser
+    from jaxsamp.denoisers import guide as guide
+    from jaxsamp.metrics import evaluate as evaluate
+    from jaxsamp.sampling import sample as sample
+    from jaxsamp.types import Level as Level
+    from jaxsamp.types import Samples as Samples
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that `import jaxsamp` stays cheap."""
+    if name in _MODULES:
+        return import_module(f"jaxsamp.{name}")
+    if name in _HOMES:
+        return getattr(import_module(f"jaxsamp.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'jaxsamp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

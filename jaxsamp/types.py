@@ -31,19 +31,6 @@ CLEAN = Level(1.0, 0.0)
 
 
 @runtime_checkable
-class Schedule(Protocol):
-    """How noise grows; see `jaxsamp.schedules`."""
-
-    def level(self, lam: ArrayLike) -> Level:
-        """The level of half-log-SNR `lam`."""
-        ...
-
-    def at(self, t: ArrayLike) -> Level:
-        """The level at the schedule's own time `t`."""
-        ...
-
-
-@runtime_checkable
 class Denoiser(Protocol):
     """E[x_0 | x_t]: the one thing that every sampler consumes; see `jaxsamp.denoisers`."""
 

@@ -1,0 +1,76 @@
+"""What a sampler is: frozen settings, and pure functions that move one sample from one level to the next."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxsamp import checks
+from jaxsamp.random import Draws
+from jaxsamp.types import Array
+from jaxsamp_kernels import frame as frames
+
+
+class Problem(NamedTuple):
+    """What one sample's steps are given. States are divided by alpha, so that no sampler sees a schedule.
+
+    Attributes:
+        evaluate: (x, lambda) -> posterior mean, one network call.
+        lam: the grid, (steps + 1,), increasing.
+        tables: what the sampler's `prepare` made of the grid.
+        trained: lambda -> the nearest one the network was trained at.
+        calibration: the denoiser's measured linear part, or None.
+    """
+
+    evaluate: Callable[[Array, Array], Array]
+    lam: Array
+    tables: Any
+    trained: Callable[[Array], Array]
+    calibration: Any
+
+
+class Sampler:
+    """Base of all samplers: settings are dataclass fields, numbers leaves and structure static.
+
+    Attributes:
+        convergence_order: p such that the global error falls like step^p.
+        stochastic: whether the output is random given the starting state.
+        discretises: "ode" or "sde", whose solution the error refers to.
+    """
+
+    convergence_order: float
+    stochastic: bool = False
+    discretises: str = "ode"
+
+    def check(self) -> None:
+        """Raise ValueError where a setting is wrong; called by the front door, never inside a trace."""
+
+    def evaluations(self, steps: int) -> int:
+        """Network calls for one sample."""
+        return steps
+
+    def rounds(self, steps: int) -> int:
+        """Network calls that must wait for each other."""
+        return self.evaluations(steps)
+
+    def prepare(self, lam: Array) -> Any:
+        """Arrays of the grid alone, computed once for all samples."""
+        return None
+
+    def init(self, problem: Problem, x: Array) -> Any:
+        """The loop's state at the first level: a tuple whose first entry is x."""
+        return (x,)
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """The loop's state after step i."""
+        raise TypeError(f"{type(self).__name__} is not a sampler of its own.")
+
+
+def named_frame(name: str, calibration: Any) -> frames.Frame:
+    """The frame of that name; "calibrated" is what the denoiser carries."""
+    if name == "calibrated":
+        return calibration
+    return {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE}[name]
+
+
+def check_frame(name: str) -> None:
+    """Raise ValueError unless `name` is a frame of the deterministic flow."""
+    checks.one_of("frame", name, ("data", "noise", "score", "calibrated"))

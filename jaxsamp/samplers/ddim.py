@@ -1,0 +1,83 @@
+"""DDIM and DDPM: one evaluation a step, first order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp import checks
+from jaxsamp.random import Draws
+from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.types import Array
+from jaxsamp_kernels import frame as frames
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class DDIM(Sampler):
+    """Euler's method in the data frame; with `eta`, part of the noise is fresh at every step.
+
+    With s = sigma / alpha, x divided by alpha and v^2 = 1 - (s_1 / s_0)^2,
+
+        x_1 = D + sqrt(s_1^2 - eta^2 s_1^2 v^2) epsilon + eta s_1 v z;
+
+    eta = 1 is DDPM and eta = None (or 0) is deterministic.
+
+    Args:
+        eta: None for the deterministic method, or a number in [0, 1].
+
+    Source: Song, Meng and Ermon, "Denoising Diffusion Implicit Models", arXiv 2010.02502.
+    """
+
+    eta: Any = None
+    convergence_order = 1.0
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether eta is given."""
+        return self.eta is not None
+
+    @property
+    def discretises(self) -> str:
+        """The reverse SDE where noise is added."""
+        return "sde" if self.stochastic else "ode"
+
+    def check(self) -> None:
+        """eta must be None or in [0, 1]."""
+        if self.eta is not None and checks.is_concrete(self.eta) and not 0 <= float(self.eta) <= 1:
+            raise ValueError(f"eta must be None or a number in [0, 1]; got {self.eta}.")
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """One step."""
+        (x,) = state
+        lam0, lam1 = problem.lam[i], problem.lam[i + 1]
+        denoised = problem.evaluate(x, lam0)
+        if self.eta is None:
+            return (frames.step(frames.DATA, x, denoised, lam0, lam1),)
+        fresh = jnp.asarray(self.eta, x.dtype) ** 2 * -jnp.expm1(2 * (lam0 - lam1))
+        s0, s1 = jnp.exp(-lam0), jnp.exp(-lam1)
+        kept = s1 / s0 * jnp.sqrt(1 - fresh)
+        return (kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * draws.normal(i),)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class DDPM(Sampler):
+    """Ancestral sampling with the posterior variance: Euler's method for the reverse SDE in the localization frame.
+
+        x_1 = (s_1 / s_0)^2 x + (1 - (s_1 / s_0)^2) D + s_1 sqrt(1 - (s_1 / s_0)^2) z,   s = sigma / alpha.
+
+    Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239.
+    """
+
+    convergence_order = 1.0
+    stochastic = True
+    discretises = "sde"
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """One step."""
+        (x,) = state
+        lam0, lam1 = problem.lam[i], problem.lam[i + 1]
+        denoised = problem.evaluate(x, lam0)
+        return (frames.step(frames.LOCALIZATION, x, denoised, lam0, lam1, noise=draws.normal(i)),)

@@ -1,0 +1,63 @@
+"""UniPC: a multistep predictor and corrector with one evaluation a step."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp import checks
+from jaxsamp.random import Draws
+from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.types import Array
+from jaxsamp_kernels import multistep
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class UniPC(Sampler):
+    """Predict with the last `order` posterior means, then correct the same step with the next one.
+
+    Equations in `jaxsamp_kernels.multistep`. The first steps, and with `lower_order_final` the last ones, use the
+    lower orders that the history allows; the last step is not corrected. One evaluation a step, order p + 1.
+
+    Args:
+        order: p, 1 to 3.
+        variant: "bh2" (B = e^-h - 1) or "bh1" (B = -h).
+        lower_order_final: lower the order towards the end; steadier with few steps.
+
+    Source: Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
+    arXiv 2302.04867; terms as in diffusers' UniPCMultistepScheduler.
+    """
+
+    order: int = field(default=2, metadata={"static": True})
+    variant: str = field(default="bh2", metadata={"static": True})
+    lower_order_final: bool = field(default=True, metadata={"static": True})
+
+    @property
+    def convergence_order(self) -> float:  # type: ignore[override]
+        """p + 1, with the full order to the end."""
+        return self.order + 1.0
+
+    def check(self) -> None:
+        """Order 1 to 3 and a known variant."""
+        if checks.at_least("order", self.order, 1) > 3:
+            raise ValueError(f"order must be 1, 2 or 3; got {self.order}.")
+        checks.one_of("variant", self.variant, multistep.VARIANTS)
+
+    def prepare(self, lam: Array) -> Any:
+        """One row of weights a step."""
+        return multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
+
+    def init(self, problem: Problem, x: Array) -> Any:
+        """Predicted state, corrected state of the step before, and the latest posterior means."""
+        return (x, x, *[jnp.zeros_like(x) for _ in range(self.order)])
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """Evaluate at the predicted state, correct it, predict the next."""
+        predicted, before, *history = state
+        predictor, corrector, decay = problem.tables
+        history = [problem.evaluate(predicted, problem.lam[i]), *history]
+        corrected = decay[i] * before + sum(corrector[i, k] * d for k, d in enumerate(history))
+        ahead = decay[i + 1] * corrected + sum(predictor[i, k] * d for k, d in enumerate(history[:-1]))
+        return (ahead, corrected, *history[:-1])

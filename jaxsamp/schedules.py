@@ -1,0 +1,230 @@
+"""How noise grows: x_t = alpha x_0 + sigma z, and the inverse from lambda = log(alpha / sigma) to (alpha, sigma, t).
+
+Samplers move in lambda and never see a schedule; a schedule only scales what a network is shown and tells it the
+time it was trained with.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp import checks
+from jaxsamp.types import Array, ArrayLike, Level
+
+
+class Schedule(ABC):
+    """How noise grows. A subclass gives `level` and `_curve`, t -> (alpha, sigma)."""
+
+    @abstractmethod
+    def level(self, lam: ArrayLike) -> Level:
+        """The level of half-log-SNR lambda."""
+
+    @abstractmethod
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        """(alpha, sigma) at time t."""
+
+    def at(self, t: ArrayLike) -> Level:
+        """The level at the schedule's own time t."""
+        t = jnp.asarray(t, dtype=jnp.result_type(t, float))
+        return Level(*self._curve(t), t)
+
+    def rates(self, t: ArrayLike) -> tuple[Array, Array]:
+        """(d alpha / dt, d sigma / dt) at time t, by automatic differentiation of the schedule itself."""
+        t = jnp.asarray(t, dtype=jnp.result_type(t, float))
+        return jax.jvp(self._curve, (t,), (jnp.ones_like(t),))[1]
+
+    def trained(self, lam: Array) -> Array:
+        """The lambda nearest to `lam` that a network was trained at: `lam` itself unless times are discrete."""
+        return lam
+
+    def limits(self) -> tuple[Any, Any]:
+        """Smallest and largest sigma / alpha that the schedule reaches."""
+        return 0.0, jnp.inf
+
+    def check(self) -> None:  # noqa: B027  (most schedules have no settings)
+        """Raise ValueError where concrete settings make no schedule."""
+
+
+class _VariancePreserving(Schedule):
+    """alpha^2 + sigma^2 = 1, so alpha and sigma are sigmoids of lambda and only the clock differs."""
+
+    def level(self, lam: ArrayLike) -> Level:
+        """alpha^2 = sigmoid(2 lambda), sigma^2 = sigmoid(-2 lambda)."""
+        lam = jnp.asarray(lam)
+        return Level(_root_sigmoid(lam), _root_sigmoid(-lam), self._time(lam))
+
+    @abstractmethod
+    def _time(self, lam: Array) -> Array:
+        """t of lambda."""
+
+
+def _root_sigmoid(lam: Array) -> Array:
+    return jnp.exp(0.5 * jax.nn.log_sigmoid(2 * lam))
+
+
+def _ou_time(lam: Array) -> Array:
+    """tau = -log alpha of the variance-preserving process."""
+    return 0.5 * jax.nn.softplus(-2 * lam)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck(_VariancePreserving):
+    """alpha = e^-t, sigma^2 = 1 - e^-2t, t > 0: dx = -x dt + sqrt(2) dB, the process of the theory papers."""
+
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        return jnp.exp(-t), jnp.sqrt(-jnp.expm1(-2 * t))
+
+    def _time(self, lam: Array) -> Array:
+        return _ou_time(lam)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class VariancePreserving(_VariancePreserving):
+    """Linear beta: log alpha = -t^2 (beta_max - beta_min) / 4 - t beta_min / 2 for t in (0, 1].
+
+    Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations",
+    arXiv 2011.13456.
+    """
+
+    beta_min: Any = 0.1
+    beta_max: Any = 20.0
+
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        tau = t * (0.25 * t * (self.beta_max - self.beta_min) + 0.5 * self.beta_min)
+        return jnp.exp(-tau), jnp.sqrt(-jnp.expm1(-2 * tau))
+
+    def _time(self, lam: Array) -> Array:
+        tau, half = _ou_time(lam), 0.5 * self.beta_min
+        return 2 * tau / (half + jnp.sqrt(half * half + (self.beta_max - self.beta_min) * tau))
+
+    def limits(self) -> tuple[Any, Any]:
+        """From 0 to sigma / alpha at t = 1."""
+        alpha, sigma = self._curve(jnp.ones(()))
+        return 0.0, sigma / alpha
+
+    def check(self) -> None:
+        """beta_min and beta_max must satisfy 0 <= beta_min < beta_max."""
+        if not 0 <= float(self.beta_min) < float(self.beta_max):
+            raise ValueError(
+                f"beta_min and beta_max must satisfy 0 <= beta_min < beta_max; got {self.beta_min} and {self.beta_max}."
+            )
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cosine(_VariancePreserving):
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2), t in (0, 1).
+
+    Source: Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", arXiv 2102.09672, with their
+    offset at zero.
+    """
+
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        return jnp.cos(jnp.pi * t / 2), jnp.sin(jnp.pi * t / 2)
+
+    def _time(self, lam: Array) -> Array:
+        return 2 / jnp.pi * jnp.arctan(jnp.exp(-lam))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class VarianceExploding(Schedule):
+    """alpha = 1, sigma = t > 0: the coordinates of EDM.
+
+    Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
+    """
+
+    def level(self, lam: ArrayLike) -> Level:
+        """sigma = t = e^-lambda."""
+        sigma = jnp.exp(-jnp.asarray(lam))
+        return Level(jnp.ones_like(sigma), sigma, sigma)
+
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        return jnp.ones_like(t), t
+
+
+EDM = VarianceExploding
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RectifiedFlow(Schedule):
+    """alpha = 1 - t, sigma = t, t in (0, 1): straight paths from data to noise.
+
+    Source: Liu, Gong and Liu, "Flow Straight and Fast", arXiv 2209.03003; Lipman et al., "Flow Matching for
+    Generative Modeling", arXiv 2210.02747.
+    """
+
+    def level(self, lam: ArrayLike) -> Level:
+        """Sigma = t = sigmoid(-lambda)."""
+        lam = jnp.asarray(lam)
+        sigma = jax.nn.sigmoid(-lam)
+        return Level(jax.nn.sigmoid(lam), sigma, sigma)
+
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        return 1 - t, t
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Discrete(_VariancePreserving):
+    """A network trained at the integer times 0..T-1: alpha_t^2 = alphas_cumprod[t], sigma_t^2 = 1 - alpha_t^2.
+
+    `level` serves any lambda and shows the network the trained time nearest to it; grids are made of trained
+    levels and samplers round their inner nodes to trained levels before they compute any weight.
+
+    Args:
+        alphas_cumprod: (T,), strictly decreasing, inside (0, 1).
+
+    Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239.
+    """
+
+    alphas_cumprod: Any
+
+    def at(self, t: ArrayLike) -> Level:
+        """The level at integer time t."""
+        t = jnp.asarray(t)
+        return Level(*self._curve(t), t)
+
+    def rates(self, t: ArrayLike) -> tuple[Array, Array]:
+        """Refused: integer times have no derivative."""
+        raise TypeError("prediction 'velocity' needs d alpha / dt, which the schedule Discrete does not have.")
+
+    def table(self) -> Array:
+        """Lambda at every trained time, decreasing."""
+        alpha2 = jnp.asarray(self.alphas_cumprod)
+        return 0.5 * (jnp.log(alpha2) - jnp.log1p(-alpha2))
+
+    def trained(self, lam: Array) -> Array:
+        """The trained lambda nearest to `lam`."""
+        return self.table()[self._time(lam)].astype(jnp.result_type(lam))
+
+    def limits(self) -> tuple[Any, Any]:
+        """sigma / alpha at the first and at the last trained time."""
+        lam = self.table()
+        return jnp.exp(-lam[0]), jnp.exp(-lam[-1])
+
+    def check(self) -> None:
+        """alphas_cumprod must decrease strictly inside (0, 1)."""
+        values = checks.finite("alphas_cumprod", self.alphas_cumprod)
+        if values.ndim != 1 or len(values) < 2 or (np.diff(values) >= 0).any() or values[0] >= 1 or values[-1] <= 0:
+            raise ValueError(
+                "alphas_cumprod must be a 1-D array that decreases strictly inside (0, 1); got "
+                f"shape {values.shape} with values from {values.flat[0]:g} to {values.flat[-1]:g}."
+            )
+
+    def _curve(self, t: Array) -> tuple[Array, Array]:
+        alpha2 = jnp.asarray(self.alphas_cumprod)[t]
+        return jnp.sqrt(alpha2), jnp.sqrt(1 - alpha2)
+
+    def _time(self, lam: Array) -> Array:
+        lam, up = jnp.asarray(lam), self.table()[::-1]
+        right = jnp.clip(jnp.searchsorted(up, lam), 1, up.shape[0] - 1)
+        nearest = right - (lam - up[right - 1] <= up[right] - lam)
+        return up.shape[0] - 1 - nearest

@@ -1,0 +1,86 @@
+"""What every target shares: its score and its denoiser, both views of the posterior mean."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsamp.types import Array, ArrayLike, Level, PyTree
+
+
+class Target(ABC):
+    """A law whose noised versions x_t = alpha x_0 + sigma z have a known density and posterior mean.
+
+    Everywhere `x` is (batch, *event) and the level's alpha and sigma are scalars or of shape (batch,). A
+    subclass gives `event_shape`, `sample`, `log_prob` and `posterior_mean`.
+    """
+
+    @property
+    @abstractmethod
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+
+    @abstractmethod
+    def sample(self, key: Array, n: int) -> Array:
+        """Draw `n` clean samples, (n, *event)."""
+
+    @abstractmethod
+    def log_prob(self, x: Array, level: Level | None = None) -> Array:
+        """Log density of x_t at `x`, shape (batch,); of x_0 without a level."""
+
+    @abstractmethod
+    def posterior_mean(self, x: Array, level: Level) -> Array:
+        """E[x_0 | x_t = x], shape (batch, *event)."""
+
+    def score(self, x: Float[Array, "batch *event"], level: Level) -> Float[Array, "batch *event"]:
+        """Score: grad log p_t(x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie), for sigma > 0."""
+        x, alpha, sigma = self.checked(x, level)
+        mean = self.posterior_mean(x, level)
+        return (per_sample(alpha, x) * mean - x) / per_sample(sigma, x) ** 2
+
+    def denoiser(self, schedule: Any) -> "TargetDenoiser":
+        """The exact denoiser of this law when noise grows as `schedule` says."""
+        return TargetDenoiser(self, schedule)
+
+    def checked(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
+        """Return x, alpha and sigma in the dtype of x, or raise ValueError if their shapes do not fit."""
+        if x.ndim == 0 or x.shape[1:] != self.event_shape:
+            takes = ", ".join(map(str, ("batch", *self.event_shape)))
+            raise ValueError(f"x must have shape ({takes}) for this target; got {x.shape}.")
+        for name, shape in (("alpha", jnp.shape(level.alpha)), ("sigma", jnp.shape(level.sigma))):
+            if shape not in ((), x.shape[:1]):
+                raise ValueError(f"level.{name} must be a scalar or of shape {x.shape[:1]}; got {shape}.")
+        return x, jnp.asarray(level.alpha, x.dtype), jnp.asarray(level.sigma, x.dtype)
+
+
+def per_sample(coefficient: ArrayLike, x: Array) -> Array:
+    """Append axes to a scalar or (batch,) coefficient, so that it multiplies x of shape (batch, *event)."""
+    coefficient = jnp.asarray(coefficient)
+    return coefficient.reshape(coefficient.shape + (1,) * (x.ndim - 1) if coefficient.ndim else ())
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["target", "schedule", "calibration"], meta_fields=[])
+@dataclass(frozen=True)
+class TargetDenoiser:
+    """The posterior mean of a target as a denoiser: no network, no error.
+
+    `target` is the law of x_0, `schedule` says how noise grows, and `calibration` is the measured linear part
+    of the denoiser, or None.
+    """
+
+    target: Any
+    schedule: Any
+    calibration: Any = None
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.target.event_shape
+
+    def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
+        """E[x_0 | x_t = x], shape (batch, *event); `cond` is ignored, a target has no conditions."""
+        return self.target.posterior_mean(x, level)

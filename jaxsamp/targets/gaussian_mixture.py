@@ -1,0 +1,254 @@
+"""Gaussian mixtures with exact denoiser, score and density at every noise level."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jaxsamp import checks
+from jaxsamp.targets.base import Target
+from jaxsamp.types import CLEAN, Array, ArrayLike, Level
+from jaxsamp_kernels import mixture as kernel
+
+
+@jax.tree_util.register_pytree_node_class
+class GaussianMixture(Target):
+    """The law sum_k w_k N(mu_k, S_k) on R^d, and its noised versions sum_k w_k N(alpha mu_k, alpha^2 S_k + sigma^2 I).
+
+    Every quantity is computed from eigenvalues and eigenvectors found once, on the host in float64; formulas in
+    `jaxsamp_kernels.mixture`. `diagonal`, `spherical` and `low_rank` take less memory and time than full covariances.
+
+    Args:
+        weights: (K,), positive, summing to one.
+        means: (K, d).
+        covariances: (K, d, d), symmetric, positive semi-definite.
+
+    Raises:
+        ValueError: shapes that do not fit, entries that are not finite, weights that are not positive or do not
+            sum to one, covariances that are not symmetric and positive semi-definite.
+    """
+
+    mixture: kernel.Mixture
+
+    def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike):
+        log_weights, means = _weights_and_means(weights, means)
+        covariances = _shaped("covariances", covariances, (*means.shape, means.shape[1]), "(K, d, d)")
+        scale = np.abs(covariances).max(initial=1e-30)
+        if np.abs(covariances - covariances.swapaxes(1, 2)).max() > 1e-5 * scale:
+            raise ValueError("covariances must be symmetric; got a matrix that differs from its transpose.")
+        eigenvalues, basis = np.linalg.eigh(covariances)
+        if eigenvalues.min() < -1e-5 * scale:
+            k = int(eigenvalues.min(1).argmin())
+            raise ValueError(
+                "covariances must be positive semi-definite; got a smallest eigenvalue of "
+                f"{eigenvalues[k].min():g} in component {k}."
+            )
+        self.mixture = _on_device(log_weights, means, np.maximum(eigenvalues, 0), basis)
+
+    @classmethod
+    def diagonal(cls, weights: ArrayLike, means: ArrayLike, variances: ArrayLike) -> Self:
+        """Components with covariance diag(variances_k), variances (K, d), at O(K d) a point."""
+        log_weights, means = _weights_and_means(weights, means)
+        variances = _shaped("variances", variances, means.shape, "(K, d)")
+        return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
+
+    @classmethod
+    def spherical(cls, weights: ArrayLike, means: ArrayLike, variances: ArrayLike) -> Self:
+        """Components with covariance variances_k I, variances a number or (K,)."""
+        log_weights, means = _weights_and_means(weights, means)
+        variances = np.broadcast_to(checks.finite("variances", variances), (means.shape[0],))[:, None]
+        return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
+
+    @classmethod
+    def low_rank(cls, weights: ArrayLike, means: ArrayLike, factors: ArrayLike, noise: ArrayLike) -> Self:
+        """Components with covariance factors_k factors_k^T + noise_k I, at O(K d r) a point.
+
+        Args:
+            weights: (K,), positive, summing to one.
+            means: (K, d).
+            factors: (K, d, r), r <= d.
+            noise: variance off the factors, a number or (K,).
+        """
+        log_weights, means = _weights_and_means(weights, means)
+        factors = checks.finite("factors", factors).astype(float)
+        if factors.ndim != 3 or factors.shape[:2] != means.shape or factors.shape[2] > means.shape[1]:
+            raise ValueError(
+                f"factors must have shape (K, d, r) with (K, d) = {means.shape} and r <= d; got {factors.shape}."
+            )
+        floor = _positive("noise", np.broadcast_to(checks.finite("noise", noise), (means.shape[0],)))[:, None]
+        basis, singular, _ = np.linalg.svd(factors, full_matrices=False)
+        return cls._of(_on_device(log_weights, means, singular**2 + floor, basis, floor))
+
+    @classmethod
+    def fit(cls, data: ArrayLike, components: int, *, covariance: str = "full", seed: int = 0, **options: Any) -> Self:
+        """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximisation from k-means).
+
+        Args:
+            data: (n, *event), flattened to (n, d).
+            components: K.
+            covariance: "full", "diag" or "spherical".
+            seed: of the k-means start.
+            options: passed on, such as reg_covar, n_init, tol or max_iter.
+
+        Raises:
+            ValueError: data that are not finite or fewer than components, or an unknown covariance.
+        """
+        from sklearn.mixture import GaussianMixture as Fit
+
+        data = checks.finite("data", data)
+        data = data.reshape(len(data), -1).astype(float)
+        checks.one_of("covariance", covariance, ("full", "diag", "spherical"))
+        if len(data) < checks.at_least("components", components, 1):
+            raise ValueError(f"data must have at least components = {components} rows; got {len(data)}.")
+        fit = Fit(components, covariance_type=covariance, random_state=seed, **options).fit(data)  # type: ignore[arg-type]
+        make = {"full": cls, "diag": cls.diagonal, "spherical": cls.spherical}[covariance]
+        weights = np.asarray(fit.weights_)
+        return make(weights / weights.sum(), fit.means_, fit.covariances_)
+
+    @classmethod
+    def random(
+        cls,
+        key: Array,
+        components: int,
+        dim: int,
+        *,
+        separation: float = 2.0,
+        spectrum: tuple[float, float] = (0.25, 2.0),
+    ) -> Self:
+        """A random well-conditioned mixture: Dirichlet(5) weights, rotated covariances.
+
+        Means are standard normal times separation sqrt(2 / d), so that two of them lie 2 separation apart in root
+        mean square; eigenvalues are log-uniform in `spectrum`, eigenvectors uniform.
+        """
+        k_weights, k_means, k_values, k_basis = jax.random.split(checks.typed_key(key), 4)
+        weights = jax.random.dirichlet(k_weights, jnp.full(components, 5.0))
+        means = separation * np.sqrt(2 / dim) * jax.random.normal(k_means, (components, dim))
+        low, high = np.log(spectrum)
+        values = jnp.exp(jax.random.uniform(k_values, (components, dim), minval=low, maxval=high))
+        basis = np.linalg.qr(np.asarray(jax.random.normal(k_basis, (components, dim, dim)), float))[0]
+        return cls._of(_on_device(np.log(np.asarray(weights, float)), np.asarray(means), np.asarray(values), basis))
+
+    @property
+    def weights(self) -> Array:
+        """Component weights, (K,)."""
+        return jnp.exp(self.mixture.log_weights)
+
+    @property
+    def means(self) -> Array:
+        """Component means, (K, d)."""
+        return self.mixture.means
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(d,)."""
+        return (self.mixture.means.shape[1],)
+
+    def sample(self, key: Array, n: int) -> Array:
+        """`n` clean samples, (n, d); one component at a time, so memory stays O(n d)."""
+        k_component, k_noise = jax.random.split(checks.typed_key(key))
+        return _sample(self.mixture, k_component, k_noise, n)
+
+    def log_prob(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
+        """Log density of x_t at `x`; of x_0 without a level."""
+        return self._each(kernel.log_prob, x, level)
+
+    def responsibilities(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch K"]:
+        """P(component k given x_t = x)."""
+        return self._each(kernel.responsibilities, x, level)
+
+    def score(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch d"]:
+        """Gradient of the log density; without a level, of x_0."""
+        return self._each(kernel.score, x, level)
+
+    def posterior_mean(self, x: Float[Array, "batch d"], level: Level) -> Float[Array, "batch d"]:
+        """E[x_0 given x_t = x]."""
+        return self._each(kernel.posterior_mean, x, level)
+
+    def posterior_covariance(self, x: Float[Array, "batch d"], level: Level) -> Float[Array, "batch d d"]:
+        """Cov[x_0 given x_t = x]."""
+        return self._each(kernel.posterior_covariance, x, level)
+
+    def hessian_vector(
+        self, x: Float[Array, "batch d"], v: Float[Array, "batch d"], level: Level | None = None
+    ) -> Float[Array, "batch d"]:
+        """The Hessian of the log density times `v`."""
+        return self._each(kernel.hessian_vector, x, level, v)
+
+    def laplacian(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
+        """Trace of the Hessian of the log density."""
+        return self._each(kernel.laplacian, x, level)
+
+    def tree_flatten(self) -> tuple[tuple[kernel.Mixture], None]:
+        """The eigen-forms are leaves."""
+        return (self.mixture,), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, children: tuple[kernel.Mixture]) -> Self:
+        """Without the constructor's checks."""
+        return cls._of(*children)
+
+    @classmethod
+    def _of(cls, mixture: kernel.Mixture) -> Self:
+        made = object.__new__(cls)
+        made.mixture = mixture
+        return made
+
+    def _each(self, function: Callable[..., Array], x: Array, level: Level | None, *more: Array) -> Array:
+        """The kernel, for one point, over the batch; a scalar level stays one computation for all."""
+        x, alpha, sigma = self.checked(x, CLEAN if level is None else level)
+        axes = (0,) * (1 + len(more)) + tuple(0 if v.ndim else None for v in (alpha, sigma))
+        mixture = jax.tree.map(lambda leaf: leaf.astype(x.dtype), self.mixture)
+        return jax.vmap(lambda *point: function(mixture, *point), axes)(x, *more, alpha, sigma)
+
+
+def _sample(mixture: kernel.Mixture, k_component: Array, k_noise: Array, n: int) -> Array:
+    d = mixture.means.shape[1]
+    component = jax.random.categorical(k_component, mixture.log_weights, shape=(n,))
+    noise = jax.random.normal(k_noise, (n, d), mixture.means.dtype)
+    bases = mixture.basis
+    if bases is None:
+        return mixture.means[component] + jnp.sqrt(mixture.eigenvalues)[component] * noise
+    floor = jnp.zeros_like(mixture.eigenvalues[:, :1]) if mixture.floor is None else mixture.floor
+
+    def add(x: Array, k: Array) -> tuple[Array, None]:
+        # S^(1/2) z for S = floor I + V diag(eigenvalues - floor) V^T.
+        root, low = jnp.sqrt(mixture.eigenvalues[k]), jnp.sqrt(floor[k])
+        basis = bases[k]
+        own = low * noise + jnp.matmul((noise @ basis) * (root - low), basis.T, precision="highest")
+        return jnp.where((component == k)[:, None], mixture.means[k] + own, x), None
+
+    return jax.lax.scan(add, jnp.zeros_like(noise), jnp.arange(mixture.means.shape[0]))[0]
+
+
+def _on_device(log_weights: np.ndarray, *arrays: np.ndarray) -> kernel.Mixture:
+    return kernel.Mixture(*(jnp.asarray(a, jnp.result_type(float)) for a in (log_weights, *arrays)))
+
+
+def _weights_and_means(weights: ArrayLike, means: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    weights = checks.finite("weights", weights).astype(float)
+    means = checks.finite("means", means).astype(float)
+    if means.ndim != 2 or means.shape[1] < 1:
+        raise ValueError(f"means must have shape (K, d); got {means.shape}.")
+    if weights.shape != means.shape[:1]:
+        raise ValueError(f"weights must have shape (K,) = {means.shape[:1]} like means; got {weights.shape}.")
+    if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-5:
+        raise ValueError(
+            f"weights must be positive and sum to one; got least {weights.min():g} and sum {weights.sum():g}."
+        )
+    return np.log(weights / weights.sum()), means
+
+
+def _shaped(argument: str, got: ArrayLike, shape: tuple[int, ...], meaning: str) -> np.ndarray:
+    array = checks.finite(argument, got).astype(float)
+    if array.shape != shape:
+        raise ValueError(f"{argument} must have shape {meaning} = {shape}; got {array.shape}.")
+    return array
+
+
+def _positive(argument: str, variances: np.ndarray) -> np.ndarray:
+    if (variances < 0).any():
+        raise ValueError(f"{argument} must not be negative; got {variances.min():g}.")
+    return variances
