@@ -18,7 +18,18 @@ _HOMES = {
     "Level": "types",
     "Samples": "types",
 }
-_MODULES = ("calibration", "denoisers", "grids", "metrics", "plots", "samplers", "schedules", "targets", "types")
+_MODULES = (
+    "calibration",
+    "denoisers",
+    "grids",
+    "metrics",
+    "plots",
+    "random",
+    "samplers",
+    "schedules",
+    "targets",
+    "types",
+)
 
 __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
     from jaxsamp import grids as grids
     from jaxsamp import metrics as metrics
     from jaxsamp import plots as plots
+    from jaxsamp import random as random
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
     from jaxsamp import targets as targets

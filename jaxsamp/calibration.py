@@ -5,7 +5,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from jaxsamp import checks
-from jaxsamp.types import ArrayLike
+from jaxsamp.types import Data
 from jaxsamp_kernels.frame import Calibrated
 
 KNOTS = 512
@@ -13,7 +13,7 @@ KNOTS = 512
 _CEILING = 1.02
 
 
-def from_curve(log_snr: ArrayLike, linear: ArrayLike) -> Calibrated:
+def from_curve(log_snr: Data, linear: Data) -> Calibrated:
     """Tables from the curve a(lambda): the average Jacobian of the denoiser, MMSE / (sigma / alpha)^2.
 
     Args:

@@ -6,7 +6,7 @@ Everything here is a pytree: weights, guidance scales and clipping bounds are le
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ class BaseDenoiser:
     event_shape: tuple[int, ...] | None = None
     evaluations: int = 1
 
-    def with_calibration(self, calibration: Calibrated) -> Self:
+    def with_calibration(self, calibration: Calibrated) -> Any:
         """The same denoiser carrying a measured linear part, which the frame "calibrated" reads."""
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]
 

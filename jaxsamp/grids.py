@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -52,11 +53,14 @@ def karras(
 def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> Array:
     """steps + 1 levels uniform in the schedule's own time t; arguments as in `log_snr`."""
     high, low = _range(schedule, steps, sigma_max, sigma_min)
-    ends = np.asarray(schedule.level(-jnp.log(jnp.asarray([high, low]))).t, float)
-    t = np.linspace(ends[0], ends[1], steps + 1)
-    if isinstance(schedule, Discrete):
-        t = np.round(t).astype(int)
-    return _settle(schedule, np.exp(-np.asarray(schedule.at(t).log_snr, float)))
+    _concrete(schedule)
+    with jax.ensure_compile_time_eval():
+        ends = np.asarray(schedule.level(-jnp.log(jnp.asarray([high, low]))).t, float)
+        t = np.linspace(ends[0], ends[1], steps + 1)
+        if isinstance(schedule, Discrete):
+            t = np.round(t).astype(int)
+        levels = np.exp(-np.asarray(schedule.at(t).log_snr, float))
+    return _settle(schedule, levels)
 
 
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
@@ -92,13 +96,16 @@ def resolve(grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, st
 
 
 def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -> tuple[float, float]:
-    """The two ends, inside what the schedule reaches."""
+    """The two ends, inside what the schedule reaches (unknown while the schedule's own settings are traced)."""
     checks.at_least("steps", steps, 1)
     if not sigma_min > 0:
         raise ValueError(f"sigma_min must be above 0 (in units of sigma / alpha); got {sigma_min}.")
     if not sigma_max > sigma_min:
         raise ValueError(f"sigma_max must be above sigma_min = {sigma_min}; got {sigma_max}.")
-    least, most = (float(limit) for limit in schedule.limits())
+    if not checks.is_concrete(schedule):
+        return sigma_max, sigma_min
+    with jax.ensure_compile_time_eval():
+        least, most = (float(limit) for limit in schedule.limits())
     if sigma_max <= least or sigma_min >= most:
         raise ValueError(
             f"sigma_max and sigma_min must overlap the schedule's own range of sigma / alpha, {least:g} to {most:g}; "
@@ -109,10 +116,19 @@ def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -
 
 def _settle(schedule: Schedule, levels: np.ndarray) -> Array:
     """Levels as an array of the working precision; with discrete times, moved to trained ones."""
-    settled = np.exp(-np.asarray(schedule.trained(-jnp.log(jnp.asarray(levels))), float))
-    if isinstance(schedule, Discrete) and (np.diff(settled) >= 0).any():
+    if not isinstance(schedule, Discrete):
+        return jnp.asarray(levels)
+    _concrete(schedule)
+    with jax.ensure_compile_time_eval():
+        settled = np.exp(-np.asarray(schedule.trained(-jnp.log(jnp.asarray(levels))), float))
+    if (np.diff(settled) >= 0).any():
         raise ValueError(
             f"steps must leave every level its own trained time; got {len(levels) - 1} steps where some of the "
             "trained times would repeat."
         )
-    return jnp.asarray(settled if isinstance(schedule, Discrete) else levels)
+    return jnp.asarray(settled)
+
+
+def _concrete(schedule: Schedule) -> None:
+    if not checks.is_concrete(schedule):
+        raise TypeError("grid must be an array, made outside jit, where the schedule itself is traced.")

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 Array = jax.Array
 ArrayLike = jax.typing.ArrayLike
 PyTree = Any
+# What host-side constructors take: anything NumPy can make an array of.
+Data = ArrayLike | list[Any] | tuple[Any, ...]
 
 
 class Level(NamedTuple):

@@ -1,7 +1,7 @@
 """Randomized midpoint: the slope at a random inner node of each step."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ class RandomizedMidpoint(Sampler):
     stochastic = True
 
     @classmethod
-    def paper(cls) -> Self:
+    def paper(cls) -> "RandomizedMidpoint":
         """The sequential predictor of arXiv 2406.00924 as published: score frame, nodes uniform in OU time."""
         return cls(frame="score", draws="uniform_ou", reuse=False, antithetic=False)
 

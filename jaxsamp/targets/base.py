@@ -1,14 +1,17 @@
 """What every target shares: its score and its denoiser, both views of the posterior mean."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
+from jaxsamp import checks
 from jaxsamp.types import Array, ArrayLike, Level, PyTree
 
 
@@ -61,6 +64,34 @@ def per_sample(coefficient: ArrayLike, x: Array) -> Array:
     """Append axes to a scalar or (batch,) coefficient, so that it multiplies x of shape (batch, *event)."""
     coefficient = jnp.asarray(coefficient)
     return coefficient.reshape(coefficient.shape + (1,) * (x.ndim - 1) if coefficient.ndim else ())
+
+
+def noisy(level: Level) -> Level:
+    """Return `level` if its sigma is positive, or not yet known under a transformation; else raise."""
+    if checks.is_concrete(level.sigma) and not (np.asarray(level.sigma) > 0).all():
+        raise ValueError(f"level.sigma must be positive for this target; got {np.min(level.sigma)}.")
+    return level
+
+
+def pytree(*leaves: str) -> Callable[[type], type]:
+    """Register a frozen dataclass: fields named `leaves` are traced, the rest static, none checked again."""
+
+    def register(cls: type) -> type:
+        static = [field.name for field in fields(cls) if field.name not in leaves]
+
+        def unflatten(known: tuple, traced: tuple) -> Any:
+            made = object.__new__(cls)
+            for name, value in zip((*leaves, *static), (*traced, *known), strict=True):
+                object.__setattr__(made, name, value)
+            return made
+
+        def flatten(made: Any) -> tuple[tuple, tuple]:
+            return tuple(getattr(made, name) for name in leaves), tuple(getattr(made, name) for name in static)
+
+        jax.tree_util.register_pytree_node(cls, flatten, unflatten)
+        return cls
+
+    return register
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["target", "schedule", "calibration"], meta_fields=[])

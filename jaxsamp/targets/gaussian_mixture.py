@@ -1,7 +1,7 @@
 """Gaussian mixtures with exact denoiser, score and density at every noise level."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxsamp import checks
 from jaxsamp.targets.base import Target
-from jaxsamp.types import CLEAN, Array, ArrayLike, Level
+from jaxsamp.types import CLEAN, Array, Data, Level
 from jaxsamp_kernels import mixture as kernel
 
 
@@ -33,7 +33,7 @@ class GaussianMixture(Target):
 
     mixture: kernel.Mixture
 
-    def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike):
+    def __init__(self, weights: Data, means: Data, covariances: Data):
         log_weights, means = _weights_and_means(weights, means)
         covariances = _shaped("covariances", covariances, (*means.shape, means.shape[1]), "(K, d, d)")
         scale = np.abs(covariances).max(initial=1e-30)
@@ -49,21 +49,21 @@ class GaussianMixture(Target):
         self.mixture = _on_device(log_weights, means, np.maximum(eigenvalues, 0), basis)
 
     @classmethod
-    def diagonal(cls, weights: ArrayLike, means: ArrayLike, variances: ArrayLike) -> Self:
+    def diagonal(cls, weights: Data, means: Data, variances: Data) -> "GaussianMixture":
         """Components with covariance diag(variances_k), variances (K, d), at O(K d) a point."""
         log_weights, means = _weights_and_means(weights, means)
         variances = _shaped("variances", variances, means.shape, "(K, d)")
         return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
 
     @classmethod
-    def spherical(cls, weights: ArrayLike, means: ArrayLike, variances: ArrayLike) -> Self:
+    def spherical(cls, weights: Data, means: Data, variances: Data) -> "GaussianMixture":
         """Components with covariance variances_k I, variances a number or (K,)."""
         log_weights, means = _weights_and_means(weights, means)
         variances = np.broadcast_to(checks.finite("variances", variances), (means.shape[0],))[:, None]
         return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
 
     @classmethod
-    def low_rank(cls, weights: ArrayLike, means: ArrayLike, factors: ArrayLike, noise: ArrayLike) -> Self:
+    def low_rank(cls, weights: Data, means: Data, factors: Data, noise: Data) -> "GaussianMixture":
         """Components with covariance factors_k factors_k^T + noise_k I, at O(K d r) a point.
 
         Args:
@@ -83,7 +83,7 @@ class GaussianMixture(Target):
         return cls._of(_on_device(log_weights, means, singular**2 + floor, basis, floor))
 
     @classmethod
-    def fit(cls, data: ArrayLike, components: int, *, covariance: str = "full", seed: int = 0, **options: Any) -> Self:
+    def fit(cls, data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any) -> "GaussianMixture":
         """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximisation from k-means).
 
         Args:
@@ -117,7 +117,7 @@ class GaussianMixture(Target):
         *,
         separation: float = 2.0,
         spectrum: tuple[float, float] = (0.25, 2.0),
-    ) -> Self:
+    ) -> "GaussianMixture":
         """A random well-conditioned mixture: Dirichlet(5) weights, rotated covariances.
 
         Means are standard normal times separation sqrt(2 / d), so that two of them lie 2 separation apart in root
@@ -186,12 +186,12 @@ class GaussianMixture(Target):
         return (self.mixture,), None
 
     @classmethod
-    def tree_unflatten(cls, _: None, children: tuple[kernel.Mixture]) -> Self:
+    def tree_unflatten(cls, _: None, children: tuple[kernel.Mixture]) -> "GaussianMixture":
         """Without the constructor's checks."""
         return cls._of(*children)
 
     @classmethod
-    def _of(cls, mixture: kernel.Mixture) -> Self:
+    def _of(cls, mixture: kernel.Mixture) -> "GaussianMixture":
         made = object.__new__(cls)
         made.mixture = mixture
         return made
@@ -227,7 +227,7 @@ def _on_device(log_weights: np.ndarray, *arrays: np.ndarray) -> kernel.Mixture:
     return kernel.Mixture(*(jnp.asarray(a, jnp.result_type(float)) for a in (log_weights, *arrays)))
 
 
-def _weights_and_means(weights: ArrayLike, means: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _weights_and_means(weights: Data, means: Data) -> tuple[np.ndarray, np.ndarray]:
     weights = checks.finite("weights", weights).astype(float)
     means = checks.finite("means", means).astype(float)
     if means.ndim != 2 or means.shape[1] < 1:
@@ -241,7 +241,7 @@ def _weights_and_means(weights: ArrayLike, means: ArrayLike) -> tuple[np.ndarray
     return np.log(weights / weights.sum()), means
 
 
-def _shaped(argument: str, got: ArrayLike, shape: tuple[int, ...], meaning: str) -> np.ndarray:
+def _shaped(argument: str, got: Data, shape: tuple[int, ...], meaning: str) -> np.ndarray:
     array = checks.finite(argument, got).astype(float)
     if array.shape != shape:
         raise ValueError(f"{argument} must have shape {meaning} = {shape}; got {array.shape}.")

@@ -19,7 +19,7 @@ Clock differences come from expm1 or quadrature, never from subtracting two cloc
 several per cent of a step in float32.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -28,6 +28,7 @@ from numpy.polynomial.legendre import leggauss
 _NODES, _WEIGHTS = leggauss(32)
 
 
+@runtime_checkable
 class Frame(Protocol):
     """A scale, a clock and an integrand, all functions of lambda = log(alpha / sigma)."""
 

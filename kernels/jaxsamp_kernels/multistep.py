@@ -12,7 +12,6 @@ arXiv 2302.04867.
 
 import math
 
-import jax
 import jax.numpy as jnp
 
 VARIANTS = ("bh1", "bh2")
@@ -32,55 +31,56 @@ def phi(k, z):
     return jnp.where(small, series, recursive)
 
 
+def _vandermonde(nodes, b):
+    """rho with sum_k nodes_k^(j-1) rho_k = b_j: b applied to the coefficients of each Lagrange polynomial."""
+    rho = []
+    for k, own in enumerate(nodes):
+        coefficients = [jnp.ones_like(own)]
+        for other in nodes[:k] + nodes[k + 1 :]:
+            shifted, scaled = [0.0, *coefficients], [-other * c for c in coefficients] + [0.0]
+            coefficients = [(s + t) / (own - other) for s, t in zip(shifted, scaled, strict=True)]
+        rho.append(sum(c * value for c, value in zip(coefficients, b, strict=True)))
+    return rho
+
+
 def _weights(order, variant, h, ratios, corrector):
-    """Weights (history..., arriving) of one step of one order; `ratios` are r_1, r_2 of the history."""
+    """Weights of the known posterior means, newest first, and of the arriving one, for steps of one order."""
     z = -h
-    b_scale = jnp.expm1(z) if variant == "bh2" else z
-    nodes = [ratios[k] for k in range(order - 1)] + ([jnp.ones_like(h)] if corrector else [])
-    known = -jnp.expm1(z)
-    history = [jnp.zeros_like(h) for _ in range(len(ratios) + 1)]
-    arriving = jnp.zeros_like(h)
-    if nodes:
-        r = jnp.stack(nodes)
-        powers = jnp.stack([r**j for j in range(len(nodes))])
-        b = jnp.stack([math.factorial(j) * z * phi(j + 1, z) / b_scale for j in range(1, len(nodes) + 1)])
-        # The published method sets rho = 1/2 outright in the one-node case.
-        rho = jnp.full((1,), 0.5, h.dtype) if len(nodes) == 1 else jnp.linalg.solve(powers, b)
-        terms = -b_scale * rho / r
-        for k in range(order - 1):
-            history[k + 1] = terms[k]
-        known = known - terms.sum()
-        arriving = terms[-1] if corrector else arriving
-    history[0] = known
-    return jnp.stack([*history, arriving])
+    scale = jnp.expm1(z) if variant == "bh2" else z
+    nodes = ratios[: order - 1] + ([jnp.ones_like(h)] if corrector else [])
+    # With one node the published method sets rho = 1/2 outright.
+    rho = (
+        [0.5]
+        if len(nodes) == 1
+        else _vandermonde(nodes, [math.factorial(j) * z * phi(j + 1, z) / scale for j in range(1, len(nodes) + 1)])
+    )
+    terms = [-scale * weight / r for weight, r in zip(rho, nodes, strict=True)]
+    newest = -jnp.expm1(z) - sum(terms)
+    older = terms[: order - 1] + [jnp.zeros_like(h)] * (len(ratios) + 1 - order)
+    return jnp.stack([newest, *older, terms[-1] if corrector else jnp.zeros_like(h)], 1)
 
 
 def unipc_table(lam, order, variant, lower_order_final):
-    """Rows of weights for every step of the decreasing-noise grid `lam`, (steps + 1,).
+    """Rows of weights for every step of the increasing grid `lam` of half-log-SNRs, (steps + 1,).
 
     Returns:
-        predictor: (steps, order): weights of D_i, D_{i-1}, ... in the step that leaves lam_i.
-        corrector: (steps, order + 1): weights of D_i, D_{i-1}, ... in the step that arrives at lam_i, shifted so
-            that column 0 belongs to the newly evaluated D_i and column k to D_{i-k}; row 0 is zero.
-        decay: (steps + 1,): e^-h of the step that arrives at lam_i; entry 0 is one.
+        predictor: (steps, order), weights of D_i, D_{i-1}, ... in the step that leaves lam_i.
+        corrector: (steps, order + 1), weights of D_i, D_{i-1}, ... in the corrected step that arrives at lam_i;
+            row 0 is zero.
+        decay: (steps + 1,), e^-h of the step that arrives at lam_i; entry 0 is one.
     """
     steps = lam.shape[0] - 1
-    i = jnp.arange(steps)
+    i, h = jnp.arange(steps), jnp.diff(lam)
     used = jnp.minimum(order, i + 1)
     if lower_order_final:
         used = jnp.minimum(used, steps - i)
-    h = jnp.diff(lam)
+    # Where there is no history yet the ratio is any number that keeps the unused orders finite.
+    ratios = [jnp.where(i >= k, (lam[jnp.maximum(i - k, 0)] - lam[:-1]) / h, -float(k)) for k in range(1, order)]
 
-    def row(i, h):
-        past = [jnp.where(i >= k, (lam[jnp.maximum(i - k, 0)] - lam[i]) / h, -float(k)) for k in range(1, order)]
-        make = lambda corrector: jnp.stack(  # noqa: E731
-            [_weights(p, variant, h, past, corrector) for p in range(1, order + 1)]
-        )
-        return make(False), make(True)
+    def rows(corrector):
+        each = jnp.stack([_weights(p, variant, h, ratios, corrector) for p in range(1, order + 1)])
+        return each[used - 1, i]
 
-    predictors, correctors = jax.vmap(row)(i, h)
-    predictor = jnp.take_along_axis(predictors, used[:, None, None] - 1, 1)[:, 0, :order]
-    corrector = jnp.take_along_axis(correctors, used[:, None, None] - 1, 1)[:, 0]
-    corrector = jnp.roll(corrector, 1, axis=1)  # the arriving weight first
-    corrector = jnp.concatenate([jnp.zeros_like(corrector[:1]), corrector[:-1]])
+    predictor, arriving_last = rows(False)[:, :order], rows(True)
+    corrector = jnp.roll(jnp.roll(arriving_last, 1, axis=1), 1, axis=0).at[0].set(0.0)
     return predictor, corrector, jnp.concatenate([jnp.ones_like(h[:1]), jnp.exp(-h)])

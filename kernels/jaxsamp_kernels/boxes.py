@@ -1,0 +1,70 @@
+"""The exact posterior of a mixture of uniform boxes at any noise level.
+
+With x_t = alpha x_0 + sigma z and x_0 uniform on box k with probability w_k, coordinates separate inside a box:
+x_0 given x_t = x is there a normal N(x / alpha, (sigma / alpha)^2) cut to [low, high]. In units of the noise, from
+the nearest point of the box at distance t, its density is proportional to exp(-(t v + v^2 / 2)), v from -down to up.
+One Gauss-Legendre rule, laid on the part of [-down, up] where that exponent stays above -REACH, serves wide and
+narrow boxes, inside and far outside alike, and never subtracts two tails.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array
+
+REACH = 36.0  # the rule ignores exp(-36) = 2e-16 of the peak
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
+
+
+class BoxPosterior(NamedTuple):
+    """Posterior mean (d,) and log density of x_t, a scalar."""
+
+    mean: Array
+    log_prob: Array
+
+
+@jax.jit
+def boxes_posterior(
+    x: Array, alpha: Array | float, sigma: Array | float, weights: Array, lows: Array, highs: Array
+) -> BoxPosterior:
+    """Posterior of x_0 given x_t = x under sum_k w_k Uniform[low_k, high_k].
+
+    p_t(x) = sum_k w_k prod_j (1 / (high - low)) int_low^high N(x_j; alpha y, sigma^2) dy.
+
+    Args:
+        x: one point, (d,).
+        alpha: scale of x_0, a positive scalar.
+        sigma: scale of the noise, a positive scalar.
+        weights: probabilities of the boxes, (K,), summing to one.
+        lows: lower corners, (K, d).
+        highs: upper corners, (K, d), above the lower ones.
+
+    Returns:
+        BoxPosterior(mean, log_prob). In float32 the mean is right to 1e-4 box sizes for sigma / alpha from 1e-2 to
+        80 box sizes and x / alpha up to ten box sizes away.
+
+    """
+    ratio = alpha / sigma
+    near = jnp.clip(x / alpha, lows, highs)
+    t = (alpha * near - x) / sigma
+    down, up = ratio * (near - lows), ratio * (highs - near)
+    reach = 2 * REACH / (jnp.abs(t) + jnp.sqrt(t**2 + 2 * REACH))
+    low, high = -jnp.minimum(down, reach), jnp.minimum(up, reach)
+    nodes, node_weights = jnp.asarray(NODES, x.dtype), jnp.asarray(WEIGHTS, x.dtype)
+    v = ((low + high) / 2)[..., None] + ((high - low) / 2)[..., None] * nodes
+    p = node_weights * jnp.exp(-(t[..., None] * v + v**2 / 2))
+    mass = p.sum(-1)
+    means = near + (p * v).sum(-1) / (mass * ratio)
+
+    # Far from every box the squared distances are large and nearly equal: compare them as differences of squares.
+    home = near[jnp.argmin((t**2).sum(-1))]
+    to_home = (alpha * home - x) / sigma
+    farther = ratio * (near - home) * (t + to_home) / 2
+    log_mass = jnp.log(mass * (high - low) / (down + up)) - jnp.log(2.0)
+    logits = jnp.log(weights) + (log_mass - farther).sum(-1)
+    log_peak = -0.5 * to_home**2 - 0.5 * jnp.log(2 * jnp.pi) - jnp.log(sigma)
+    mean = (jax.nn.softmax(logits)[:, None] * means).sum(0)
+    return BoxPosterior(mean, jax.nn.logsumexp(logits) + log_peak.sum())

@@ -1,0 +1,57 @@
+"""The samplers and laws that the contract suite runs over."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxsamp as js
+from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+
+SAMPLERS = {
+    "ddim": DDIM(),
+    "ddim_eta": DDIM(eta=0.5),
+    "ddpm": DDPM(),
+    "heun": Heun(),
+    "unipc2": UniPC(order=2),
+    "unipc3": UniPC(order=3),
+    "midpoint": RandomizedMidpoint(),
+    "midpoint_plain": RandomizedMidpoint(reuse=False, antithetic=False),
+    "midpoint_paper": RandomizedMidpoint.paper(),
+}
+
+SCHEDULES = {
+    "ou": js.schedules.OrnsteinUhlenbeck(),
+    "vp": js.schedules.VariancePreserving(),
+    "cosine": js.schedules.Cosine(),
+    "ve": js.schedules.VarianceExploding(),
+    "flow": js.schedules.RectifiedFlow(),
+}
+
+
+def g64():
+    """Five spherical modes of standard deviation 0.3 in 64 dimensions."""
+    means = np.random.default_rng(12345).standard_normal((5, 64))
+    return js.targets.GaussianMixture.spherical([0.1, 0.15, 0.2, 0.25, 0.3], means, 0.09)
+
+
+def small_mixture():
+    """Two unequal anisotropic modes in the plane."""
+    means = np.array([[-1.0, 0.5], [1.5, -0.5]])
+    covariances = np.array([[[0.3, 0.1], [0.1, 0.2]], [[0.05, 0.0], [0.0, 0.4]]])
+    return js.targets.GaussianMixture([0.3, 0.7], means, covariances)
+
+
+def gaussian():
+    """One correlated Gaussian in the plane, away from the origin."""
+    return js.targets.GaussianMixture([1.0], [[0.5, -1.0]], [[[1.0, 0.6], [0.6, 0.5]]])
+
+
+def run(sampler, denoiser, n, steps, *, seed=0, event=None, **options):
+    """States at the last level, whose law is the target's there."""
+    shape = (n, *(event or denoiser.event_shape))
+    return js.sample(jax.random.key(seed), denoiser, shape, sampler, steps, final_denoise=False, **options).x
+
+
+def last_level(denoiser, sigma=0.02):
+    """The level at which the default grids end."""
+    return denoiser.schedule.level(-jnp.log(sigma))

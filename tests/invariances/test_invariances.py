@@ -1,0 +1,151 @@
+"""What must not change a sample: the schedule's scale, the batch, the microbatch, the progress bar, the weights' age."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from tests.cases import SAMPLERS, SCHEDULES, g64, run, small_mixture
+
+EVERYWHERE = ("ddpm", "unipc3", "midpoint")
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_same_lambda_grid_gives_same_samples_under_every_schedule(x64, name):
+    target, grid = small_mixture(), jnp.geomspace(60.0, 0.03, 13)
+    names = SCHEDULES if name in EVERYWHERE else ("ve", "flow")
+    samples = {}
+    for schedule in names:
+        denoiser = target.denoiser(SCHEDULES[schedule])
+        alpha = denoiser.schedule.level(-jnp.log(grid[-1])).alpha
+        samples[schedule] = run(SAMPLERS[name], denoiser, 32, None, grid=grid) / alpha
+    for schedule in names:
+        np.testing.assert_allclose(samples[schedule], samples["ve"], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_batch_size_does_not_change_a_sample(name):
+    denoiser = g64().denoiser(SCHEDULES["ou"])
+    few, many = (run(SAMPLERS[name], denoiser, n, 8) for n in (7, 4096))
+    close = np.isclose(few, many[:7], rtol=1e-5, atol=1e-5).all(1)
+    assert close.mean() >= 0.999
+
+
+@pytest.mark.parametrize("name", ["ddpm", "unipc2", "midpoint"])
+def test_microbatch_is_exact_in_float64(x64, name):
+    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
+    whole, pieces = (run(SAMPLERS[name], denoiser, 10, 6, microbatch=m) for m in (None, 4))
+    np.testing.assert_allclose(whole, pieces, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "unipc3", "midpoint"])
+def test_progress_and_saved_path_do_not_change_a_sample(name, capsys):
+    denoiser = small_mixture().denoiser(SCHEDULES["vp"])
+    plain = run(SAMPLERS[name], denoiser, 10, 42)
+    shown = js.sample(
+        jax.random.key(0), denoiser, (10, 2), SAMPLERS[name], 42, final_denoise=False, progress=True, microbatch=4,
+        save_every=10,
+    )  # fmt: skip
+    np.testing.assert_allclose(plain, shown.x, rtol=1e-5, atol=1e-5)
+    assert shown.path.shape == (10, 5, 2)
+    part = run(SAMPLERS[name], denoiser, 10, 42, save_every=0)
+    np.testing.assert_array_equal(plain, part)
+
+
+def test_path_holds_the_states_at_the_grid():
+    denoiser = small_mixture().denoiser(SCHEDULES["flow"])
+    grid = np.asarray(js.grids.log_snr(denoiser.schedule, 12))
+    options = {"final_denoise": False}
+    whole = js.sample(jax.random.key(0), denoiser, (5, 2), SAMPLERS["ddim"], grid=grid, save_every=4, **options)
+    for k in (1, 2, 3):
+        short = js.sample(jax.random.key(0), denoiser, (5, 2), SAMPLERS["ddim"], grid=grid[: 4 * k + 1], **options)
+        np.testing.assert_allclose(whole.path[:, k], short.x, rtol=1e-5, atol=1e-6)
+    first = denoiser.schedule.level(-jnp.log(grid[0])).sigma
+    start = jax.vmap(lambda key: js.random.Draws(key, (2,), "float32").prior())(js.random.sample_keys(jax.random.key(0), 5))
+    np.testing.assert_allclose(whole.path[:, 0], first * start, rtol=1e-5)
+
+
+class Counted:
+    """A linear network that counts how often it is traced."""
+
+    def __init__(self):
+        self.traces = 0
+
+    def __call__(self, params, x, t, cond):
+        self.traces += 1
+        shift = 0.0 if cond is None else cond[:, None]
+        return params["w"] * x / (1 + t[:, None]) + params["b"] + shift
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_new_weights_keys_and_grids_do_not_recompile(name):
+    network, schedule = Counted(), SCHEDULES["ou"]
+
+    def go(seed, w, sigma_min):
+        denoiser = js.denoiser(network, {"w": jnp.float32(w), "b": jnp.ones(3)}, schedule, "x0")
+        grid = js.grids.log_snr(schedule, 6, sigma_min=sigma_min)
+        return js.sample(jax.random.key(seed), denoiser, (4, 3), SAMPLERS[name], grid=grid).x
+
+    first = go(0, 0.5, 0.02)
+    traced = network.traces
+    second = go(1, 0.7, 0.05)
+    assert network.traces == traced and not np.allclose(first, second)
+
+
+def test_new_guidance_scale_and_eta_do_not_recompile():
+    network, schedule = Counted(), SCHEDULES["ve"]
+
+    def go(scale, eta):
+        inner = js.denoiser(network, {"w": jnp.float32(0.5), "b": jnp.ones(3)}, schedule, "x0")
+        guided = js.guide(inner, scale, null=0.0)
+        return js.sample(jax.random.key(0), guided, (4, 3), js.samplers.DDIM(eta=eta), 6, cond=jnp.ones(4)).x
+
+    first = go(1.0, 0.2)
+    traced = network.traces
+    assert not np.allclose(first, go(3.0, 0.2)) and not np.allclose(first, go(1.0, 0.9))
+    assert network.traces == traced
+
+
+def test_memory_does_not_grow_with_steps():
+    denoiser = g64().denoiser(SCHEDULES["ou"])
+
+    def temporary(steps):
+        call = lambda key: js.sample(key, denoiser, (256, 64), SAMPLERS["unipc2"], steps).x  # noqa: E731
+        return jax.jit(call).lower(jax.random.key(0)).compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(400) < temporary(8) + 400 * 64
+
+
+def test_compile_size_does_not_grow_with_steps():
+    denoiser = g64().denoiser(SCHEDULES["ou"])
+
+    def lines(steps):
+        call = lambda key: js.sample(key, denoiser, (8, 64), SAMPLERS["unipc3"], steps).x  # noqa: E731
+        return len(jax.jit(call).lower(jax.random.key(0)).as_text().splitlines())
+
+    assert lines(500) == lines(10)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "heun", "unipc2", "midpoint", "midpoint_paper"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_dtype_and_shape_of_the_start_are_kept(x64, name, dtype):
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    init = 80 * jax.random.normal(jax.random.key(0), (6, 2), dtype)
+    x = run(SAMPLERS[name], denoiser, 6, 5, init=init)
+    assert x.dtype == init.dtype and x.shape == init.shape
+    assert run(SAMPLERS[name], denoiser, 6, 5).dtype == jnp.float64
+
+
+def test_inside_jit_vmap_and_grad():
+    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
+    sampler = SAMPLERS["midpoint"]
+    draw = lambda key: js.sample(key, denoiser, (6, 2), sampler, 8).x  # noqa: E731
+    keys = jax.random.split(jax.random.key(5), 2)
+    np.testing.assert_allclose(jax.jit(draw)(keys[0]), draw(keys[0]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(jax.vmap(draw)(keys)[1], draw(keys[1]), rtol=1e-4, atol=1e-5)
+    flow = lambda init: js.sample(keys[0], denoiser, (1, 2), SAMPLERS["heun"], 8, init=init).x.sum()  # noqa: E731
+    start = jnp.array([[0.4, -0.8]])
+    shift = jnp.array([[1e-2, 0.0]])
+    numeric = (flow(start + shift) - flow(start - shift)) / 2e-2
+    np.testing.assert_allclose(jax.grad(flow)(start)[0, 0], numeric, rtol=2e-2)

@@ -1,0 +1,97 @@
+"""UniPC's table against the published formulas, written out, and against quadrature."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from jaxsamp_kernels import multistep
+
+TABLE = jax.jit(multistep.unipc_table, static_argnums=(1, 2, 3))
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+@pytest.mark.parametrize("z", [-8.0, -1.001, -0.999, -0.3, -1e-6, 0.5])
+def test_phi_is_its_integral(x64, k, z):
+    integrand = lambda s: math.exp((1 - s) * z) * s ** (k - 1) / math.factorial(k - 1)  # noqa: E731
+    np.testing.assert_allclose(multistep.phi(k, jnp.float64(z)), quad(integrand, 0, 1)[0], rtol=1e-11)
+
+
+def published(lam, order, variant, lower_order_final, values):
+    """The recursion as printed, on a fixed sequence of posterior means; returns all predicted and corrected states."""
+    steps, states, x = len(lam) - 1, [], 0.7
+    used = []
+    for i in range(steps):
+        p = min(order, i + 1, steps - i if lower_order_final else order)
+        used.append(p)
+        if i:
+            x = update(lam, i - 1, used[-2], variant, values, x, corrector=True)
+        states.append(x)
+        predicted = update(lam, i, p, variant, values, x, corrector=False)
+    return np.array(states), predicted
+
+
+def update(lam, i, p, variant, values, x, corrector):
+    h = lam[i + 1] - lam[i]
+    hh, d0 = -h, values[i]
+    scale = np.expm1(hh) if variant == "bh2" else hh
+    r = [(lam[i - k] - lam[i]) / h for k in range(1, p)] + [1.0]
+    d1 = [(values[i - k] - d0) / r[k - 1] for k in range(1, p)]
+    rows, b, g, factorial = [], [], np.expm1(hh) / hh - 1, 1
+    for j in range(1, p + 1):
+        rows.append(np.power(r, j - 1))
+        b.append(g * factorial / scale)
+        factorial *= j + 1
+        g = g / hh - 1 / factorial
+    rows, b = np.array(rows), np.array(b)
+    base = np.exp(-h) * x - np.expm1(hh) * d0
+    if corrector:
+        rho = np.array([0.5]) if p == 1 else np.linalg.solve(rows, b)
+        return base - scale * (np.dot(rho[:-1], d1) + rho[-1] * (values[i + 1] - d0))
+    if p == 1:
+        return base
+    rho = np.array([0.5]) if p == 2 else np.linalg.solve(rows[:-1, :-1], b[:-1])
+    return base - scale * np.dot(rho, d1)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("variant", ["bh1", "bh2"])
+@pytest.mark.parametrize("final", [True, False])
+def test_table_is_the_published_recursion(x64, order, variant, final):
+    lam = np.array([-4.0, -3.1, -2.5, -1.0, 0.2, 0.9, 2.5])
+    values = np.random.default_rng(order).normal(size=len(lam))
+    predictor, corrector, decay = map(np.asarray, TABLE(jnp.asarray(lam), order, variant, final))
+    x = before = 0.7
+    states = []
+    for i in range(len(lam) - 1):
+        past = [values[i - k] if i >= k else 1e6 for k in range(order + 1)]  # weights of missing history are zero
+        before = decay[i] * before + corrector[i] @ past
+        states.append(before)
+        x = decay[i + 1] * before + predictor[i] @ past[:-1]
+    expected, last = published(lam, order, variant, final, values)
+    np.testing.assert_allclose(states, expected, rtol=1e-10)
+    np.testing.assert_allclose(x, last, rtol=1e-10)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_corrector_is_exact_for_polynomials_of_its_order(x64, order):
+    lam = jnp.array([-1.0, -0.6, -0.1, 0.3, 1.0])
+    _, corrector, decay = TABLE(lam, order, "bh2", False)
+    polynomial = lambda v: v**order - 2 * v + 1  # noqa: E731
+    i = 4 - 1  # the step that arrives at lam[3] has a full history
+    history = jnp.stack([polynomial(lam[i - k]) for k in range(order + 1)])
+    exact = quad(lambda v: np.exp(v - lam[i]) * polynomial(v), lam[i - 1], lam[i])[0]
+    np.testing.assert_allclose(corrector[i] @ history, exact, rtol=1e-10)
+    np.testing.assert_allclose(decay[i], np.exp(lam[i - 1] - lam[i]), rtol=1e-12)
+
+
+def test_float32_table_keeps_its_digits_on_fine_grids():
+    lam = np.linspace(-4.38, 3.91, 1001)
+    single = TABLE(jnp.asarray(lam, jnp.float32), 3, "bh2", True)
+    with jax.enable_x64(True):
+        double = TABLE(jnp.asarray(np.float32(lam), jnp.float64), 3, "bh2", True)
+    for a, b in zip(single, double, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5 * float(jnp.abs(b).max()))
