@@ -1,5 +1,23 @@
 """Laws with exact denoisers, scores and densities at every noise level."""
 
+from jaxsamp.targets.base import Target, TargetDenoiser
+from jaxsamp.targets.boxes import UniformBoxes
+from jaxsamp.targets.empirical import Empirical
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
+from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, pinwheel, ring, spiral
 
-__all__ = ["GaussianMixture"]
+__all__ = [
+    "TOYS",
+    "Empirical",
+    "GaussianMixture",
+    "Target",
+    "TargetDenoiser",
+    "UniformBoxes",
+    "checkerboard",
+    "circles",
+    "grid",
+    "moons",
+    "pinwheel",
+    "ring",
+    "spiral",
+]

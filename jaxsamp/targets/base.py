@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsamp import checks
-from jaxsamp.types import Array, ArrayLike, Level, PyTree
+from jaxsamp.denoisers import BaseDenoiser, per_event
+from jaxsamp.types import Array, Level, PyTree
 
 
 class Target(ABC):
@@ -43,7 +43,7 @@ class Target(ABC):
         """Score: grad log p_t(x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie), for sigma > 0."""
         x, alpha, sigma = self.checked(x, level)
         mean = self.posterior_mean(x, level)
-        return (per_sample(alpha, x) * mean - x) / per_sample(sigma, x) ** 2
+        return (per_event(alpha, x) * mean - x) / per_event(sigma, x) ** 2
 
     def denoiser(self, schedule: Any) -> "TargetDenoiser":
         """The exact denoiser of this law when noise grows as `schedule` says."""
@@ -58,12 +58,6 @@ class Target(ABC):
             if shape not in ((), x.shape[:1]):
                 raise ValueError(f"level.{name} must be a scalar or of shape {x.shape[:1]}; got {shape}.")
         return x, jnp.asarray(level.alpha, x.dtype), jnp.asarray(level.sigma, x.dtype)
-
-
-def per_sample(coefficient: ArrayLike, x: Array) -> Array:
-    """Append axes to a scalar or (batch,) coefficient, so that it multiplies x of shape (batch, *event)."""
-    coefficient = jnp.asarray(coefficient)
-    return coefficient.reshape(coefficient.shape + (1,) * (x.ndim - 1) if coefficient.ndim else ())
 
 
 def noisy(level: Level) -> Level:
@@ -94,9 +88,9 @@ def pytree(*leaves: str) -> Callable[[type], type]:
     return register
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["target", "schedule", "calibration"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class TargetDenoiser:
+class TargetDenoiser(BaseDenoiser):
     """The posterior mean of a target as a denoiser: no network, no error.
 
     `target` is the law of x_0, `schedule` says how noise grows, and `calibration` is the measured linear part

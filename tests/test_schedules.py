@@ -1,0 +1,108 @@
+"""Schedules invert themselves, differentiate themselves, and round to trained times where times are discrete."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from tests.cases import SCHEDULES
+
+BETAS = np.linspace(1e-4, 0.02, 1000)
+
+
+@pytest.fixture
+def discrete():
+    return js.schedules.Discrete(np.cumprod(1 - BETAS))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_lambda_to_level_and_back(x64, name):
+    schedule, lam = SCHEDULES[name], jnp.linspace(-6.0, 6.0, 41)
+    level = schedule.level(lam)
+    np.testing.assert_allclose(level.log_snr, lam, atol=1e-10)
+    again = schedule.at(level.t)
+    np.testing.assert_allclose(again.alpha, level.alpha, rtol=1e-9)
+    np.testing.assert_allclose(again.sigma, level.sigma, rtol=1e-9)
+    assert (np.diff(level.t) < 0).all()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_float32_levels_are_accurate(name):
+    lam = np.linspace(-6, 6, 41).astype(np.float32)
+    single = SCHEDULES[name].level(jnp.asarray(lam))
+    with jax.enable_x64(True):
+        double = SCHEDULES[name].level(jnp.asarray(lam, float))
+    for a, b in zip(single, double, strict=True):
+        np.testing.assert_allclose(a, b, rtol=3e-6)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_rates_are_the_derivatives(x64, name):
+    schedule, t, step = SCHEDULES[name], 0.4, 1e-5
+    above, below = schedule.at(t + step), schedule.at(t - step)
+    np.testing.assert_allclose(schedule.rates(t)[0], (above.alpha - below.alpha) / (2 * step), atol=1e-8)
+    np.testing.assert_allclose(schedule.rates(t)[1], (above.sigma - below.sigma) / (2 * step), atol=1e-8)
+
+
+def test_discrete_shows_the_network_trained_times_only(x64, discrete):
+    table = np.asarray(discrete.table())
+    for lam in (-4.0, -1.234, 0.7, 3.0):
+        nearest = int(np.abs(table - lam).argmin())
+        assert int(discrete.level(lam).t) == nearest
+        np.testing.assert_allclose(discrete.trained(jnp.float64(lam)), table[nearest])
+    level = discrete.at(jnp.array([0, 500, 999]))
+    np.testing.assert_allclose(level.alpha**2, np.cumprod(1 - BETAS)[[0, 500, 999]])
+    np.testing.assert_allclose(discrete.level(level.log_snr).alpha, level.alpha, rtol=1e-10)
+
+
+def test_randomized_midpoint_nodes_are_trained_times(discrete):
+    seen = []
+
+    def network(params, x, t, cond):
+        jax.debug.callback(lambda t: seen.extend(np.ravel(t)), t)
+        assert jnp.issubdtype(t.dtype, jnp.integer)
+        return params * x
+
+    denoiser = js.denoiser(network, 0.0, discrete, "epsilon")
+    js.sample(jax.random.key(0), denoiser, (3, 2), js.samplers.RandomizedMidpoint(), 10)
+    jax.effects_barrier()
+    # One node a step for each of 3 samples; the shared first and last levels are seen once.
+    assert len(seen) == 3 * 10 + 2 and set(seen) <= set(range(1000)) and len(set(seen)) > 20
+
+
+def test_discrete_randomized_midpoint_still_converges_to_the_flow(x64, discrete):
+    # Node times are rounded, so the error stops falling at the spacing of the trained times; it must get there.
+    from tests.cases import g64, run
+
+    target, grid = g64(), js.grids.log_snr(discrete, 40)
+    start = 60.0 * jax.random.normal(jax.random.key(0), (32, 64))
+    samples = []
+    for schedule, sampler in (
+        (discrete, js.samplers.RandomizedMidpoint()),
+        (SCHEDULES["ou"], js.samplers.UniPC(order=3)),
+    ):
+        denoiser = target.denoiser(schedule)
+        first, last = schedule.level(-jnp.log(grid[0])), schedule.level(-jnp.log(grid[-1]))
+        x = run(sampler, denoiser, 32, None, grid=grid, init=first.alpha * start)
+        samples.append(x / last.alpha)
+    assert jnp.median(jnp.sqrt(jnp.mean((samples[0] - samples[1]) ** 2, 1))) < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("schedule", "argument"),
+    [
+        (js.schedules.VariancePreserving(2.0, 1.0), "beta_min"),
+        (js.schedules.Discrete(np.ones(10)), "alphas_cumprod"),
+        (js.schedules.Discrete(np.linspace(0.1, 0.9, 10)), "alphas_cumprod"),
+        (js.schedules.Discrete(np.array([0.9, np.nan, 0.1])), "alphas_cumprod"),
+    ],
+)
+def test_bad_settings_are_one_sentence(schedule, argument):
+    with pytest.raises(ValueError, match=argument):
+        js.grids.resolve("log_snr", schedule, 8)
+
+
+def test_velocity_needs_a_derivative(discrete):
+    with pytest.raises(TypeError, match="velocity"):
+        js.denoiser(lambda params, x, t, cond: x, None, discrete, "velocity")

@@ -1,0 +1,92 @@
+"""Every toy by name: its denoiser against its density, its samples against its law."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from jaxsamp.targets.boxes import UniformBoxes
+from jaxsamp.targets.gaussian_mixture import GaussianMixture
+from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, ring, spiral
+from jaxsamp.types import Level
+
+RATIOS = np.repeat([0.05, 0.5, 5.0], 10)
+
+
+def test_names():
+    assert list(TOYS) == ["ring", "grid", "moons", "circles", "spiral", "pinwheel", "checkerboard"]
+    assert ring().weights.shape == (8,) and grid(side=3).weights.shape == (9,)
+    assert checkerboard(cells=2).weights.shape == (2,)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_denoiser_follows_from_the_density_at_every_level(x64, name):
+    target = TOYS[name]()
+    assert isinstance(target, UniformBoxes if name == "checkerboard" else GaussianMixture)
+    alpha, sigma = jnp.asarray(1 / np.hypot(1, RATIOS)), jnp.asarray(RATIOS / np.hypot(1, RATIOS))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(len(RATIOS), 2)))
+
+    @jax.jit
+    def both(x):
+        level = Level(alpha, sigma)
+        gradient = jax.grad(lambda x: target.log_prob(x, level).sum())(x)
+        from_density = (x + sigma[:, None] ** 2 * gradient) / alpha[:, None]
+        return from_density, target.denoiser(None)(x, level)
+
+    np.testing.assert_allclose(*both(x), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_samples_have_the_mean_log_density_of_the_law(key, name):
+    target = TOYS[name]()
+    if name == "checkerboard":
+        seen = target.log_prob(target.sample(key, 4000))
+        np.testing.assert_allclose(seen, -np.log(8), rtol=1e-6)
+        return
+    # The law's own mean by Gauss-Hermite quadrature around every component.
+    std = inspect.signature(TOYS[name]).parameters["std"].default
+    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
+    offsets = std * np.stack(np.meshgrid(nodes, nodes), -1).reshape(-1, 1, 2)
+    places = jnp.asarray(np.asarray(target.means) + offsets, jnp.float32)
+
+    @jax.jit
+    def log_probs(key):
+        return jnp.split(target.log_prob(jnp.concatenate([target.sample(key, 4000), places.reshape(-1, 2)])), [4000])
+
+    seen, around = map(np.asarray, log_probs(key))
+    mean = np.outer(weights, weights).ravel() / (2 * np.pi) @ around.reshape(64, -1) @ np.asarray(target.weights)
+    assert abs(seen.mean() - mean) < 4 * seen.std() / 4000**0.5  # fails once in 16 000 keys
+
+
+@pytest.mark.parametrize(
+    "target, reference",
+    [
+        (moons(std=0.1), datasets.make_moons(4000, noise=0.1, random_state=0)),
+        (circles(), datasets.make_circles(4000, factor=0.5, noise=0.05, random_state=0)),
+    ],
+)
+def test_placed_as_in_scikit_learn(key, target, reference):
+    ours, theirs = target.log_prob(target.sample(key, 4000)), target.log_prob(jnp.asarray(reference[0]))
+    assert abs(ours.mean() - theirs.mean()) < 5 * np.hypot(ours.std(), theirs.std()) / 4000**0.5
+
+
+def test_chains_leave_no_ripple_along_a_curve():
+    angle = np.linspace(0, 2 * np.pi, 1000)
+    along = circles().log_prob(jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], -1), jnp.float32))
+    assert along.max() - along.min() < 1e-4
+
+
+@pytest.mark.parametrize("make", [ring, grid, moons, circles, spiral, TOYS["pinwheel"]])
+def test_a_spread_that_is_not_positive_is_refused(make):
+    with pytest.raises(ValueError, match="std must be positive; got 0.0"):
+        make(std=0.0)
+
+
+def test_counts_and_widths_that_make_no_toy_are_refused():
+    with pytest.raises(ValueError, match="modes must be at least 1"):
+        ring(modes=0)
+    with pytest.raises(ValueError, match="width must be positive"):
+        checkerboard(width=-1.0)
