@@ -1,6 +1,7 @@
 """Which noise levels a sampler visits: arrays of sigma / alpha, from noisy to clean, never reaching zero."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +67,7 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
 
 
-def resolve(grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, steps: int | None) -> ArrayLike:
+def resolve(grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, steps: Any) -> ArrayLike:
     """The levels that `grid` stands for: a rule's name, a function (schedule, steps) -> levels, or the levels.
 
     Raises:

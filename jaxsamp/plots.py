@@ -5,7 +5,7 @@ Every function returns a Matplotlib figure that no window knows of: nothing here
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -126,13 +126,14 @@ def marginals(
     chosen = np.unique(np.linspace(0, true.shape[1] - 1, min(panels, true.shape[1])).round().astype(int))
     across = min(len(chosen), 4)
     down = -(-len(chosen) // across)
+    filled, line = {"alpha": 0.35}, {"histtype": "step", "linewidth": 1.3}
     with rc_context(STYLE):
         figure = Figure(figsize=(max(2.4 * across, 4.5), 0.9 + 1.9 * down), dpi=DPI, layout="constrained")
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes, i in zip(grid, chosen, strict=False):
             bins = np.histogram_bin_edges(true[:, i], bins=int(np.clip(len(true) ** 0.5, 8, 40)))
-            axes.hist(true[:, i], bins, density=True, color=TRUE, alpha=0.35, label=labels[1])
-            axes.hist(samples[:, i], bins, density=True, histtype="step", color=NEW, linewidth=1.3, label=labels[0])
+            for x, colour, look, label in ((true, TRUE, filled, labels[1]), (samples, NEW, line, labels[0])):
+                axes.hist(x[:, i], bins, weights=np.full(len(x), 1 / len(x)), color=colour, label=label, **look)
             axes.set_title(f"coordinate {i}", pad=4)
             axes.set_yticks([])
         for axes in grid[len(chosen) :]:
@@ -141,8 +142,8 @@ def marginals(
         return _titled(figure, title)
 
 
-def save(figure: Figure, path: str | Path | IO[bytes]) -> None:
-    """Write a figure as PNG, 150 dots an inch, to a path or an open file."""
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, 150 dots an inch."""
     figure.savefig(path, dpi=DPI, format="png", facecolor="white")
 
 
@@ -167,8 +168,8 @@ def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray,
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     height = np.asarray(log_prob(points.astype(np.float32)), float).reshape(PIXELS, PIXELS)
     levels = np.quantile(np.asarray(log_prob(true.astype(np.float32)), float), OUTSIDE)
-    # Contours must increase, also where the density is flat or zero.
-    levels = np.maximum(levels, height.max() - 1000) + 1e-6 * np.arange(len(levels))
+    # Contours must increase, also where the density is flat or zero; a flat one lies above all of them.
+    levels = np.maximum(levels, height.max() - 1000) - 1e-6 * np.arange(len(levels), 0, -1)
     axes.contourf(x, y, height, [*levels, max(height.max(), levels[-1]) + 1], colors=SHADES)
 
 

@@ -83,7 +83,9 @@ class GaussianMixture(Target):
         return cls._of(_on_device(log_weights, means, singular**2 + floor, basis, floor))
 
     @classmethod
-    def fit(cls, data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any) -> "GaussianMixture":
+    def fit(
+        cls, data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any
+    ) -> "GaussianMixture":
         """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximisation from k-means).
 
         Args:

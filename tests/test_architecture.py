@@ -1,0 +1,80 @@
+"""Imports run one way, and importing the package stays cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxsamp as js
+
+ROOT = Path(__file__).parents[1]
+# Each module may import those on the levels before its own, and its own family.
+LEVELS = [
+    ["jaxsamp_kernels"],
+    ["types", "random", "checks", "progress"],
+    ["schedules", "grids"],
+    ["denoisers"],
+    ["calibration"],
+    ["targets"],
+    ["metrics"],
+    ["samplers"],
+    ["sampling"],
+    ["plots", "cli"],
+]
+RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}
+
+
+def imported(path):
+    """The (package, module) pairs that a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{a.name}" if node.module == "jaxsamp" else node.module for a in node.names]
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        for name in names:
+            yield (*name.split("."), "")[:2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jaxsamp").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(ROOT / "jaxsamp").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    assert own in RANK, f"{own} has no place in the order of imports"
+    for package, module in imported(path):
+        if package == "jaxsamp_kernels":
+            continue
+        if package == "jaxsamp" and module in RANK:
+            assert module == own or RANK[module] <= RANK[own], f"{own} must not import {module}"
+        assert package not in ("flax", "optax", "orbax"), f"{path.name} must not import {package}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "kernels").rglob("*.py")), ids=lambda p: p.name)
+def test_kernels_import_jax_alone(path):
+    allowed = {"jax", "jaxsamp_kernels", "numpy", "math", "typing", "collections", "functools"}
+    assert {package for package, _ in imported(path)} <= allowed
+    assert "jax.random" not in path.read_text(), "kernels take random numbers, not keys"
+
+
+def test_kernels_folder_is_not_a_package():
+    assert not (ROOT / "kernels" / "__init__.py").exists()
+
+
+def test_import_is_lazy_and_touches_no_device():
+    code = (
+        "import sys, jaxsamp; heavy = {'jax', 'matplotlib', 'sklearn', 'orbax', 'flax', 'rich'} & set(sys.modules); "
+        "assert not heavy, heavy; jaxsamp.sample; import jax._src.xla_bridge as b; assert not b._backends, b._backends; "
+        "heavy = {'matplotlib', 'sklearn', 'orbax', 'flax'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="/")
+
+
+def test_every_public_name_loads_and_is_documented():
+    for name in js.__all__:
+        assert getattr(js, name).__doc__, name
+    assert "sample" in dir(js)
+    with pytest.raises(AttributeError, match="no attribute 'smaple'"):
+        js.smaple  # noqa: B018

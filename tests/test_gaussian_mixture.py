@@ -1,0 +1,120 @@
+"""The mixture target: forms agree, samples follow the law, fits recover it, and bad ones are refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+import jaxsamp as js
+from jaxsamp.targets import GaussianMixture
+
+RNG = np.random.default_rng(0)
+WEIGHTS, MEANS = np.array([0.2, 0.5, 0.3]), RNG.normal(size=(3, 4))
+LEVEL = js.Level(0.8, 0.5)
+
+
+def forms():
+    variances = np.array([0.3, 0.5, 0.2])
+    factors = RNG.normal(size=(3, 4, 2))
+    low_rank = np.einsum("kdr,ker->kde", factors, factors) + 0.1 * np.eye(4)
+    diagonal = RNG.uniform(0.1, 1.0, (3, 4))
+    return {
+        "spherical": (GaussianMixture.spherical(WEIGHTS, MEANS, variances), variances[:, None, None] * np.eye(4)),
+        "diagonal": (GaussianMixture.diagonal(WEIGHTS, MEANS, diagonal), diagonal[:, :, None] * np.eye(4)),
+        "low_rank": (GaussianMixture.low_rank(WEIGHTS, MEANS, factors, 0.1), low_rank),
+    }
+
+
+@pytest.mark.parametrize("form", ["spherical", "diagonal", "low_rank"])
+def test_special_forms_equal_the_full_one(x64, form):
+    special, covariances = forms()[form]
+    full, x = GaussianMixture(WEIGHTS, MEANS, covariances), jax.random.normal(jax.random.key(0), (6, 4))
+    for name in ("log_prob", "score", "responsibilities", "posterior_mean", "posterior_covariance", "laplacian"):
+        np.testing.assert_allclose(getattr(special, name)(x, LEVEL), getattr(full, name)(x, LEVEL), atol=1e-9)
+    np.testing.assert_allclose(special.hessian_vector(x, x, LEVEL), full.hessian_vector(x, x, LEVEL), atol=1e-8)
+
+
+@pytest.mark.parametrize("form", ["full", "spherical", "diagonal", "low_rank"])
+def test_samples_have_the_moments_of_the_law(form):
+    n, everything = 20000, forms()
+    target, covariances = everything.get(form, everything["low_rank"])
+    if form == "full":
+        target = GaussianMixture(WEIGHTS, MEANS, covariances)
+    x = np.asarray(target.sample(jax.random.key(1), n), float)
+    mean = WEIGHTS @ MEANS
+    second = np.einsum("k,kde->de", WEIGHTS, covariances + MEANS[:, :, None] * MEANS[:, None])
+    features = np.concatenate([x - mean, ((x[:, :, None] * x[:, None]) - second)[:, *np.triu_indices(4)]], 1)
+    statistic = n * features.mean(0) @ np.linalg.solve(np.cov(features.T), features.mean(0))
+    assert chi2.sf(statistic, features.shape[1]) > 1e-4  # false-alarm rate 1e-4
+
+
+def test_a_level_for_each_point_equals_one_at_a_time(x64):
+    target, _ = forms()["low_rank"]
+    x, alpha, sigma = jax.random.normal(jax.random.key(0), (3, 4)), jnp.array([1.0, 0.5, 0.2]), jnp.array([0.1, 1.0, 2])
+    together = target.posterior_mean(x, js.Level(alpha, sigma))
+    alone = [target.posterior_mean(x[i : i + 1], js.Level(alpha[i], sigma[i]))[0] for i in range(3)]
+    np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-10)
+
+
+def test_clean_law_is_the_default_level(x64):
+    target, _ = forms()["diagonal"]
+    x = jax.random.normal(jax.random.key(0), (3, 4))
+    np.testing.assert_allclose(target.score(x), jax.vmap(jax.grad(lambda v: target.log_prob(v[None])[0]))(x), rtol=1e-9)
+
+
+def test_fit_recovers_a_mixture():
+    target = GaussianMixture.spherical([0.3, 0.7], [[-3.0, 0.0], [3.0, 1.0]], [0.2, 0.5])
+    data = np.asarray(target.sample(jax.random.key(2), 4000)).reshape(-1, 2, 1)
+    for covariance in ("full", "diag", "spherical"):
+        fitted = GaussianMixture.fit(data, 2, covariance=covariance)
+        order = np.argsort(fitted.means[:, 0])
+        np.testing.assert_allclose(np.asarray(fitted.weights)[order], [0.3, 0.7], atol=0.03)
+        np.testing.assert_allclose(np.asarray(fitted.means)[order], [[-3, 0], [3, 1]], atol=0.06)
+
+
+def test_random_mixtures_are_normalised_and_reproducible():
+    a, b = (GaussianMixture.random(jax.random.key(4), 3, 5) for _ in range(2))
+    np.testing.assert_array_equal(a.means, b.means)
+    np.testing.assert_allclose(a.weights.sum(), 1, rtol=1e-6)
+    assert (a.mixture.eigenvalues > 0.249).all() and (a.mixture.eigenvalues < 2.001).all()
+
+
+def test_targets_pass_through_jit_as_arguments():
+    target, _ = forms()["low_rank"]
+    x = jnp.ones((2, 4))
+    np.testing.assert_allclose(jax.jit(lambda t, x: t.log_prob(x))(target, x), target.log_prob(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([0.5, 0.6], np.zeros((2, 2)), np.stack([np.eye(2)] * 2)), "weights must be positive and sum to one"),
+        (([1.2, -0.2], np.zeros((2, 2)), np.stack([np.eye(2)] * 2)), "weights must be positive"),
+        (([1.0], np.zeros(2), np.eye(2)[None]), r"means must have shape \(K, d\); got \(2,\)"),
+        (([0.5, 0.5], np.zeros((1, 2)), np.eye(2)[None]), r"weights must have shape"),
+        (([1.0], np.zeros((1, 2)), np.eye(3)[None]), "covariances must have shape"),
+        (([1.0], np.array([[np.nan, 0.0]]), np.eye(2)[None]), r"means must be finite; got nan at index \(0, 0\)"),
+        (([1.0], np.zeros((1, 2)), np.array([[[1.0, 2.0], [2.0, 1.0]]])), "positive semi-definite"),
+        (([1.0], np.zeros((1, 2)), np.array([[[1.0, 0.5], [0.0, 1.0]]])), "symmetric"),
+    ],
+)
+def test_bad_mixtures_are_one_sentence(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        GaussianMixture(*arguments)
+
+
+def test_other_bad_input_is_one_sentence():
+    target, _ = forms()["diagonal"]
+    with pytest.raises(ValueError, match="variances must not be negative"):
+        GaussianMixture.spherical([1.0], np.zeros((1, 2)), -1.0)
+    with pytest.raises(ValueError, match="factors must have shape"):
+        GaussianMixture.low_rank([1.0], np.zeros((1, 2)), np.zeros((1, 2, 3)), 0.1)
+    with pytest.raises(ValueError, match="at least components"):
+        GaussianMixture.fit(np.zeros((2, 2)), 3)
+    with pytest.raises(ValueError, match="data must be finite"):
+        GaussianMixture.fit(np.full((9, 2), np.inf), 3)
+    with pytest.raises(ValueError, match=r"x must have shape \(batch, 4\)"):
+        target.log_prob(jnp.zeros((3, 5)))
+    with pytest.raises(TypeError, match="typed key"):
+        target.sample(jax.random.PRNGKey(0), 3)

@@ -1,0 +1,79 @@
+"""Pictures: the right pixels in the right place, and no global state."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxsamp import plots
+
+
+@pytest.fixture
+def pixels(tmp_path):
+    """What a figure looks like once saved."""
+
+    def read(figure) -> np.ndarray:
+        plots.save(figure, tmp_path / "figure.png")
+        return np.asarray(Image.open(tmp_path / "figure.png").convert("RGB"))
+
+    return read
+
+
+def test_no_window_no_pyplot_and_no_changed_settings():
+    code = "import sys, jaxsamp.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    before = dict(matplotlib.rcParams)
+    plots.marginals(np.zeros((9, 3)), np.ones((9, 3)))
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
+def test_a_sheet_shows_every_image_once_in_reading_order(channels):
+    shades = np.linspace(0, 0.9, 5)
+    batch = np.ones((5, 4, 6, *channels)) * shades.reshape(5, *[1] * (2 + len(channels)))
+    sheet = plots._sheet(batch, columns=3, rows=2)
+    assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, *(channels if channels == (3,) else ()))
+    for i, shade in enumerate(shades):
+        tile = sheet[5 * (i // 3) : 5 * (i // 3) + 4, 7 * (i % 3) : 7 * (i % 3) + 6]
+        np.testing.assert_array_equal(tile, np.full(tile.shape, shade))
+    assert (sheet[5:, 14:] == 1).all()
+
+
+def test_grids_take_their_greys_from_the_real_images(pixels):
+    real = np.stack([np.full((8, 8), -1.0), np.full((8, 8), 1.0)] * 5)
+    shown = pixels(plots.images(np.zeros((10, 8, 8)), real, title="greys"))
+    assert shown.shape[1] == 1350
+    left, right = shown[:, :660].reshape(-1, 3), shown[:, 690:].reshape(-1, 3)
+    assert np.mean((left == 127).all(1) | (left == 128).all(1)) > 0.2  # halfway between black and white
+    assert np.mean((right == 0).all(1)) > 0.1
+
+
+def test_regions_hold_the_density_also_where_it_is_flat_or_zero(pixels):
+    true = np.random.default_rng(0).uniform(-1, 1, (500, 2))
+
+    def box(x):
+        with np.errstate(divide="ignore"):
+            return np.log((np.abs(x) < 1).all(1) / 4)
+
+    shown = pixels(plots.scatter(true[:50], true, log_prob=box))
+    darkest = np.array([0xC9, 0xC1, 0xB1])
+    assert 0.4 < np.mean((shown == darkest).all(-1)) < 0.6  # one square half as wide as its panel is seen twice
+
+
+def test_pictures_of_any_number_of_points_and_coordinates_are_drawn(pixels):
+    rng = np.random.default_rng(0)
+    for d in (1, 5, 20):
+        assert pixels(plots.marginals(rng.normal(size=(30, d)), rng.normal(size=(40, d)))).std() > 0
+    assert pixels(plots.scatter(rng.normal(size=(1, 2)), rng.normal(size=(2, 2)))).std() > 0
+
+
+def test_arrays_that_do_not_fit_are_sentences():
+    with pytest.raises(ValueError, match=r"images of one shape.*\(5, 4\)"):
+        plots.images(np.zeros((5, 4)), np.zeros((5, 4)))
+    with pytest.raises(ValueError, match="images of one shape"):
+        plots.images(np.zeros((5, 4, 4)), np.zeros((5, 4, 5)))
+    with pytest.raises(ValueError, match=r"points \(n, 2\)"):
+        plots.scatter(np.zeros((5, 3)), np.zeros((5, 2)))
