@@ -50,14 +50,12 @@ class UniPC(Sampler):
         return multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
 
     def init(self, problem: Problem, x: Array) -> Any:
-        """Predicted state, corrected state of the step before, and the latest posterior means."""
-        return (x, x, *[jnp.zeros_like(x) for _ in range(self.order)])
+        """The predicted state and the latest `order` posterior means."""
+        return (x, *[jnp.zeros_like(x) for _ in range(self.order)])
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
-        """Evaluate at the predicted state, correct it, predict the next."""
-        predicted, before, *history = state
-        predictor, corrector, decay = problem.tables
-        history = [problem.evaluate(predicted, problem.lam[i]), *history]
-        corrected = decay[i] * before + sum(corrector[i, k] * d for k, d in enumerate(history))
-        ahead = decay[i + 1] * corrected + sum(predictor[i, k] * d for k, d in enumerate(history[:-1]))
-        return (ahead, corrected, *history[:-1])
+        """Evaluate at the predicted state, correct it, predict the next: one linear step."""
+        x, *history = state
+        weights, decay = problem.tables
+        history = [problem.evaluate(x, problem.lam[i]), *history]
+        return (decay[i] * x + sum(weights[i, k] * d for k, d in enumerate(history)), *history[:-1])

@@ -1,4 +1,4 @@
-"""UniPC coefficients: each step as one row of weights on the latest posterior means.
+"""UniPC: each step as one row of weights on the latest posterior means.
 
 With h = lam_{i+1} - lam_i, z = -h, r_k = (lam_{i-k} - lam_i) / h and the differences (D_{i-k} - D_i) / r_k,
 
@@ -61,13 +61,15 @@ def _weights(order, variant, h, ratios, corrector):
 
 
 def unipc_table(lam, order, variant, lower_order_final):
-    """Rows of weights for every step of the increasing grid `lam` of half-log-SNRs, (steps + 1,).
+    """Weights of every step of the increasing grid `lam` of half-log-SNRs, (steps + 1,).
+
+    The corrected state enters the next prediction only, so correcting and predicting are one linear step,
+
+        x_{i+1} = decay_i x_i + sum_k weights_{i,k} D_{i-k},    x_i the predicted states.
 
     Returns:
-        predictor: (steps, order), weights of D_i, D_{i-1}, ... in the step that leaves lam_i.
-        corrector: (steps, order + 1), weights of D_i, D_{i-1}, ... in the corrected step that arrives at lam_i;
-            row 0 is zero.
-        decay: (steps + 1,), e^-h of the step that arrives at lam_i; entry 0 is one.
+        weights: (steps, order + 1).
+        decay: (steps,), e^-h.
     """
     steps = lam.shape[0] - 1
     i, h = jnp.arange(steps), jnp.diff(lam)
@@ -81,6 +83,9 @@ def unipc_table(lam, order, variant, lower_order_final):
         each = jnp.stack([_weights(p, variant, h, ratios, corrector) for p in range(1, order + 1)])
         return each[used - 1, i]
 
-    predictor, arriving_last = rows(False)[:, :order], rows(True)
-    corrector = jnp.roll(jnp.roll(arriving_last, 1, axis=1), 1, axis=0).at[0].set(0.0)
-    return predictor, corrector, jnp.concatenate([jnp.ones_like(h[:1]), jnp.exp(-h)])
+    # Rows (D_i, D_{i-1}, ..., D_{i+1}): rolled, the correction of step i is in terms of D_{i+1}, D_i, ...
+    predictor = rows(False)
+    correction = jnp.roll(rows(True) - predictor, 1, axis=1)
+    correction = jnp.concatenate([jnp.zeros_like(correction[:1]), correction[:-1]])
+    decay = jnp.exp(-h)
+    return predictor + decay[:, None] * correction, decay

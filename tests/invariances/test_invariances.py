@@ -1,4 +1,4 @@
-"""What must not change a sample: the schedule's scale, the batch, the microbatch, the progress bar, the weights' age."""
+"""What must not change a sample: the schedule, the batch, the microbatch, the progress bar, the age of the weights."""
 
 import jax
 import jax.numpy as jnp

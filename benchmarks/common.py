@@ -1,0 +1,62 @@
+"""Shared by all benchmarks: interleaved timing, one table, one JSON file a script."""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+import jaxsamp
+
+
+def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call, taken in turn A B C A B C ... after one warm-up, so that a drifting machine is fair."""
+    for call in calls.values():
+        jax.block_until_ready(call())
+    seconds = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            jax.block_until_ready(call())
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(a: Sequence[float], b: Sequence[float]) -> float:
+    """Median of the paired ratios a / b."""
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="folder of the JSON")
+    return parser
+
+
+def report(name: str, title: str, rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """Print the rows as a table and write them, with settings, device and versions, to NAME.json."""
+    table = Table(title=title)
+    for column in rows[0]:
+        table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
+    for row in rows:
+        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console(width=140).print(table)
+    device = jax.devices()[0]
+    about = {
+        "title": title,
+        "device": device.device_kind if device.platform != "cpu" else f"CPU {platform.machine()}",
+        "versions": {"jaxsamp": jaxsamp.__version__, "jax": jax.__version__, "python": platform.python_version()},
+        "x64": bool(jax.config.read("jax_enable_x64")),
+        "settings": {name: value for name, value in vars(options).items() if name != "results"},
+        "rows": rows,
+    }
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
