@@ -228,3 +228,12 @@ class Discrete(_VariancePreserving):
         right = jnp.clip(jnp.searchsorted(up, lam), 1, up.shape[0] - 1)
         nearest = right - (lam - up[right - 1] <= up[right] - lam)
         return up.shape[0] - 1 - nearest
+
+
+BY_NAME = {
+    "vp": VariancePreserving(),
+    "ou": OrnsteinUhlenbeck(),
+    "cosine": Cosine(),
+    "edm": EDM(),
+    "rectified-flow": RectifiedFlow(),
+}

@@ -208,7 +208,10 @@ def test_earlier_results_are_kept_unless_forced(capsys):
     assert Path("kept/samples.npz").read_bytes() != before
 
 
-@pytest.mark.parametrize("failure, code", [(KeyboardInterrupt(), 130), (RuntimeError("a bug"), None)])
+EXHAUSTED = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+
+@pytest.mark.parametrize("failure, code", [(KeyboardInterrupt(), 130), (EXHAUSTED, 2), (RuntimeError("a bug"), None)])
 def test_a_run_that_fails_leaves_nothing_behind_and_a_bug_keeps_its_traceback(capsys, monkeypatch, failure, code):
     def fail(*_):
         raise failure

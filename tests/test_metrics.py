@@ -17,7 +17,7 @@ from jaxsamp import metrics
 from jaxsamp.metrics.energy import _row_sums
 from jaxsamp.metrics.null import judged
 from jaxsamp.metrics.truth import NULL, REFERENCE, Truth, checked
-from jaxsamp.targets import GaussianMixture
+from jaxsamp.targets import Empirical, GaussianMixture, UniformBoxes
 from jaxsamp.types import Level
 
 rng = np.random.default_rng(0)
@@ -28,6 +28,7 @@ LAW = GaussianMixture(
     np.stack([np.diag(v) for v in rng.uniform(0.3, 1, (3, DIM))]),
 )
 NOISY = Level(0.8, 0.6)
+UNIFORM = UniformBoxes(np.ones(1), np.zeros((1, 2)), np.ones((1, 2)))
 CLEAN_TRUTH, NOISY_TRUTH = Truth(LAW, None), Truth(LAW, NOISY)  # shared, so that draws compile once
 TRUE = LAW.sample(jax.random.key(100), N)
 TRAINING = np.asarray(LAW.sample(jax.random.key(101), N))
@@ -213,6 +214,20 @@ def test_the_sign_of_log_density_tells_wide_from_narrow():
     assert still.value == pytest.approx(DIM / 2, abs=0.05)  # log p(0) - E log p, in nats
 
 
+def test_a_uniform_law_tells_samples_outside_its_support():
+    inside = metrics.log_density(UNIFORM.sample(jax.random.key(0), 50), UNIFORM, jax.random.key(1))
+    outside = metrics.log_density(np.full((50, 2), 9.0, np.float32), UNIFORM, jax.random.key(1))
+    assert inside.inside and inside.p_value > 0.5
+    assert outside.value == -np.inf and outside.stderr is None and outside.p_value == 0
+
+
+def test_data_points_have_a_density_only_under_noise():
+    points = Empirical(TRAINING[:50])
+    assert not Truth(points, None).has_density and Truth(points, NOISY).has_density
+    with pytest.raises(ValueError, match="needs a law with `log_prob` at this level"):
+        metrics.evaluate(TRUE, points, jax.random.key(0), metrics=("log_density",))
+
+
 def test_occupancy_is_the_total_variation_of_a_dropped_mode():
     far = GaussianMixture(np.array([0.25, 0.75]), np.array([[-50.0], [50.0]]), np.ones((2, 1, 1)))
     found = metrics.occupancy(50 + normal(0, 100, 1), far, jax.random.key(0))
@@ -245,7 +260,6 @@ def test_the_level_is_that_of_the_samples():
         of_law = metrics.evaluate(x, NOISY_TRUTH, jax.random.key(0), metrics=names)
         of_array = metrics.evaluate(x, TRAINING, jax.random.key(0), level=NOISY)
         assert list(of_array) == ["sliced_w2", "energy"]
-        print(of_law,of_array)
         assert all(m.inside == inside for m in (*of_law.values(), of_array["energy"]))
     expected = metrics.log_density(noisy, NOISY_TRUTH, jax.random.key(0))
     assert metrics.log_density(noisy, LAW, jax.random.key(0), level=NOISY) == expected
@@ -286,7 +300,7 @@ BAD = [
     (dict(key=jnp.zeros(2, jnp.uint32)), TypeError, "^key must be a typed key"),
     (dict(metrics=("energi",)), ValueError, "^metrics must be one of .* Did you mean 'energy'"),
     (dict(metrics=("frechet",)), ValueError, "'frechet' does not apply here, because it needs `features`"),
-    (dict(metrics=("memorisation",)), ValueError, "'memorisation' .* needs an array of training samples"),
+    (dict(metrics=("memorisation",)), ValueError, "'memorisation' .* needs an array of 3 training samples"),
     (dict(metrics=("occupancy",), reference=TRAINING), ValueError, "'occupancy' .* needs a law with `resp"),
     (dict(metrics=("log_density",), reference=TRAINING), ValueError, "'log_density' .* needs a law with `log_prob`"),
     (dict(level=Level(jnp.ones(3), 0.5)), ValueError, r"^level must be one level.* got shapes \(3,\)"),

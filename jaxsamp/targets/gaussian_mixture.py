@@ -1,6 +1,7 @@
 """Gaussian mixtures with exact denoiser, score and density at every noise level."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -206,6 +207,7 @@ class GaussianMixture(Target):
         return jax.vmap(lambda *point: function(mixture, *point), axes)(x, *more, alpha, sigma)
 
 
+@partial(jax.jit, static_argnums=3)
 def _sample(mixture: kernel.Mixture, k_component: Array, k_noise: Array, n: int) -> Array:
     d = mixture.means.shape[1]
     component = jax.random.categorical(k_component, mixture.log_weights, shape=(n,))

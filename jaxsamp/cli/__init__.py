@@ -1,0 +1,74 @@
+"""The command line, `jaxsamp <command>`; each command is one file beside this one.
+
+A command is a dataclass: its fields are the flags, its docstrings their help, and `run()` does the work.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxsamp.cli.errors import BadArgument, missing_package
+
+DONE, REFUSED, INTERRUPTED = 0, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the words after `jaxsamp`; by default those that the program was called with.
+
+    Returns:
+        The exit code: 0; 2 for arguments that cannot be used, with one sentence on stderr; or 130 for Ctrl-C.
+    """
+    try:
+        command = _parse(argv)
+        _keep_compilations()
+        command.run()
+    except SystemExit as stop:  # --help, or words that are no command
+        return stop.code if isinstance(stop.code, int) else DONE
+    except BadArgument as refused:
+        return _stop(str(refused), REFUSED)
+    except ModuleNotFoundError as error:
+        sentence = missing_package(error)
+        if sentence is None:
+            raise
+        return _stop(sentence, REFUSED)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
+    except KeyboardInterrupt:
+        return _stop("interrupted; nothing was written.", INTERRUPTED)
+    return DONE
+
+
+def _parse(argv: Sequence[str] | None) -> Any:
+    # Imported here, so that a missing package becomes a sentence.
+    import tyro
+
+    from jaxsamp.cli.sample import Sample
+
+    commands = {"sample": Sample}
+    return tyro.extras.subcommand_cli_from_dict(
+        commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=argv
+    )
+
+
+def _keep_compilations() -> None:
+    """Keep what XLA compiles between runs; JAX reads JAX_COMPILATION_CACHE_DIR by itself."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "jaxsamp"
+        with suppress(OSError):  # without a place to keep them, compile each time
+            folder.mkdir(parents=True, exist_ok=True)
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def _stop(sentence: str, code: int) -> int:
+    print(f"jaxsamp: {sentence}", file=sys.stderr)
+    return code

@@ -1,0 +1,44 @@
+"""The folder that a command writes: all of its files or none, and never over earlier results unasked."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jaxsamp.cli.errors import BadArgument
+
+
+def check_free(out: Path, names: tuple[str, ...], force: bool) -> None:
+    """Raise BadArgument if files called `names` in the folder `out` would be overwritten without `force`."""
+    held = [name for name in names if (out / name).exists()]
+    if held and not force:
+        raise BadArgument(f"--out must be a folder without earlier results, or add --force; {out} holds {held[0]}.")
+
+
+@contextmanager
+def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
+    """Yield a hidden folder to write `names` in; they move to `out` when the block ends, and vanish if it fails.
+
+    `out` is made at once, so that a place that cannot be written is noticed before the work and not after it.
+
+    Raises:
+        BadArgument: `out` cannot be written, or holds such files already.
+    """
+    check_free(out, names, force)
+    new = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        hidden = tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out)
+    except OSError as error:
+        raise BadArgument(f"--out must be a folder that can be written; got {out} ({error.strerror}).") from error
+    try:
+        with hidden as unfinished:
+            yield Path(unfinished)
+            check_free(out, names, force)
+            for name in names:
+                os.replace(Path(unfinished) / name, out / name)
+    finally:
+        with suppress(OSError):  # only what is new, and only if still empty
+            for path in new:
+                path.rmdir()

@@ -1,0 +1,95 @@
+"""Sliced Wasserstein distance: one-dimensional transport, averaged over directions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jaxsamp.checks import at_least
+from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
+from jaxsamp.metrics.truth import DIRECTIONS, checked
+from jaxsamp.types import Array, Level
+
+
+def sliced_w2(
+    x: Float[Array | np.ndarray, "n *event"],
+    reference: Any,
+    key: Array,
+    level: Level | None = None,
+    directions: int = 256,
+    null_sets: int = NULL_SETS,
+) -> Metric:
+    """Squared sliced Wasserstein-2 distance between samples and truth, less its mean for true samples.
+
+    SW2^2(p, q) = E_theta W2^2(theta . X, theta . Y), theta uniform on the unit sphere: for a shift by mu it is
+    |mu|^2 / d. Between finite samples it is positive even for true ones (often ten times its scatter), so the
+    value is the debiased square: zero on average for true samples, and negative half of the time.
+
+    Args:
+        x: samples, (n, *event).
+        reference: a law, or an array of true clean samples, (m, *event); m need not be n.
+        key: draws the directions, the true samples and the null sets.
+        level: the noise level of x; None for clean samples.
+        directions: how many random directions; all null sets use the same.
+        null_sets: how many null values, at least 20.
+
+    Returns:
+        The distance in the squared unit of x, with its null band.
+
+    Raises:
+        TypeError, ValueError: an argument is not as above, or x is not finite.
+
+    Bonneel, Rabin, Peyre and Pfister, Sliced and Radon Wasserstein Barycenters of Measures, 2015; for the rates
+    Nadjahi et al., Statistical and Topological Properties of Sliced Probability Divergences, arXiv:2003.05783.
+    """
+    x, truth = checked(x, reference, key, level)
+    shape = (at_least("directions", directions, 1), max(x[0].size, 1))
+    theta = jax.random.normal(jax.random.fold_in(key, DIRECTIONS), shape, x.dtype)
+    theta /= jnp.linalg.norm(theta, axis=1, keepdims=True)
+    value, nulls = compare(partial(_distance_to, theta=theta), x, truth, key, null_sets)
+    return judged(value - nulls.mean(), nulls - nulls.mean())
+
+
+def sliced_wasserstein(
+    x: Float[Array | np.ndarray, "n d"],
+    y: Float[Array | np.ndarray, "m d"],
+    theta: Float[Array | np.ndarray, "k d"],
+) -> float:
+    """Mean over the k unit directions of the squared W2 between the projections of x and of y.
+
+    W2^2 = int_0^1 (F_x^-1(u) - F_y^-1(u))^2 du, where the quantile functions F^-1 are the step functions of the
+    sorted projections: exact for unequal sizes, too. The unit is that of x squared.
+    """
+    return _distance_to(jnp.asarray(y), jnp.asarray(theta))(jnp.asarray(x))
+
+
+def _distance_to(y: Array, theta: Array) -> Callable[[Array], float]:
+    return partial(_distance, _sorted_projections(y, theta), theta)
+
+
+def _distance(sorted_y: np.ndarray, theta: Array, x: Array) -> float:
+    i, j, width = _common_steps(len(x), sorted_y.shape[1])
+    gap = _sorted_projections(x, theta)[:, i] - sorted_y[:, j]
+    return float(np.square(gap).mean(axis=0) @ width)
+
+
+def _sorted_projections(x: Array, theta: Array) -> np.ndarray:
+    # Sorted by NumPy: twenty times as fast as XLA on a CPU.
+    return np.sort(np.asarray(_project(theta, x)), axis=1)
+
+
+@jax.jit
+def _project(theta: Array, x: Array) -> Array:
+    return jnp.matmul(theta, x.T, precision="highest")
+
+
+def _common_steps(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split [0, 1] where either quantile function steps; give each piece's index in both, and its width."""
+    # In integers, units of 1 / (n m), so that no step is split by rounding.
+    ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
+    starts = np.concatenate([[0], ends[:-1]])
+    return starts // m, starts // n, (ends - starts) / (n * m)

@@ -1,0 +1,141 @@
+"""What samples are compared with: true samples, given as an array or drawn from a law, at a noise level."""
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp.checks import finite, typed_key
+from jaxsamp.types import Array, Level
+
+# fold_in tags far above any sample's index: a user may evaluate with the key that drew the samples, and
+# fold_in(key, i) is the key of sample i (and of split(key)[i]).
+REFERENCE, NULL, DIRECTIONS, SUBSETS = range(0x9E3779B0, 0x9E3779B4)
+
+
+class Law(Protocol):
+    """A law with known samples and density; `jaxsamp.targets` are laws.
+
+    A mixture of K components also has `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods
+    are compiled here, so they must be pure JAX functions.
+    """
+
+    def sample(self, key: Array, n: int) -> Array:
+        """Draw n clean samples, (n, *event)."""
+        ...
+
+    def log_prob(self, x: Array, level: Level | None = None) -> Array:
+        """Log density in nats, (n,), of alpha x_0 + sigma z at `level` (None: of x_0); ValueError if there is none."""
+        ...
+
+
+class Truth:
+    """The law of alpha x_0 + sigma z, known through true samples of x_0 or through the law of x_0.
+
+    Attributes:
+        law: the law of x_0, or None.
+        samples: true clean samples, (m, *event), or None.
+        level: one `Level`, or None for x_0 itself.
+        event: the shape of one sample.
+    """
+
+    def __init__(self, reference: Any, level: Level | None):
+        self.law: Any = None
+        self.samples: Any = None
+        self.level = None if level is None else _one(level)
+        if is_law(reference):
+            self.law = reference
+            self.event = jax.eval_shape(lambda key: reference.sample(key, 2), jax.random.key(0)).shape[1:]
+        elif hasattr(reference, "dtype"):
+            self.samples = array_of("reference", reference)
+            self.event = self.samples.shape[1:]
+        else:
+            raise TypeError(
+                "reference must be an array of true samples or a law with `sample` and `log_prob`; "
+                f"got a {type(reference).__name__}."
+            )
+        # Compiled once for each truth, and forgotten with it: a global cache would keep its law alive.
+        self._draw = jax.jit(self._drawn, static_argnums=2)
+        self._log_prob = jax.jit(lambda x: self.law.log_prob(x, self.level))
+        self._responsibilities = jax.jit(lambda x: self.law.responsibilities(x, self.level))
+
+    def draw(self, key: Array, index: int, n: int) -> Array:
+        """Draw set number `index` of n true samples from the law, at the level, (n, *event)."""
+        return self._draw(key, index, n)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether the law has a known density at the level: data points alone, say, have one only under noise."""
+        if not callable(getattr(self.law, "log_prob", None)):
+            return False
+        try:
+            jax.eval_shape(self._log_prob, jax.ShapeDtypeStruct((2, *self.event), jnp.float32))
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def has_components(self) -> bool:
+        """Whether the law is a mixture of two components or more that says which one a point belongs to."""
+        posterior, weights = getattr(self.law, "responsibilities", None), getattr(self.law, "weights", ())
+        return callable(posterior) and np.size(weights) >= 2
+
+    def log_prob(self, x: Array) -> np.ndarray:
+        """Log density of the law at the level, (n,), in nats."""
+        return np.asarray(self._log_prob(x), float)
+
+    def responsibilities(self, x: Array) -> np.ndarray:
+        """Probability of each component of the law given x at the level, (n, K)."""
+        return np.asarray(self._responsibilities(x), float)
+
+    def _drawn(self, key: Array, index: Array, n: int) -> Array:
+        key_clean, key_noise = jax.random.split(jax.random.fold_in(key, index))
+        return self.noised(self.law.sample(key_clean, n), key_noise)
+
+    def noised(self, clean: Array, key: Array) -> Array:
+        """Return alpha x_0 + sigma z with fresh z; without a level, x_0 itself."""
+        if self.level is None:
+            return clean
+        alpha, sigma = (jnp.asarray(value, clean.dtype) for value in (self.level.alpha, self.level.sigma))
+        return alpha * clean + sigma * jax.random.normal(key, clean.shape, clean.dtype)
+
+
+def is_law(reference: Any) -> bool:
+    """Whether true samples can be drawn at will, rather than being a given array."""
+    return callable(getattr(reference, "sample", None))
+
+
+def checked(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth]:
+    """Return samples and truth ready for arithmetic, or raise one sentence naming the argument.
+
+    A `Truth` passes as it is, so that several metrics can share one (and its compiled draws).
+    """
+    typed_key(key)
+    x = array_of("x", x)
+    truth = reference if isinstance(reference, Truth) else Truth(reference, level)
+    if x.shape[1:] != truth.event:
+        raise ValueError(f"x must have the event shape of the reference, {truth.event}; got {x.shape[1:]}.")
+    return x, truth
+
+
+def array_of(argument: str, array: Any) -> Array:
+    """Return at least two finite samples in float32 or wider, or raise."""
+    values: np.ndarray = finite(argument, array)
+    if values.ndim < 1 or len(values) < 2:
+        raise ValueError(f"{argument} must hold at least 2 samples, (n, *event); got shape {values.shape}.")
+    return jnp.asarray(values, jnp.promote_types(values.dtype, jnp.float32))
+
+
+def flat(x: Array) -> Array:
+    """(n, *event) as (n, d)."""
+    return x.reshape(len(x), -1)
+
+
+def _one(level: Level) -> Level:
+    alpha, sigma = np.asarray(level.alpha), np.asarray(level.sigma)
+    if alpha.size != 1 or sigma.size != 1:
+        raise ValueError(
+            f"level must be one level, with scalar alpha and sigma; got shapes {alpha.shape} and {sigma.shape}."
+        )
+    return Level(alpha.item(), sigma.item())
