@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxsamp as js
 from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
@@ -18,6 +19,10 @@ SAMPLERS = {
     "midpoint_plain": RandomizedMidpoint(reuse=False, antithetic=False),
     "midpoint_paper": RandomizedMidpoint.paper(),
 }
+
+# Every sampler; close variants of another one only in the long run.
+VARIANTS = ("ddim_eta", "midpoint_plain")
+EVERY = [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SAMPLERS]
 
 SCHEDULES = {
     "ou": js.schedules.OrnsteinUhlenbeck(),

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from tests.cases import SAMPLERS, SCHEDULES, g64, run, small_mixture
+from tests.cases import EVERY, SAMPLERS, SCHEDULES, g64, run, small_mixture
 
 EVERYWHERE = ("ddpm", "unipc3", "midpoint")
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_same_lambda_grid_gives_same_samples_under_every_schedule(x64, name):
     target, grid = small_mixture(), jnp.geomspace(60.0, 0.03, 13)
     names = SCHEDULES if name in EVERYWHERE else ("ve", "flow")
@@ -24,7 +24,7 @@ def test_same_lambda_grid_gives_same_samples_under_every_schedule(x64, name):
         np.testing.assert_allclose(samples[schedule], samples["ve"], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_batch_size_does_not_change_a_sample(name):
     denoiser = g64().denoiser(SCHEDULES["ou"])
     few, many = (run(SAMPLERS[name], denoiser, n, 8) for n in (7, 4096))
@@ -80,7 +80,7 @@ class Counted:
         return params["w"] * x / (1 + t[:, None]) + params["b"] + shift
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_new_weights_keys_and_grids_do_not_recompile(name):
     network, schedule = Counted(), SCHEDULES["ou"]
 

@@ -1,0 +1,59 @@
+"""Every example and notebook runs as it stands, from an empty folder, and says something."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+PICTURES = {
+    "01_sample_a_mixture": 1,
+    "02_your_own_network": 0,
+    "03_which_sampler": 1,
+    "04_guidance": 1,
+    "05_noise_and_denoise": 1,
+    "06_empirical": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The library of this checkout, no window, and one folder for what XLA compiles."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
+    cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    return os.environ | {"PYTHONPATH": path, "MPLBACKEND": "Agg"} | cache
+
+
+def test_every_example_is_tested_and_short():
+    scripts = sorted(EXAMPLES.glob("*.py"))
+    assert [script.stem for script in scripts] == sorted(PICTURES)
+    for script in scripts:
+        assert len(script.read_text().splitlines()) < 60, script.name
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_example_runs(name, tmp_path, environment):
+    command = [sys.executable, EXAMPLES / f"{name}.py"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) >= 2 and "nan" not in run.stdout
+    pictures = list(tmp_path.glob("runs/examples/*.png"))
+    assert len(pictures) == PICTURES[name] and all(picture.stat().st_size > 10_000 for picture in pictures)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_runs(path, tmp_path, environment, monkeypatch):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MPLBACKEND")  # the kernel brings its own, which puts figures into the notebook
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert path.stat().st_size < 200_000, "keep the stored outputs small"
