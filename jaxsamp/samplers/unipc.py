@@ -19,7 +19,7 @@ class UniPC(Sampler):
     """Predict with the last `order` posterior means, then correct the same step with the next one.
 
     Equations in `jaxsamp_kernels.multistep`. The first steps, and with `lower_order_final` the last ones, use the
-    lower orders that the history allows; the last step is not corrected. One evaluation a step, order p + 1.
+    lower orders that the history allows; the last step is not corrected. One evaluation a step.
 
     Args:
         order: p, 1 to 3.
@@ -36,7 +36,7 @@ class UniPC(Sampler):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """p + 1, with the full order to the end."""
+        """p + 1, with the full order to the end; for p = 3 it shows beyond some 250 steps only."""
         return self.order + 1.0
 
     def check(self) -> None:
