@@ -1,0 +1,67 @@
+"""The documentation is true: its code runs, its links lead somewhere, its options are those of the command line."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def blocks(page):
+    """Each python block, padded so that a traceback names the line of the page."""
+    text = page.read_text()
+    for found in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield "\n" * text[: found.start(1)].count("\n") + found[1]
+
+
+def anchors(page):
+    """GitHub's names for the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda p: p.stem)
+def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    for block in blocks(page):
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda p: p.stem)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not link.startswith("http"):
+            place, _, anchor = link.partition("#")
+            target = page.parent / place if place else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_the_command_line_page_lists_every_option_and_no_other():
+    from jaxsamp.cli.sample import Sample
+
+    options = {"--" + field.name.replace("_", "-") for field in fields(Sample)}
+    options = {"--no-" + name[2:] if name in ("--metrics", "--progress") else name for name in options}
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    assert set(re.findall(r"^\| `(--[\w-]+)`", page, re.MULTILINE)) == options
+
+
+def test_every_sampler_target_and_metric_is_on_its_page():
+    import jaxsamp as js
+    from jaxsamp.metrics.evaluate import METRICS
+
+    pages = {
+        "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler"},
+        "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
+        "metrics.md": METRICS,
+        "command-line.md": js.samplers.BY_NAME,
+    }
+    for page, names in pages.items():
+        text = (ROOT / "docs" / page).read_text()
+        missing = [name for name in names if name not in text]
+        assert not missing, (page, missing)
