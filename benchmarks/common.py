@@ -14,6 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxsamp
+from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+
+SAMPLERS = {
+    "DDIM": DDIM(),
+    "DDPM": DDPM(),
+    "Heun": Heun(),
+    "UniPC2": UniPC(),
+    "UniPC3": UniPC(order=3),
+    "RandomizedMidpoint": RandomizedMidpoint(),
+}
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:

@@ -8,19 +8,10 @@ import time
 
 import jax
 import jax.numpy as jnp
-from common import arguments, report
+from common import SAMPLERS, arguments, report
 
 import jaxsamp as js
-from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
 
-SAMPLERS = {
-    "DDIM": DDIM(),
-    "DDPM": DDPM(),
-    "Heun": Heun(),
-    "UniPC2": UniPC(),
-    "UniPC3": UniPC(order=3),
-    "RandomizedMidpoint": RandomizedMidpoint(),
-}
 SCHEDULE = js.schedules.OrnsteinUhlenbeck()
 
 

@@ -6,21 +6,12 @@ at the same levels, plus the same draws; the ratio is the median over interleave
 
 import jax
 import jax.numpy as jnp
-from common import arguments, interleaved, ratio, report
+from common import SAMPLERS, arguments, interleaved, ratio, report
 
 import jaxsamp as js
 from jaxsamp.random import Draws, sample_keys
-from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+from jaxsamp.samplers import DDPM, RandomizedMidpoint
 from jaxsamp_kernels.frame import DATA
-
-SAMPLERS = {
-    "DDIM": DDIM(),
-    "DDPM": DDPM(),
-    "Heun": Heun(),
-    "UniPC2": UniPC(),
-    "UniPC3": UniPC(order=3),
-    "RandomizedMidpoint": RandomizedMidpoint(),
-}
 
 
 def bare(denoiser, sampler, n, d, steps):
@@ -28,7 +19,7 @@ def bare(denoiser, sampler, n, d, steps):
     lam = -jnp.log(js.grids.log_snr(denoiser.schedule, steps))
     calls = sampler.evaluations(steps)
     shared = jnp.interp(jnp.linspace(0, 1, calls), jnp.linspace(0, 1, steps + 1), lam)
-    uses_normal, uses_uniform = sampler in (DDPM(),), isinstance(sampler, RandomizedMidpoint)
+    uses_normal, uses_uniform = isinstance(sampler, DDPM), isinstance(sampler, RandomizedMidpoint)
 
     @jax.jit
     def run(key, denoiser):
