@@ -2,7 +2,7 @@
 
 Left: the exact score of a mixture, which is smooth; multistep methods win. Right: the same score with a ripple whose
 period is the step of 32 steps. Methods with nodes at fixed fractions of a step see the ripple always in the same
-phase and mistake it for a trend; a randomized node does not.
+phase and mistake it for a trend; a randomized node does not. A grid fine enough for the ripple helps the others, too.
 """
 
 from pathlib import Path

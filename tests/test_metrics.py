@@ -31,7 +31,7 @@ NOISY = Level(0.5, 0.8)
 UNIFORM = UniformBoxes(np.ones(1), np.zeros((1, 2)), np.ones((1, 2)))
 CLEAN_TRUTH, NOISY_TRUTH = Truth(LAW, None), Truth(LAW, NOISY)  # shared, so that draws compile once
 TRUE = LAW.sample(jax.random.key(100), N)
-TRAINING = np.asarray(LAW.sample(jax.random.key(101), N))
+TRAINING = np.asarray(LAW.sample(jax.random.key(102), N))
 
 
 def normal(seed, *shape):
