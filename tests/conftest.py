@@ -6,6 +6,9 @@ import pytest
 
 jaxtyping.install_import_hook("jaxsamp", "beartype.beartype")
 
+# The suite compiles several hundred small programs and runs most of them once: spend less on optimising them.
+jax.config.update("jax_disable_most_optimizations", True)
+
 
 @pytest.fixture
 def x64():

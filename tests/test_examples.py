@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 EXAMPLES = ROOT / "examples"
 PICTURES = {
     "01_sample_a_mixture": 1,
