@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp import checks
+from jaxsamp.pytrees import pytree
 from jaxsamp.types import Array, ArrayLike, Level, PyTree
 from jaxsamp_kernels import prediction as predictions
 from jaxsamp_kernels.frame import Calibrated
@@ -61,7 +62,7 @@ class _Wrapper(BaseDenoiser):
         return getattr(self.denoiser, "evaluations", 1)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class NetworkDenoiser(BaseDenoiser):
     """A network as a denoiser; made by `denoiser`."""
@@ -118,7 +119,7 @@ def denoiser(
     return NetworkDenoiser(apply, params, schedule, prediction, None if dtype is None else jnp.dtype(dtype))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Guided(_Wrapper):
     """Classifier-free guidance; made by `guide`."""
@@ -157,7 +158,7 @@ def guide(denoiser: Any, scale: ArrayLike, null: PyTree) -> Guided:
     return Guided(denoiser, scale, null)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Clipped(_Wrapper):
     """A denoiser with a bounded output; made by `clip`."""

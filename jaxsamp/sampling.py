@@ -11,6 +11,7 @@ from jax import lax
 
 from jaxsamp import checks, grids
 from jaxsamp.progress import bar
+from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws, sample_keys
 from jaxsamp.samplers import Sampler, UniPC
 from jaxsamp.samplers.base import Problem
@@ -82,7 +83,7 @@ def sample(
     return Samples(x, _stats(plan, denoiser, lam.shape[0] - 1, shape[0], bad), path)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class _Plan:
     """What a run is, besides arrays: static, except for the sampler's number settings."""

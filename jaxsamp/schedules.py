@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp import checks
+from jaxsamp.pytrees import pytree
 from jaxsamp.types import Array, ArrayLike, Level
 
 
@@ -71,7 +72,7 @@ def _ou_time(lam: Array) -> Array:
     return 0.5 * jax.nn.softplus(-2 * lam)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class OrnsteinUhlenbeck(_VariancePreserving):
     """alpha = e^-t, sigma^2 = 1 - e^-2t, t > 0: dx = -x dt + sqrt(2) dB, the process of the theory papers."""
@@ -83,7 +84,7 @@ class OrnsteinUhlenbeck(_VariancePreserving):
         return _ou_time(lam)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class VariancePreserving(_VariancePreserving):
     """Linear beta: log alpha = -t^2 (beta_max - beta_min) / 4 - t beta_min / 2 for t in (0, 1].
@@ -116,7 +117,7 @@ class VariancePreserving(_VariancePreserving):
             )
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Cosine(_VariancePreserving):
     """alpha = cos(pi t / 2), sigma = sin(pi t / 2), t in (0, 1).
@@ -132,7 +133,7 @@ class Cosine(_VariancePreserving):
         return 2 / jnp.pi * jnp.arctan(jnp.exp(-lam))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class VarianceExploding(Schedule):
     """alpha = 1, sigma = t > 0: the coordinates of EDM.
@@ -152,7 +153,7 @@ class VarianceExploding(Schedule):
 EDM = VarianceExploding
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RectifiedFlow(Schedule):
     """alpha = 1 - t, sigma = t, t in (0, 1): straight paths from data to noise.
@@ -171,7 +172,7 @@ class RectifiedFlow(Schedule):
         return 1 - t, t
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Discrete(_VariancePreserving):
     """A network trained at the integer times 0..T-1: alpha_t^2 = alphas_cumprod[t], sigma_t^2 = 1 - alpha_t^2.

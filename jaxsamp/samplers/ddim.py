@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxsamp import checks
+from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp.types import Array
 from jaxsamp_kernels import frame as frames
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DDIM(Sampler):
     """Euler's method in the data frame; with `eta`, part of the noise is fresh at every step.
@@ -61,7 +61,7 @@ class DDIM(Sampler):
         return (kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * draws.normal(i),)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DDPM(Sampler):
     """Ancestral sampling with the posterior variance: Euler's method for the reverse SDE in the localization frame.

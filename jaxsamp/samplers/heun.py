@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
+from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp.types import Array
 from jaxsamp_kernels.frame import NOISE, step
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Heun(Sampler):
     """dx / ds = epsilon for s = sigma / alpha and x divided by alpha, by the explicit trapezoidal rule.

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxsamp import checks
+from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame
 from jaxsamp.types import Array
 from jaxsamp_kernels import midpoint
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class RandomizedMidpoint(Sampler):
     """Each step is carried by the slope at one node, uniform in the frame's clock: unbiased along the nodes' path.

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxsamp import checks
+from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp.types import Array
 from jaxsamp_kernels import multistep
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class UniPC(Sampler):
     """Predict with the last `order` posterior means, then correct the same step with the next one.

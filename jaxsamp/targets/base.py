@@ -1,17 +1,16 @@
 """What every target shares: its score and its denoiser, both views of the posterior mean."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from jaxsamp import checks
 from jaxsamp.denoisers import BaseDenoiser, per_event
+from jaxsamp.pytrees import pytree
 from jaxsamp.types import Array, Level, PyTree
 
 
@@ -67,28 +66,7 @@ def noisy(level: Level) -> Level:
     return level
 
 
-def pytree(*leaves: str) -> Callable[[type], type]:
-    """Register a frozen dataclass: fields named `leaves` are traced, the rest static, none checked again."""
-
-    def register(cls: type) -> type:
-        static = [field.name for field in fields(cls) if field.name not in leaves]
-
-        def unflatten(known: tuple, traced: tuple) -> Any:
-            made = object.__new__(cls)
-            for name, value in zip((*leaves, *static), (*traced, *known), strict=True):
-                object.__setattr__(made, name, value)
-            return made
-
-        def flatten(made: Any) -> tuple[tuple, tuple]:
-            return tuple(getattr(made, name) for name in leaves), tuple(getattr(made, name) for name in static)
-
-        jax.tree_util.register_pytree_node(cls, flatten, unflatten)
-        return cls
-
-    return register
-
-
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class TargetDenoiser(BaseDenoiser):
     """The posterior mean of a target as a denoiser: no network, no error.

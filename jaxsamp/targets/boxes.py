@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsamp import checks
-from jaxsamp.targets.base import Target, noisy, pytree
+from jaxsamp.pytrees import pytree
+from jaxsamp.targets.base import Target, noisy
 from jaxsamp.types import Array, Level
 from jaxsamp_kernels.boxes import BoxPosterior, boxes_posterior
 
 
-@pytree("weights", "lows", "highs")
+@pytree
 @dataclass(frozen=True)
 class UniformBoxes(Target):
     """The law sum_k w_k Uniform[low_k, high_k] on R^d; the formulas are in `jaxsamp_kernels.boxes`.

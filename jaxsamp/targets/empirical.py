@@ -1,7 +1,7 @@
 """The empirical law of a data set: what a network that has memorised its data would sample from."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -9,12 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsamp import checks
-from jaxsamp.targets.base import Target, noisy, pytree
+from jaxsamp.pytrees import pytree
+from jaxsamp.targets.base import Target, noisy
 from jaxsamp.types import Array, Level
 from jaxsamp_kernels.empirical import Posterior, empirical_posterior
 
 
-@pytree("data")
+@pytree
 @dataclass(frozen=True)
 class Empirical(Target):
     """The law that puts mass 1/n on each of n data points; noised, (1/n) sum_i N(alpha y_i, sigma^2 I).
@@ -35,8 +36,8 @@ class Empirical(Target):
     """
 
     data: Any
-    chunk: int = 1024
-    refine: int = 64
+    chunk: int = field(default=1024, metadata={"static": True})
+    refine: int = field(default=64, metadata={"static": True})
 
     def __post_init__(self):
         data = jnp.asarray(self.data)
