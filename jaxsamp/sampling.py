@@ -64,10 +64,9 @@ def sample(
         TypeError: a key, sampler or denoiser of the wrong type.
     """
     check_call(key, denoiser, shape, sampler, init, cond, microbatch, save_every)
+    sampler.check()
     levels = grids.resolve(grid, denoiser.schedule, steps)
     eager = checks.is_concrete(key, denoiser, sampler, levels, init, cond)
-    if eager:
-        sampler.check()
     dtype = jnp.result_type(float) if init is None else jnp.promote_types(init.dtype, jnp.float32)
     lam = -jnp.log(jnp.asarray(levels, dtype))
     plan = _Plan(sampler, tuple(shape[1:]), dtype, final_denoise, save_every)

@@ -131,6 +131,14 @@ def test_bad_input_is_one_sentence(change, error, words):
     assert "\n" not in str(caught.value)
 
 
+def test_settings_are_checked_inside_jit_too():
+    sampler = js.samplers.RandomizedMidpoint(frame="dta")
+    with pytest.raises(ValueError, match="Did you mean 'data'"):
+        jax.jit(lambda key: js.sample(key, DENOISER, (5, 2), sampler, 4).x)(KEY)
+    noisy = jax.jit(lambda eta: js.sample(KEY, DENOISER, (5, 2), js.samplers.DDIM(eta=eta), 4).x)(0.5)
+    np.testing.assert_allclose(noisy, js.sample(KEY, DENOISER, (5, 2), js.samplers.DDIM(eta=0.5), 4).x, rtol=1e-4)
+
+
 def test_samplers_by_name():
     assert js.samplers.by_name("heun") == js.samplers.Heun()
     with pytest.raises(ValueError, match="Did you mean 'unipc'"):

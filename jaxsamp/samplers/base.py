@@ -41,7 +41,7 @@ class Sampler:
     discretises: str = "ode"
 
     def check(self) -> None:
-        """Raise ValueError where a setting is wrong; called by the front door, never inside a trace."""
+        """Raise ValueError where a setting is wrong; number settings may be tracers, which are not checked."""
 
     def evaluations(self, steps: int) -> int:
         """Network calls for one sample."""
