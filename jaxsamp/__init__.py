@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "sample": "sampling",
+    "sample_density": "chains",
+    "Chains": "chains",
     "evaluate": "metrics",
     "denoiser": "denoisers",
     "guide": "denoisers",
@@ -22,6 +24,7 @@ _MODULES = (
     "calibration",
     "denoisers",
     "grids",
+    "langevin",
     "metrics",
     "plots",
     "random",
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
     from jaxsamp import denoisers as denoisers
     from jaxsamp import grids as grids
+    from jaxsamp import langevin as langevin
     from jaxsamp import metrics as metrics
     from jaxsamp import plots as plots
     from jaxsamp import random as random
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from jaxsamp import schedules as schedules
     from jaxsamp import targets as targets
     from jaxsamp import types as types
+    from jaxsamp.chains import Chains as Chains
+    from jaxsamp.chains import sample_density as sample_density
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide

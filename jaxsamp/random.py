@@ -10,7 +10,7 @@ import jax
 
 from jaxsamp.types import Array
 
-PRIOR, UNIFORM, NORMAL = range(3)
+PRIOR, UNIFORM, NORMAL, VELOCITY = range(4)
 
 
 def sample_keys(key: Array, n: int) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxsamp import checks, grids
+from jaxsamp.langevin import Langevin
 from jaxsamp.progress import bar
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws, sample_keys
@@ -129,6 +130,11 @@ def check_call(
 ) -> None:
     """Raise one sentence for the first argument that `sample` cannot take."""
     checks.typed_key(key)
+    if isinstance(sampler, Langevin):
+        raise TypeError(
+            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {sampler!r}, "
+            "which jaxsamp.sample_density(key, target, shape, sampler) takes."
+        )
     if not callable(denoiser) or not hasattr(denoiser, "schedule"):
         raise TypeError(
             "denoiser must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "

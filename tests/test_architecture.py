@@ -19,8 +19,8 @@ LEVELS = [
     ["calibration"],
     ["targets"],
     ["metrics"],
-    ["samplers"],
-    ["sampling"],
+    ["samplers", "langevin"],
+    ["sampling", "chains"],
     ["plots", "cli"],
 ]
 RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}

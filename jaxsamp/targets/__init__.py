@@ -4,17 +4,20 @@ from jaxsamp.targets.base import Target, TargetDenoiser
 from jaxsamp.targets.boxes import UniformBoxes
 from jaxsamp.targets.empirical import Empirical
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
+from jaxsamp.targets.log_density import LogDensity, from_log_density
 from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, pinwheel, ring, spiral
 
 __all__ = [
     "TOYS",
     "Empirical",
     "GaussianMixture",
+    "LogDensity",
     "Target",
     "TargetDenoiser",
     "UniformBoxes",
     "checkerboard",
     "circles",
+    "from_log_density",
     "grid",
     "moons",
     "pinwheel",
