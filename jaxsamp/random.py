@@ -4,13 +4,14 @@
 splits a key that it also folds: sample keys are folded by step, then by stream, and only leaves are drawn from.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 
 from jaxsamp.types import Array
 
 PRIOR, UNIFORM, NORMAL, VELOCITY = range(4)
+CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step, far above any
 
 
 def sample_keys(key: Array, n: int) -> Array:
@@ -34,6 +35,10 @@ class Draws:
     def prior(self) -> Array:
         """Standard normal noise of the starting state."""
         return jax.random.normal(stream_key(self.key, 0, PRIOR), self.shape, self.dtype)
+
+    def of(self, part: int) -> "Draws":
+        """The same sample's draws for another part of a sampler, independent of these."""
+        return replace(self, key=jax.random.fold_in(self.key, part))
 
     def uniform(self, step: Array | int) -> Array:
         """One uniform number in [0, 1)."""

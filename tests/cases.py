@@ -6,22 +6,41 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+from jaxsamp.samplers import (
+    DDIM,
+    DDPM,
+    DPMSolverPP,
+    ExponentialEuler,
+    Heun,
+    Midpoint,
+    PredictorCorrector,
+    RandomizedMidpoint,
+    RandomizedMidpointSDE,
+    UniPC,
+)
 
 SAMPLERS = {
     "ddim": DDIM(),
     "ddim_eta": DDIM(eta=0.5),
     "ddpm": DDPM(),
+    "euler_score": ExponentialEuler(),
     "heun": Heun(),
+    "heun_churn": Heun(churn=4.0),
+    "midpoint": Midpoint(),
+    "dpmpp2m": DPMSolverPP(order=2),
+    "dpmpp3m": DPMSolverPP(order=3),
+    "dpmpp2m_sde": DPMSolverPP(order=2, stochastic=True),
     "unipc2": UniPC(order=2),
     "unipc3": UniPC(order=3),
-    "midpoint": RandomizedMidpoint(),
-    "midpoint_plain": RandomizedMidpoint(reuse=False, antithetic=False),
-    "midpoint_paper": RandomizedMidpoint.paper(),
+    "randomized": RandomizedMidpoint(),
+    "randomized_plain": RandomizedMidpoint(reuse=False, antithetic=False),
+    "randomized_paper": RandomizedMidpoint.paper(),
+    "randomized_sde": RandomizedMidpointSDE(),
+    "corrected": PredictorCorrector(Midpoint()),
 }
 
 # Every sampler; close variants of another one only in the long run.
-VARIANTS = ("ddim_eta", "midpoint_plain")
+VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "randomized_plain")
 EVERY = [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SAMPLERS]
 
 SCHEDULES = {

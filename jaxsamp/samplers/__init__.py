@@ -2,20 +2,32 @@
 
 from jaxsamp import checks
 from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.samplers.correctors import Corrector, OverdampedCorrector, PredictorCorrector, UnderdampedCorrector
 from jaxsamp.samplers.ddim import DDIM, DDPM
+from jaxsamp.samplers.dpm_solver import DPMSolverPP
+from jaxsamp.samplers.euler import ExponentialEuler
 from jaxsamp.samplers.heun import Heun
-from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint
+from jaxsamp.samplers.midpoint import Midpoint
+from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint, RandomizedMidpointSDE
 from jaxsamp.samplers.unipc import UniPC
 
 BY_NAME = {
     "unipc": UniPC(),
     "unipc3": UniPC(order=3),
+    "dpmpp-2m": DPMSolverPP(),
+    "dpmpp-3m": DPMSolverPP(order=3),
+    "dpmpp-2m-sde": DPMSolverPP(stochastic=True),
     "ddim": DDIM(),
     "ddpm": DDPM(),
+    "euler-score": ExponentialEuler(),
     "heun": Heun(),
+    "heun-churn": Heun(churn=40.0),
+    "midpoint": Midpoint(),
     "randomized-midpoint": RandomizedMidpoint(),
     "randomized-midpoint-plain": RandomizedMidpoint(reuse=False, antithetic=False),
     "randomized-midpoint-paper": RandomizedMidpoint.paper(),
+    "randomized-midpoint-sde": RandomizedMidpointSDE(),
+    "unipc-corrected": PredictorCorrector(UniPC()),
 }
 
 
@@ -28,4 +40,22 @@ def by_name(name: str) -> Sampler:
     return BY_NAME[checks.one_of("sampler", name, BY_NAME)]
 
 
-__all__ = ["BY_NAME", "DDIM", "DDPM", "Heun", "Problem", "RandomizedMidpoint", "Sampler", "UniPC", "by_name"]
+__all__ = [
+    "BY_NAME",
+    "DDIM",
+    "DDPM",
+    "Corrector",
+    "DPMSolverPP",
+    "ExponentialEuler",
+    "Heun",
+    "Midpoint",
+    "OverdampedCorrector",
+    "PredictorCorrector",
+    "Problem",
+    "RandomizedMidpoint",
+    "RandomizedMidpointSDE",
+    "Sampler",
+    "UnderdampedCorrector",
+    "UniPC",
+    "by_name",
+]

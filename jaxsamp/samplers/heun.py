@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
+
+from jaxsamp import checks
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers.base import Problem, Sampler
@@ -15,22 +18,64 @@ from jaxsamp_kernels.frame import NOISE, step
 class Heun(Sampler):
     """dx / ds = epsilon for s = sigma / alpha and x divided by alpha, by the explicit trapezoidal rule.
 
-    Two evaluations a step, second order.
+    Two evaluations a step, second order. With `churn`, each of the N steps first adds noise,
+
+        s_hat = s (1 + min(churn / N, sqrt(2) - 1)),   x_hat = x + churn_noise sqrt(s_hat^2 - s^2) z,
+
+    where churn_min <= s <= churn_max; the order is then that of the law.
+
+    Args:
+        churn: None, or S_churn >= 0: the total noise added, in units of the level.
+        churn_min: S_tmin, in units of sigma / alpha.
+        churn_max: S_tmax.
+        churn_noise: S_noise, the inflation of the added noise; 1 keeps the law.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
     """
 
+    churn: Any = None
+    churn_min: Any = 0.0
+    churn_max: Any = float("inf")
+    churn_noise: Any = 1.0
     convergence_order = 2.0
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether churn is given."""
+        return self.churn is not None
+
+    @property
+    def discretises(self) -> str:
+        """A stochastic equation where noise is added."""
+        return "sde" if self.stochastic else "ode"
+
+    def check(self) -> None:
+        """Churn settings must not be negative."""
+        for name in ("churn", "churn_min", "churn_max", "churn_noise"):
+            value = getattr(self, name)
+            if value is not None and checks.is_concrete(value) and not float(value) >= 0:
+                raise ValueError(f"{name} must be at least 0; got {value}.")
 
     def evaluations(self, steps: int) -> int:
         """Two a step."""
         return 2 * steps
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
-        """One step."""
+        """Add noise if asked to, guess with the slope at the start, step with the mean slope."""
         (x,) = state
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
+        if self.churn is not None:
+            x, lam0 = self._churned(problem, x, lam0, draws.normal(i))
         start = NOISE.integrand(x, problem.evaluate(x, lam0), lam0)
         guess = step(NOISE, x, start, lam0, lam1)
         end = NOISE.integrand(guess, problem.evaluate(guess, lam1), lam1)
         return (step(NOISE, x, 0.5 * (start + end), lam0, lam1),)
+
+    def _churned(self, problem: Problem, x: Array, lam: Array, z: Array) -> tuple[Array, Array]:
+        """The state at the raised level, and that level, which for discrete times is a trained one."""
+        s, steps = jnp.exp(-lam), problem.lam.shape[0] - 1
+        raised = jnp.minimum(jnp.asarray(self.churn, x.dtype) / steps, 2**0.5 - 1)
+        inside = (s >= self.churn_min) & (s <= self.churn_max)
+        lam_hat = jnp.minimum(problem.trained(lam - jnp.where(inside, jnp.log1p(raised), 0.0)), lam)
+        spread = s * jnp.sqrt(jnp.expm1(2 * (lam - lam_hat)))
+        return x + jnp.asarray(self.churn_noise, x.dtype) * spread * z, lam_hat

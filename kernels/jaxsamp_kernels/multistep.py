@@ -1,6 +1,6 @@
-"""UniPC: each step as one row of weights on the latest posterior means.
+"""Multistep methods: each step as one row of weights on the latest posterior means.
 
-With h = lam_{i+1} - lam_i, z = -h, r_k = (lam_{i-k} - lam_i) / h and the differences (D_{i-k} - D_i) / r_k,
+UniPC. With h = lam_{i+1} - lam_i, z = -h, r_k = (lam_{i-k} - lam_i) / h and the differences (D_{i-k} - D_i) / r_k,
 
     x_{i+1} = e^-h x_i - expm1(z) D_i - B(z) sum_k rho_k (D_{i-k} - D_i) / r_k,
 
@@ -8,6 +8,17 @@ where rho solves sum_k r_k^(j-1) rho_k = b_j, b_j = j! z phi_{j+1}(z) / B(z), an
 The corrector adds the node r = 1 at the predicted state and carries the same step again. States are divided by alpha.
 Source: Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
 arXiv 2302.04867.
+
+DPM-Solver++. With the divided differences D[0], D[0, 1], D[0, 1, 2] of the latest posterior means at u = 0, -r_1,
+-r_1 - r_2, r the ratios of earlier steps to h, as a polynomial c_0 + c_1 u + c_2 u^2,
+
+    1  x_{i+1} = e^-h x_i + h phi_1(-h) c_0,
+    2  x_{i+1} = e^-h x_i + h phi_1(-h) (c_0 + c_1 / 2),
+    3  x_{i+1} = e^-h x_i + h (phi_1(-h) c_0 + phi_2(-h) c_1 + 2 phi_3(-h) c_2),
+
+the last of which integrates the polynomial exactly. (Published code has phi_3 in place of 2 phi_3, which keeps the
+third from being of order 3.) The reverse SDE has e^-2h in place of e^-h, (1 - e^-2h) in place of h phi_1, and noise.
+Source: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", arXiv 2211.01095.
 """
 
 import math
@@ -71,11 +82,8 @@ def unipc_table(lam, order, variant, lower_order_final):
         weights: (steps, order + 1).
         decay: (steps,), e^-h.
     """
-    steps = lam.shape[0] - 1
-    i, h = jnp.arange(steps), jnp.diff(lam)
-    used = jnp.minimum(order, i + 1)
-    if lower_order_final:
-        used = jnp.minimum(used, steps - i)
+    i, h = jnp.arange(lam.shape[0] - 1), jnp.diff(lam)
+    used = _orders_used(i, order, lower_order_final)
     # Where there is no history yet the ratio is any number that keeps the unused orders finite.
     ratios = [jnp.where(i >= k, (lam[jnp.maximum(i - k, 0)] - lam[:-1]) / h, -float(k)) for k in range(1, order)]
 
@@ -89,3 +97,40 @@ def unipc_table(lam, order, variant, lower_order_final):
     correction = jnp.concatenate([jnp.zeros_like(correction[:1]), correction[:-1]])
     decay = jnp.exp(-h)
     return predictor + decay[:, None] * correction, decay
+
+
+def dpm_solver_table(lam, order, stochastic, lower_order_final):
+    """Weights of every step of the increasing grid `lam` of half-log-SNRs, (steps + 1,).
+
+    Returns:
+        weights: (steps, order), of the posterior means, newest first.
+        decay: (steps,), e^-h, or e^-2h of the SDE.
+        noise: (steps,), standard deviation of the fresh noise in units of the state divided by alpha.
+    """
+    i, h = jnp.arange(lam.shape[0] - 1), jnp.diff(lam)
+    used = _orders_used(i, order, lower_order_final)
+    # Earlier steps in units of this one; where there is no history yet, any number that keeps the unused orders finite.
+    r1, r2 = (jnp.where(i >= k, jnp.roll(h, k) / h, 1.0) for k in (1, 2))
+    zero, one = jnp.zeros_like(h), jnp.ones_like(h)
+    first = jnp.stack([one, -one, zero], 1) / r1[:, None]
+    older = jnp.stack([zero, one, -one], 1) / r2[:, None]
+    c0, c2 = jnp.stack([one, zero, zero], 1), (first - older) / (r1 + r2)[:, None]
+    c1 = first + r1[:, None] * c2
+    rate = 2.0 if stochastic else 1.0
+    gain = -jnp.expm1(-rate * h)
+    p2, p3 = h * phi(2, -h), 2 * h * phi(3, -h)
+    each = jnp.stack(
+        [
+            gain[:, None] * c0,
+            gain[:, None] * (c0 + first / 2),
+            gain[:, None] * c0 + p2[:, None] * c1 + p3[:, None] * c2,
+        ]
+    )
+    noise = jnp.exp(-lam[1:]) * jnp.sqrt(-jnp.expm1(-2 * h))
+    return each[used - 1, i, :order], jnp.exp(-rate * h), noise
+
+
+def _orders_used(i, order, lower_order_final):
+    """The order of each step: no more than the history, nor than the steps still to go, allow."""
+    used = jnp.minimum(order, i + 1)
+    return jnp.minimum(used, i.shape[0] - i) if lower_order_final else used

@@ -8,7 +8,7 @@ import pytest
 import jaxsamp as js
 from tests.cases import EVERY, SAMPLERS, SCHEDULES, g64, run, small_mixture
 
-EVERYWHERE = ("ddpm", "unipc3", "midpoint")
+EVERYWHERE = ("ddpm", "unipc3", "randomized")
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -32,14 +32,14 @@ def test_batch_size_does_not_change_a_sample(name):
     assert close.mean() >= 0.999
 
 
-@pytest.mark.parametrize("name", ["ddpm", "unipc2", "midpoint"])
+@pytest.mark.parametrize("name", ["ddpm", "unipc2", "randomized"])
 def test_microbatch_is_exact_in_float64(x64, name):
     denoiser = small_mixture().denoiser(SCHEDULES["ou"])
     whole, pieces = (run(SAMPLERS[name], denoiser, 10, 6, microbatch=m) for m in (None, 4))
     np.testing.assert_allclose(whole, pieces, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "unipc3", "midpoint"])
+@pytest.mark.parametrize("name", ["ddpm", "unipc3", "randomized"])
 def test_progress_and_saved_path_do_not_change_a_sample(name, capsys):
     denoiser = small_mixture().denoiser(SCHEDULES["vp"])
     plain = run(SAMPLERS[name], denoiser, 10, 42)
@@ -129,7 +129,7 @@ def test_compile_size_does_not_grow_with_steps():
     assert lines(500) == lines(10)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "heun", "unipc2", "midpoint", "midpoint_paper"])
+@pytest.mark.parametrize("name", ["ddpm", "heun", "unipc2", "randomized", "randomized_paper"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_dtype_and_shape_of_the_start_are_kept(x64, name, dtype):
     denoiser = small_mixture().denoiser(SCHEDULES["ve"])
@@ -141,7 +141,7 @@ def test_dtype_and_shape_of_the_start_are_kept(x64, name, dtype):
 
 def test_inside_jit_vmap_and_grad():
     denoiser = small_mixture().denoiser(SCHEDULES["ou"])
-    sampler = SAMPLERS["midpoint"]
+    sampler = SAMPLERS["randomized"]
     draw = lambda key: js.sample(key, denoiser, (6, 2), sampler, 8).x  # noqa: E731
     keys = jax.random.split(jax.random.key(5), 2)
     np.testing.assert_allclose(jax.jit(draw)(keys[0]), draw(keys[0]), rtol=1e-4, atol=1e-5)

@@ -15,7 +15,9 @@ from tests.cases import EVERY, SAMPLERS, SCHEDULES, gaussian, last_level, run, s
 N = 8192
 FALSE_ALARM = 1e-4
 # First-order samplers need more steps before their bias is below the sampling noise of N samples.
-STEPS = {"ddim": 400, "ddim_eta": 400, "ddpm": 400, "midpoint_paper": 300}
+STEPS = {"ddim": 400, "ddim_eta": 400, "ddpm": 400, "euler_score": 400, "randomized_paper": 300}
+# Few enough for the bias to show in N samples.
+TOO_FEW = {"midpoint": 2, "corrected": 2}
 
 
 def whitened_moments(x):
@@ -56,13 +58,13 @@ def mixture_p_values(name, steps):
 @pytest.mark.parametrize("name", EVERY)
 def test_gaussian_law_is_exact_to_the_sampling_floor(name):
     assert gaussian_p_value(name, STEPS.get(name, 128)) > FALSE_ALARM
-    assert gaussian_p_value(name, 4) < FALSE_ALARM
+    assert gaussian_p_value(name, TOO_FEW.get(name, 4)) < FALSE_ALARM
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_mixture_law_is_exact_to_the_sampling_floor(name):
     assert min(mixture_p_values(name, STEPS.get(name, 128))) > FALSE_ALARM
-    assert min(mixture_p_values(name, 4)) < FALSE_ALARM
+    assert min(mixture_p_values(name, TOO_FEW.get(name, 4))) < FALSE_ALARM
 
 
 def test_final_denoise_is_the_posterior_mean_at_the_last_level():

@@ -6,21 +6,35 @@ import numpy as np
 import pytest
 
 from jaxsamp.random import Draws
-from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+from jaxsamp.samplers import (
+    DDIM,
+    DDPM,
+    DPMSolverPP,
+    ExponentialEuler,
+    Heun,
+    Midpoint,
+    RandomizedMidpoint,
+    RandomizedMidpointSDE,
+    UniPC,
+)
 from jaxsamp.samplers.base import Problem
 from tests.cases import SCHEDULES, g64, run
 
 DRAWS = 20
 FULL_ORDER = {
     "ddim": DDIM(),
+    "euler_score": ExponentialEuler(),
     "heun": Heun(),
+    "midpoint": Midpoint(),
+    "dpmpp2m": DPMSolverPP(order=2, lower_order_final=False),
+    "dpmpp3m": DPMSolverPP(order=3, lower_order_final=False),
     "unipc1": UniPC(order=1, lower_order_final=False),
     "unipc2": UniPC(order=2, lower_order_final=False),
     "unipc3": UniPC(order=3, lower_order_final=False),
-    "midpoint": RandomizedMidpoint(),
-    "midpoint_plain": RandomizedMidpoint(reuse=False, antithetic=False),
-    "midpoint_reuse": RandomizedMidpoint(antithetic=False),
-    "midpoint_antithetic": RandomizedMidpoint(reuse=False),
+    "randomized": RandomizedMidpoint(),
+    "randomized_plain": RandomizedMidpoint(reuse=False, antithetic=False),
+    "randomized_reuse": RandomizedMidpoint(antithetic=False),
+    "randomized_antithetic": RandomizedMidpoint(reuse=False),
 }
 
 

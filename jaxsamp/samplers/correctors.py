@@ -1,0 +1,186 @@
+"""Correctors: Langevin steps at a fixed noise level, between the steps of any sampler."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxsamp import checks
+from jaxsamp.langevin import Langevin, Overdamped, Underdamped
+from jaxsamp.pytrees import pytree
+from jaxsamp.random import CORRECTOR, Draws
+from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.types import Array
+
+UNITS = ("sigma", "ou")
+
+
+class Corrector:
+    """Base of the correctors: Langevin dynamics whose stationary law is that of x_t, in scaled coordinates.
+
+    With x divided by alpha and s = sigma / alpha, the dynamics move xi = x / c with the score c (D - x) / s^2:
+
+        units "sigma"  c = s               the noise of x_t has unit variance, so the curvature is at most about 1
+        units "ou"     c = sqrt(1 + s^2)   the coordinates of the Ornstein-Uhlenbeck process, as in theory
+    """
+
+    step_size: Any
+    steps: int
+    units: str
+
+    @property
+    def dynamics(self) -> Langevin:
+        """The Langevin sampler that moves xi."""
+        raise TypeError(f"{type(self).__name__} is not a corrector of its own.")
+
+    @property
+    def evaluations(self) -> int:
+        """Network calls for one sample at each visit."""
+        return self.dynamics.evaluations(self.steps)
+
+    def check(self) -> None:
+        """Positive numbers, at least one step, known units."""
+        checks.at_least("steps of a corrector", self.steps, 1)
+        checks.one_of("units", self.units, UNITS)
+        self.dynamics.check()
+
+    def correct(self, problem: Problem, x: Array, lam: Array, i: Array, draws: Draws) -> Array:
+        """The state after `steps` Langevin steps at the level `lam`, the end of step i; velocities are drawn afresh."""
+        s, dynamics, draws = jnp.exp(-lam), self.dynamics, draws.of(CORRECTOR)
+        unit = s if self.units == "sigma" else jnp.hypot(1.0, s)
+
+        def score(xi: Array) -> Array:
+            state = unit * xi
+            return unit / (s * s) * (problem.evaluate(state, lam) - state)
+
+        def body(state: Any, k: Array) -> tuple[Any, None]:
+            return dynamics.step(score, state, k, draws), None
+
+        first = i * self.steps
+        start = dynamics.init(x / unit, first, draws)
+        return unit * lax.scan(body, start, first + jnp.arange(self.steps))[0][0]
+
+
+@pytree
+@dataclass(frozen=True)
+class OverdampedCorrector(Corrector):
+    """Unadjusted Langevin steps, xi' = xi + h score + sqrt(2 h) z: one evaluation each.
+
+    Args:
+        step_size: h, in the squared unit of xi.
+        steps: at each visit.
+        units: "sigma" or "ou"; see `Corrector`.
+
+    Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations",
+    arXiv 2011.13456.
+    """
+
+    step_size: Any = 0.1
+    steps: int = field(default=1, metadata={"static": True})
+    units: str = field(default="sigma", metadata={"static": True})
+
+    @property
+    def dynamics(self) -> Overdamped:
+        """The unadjusted Langevin algorithm."""
+        return Overdamped(self.step_size)
+
+
+@pytree
+@dataclass(frozen=True)
+class UnderdampedCorrector(Corrector):
+    """Underdamped Langevin steps from a fresh velocity, with the score frozen or at a random time of each step.
+
+    Args:
+        step_size: h, in time.
+        friction: of the dynamics; 2 is critical for curvature 1.
+        midpoint: the randomized midpoint, at two evaluations a step instead of one.
+        steps: at each visit.
+        units: "sigma" or "ou"; see `Corrector`.
+
+    Source: Chen et al., "The probability flow ODE is provably fast", arXiv 2305.11798.
+    """
+
+    step_size: Any = 0.3
+    friction: Any = 2.0
+    midpoint: bool = field(default=False, metadata={"static": True})
+    steps: int = field(default=1, metadata={"static": True})
+    units: str = field(default="sigma", metadata={"static": True})
+
+    @property
+    def dynamics(self) -> Underdamped:
+        """Underdamped dynamics of unit inertia."""
+        return Underdamped(self.step_size, self.friction, self.midpoint)
+
+
+@pytree
+@dataclass(frozen=True)
+class PredictorCorrector(Sampler):
+    """Any sampler, with a corrector at the level that some of its steps arrive at.
+
+    The corrector pulls the law at that level back to the true one, at the price of its evaluations; what it cannot
+    see is the weight of modes that are far apart. What the predictor remembers of earlier steps stays as it is.
+
+    Args:
+        predictor: any other sampler.
+        corrector: an `OverdampedCorrector` or `UnderdampedCorrector`.
+        every: correct after every so many steps, or a tuple of the steps (counted from 1) after which to correct.
+
+    Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations",
+    arXiv 2011.13456.
+    """
+
+    predictor: Any
+    corrector: Any = UnderdampedCorrector()  # noqa: RUF009  (frozen)
+    every: int | tuple[int, ...] = field(default=1, metadata={"static": True})
+
+    stochastic = True
+    discretises = "sde"
+
+    @property
+    def convergence_order(self) -> float:  # type: ignore[override]
+        """The predictor's; the corrector's own bias stays as the steps shrink."""
+        return self.predictor.convergence_order
+
+    @property
+    def frame(self) -> str | None:
+        """The predictor's frame."""
+        return getattr(self.predictor, "frame", None)
+
+    def check(self) -> None:
+        """A sampler, a corrector, and steps to correct after."""
+        if not isinstance(self.predictor, Sampler):
+            raise TypeError(f"predictor must be one of jaxsamp.samplers; got {self.predictor!r}.")
+        if not isinstance(self.corrector, Corrector):
+            raise TypeError(f"corrector must be one of jaxsamp.samplers' correctors; got {self.corrector!r}.")
+        for step in self.every if isinstance(self.every, tuple) else (self.every,):
+            checks.at_least("every", step, 1)
+        self.predictor.check()
+        self.corrector.check()
+
+    def evaluations(self, steps: int) -> int:
+        """The predictor's, and the corrector's at each visit."""
+        visits = sum(k <= steps for k in self.every) if isinstance(self.every, tuple) else steps // self.every
+        return self.predictor.evaluations(steps) + visits * self.corrector.evaluations
+
+    def prepare(self, lam: Array) -> Any:
+        """The predictor's arrays."""
+        return self.predictor.prepare(lam)
+
+    def init(self, problem: Problem, x: Array) -> Any:
+        """The predictor's state."""
+        return self.predictor.init(problem, x)
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """Predict; then correct if it is this step's turn."""
+        x, *memory = self.predictor.step(problem, state, i, draws)
+
+        def correct(x: Array) -> Array:
+            return self.corrector.correct(problem, x, problem.lam[i + 1], i, draws)
+
+        if self.every == 1:
+            return (correct(x), *memory)
+        turns = self.every
+        due = jnp.isin(i + 1, jnp.asarray(turns)) if isinstance(turns, tuple) else (i + 1) % turns == 0
+        # The step is the same for all samples of a batch, so this stays a branch and idle correctors cost nothing.
+        return (lax.cond(due, correct, lambda x: x, x), *memory)

@@ -1,0 +1,40 @@
+"""The exponential Euler method in any frame: the predictor of the theory papers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxsamp.pytrees import pytree
+from jaxsamp.random import Draws
+from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame
+from jaxsamp.types import Array
+from jaxsamp_kernels.frame import step
+
+
+@pytree
+@dataclass(frozen=True)
+class ExponentialEuler(Sampler):
+    """The frame's integrand frozen over each step, y_1 = y + (kappa_1 - kappa_0) f: one evaluation, first order.
+
+    In the score frame, in Ornstein-Uhlenbeck time, x' = e^h x + (e^h - 1) score: the exponential integrator of
+    convergence proofs. In the data and noise frames it is DDIM.
+
+    Args:
+        frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration).
+
+    Source: Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", arXiv 2204.13902; Chen et
+    al., "The probability flow ODE is provably fast", arXiv 2305.11798 (score).
+    """
+
+    frame: str = field(default="score", metadata={"static": True})
+    convergence_order = 1.0
+
+    def check(self) -> None:
+        """A known frame."""
+        check_frame(self.frame)
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """One step."""
+        (x,) = state
+        lam0, lam1 = problem.lam[i], problem.lam[i + 1]
+        frame = named_frame(self.frame, problem.calibration)
+        return (step(frame, x, frame.integrand(x, problem.evaluate(x, lam0), lam0), lam0, lam1),)

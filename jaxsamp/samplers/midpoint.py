@@ -1,0 +1,39 @@
+"""The deterministic midpoint rule: DPM-Solver++(2S)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxsamp.pytrees import pytree
+from jaxsamp.random import Draws
+from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.types import Array
+from jaxsamp_kernels.frame import DATA
+from jaxsamp_kernels.midpoint import midpoint_step
+
+
+@pytree
+@dataclass(frozen=True)
+class Midpoint(Sampler):
+    """The posterior mean at the middle of each step in lambda carries the step, in the data frame.
+
+        x_m = D + (s_m / s_0) (x - D),   x_1 = D_m + (s_1 / s_0) (x - D_m),   s_m = sqrt(s_0 s_1).
+
+    DPM-Solver++(2S) with r = 1/2: two evaluations a step, second order.
+
+    Source: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models",
+    arXiv 2211.01095.
+    """
+
+    convergence_order = 2.0
+
+    def evaluations(self, steps: int) -> int:
+        """Two a step."""
+        return 2 * steps
+
+    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+        """One step."""
+        (x,) = state
+        lam0, lam1 = problem.lam[i], problem.lam[i + 1]
+        middle = problem.trained(0.5 * (lam0 + lam1))
+        start = problem.evaluate(x, lam0)
+        return (midpoint_step(DATA, problem.evaluate, x, start, lam0, lam1, middle, None)[0],)
