@@ -21,6 +21,7 @@ LEVELS = [
     ["metrics"],
     ["samplers", "langevin"],
     ["sampling", "chains"],
+    ["published"],
     ["plots", "cli"],
 ]
 RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}

@@ -1,4 +1,4 @@
-"""UniPC's table against the published formulas, written out, and against quadrature."""
+"""The tables of UniPC and DPM-Solver++ against the published formulas, written out, and against quadrature."""
 
 import math
 
@@ -77,3 +77,50 @@ def test_float32_table_keeps_its_digits_on_fine_grids():
         double = TABLE(jnp.asarray(np.float32(lam), jnp.float64), 3, "bh2", True)
     for a, b in zip(single, double, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5 * float(jnp.abs(b).max()))
+
+
+LAM = np.cumsum([-1.0, 0.4, 0.3, 0.7, 0.2, 0.5])
+
+
+def dpm_states(order, values, stochastic=False, lower_order_final=False):
+    """Noise-free states under the table, for a given sequence of posterior means."""
+    weights, decay, noise = multistep.dpm_solver_table(jnp.asarray(LAM), order, stochastic, lower_order_final)
+    states, history = [0.7], []
+    for i in range(len(LAM) - 1):
+        history = [values[i], *history][:order]
+        states.append(float(decay[i] * states[-1] + sum(w * d for w, d in zip(weights[i], history, strict=False))))
+    return np.array(states), noise
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_dpm_solver_2m_is_the_published_recursion(x64, stochastic):
+    values = np.array([0.3, -0.4, 1.1, 0.8, -0.2])
+    states, noise = dpm_states(2, values, stochastic)
+    x = 0.7
+    for i, h in enumerate(np.diff(LAM)):
+        rate = 2 if stochastic else 1
+        slope = (values[i] - values[i - 1]) * h / (LAM[i] - LAM[i - 1]) if i else 0.0
+        x = np.exp(-rate * h) * x - np.expm1(-rate * h) * (values[i] + slope / 2)
+        np.testing.assert_allclose(states[i + 1], x, rtol=1e-12)
+        np.testing.assert_allclose(noise[i], np.exp(-LAM[i + 1]) * np.sqrt(1 - np.exp(-2 * h)), rtol=1e-12)
+
+
+def test_dpm_solver_3m_is_exact_for_quadratics_and_the_published_weight_is_not(x64):
+    quadratic = lambda lam: 0.3 - 0.8 * lam + 0.6 * lam**2  # noqa: E731
+    values = quadratic(LAM)
+    states, _ = dpm_states(3, values)
+    for i in range(2, 5):
+        h = LAM[i + 1] - LAM[i]
+        integral = quad(lambda lam: np.exp(lam - LAM[i + 1]) * quadratic(lam), LAM[i], LAM[i + 1], epsabs=1e-13)[0]  # noqa: B023
+        exact = np.exp(-h) * states[i] + integral
+        np.testing.assert_allclose(states[i + 1], exact, rtol=1e-11)
+        # phi_3 in place of 2 phi_3 misses half of the curvature, h phi_3 times the second difference in units of h.
+        published = states[i + 1] - h * float(multistep.phi(3, -h)) * 0.6 * h**2
+        assert abs(published - exact) > 1e-3 * h**3
+
+
+def test_dpm_solver_lowers_its_order_at_the_end(x64):
+    values = np.array([0.3, -0.4, 1.1, 0.8, -0.2])
+    states, _ = dpm_states(3, values, lower_order_final=True)
+    h = LAM[-1] - LAM[-2]
+    np.testing.assert_allclose(states[-1], np.exp(-h) * states[-2] - np.expm1(-h) * values[-1], rtol=1e-12)
