@@ -10,20 +10,34 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 import jaxsamp
-from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+from jaxsamp.samplers import DDIM, DDPM, DPMSolverPP, Heun, Midpoint, RandomizedMidpoint, Sampler, UniPC
 
 SAMPLERS = {
     "DDIM": DDIM(),
     "DDPM": DDPM(),
     "Heun": Heun(),
+    "Midpoint": Midpoint(),
+    "DPMSolverPP": DPMSolverPP(),
     "UniPC2": UniPC(),
     "UniPC3": UniPC(order=3),
     "RandomizedMidpoint": RandomizedMidpoint(),
 }
+
+
+def g64() -> jaxsamp.targets.GaussianMixture:
+    """Five modes of standard deviation 0.3 in 64 dimensions, with weights 0.1 to 0.3."""
+    means = np.random.default_rng(12345).standard_normal((5, 64))
+    return jaxsamp.targets.GaussianMixture.spherical([0.1, 0.15, 0.2, 0.25, 0.3], means, 0.09)
+
+
+def steps_within(sampler: Sampler, evaluations: int) -> int:
+    """The most steps that cost at most so many evaluations."""
+    return max(n for n in range(1, evaluations + 1) if sampler.evaluations(n) <= evaluations)
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:

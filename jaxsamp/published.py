@@ -77,7 +77,7 @@ class Scheme:
 
 
 def dpom(lipschitz: float, epsilon: float, dim: int, **sizes: Any) -> Scheme:
-    """Exponential Euler with an overdamped corrector; total variation epsilon after ~ L^3 d / epsilon^2 evaluations.
+    """Exponential Euler with an overdamped corrector; ~ L^3 d / epsilon^2 evaluations to total variation epsilon.
 
     T = log((d + m_2^2) / epsilon^2) / 2, delta = epsilon^2 / (L^2 (d + m_2^2)), h_pred = epsilon / (L^2 sqrt d),
     corrector: time 1 / L, step epsilon^2 / (L^3 d).
@@ -109,7 +109,7 @@ def dpom(lipschitz: float, epsilon: float, dim: int, **sizes: Any) -> Scheme:
 
 
 def dpum(lipschitz: float, epsilon: float, dim: int, **sizes: Any) -> Scheme:
-    """Exponential Euler with an underdamped corrector; total variation epsilon after ~ L^2 sqrt(d) / epsilon evaluations.
+    """Exponential Euler with an underdamped corrector; ~ L^2 sqrt(d) / epsilon evaluations.
 
     As `dpom`, with corrector time 1 / sqrt L, step epsilon / (L^(3/2) sqrt d) and friction 2 sqrt L.
 
