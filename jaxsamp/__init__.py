@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "sample": "sampling",
+    "flow_density": "flows",
     "evaluate": "metrics",
     "denoiser": "denoisers",
     "guide": "denoisers",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
+    from jaxsamp.flows import flow_density as flow_density
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.sampling import sample as sample
     from jaxsamp.types import Level as Level

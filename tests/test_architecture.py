@@ -20,7 +20,7 @@ LEVELS = [
     ["targets"],
     ["metrics"],
     ["samplers"],
-    ["sampling"],
+    ["sampling", "flows"],
     ["plots", "cli"],
 ]
 RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}
