@@ -14,8 +14,8 @@ from scipy import linalg, stats
 from scipy.spatial.distance import cdist
 
 from jaxsamp import metrics
-from jaxsamp.metrics.pairs import row_sums
 from jaxsamp.metrics.null import judged
+from jaxsamp.metrics.pairs import row_sums
 from jaxsamp.metrics.truth import NULL, REFERENCE, Truth, checked
 from jaxsamp.targets import Empirical, GaussianMixture, UniformBoxes
 from jaxsamp.types import Level

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from jaxsamp.checks import finite
 from jaxsamp.metrics.null import TAIL, Metric
 from jaxsamp.metrics.truth import Truth, array_of
 from jaxsamp.types import Level
@@ -49,7 +50,7 @@ def _log_ratio(flow: Any, law: Any, level: Level | None) -> np.ndarray:
     truth = Truth(law, level)
     if not truth.has_density:
         raise ValueError("law must have `log_prob` at this level.")
-    x, log_density = array_of("flow.x", flow.x), np.asarray(array_of("flow.log_density", flow.log_density), float)
+    x, log_density = array_of("flow.x", flow.x), finite("flow.log_density", flow.log_density).astype(float)
     if x.shape[1:] != truth.event or log_density.shape != x.shape[:1]:
         raise ValueError(
             f"flow must hold x of shape (n, {', '.join(map(str, truth.event))}) and log_density of shape (n,); got "

@@ -140,7 +140,7 @@ def array_of(argument: str, array: Any) -> Array:
     values: np.ndarray = finite(argument, array)
     if values.ndim < 1 or len(values) < 2:
         raise ValueError(f"{argument} must hold at least 2 samples, (n, *event); got shape {values.shape}.")
-    return jnp.asarray(values, jnp.promote_types(values.dtype, jnp.float32))
+    return jnp.asarray(values, jnp.promote_types(jnp.result_type(values), jnp.float32))
 
 
 def flat(x: Array) -> Array:
