@@ -13,6 +13,7 @@ _HOMES = {
     "sample": "sampling",
     "sample_density": "chains",
     "Chains": "chains",
+    "flow_density": "flows",
     "evaluate": "metrics",
     "denoiser": "denoisers",
     "guide": "denoisers",
@@ -27,6 +28,7 @@ _MODULES = (
     "langevin",
     "metrics",
     "plots",
+    "published",
     "random",
     "samplers",
     "schedules",
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from jaxsamp import langevin as langevin
     from jaxsamp import metrics as metrics
     from jaxsamp import plots as plots
+    from jaxsamp import published as published
     from jaxsamp import random as random
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
+    from jaxsamp.flows import flow_density as flow_density
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.sampling import sample as sample
     from jaxsamp.types import Level as Level

@@ -79,7 +79,7 @@ def sample(
     if init is not None:
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
     if eager:
-        _raise_if_bad(bad, lam.shape[0] - 1)
+        raise_if_bad(bad, lam.shape[0] - 1)
     return Samples(x, _stats(plan, denoiser, lam.shape[0] - 1, shape[0], bad), path)
 
 
@@ -270,7 +270,7 @@ def _stats(plan: _Plan, denoiser: Any, steps: int, n: int, bad: Array) -> dict[s
     }
 
 
-def _raise_if_bad(bad: Array, steps: int) -> None:
+def raise_if_bad(bad: Array, steps: int) -> None:
     """The one sync with the device."""
     host = np.asarray(bad)
     if (host >= 0).any():

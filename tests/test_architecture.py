@@ -20,7 +20,7 @@ LEVELS = [
     ["targets"],
     ["metrics"],
     ["samplers", "langevin"],
-    ["sampling", "chains"],
+    ["sampling", "chains", "flows"],
     ["published"],
     ["plots", "cli"],
 ]

@@ -1,23 +1,36 @@
 """Two-sample and known-law metrics, each with its standard error or its null band."""
 
+from jaxsamp.metrics.block_rao import block_rao
+from jaxsamp.metrics.c2st import c2st, tv_bound
 from jaxsamp.metrics.energy import energy, energy_distance
 from jaxsamp.metrics.evaluate import evaluate
+from jaxsamp.metrics.flow import flow_kl, flow_tv
 from jaxsamp.metrics.frechet import frechet, frechet_distance
 from jaxsamp.metrics.known_law import log_density, occupancy
 from jaxsamp.metrics.memorisation import memorisation
+from jaxsamp.metrics.mmd import mmd, mmd_distance
 from jaxsamp.metrics.null import Metric
+from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.sliced_w2 import sliced_w2, sliced_wasserstein
 
 __all__ = [
     "Metric",
+    "NullBank",
+    "block_rao",
+    "c2st",
     "energy",
     "energy_distance",
     "evaluate",
+    "flow_kl",
+    "flow_tv",
     "frechet",
     "frechet_distance",
     "log_density",
     "memorisation",
+    "mmd",
+    "mmd_distance",
     "occupancy",
     "sliced_w2",
     "sliced_wasserstein",
+    "tv_bound",
 ]

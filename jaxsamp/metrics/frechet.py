@@ -17,7 +17,7 @@ from jaxsamp.types import Array, Level
 def frechet(
     x: Float[Array | np.ndarray, "n *event"],
     reference: Any,
-    key: Array,
+    key: Array | None = None,
     features: Callable[[Array], Any] | None = None,
     level: Level | None = None,
     null_sets: int = NULL_SETS,
@@ -30,8 +30,8 @@ def frechet(
 
     Args:
         x: samples, (n, *event).
-        reference: a law, or an array of true clean samples, (m, *event).
-        key: draws the true samples and the null sets.
+        reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
+        key: draws the true samples and the null sets; None with a bank.
         features: (n, *event) -> (n, F), any function of arrays; None for the flattened samples. An array
             reference is mapped once; of a law, every null set is.
         level: the noise level of x; None for clean samples.
@@ -47,7 +47,7 @@ def frechet(
     Dowson and Landau, The Frechet Distance between Multivariate Normal Distributions, 1982; Heusel et al., GANs
     Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, arXiv:1706.08500.
     """
-    x, truth = checked(x, reference, key, level)
+    x, truth, key = checked(x, reference, key, level)
 
     def embed(samples: Array) -> Array:
         mapped = jnp.asarray(finite("features(x)", samples if features is None else features(samples)))
@@ -55,7 +55,8 @@ def frechet(
             raise ValueError(f"features must give one row a sample, ({len(samples)}, F); got shape {mapped.shape}.")
         return flat(mapped)
 
-    return judged(*compare(_distance_to, x, truth, key, null_sets, embed))
+    # The kept function holds `features`, so its id stays its own.
+    return judged(*compare(_distance_to, x, truth, key, null_sets, embed, name=("frechet", id(features))))
 
 
 def frechet_distance(x: Float[Array | np.ndarray, "n f"], y: Float[Array | np.ndarray, "m f"]) -> float:

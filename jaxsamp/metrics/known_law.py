@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxsamp.metrics.null import TAIL, Metric
+from jaxsamp.metrics.null import TAIL, Metric, standardised
 from jaxsamp.metrics.truth import NULL, Truth, checked
 from jaxsamp.types import Array, Level
 
@@ -16,7 +16,9 @@ SETS, LEAST = 32, 1024  # moments of the truth, from 32 max(n, 1024) draws: 1.6 
 ROUNDING = 1e-6  # of responsibilities and mean log densities, in float32
 
 
-def occupancy(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, level: Level | None = None) -> Metric:
+def occupancy(
+    x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array | None = None, level: Level | None = None
+) -> Metric:
     """Total variation between the weights of a mixture and the mean responsibilities of the samples.
 
     TV = 1/2 sum_k |mean_i r_k(x_i) - w_k|, r_k(x) = P(component k | x), in [0, 1]. It sees lost and overweighted
@@ -28,7 +30,7 @@ def occupancy(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, le
     Args:
         x: samples, (n, *event).
         law: a mixture, with `weights` (K,), K >= 2, and `responsibilities(x, level) -> (n, K)`.
-        key: draws the true samples.
+        key: draws the true samples; None with a `NullBank` for the law.
         level: the noise level of x; None for clean samples.
 
     Returns:
@@ -37,11 +39,11 @@ def occupancy(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, le
     Raises:
         TypeError, ValueError: an argument is not as above, or x is not finite.
     """
-    x, truth = checked(x, law, key, level)
+    x, truth, key = checked(x, law, key, level)
     if not truth.has_components:
         raise ValueError("law must be a mixture with `responsibilities` and two or more `weights`.")
     n = len(x)
-    _, cov, drawn = _moments(truth.responsibilities, n, truth, key)
+    _, cov, drawn = truth.recall(("occupancy", n), lambda: _moments(truth.responsibilities, n, truth, key))
     excess = truth.responsibilities(x).mean(0) - np.asarray(truth.law.weights, float)
 
     values, vectors = np.linalg.eigh(cov)
@@ -58,10 +60,13 @@ def occupancy(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, le
         null_low=float(low),
         null_high=float(max(high, ROUNDING)),
         p_value=float(stats.chi2.sf(chi2, max(rank, 1))),
+        z=standardised(chi2, rank, np.sqrt(2 * rank)),
     )
 
 
-def log_density(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, level: Level | None = None) -> Metric:
+def log_density(
+    x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array | None = None, level: Level | None = None
+) -> Metric:
     """Mean log density of the samples less its known value, mean_i log p(x_i) - E_p log p(X), in nats.
 
     Negative: the samples are spread too widely (noise left over); positive: too narrowly. It sees errors of scale
@@ -71,7 +76,7 @@ def log_density(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, 
     Args:
         x: samples, (n, *event).
         law: any law with `log_prob(x, level) -> (n,)`.
-        key: draws the true samples.
+        key: draws the true samples; None with a `NullBank` for the law.
         level: the noise level of x; None for clean samples.
 
     Returns:
@@ -81,11 +86,12 @@ def log_density(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, 
     Raises:
         TypeError, ValueError: an argument is not as above, or x is not finite.
     """
-    x, truth = checked(x, law, key, level)
+    x, truth, key = checked(x, law, key, level)
     if not truth.has_density:
         raise ValueError("law must have `sample` and, at this level, `log_prob`.")
-    mean, cov, drawn = _moments(truth.log_prob, len(x), truth, key)
-    logp, n, variance = truth.log_prob(x), len(x), cov.item()
+    n = len(x)
+    mean, cov, drawn = truth.recall(("log_density", n), lambda: _moments(truth.log_prob, n, truth, key))
+    logp, variance = truth.log_prob(x), cov.item()
     value = logp.mean() - mean.item()
     scatter = max(np.sqrt(variance * (1 / n + 1 / drawn)), ROUNDING)  # a uniform law has no variance
     half = float(stats.norm.isf(TAIL) * scatter)
@@ -95,6 +101,7 @@ def log_density(x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array, 
         null_low=-half,
         null_high=half,
         p_value=float(2 * stats.norm.sf(abs(value) / scatter)),
+        z=float(value / scatter),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxsamp.metrics.null import TAIL, Metric
+from jaxsamp.metrics.null import TAIL, Metric, standardised
 from jaxsamp.metrics.truth import array_of, flat
 from jaxsamp.types import Array
 
@@ -71,6 +71,7 @@ def memorisation(
         null_low=float(low),
         null_high=float(high),
         p_value=float(min(1, 2 * null.cdf(copies), 2 * null.sf(copies - 1))),
+        z=standardised(copies, null.mean(), null.std()),
     )
 
 

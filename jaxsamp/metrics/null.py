@@ -1,7 +1,7 @@
 """Null bands: where a metric falls when the samples are true ones."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,10 @@ class Metric(NamedTuple):
         stderr: its standard error, where the metric is a mean over samples; else None.
         null_low: lower end of the central 99 % band of the metric for true samples.
         null_high: upper end of that band.
-        p_value: the chance that true samples give a value at least this extreme (two-sided).
+        p_value: the chance that true samples give a value at least this extreme; two-sided, but one-sided where
+            only large values speak against the samples (`occupancy`, `c2st`, `block_rao`, `flow_tv`).
+        z: how far the value is from its mean for true samples, in their standard deviations. It goes on growing
+            where a p-value from ranks has reached its least value; it is no quantile of a normal law.
     """
 
     value: float
@@ -31,6 +34,7 @@ class Metric(NamedTuple):
     null_low: float
     null_high: float
     p_value: float
+    z: float
 
     @property
     def inside(self) -> bool:
@@ -45,6 +49,8 @@ def compare(
     key: Array,
     null_sets: int,
     embed: Callable[[Array], Array] = flat,
+    *,
+    name: Hashable,
 ) -> tuple[float, np.ndarray]:
     """Return the distance of embed(x) to embed(y), and its values for true samples, (null_sets,).
 
@@ -54,13 +60,15 @@ def compare(
     independent sets, scored against the same y: drawing y afresh each time would add the scatter of y to the
     band, while the value has it as one fixed offset. Given true samples are y themselves (noised to the level),
     and the null values are those of random relabellings of x and y together.
+
+    `name` says which distance this is, settings included: under this name a `NullBank` keeps the null values.
     """
     n, null_sets = len(x), at_least("null_sets", null_sets, 20)
     key_reference, key_null = jax.random.fold_in(key, REFERENCE), jax.random.fold_in(key, NULL)
     if truth.law is not None:
-        distance = distance_to(embed(truth.draw(key_reference, 0, n)))
-        nulls = [distance(embed(truth.draw(key_null, i, n))) for i in range(null_sets)]
-        return distance(embed(x)), np.array(nulls)
+        distance, nulls = truth.recall((name, n), lambda: (distance_to(embed(truth.draw(key_reference, 0, n))), []))
+        nulls += (distance(embed(truth.draw(key_null, i, n))) for i in range(len(nulls), null_sets))
+        return distance(embed(x)), np.array(nulls[:null_sets])
     pool = jnp.concatenate([embed(x), embed(truth.noised(truth.samples, key_reference))])
     shuffled = (_shuffled(key_null, i, pool) for i in range(null_sets))
     nulls = [distance_to(z[n:])(z[:n]) for z in shuffled]
@@ -84,4 +92,18 @@ def judged(value: float, nulls: Sequence[float] | np.ndarray) -> Metric:
     count = len(nulls) + 1
     skip = max(int(TAIL * count), 1)
     rank = 1 + min(np.sum(nulls <= value), np.sum(nulls >= value))
-    return Metric(float(value), None, float(nulls[skip - 1]), float(nulls[-skip]), float(min(1, 2 * rank / count)))
+    return Metric(
+        value=float(value),
+        stderr=None,
+        null_low=float(nulls[skip - 1]),
+        null_high=float(nulls[-skip]),
+        p_value=float(min(1, 2 * rank / count)),
+        z=standardised(value, nulls.mean(), nulls.std(ddof=1)),
+    )
+
+
+def standardised(value: Any, mean: Any, sd: Any) -> float:
+    """(value - mean) / sd; where all null values are one, 0 for that value and infinite for any other."""
+    if sd > 0:
+        return float((value - mean) / sd)
+    return 0.0 if value == mean else float(np.copysign(np.inf, value - mean))

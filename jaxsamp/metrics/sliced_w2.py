@@ -18,7 +18,7 @@ from jaxsamp.types import Array, Level
 def sliced_w2(
     x: Float[Array | np.ndarray, "n *event"],
     reference: Any,
-    key: Array,
+    key: Array | None = None,
     level: Level | None = None,
     directions: int = 256,
     null_sets: int = NULL_SETS,
@@ -31,8 +31,8 @@ def sliced_w2(
 
     Args:
         x: samples, (n, *event).
-        reference: a law, or an array of true clean samples, (m, *event); m need not be n.
-        key: draws the directions, the true samples and the null sets.
+        reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event); m need not be n.
+        key: draws the directions, the true samples and the null sets; None with a bank.
         level: the noise level of x; None for clean samples.
         directions: how many random directions; all null sets use the same.
         null_sets: how many null values, at least 20.
@@ -46,11 +46,12 @@ def sliced_w2(
     Bonneel, Rabin, Peyre and Pfister, Sliced and Radon Wasserstein Barycenters of Measures, 2015; for the rates
     Nadjahi et al., Statistical and Topological Properties of Sliced Probability Divergences, arXiv:2003.05783.
     """
-    x, truth = checked(x, reference, key, level)
+    x, truth, key = checked(x, reference, key, level)
     shape = (at_least("directions", directions, 1), max(x[0].size, 1))
     theta = jax.random.normal(jax.random.fold_in(key, DIRECTIONS), shape, x.dtype)
     theta /= jnp.linalg.norm(theta, axis=1, keepdims=True)
-    value, nulls = compare(partial(_distance_to, theta=theta), x, truth, key, null_sets)
+    distance_to = partial(_distance_to, theta=theta)
+    value, nulls = compare(distance_to, x, truth, key, null_sets, name=("sliced_w2", directions))
     return judged(value - nulls.mean(), nulls - nulls.mean())
 
 

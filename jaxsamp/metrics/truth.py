@@ -1,6 +1,7 @@
 """What samples are compared with: true samples, given as an array or drawn from a law, at a noise level."""
 
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,8 @@ from jaxsamp.types import Array, Level
 # fold_in tags far above any sample's index: a user may evaluate with the key that drew the samples, and
 # fold_in(key, i) is the key of sample i (and of split(key)[i]).
 REFERENCE, NULL, DIRECTIONS, SUBSETS = range(0x9E3779B0, 0x9E3779B4)
+
+T = TypeVar("T")
 
 
 class Law(Protocol):
@@ -38,7 +41,11 @@ class Truth:
         samples: true clean samples, (m, *event), or None.
         level: one `Level`, or None for x_0 itself.
         event: the shape of one sample.
+        n, key: of a `NullBank`, the size of the sample sets and its own key; else None.
     """
+
+    n: int | None = None
+    key: Array | None = None
 
     def __init__(self, reference: Any, level: Level | None):
         self.law: Any = None
@@ -63,6 +70,10 @@ class Truth:
     def draw(self, key: Array, index: int, n: int) -> Array:
         """Draw set number `index` of n true samples from the law, at the level, (n, *event)."""
         return self._draw(key, index, n)
+
+    def recall(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What `make()` gives. A `NullBank` keeps it under `name` and makes it once."""
+        return make()
 
     @property
     def has_density(self) -> bool:
@@ -106,17 +117,22 @@ def is_law(reference: Any) -> bool:
     return callable(getattr(reference, "sample", None))
 
 
-def checked(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth]:
-    """Return samples and truth ready for arithmetic, or raise one sentence naming the argument.
+def checked(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth, Array]:
+    """Return samples, truth and key ready for arithmetic, or raise one sentence naming the argument.
 
-    A `Truth` passes as it is, so that several metrics can share one (and its compiled draws).
+    A `Truth` passes as it is, so that several metrics can share one (and its compiled draws). The key of a
+    `NullBank` takes the place of the given one.
     """
+    if isinstance(reference, Truth) and reference.key is not None:
+        key = reference.key
     typed_key(key)
     x = array_of("x", x)
     truth = reference if isinstance(reference, Truth) else Truth(reference, level)
     if x.shape[1:] != truth.event:
         raise ValueError(f"x must have the event shape of the reference, {truth.event}; got {x.shape[1:]}.")
-    return x, truth
+    if truth.n not in (None, len(x)):
+        raise ValueError(f"x must hold as many samples as a set of the bank, {truth.n}; got {len(x)}.")
+    return x, truth, key
 
 
 def array_of(argument: str, array: Any) -> Array:
@@ -124,7 +140,7 @@ def array_of(argument: str, array: Any) -> Array:
     values: np.ndarray = finite(argument, array)
     if values.ndim < 1 or len(values) < 2:
         raise ValueError(f"{argument} must hold at least 2 samples, (n, *event); got shape {values.shape}.")
-    return jnp.asarray(values, jnp.promote_types(values.dtype, jnp.float32))
+    return jnp.asarray(values, jnp.promote_types(jnp.result_type(values), jnp.float32))
 
 
 def flat(x: Array) -> Array:
