@@ -11,11 +11,12 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 DPI = 150
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
 OUTSIDE, SHADES, PIXELS = (0.01, 0.05, 0.2, 0.5), ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1"), 200
+LINES, MARKS = ("#d1495b", "#30638e", "#edae49", "#00798c", "#6a4c93", "#7a7a7a", "#3f7d20", "#b56576"), "osD^v"
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -139,6 +140,42 @@ def marginals(
         for axes in grid[len(chosen) :]:
             axes.set_axis_off()
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+        return _titled(figure, title)
+
+
+def comparison(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
+    """Distance to the exact flow, and to the law, against evaluations and against rounds, one line a sampler.
+
+    Args:
+        rows: of `jaxsamp compare`: "sampler", "evaluations", "rounds", "distance_to_flow" (None: not drawn), "energy"
+            and "energy_null", the band of true samples, which is shaded.
+        title: above all panels.
+    """
+    names = list(dict.fromkeys(row["sampler"] for row in rows))
+    low, high = (float(np.mean([row["energy_null"][end] for row in rows])) for end in (0, 1))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 7.0), dpi=DPI, layout="constrained")
+        grid = figure.subplots(2, 2, sharex="col", sharey="row")
+        for k, name in enumerate(names):
+            own = [row for row in rows if row["sampler"] == name]
+            look = {"color": LINES[k % len(LINES)], "marker": MARKS[k // len(LINES) % len(MARKS)], "label": name}
+            for across, cost in enumerate(("evaluations", "rounds")):
+                for down, error in enumerate(("distance_to_flow", "energy")):
+                    known = [(row[cost], row[error]) for row in own if row[error] is not None]
+                    points = np.array(known, float).reshape(-1, 2)
+                    grid[down, across].plot(*points.T, markersize=4, linewidth=1.2, **look)
+        for axes in grid[1]:
+            axes.axhspan(low, high, color=SHADES[1], zorder=0)
+            # Unbiased estimates fall on both sides of zero: linear inside the band, logarithmic outside.
+            axes.set_yscale("symlog", linthresh=max(abs(low), abs(high), 1e-12))
+        grid[0, 0].set_yscale("log")
+        for axes, cost in zip(grid[1], ("evaluations", "rounds"), strict=True):
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.set_xlabel(cost)
+        grid[0, 0].set_ylabel("distance to the flow")
+        grid[1, 0].set_ylabel("energy distance (shaded: true samples)")
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
         return _titled(figure, title)
 
 

@@ -1,0 +1,169 @@
+"""`jaxsamp compare`: several samplers at several step counts, on one target."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from tyro.conf import arg
+
+import jaxsamp as js
+from jaxsamp import checks, metrics, plots
+from jaxsamp.cli import data, output, report
+from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.setup import Setup
+from jaxsamp.progress import bar
+from jaxsamp.samplers import BY_NAME, Sampler, UniPC, by_name
+
+FILES = ("compare.png", "compare.json")
+FINEST, NULL_SETS = 1024, 49
+
+
+@dataclass(frozen=True)
+class Compare(Setup):
+    """Compare samplers at several numbers of steps: distance to the exact flow, and to the law.
+
+    All start from the same noise. The distance to the flow is the median over samples of the root mean square per
+    coordinate, at the last noise level in the scale of the data, to the flow from the same noise, which UniPC of
+    order 3 follows in 1,024 steps or more. Samplers of the reverse SDE leave the flow on purpose and have none. The
+    energy distance compares with true samples, and is shown with the band where other true samples fall.
+    """
+
+    samplers: Annotated[tuple[str, ...], arg(metavar="NAME ...", help=f"Which samplers: {', '.join(BY_NAME)}.")] = (
+        "unipc",
+        "unipc3",
+        "dpmpp-2m",
+        "heun",
+        "ddim",
+        "ddpm",
+        "randomized-midpoint",
+    )
+    steps: Annotated[tuple[int, ...], arg(metavar="INT ...")] = (8, 16, 32, 64)
+    """Numbers of steps."""
+    num_samples: int = 1000
+    """Number of samples of each."""
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET-compare)")] = None
+    """Where to write."""
+
+    def run(self) -> None:
+        """Fit, sample with each, measure, draw, write and print."""
+        watched = self.progress and sys.stdout.isatty()
+        stages = report.Stages(watched)
+        with complaints():
+            out = self._checked()
+            with stages("load"):
+                source = data.load(self.target, self.image_size)
+        with output.folder(out, FILES, self.force) as folder:
+            with complaints():
+                law = self.law(source, stages)
+                key_noise, key_truth = jax.random.split(jax.random.key(self.seed))
+                denoiser = law.denoiser(self.schedule_used)
+                with stages("flow", "following the flow"):
+                    fine = UniPC(order=3, lower_order_final=False)
+                    flow, coarser = (
+                        self._draw(key_noise, denoiser, fine, steps)[0] for steps in (self._finest, self._finest // 2)
+                    )
+                last = js.Level(1.0, float(self.levels(1)[-1]))
+                bank = metrics.NullBank(law, self.num_samples, key_truth, last)
+                with stages("compare"):
+                    rows = list(self._rows(key_noise, denoiser, flow, bank, watched))
+            facts = {
+                "target": source.name,
+                "settings": asdict(self),
+                "rows": rows,
+                "flow": {"steps": self._finest, "distance_to_half_as_many": _distance(flow, coarser)},
+                "seconds": stages.seconds,
+                **report.about(law, source),
+                "files": FILES,
+            }
+            plots.save(plots.comparison(rows, title=f"{source.name}: {self.num_samples:,} samples"), folder / FILES[0])
+            report.write_json(facts, folder / FILES[1])
+        _show(facts, out)
+
+    @property
+    def _finest(self) -> int:
+        return max(FINEST, 8 * max(self.steps))
+
+    def _checked(self) -> Path:
+        self.check()
+        for flag, values in (("--samplers", self.samplers), ("--steps", self.steps)):
+            if not values:
+                raise BadArgument(f"{flag} must name at least one; got none.")
+        for name in self.samplers:
+            checks.one_of("--samplers", name, BY_NAME)
+        for steps in self.steps:
+            checks.at_least("--steps", steps, 1)
+        checks.at_least("--num-samples", self.num_samples, 2)
+        out = self.out or self.default_out("-compare")
+        output.check_free(out, FILES, self.force)
+        return out
+
+    def _draw(self, key: jax.Array, denoiser: Any, sampler: Sampler, steps: int) -> tuple[Any, Any]:
+        """Samples at the last level in the scale of the data, and what each cost."""
+        grid = self.levels(steps)
+        shape = (self.num_samples, *denoiser.event_shape)
+        drawn = js.sample(
+            key, denoiser, shape, sampler, grid=grid, final_denoise=False, microbatch=self.microbatch
+        )  # fmt: skip
+        return drawn.x / denoiser.schedule.level(-jnp.log(grid[-1])).alpha, drawn.stats
+
+    def _rows(
+        self, key: jax.Array, denoiser: Any, flow: Any, bank: metrics.NullBank, watched: bool
+    ) -> Iterator[dict[str, Any]]:
+        names = list(dict.fromkeys(self.samplers))
+        with bar("comparing", len(names) * len(self.steps), shown=watched) as advance:
+            for name in names:
+                sampler = by_name(name)
+                for steps in sorted(set(self.steps)):
+                    x, stats = self._draw(key, denoiser, sampler, steps)
+                    energy = metrics.energy(x, bank, null_sets=NULL_SETS)
+                    yield {
+                        "sampler": name,
+                        "steps": steps,
+                        "evaluations": int(np.max(stats["evaluations"])),
+                        "rounds": int(np.max(stats["rounds"])),
+                        "distance_to_flow": _distance(x, flow) if sampler.discretises == "ode" else None,
+                        "energy": energy.value,
+                        "energy_null": [energy.null_low, energy.null_high],
+                    }
+                    advance(1)
+
+
+def _distance(x: Any, y: Any) -> float:
+    """Median over samples of the root mean square over coordinates."""
+    return float(jnp.median(jnp.sqrt(jnp.mean((x - y).reshape(len(x), -1) ** 2, -1))))
+
+
+def _show(facts: dict[str, Any], out: Path) -> None:
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(facts['target'])}[/]: {facts['settings']['num_samples']:,} samples of each")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("sampler", "steps", "evals", "rounds", "to the flow", "energy", ""):
+        table.add_column(column, justify="left" if column in ("sampler", "") else "right", no_wrap=True)
+    previous = None
+    for row in facts["rows"]:
+        if previous not in (None, row["sampler"]):
+            table.add_section()
+        previous, distance = row["sampler"], row["distance_to_flow"]
+        low, high = row["energy_null"]
+        table.add_row(
+            row["sampler"],
+            *(str(row[cost]) for cost in ("steps", "evaluations", "rounds")),
+            "" if distance is None else f"{distance:.2e}",
+            f"{row['energy']:.2e}",
+            "[green]inside[/]" if low <= row["energy"] <= high else "[yellow]outside[/]",
+        )
+    console.print(table)
+    low, high = facts["rows"][0]["energy_null"]
+    console.print(f"energy distance of true samples: {low:.2e} to {high:.2e}", soft_wrap=True)
+    floor = facts["flow"]["distance_to_half_as_many"]
+    console.print(f"the flow itself: {facts['flow']['steps']} steps, {floor:.1e} from half as many", soft_wrap=True)
+    console.print(f"written: {', '.join(facts['files'])} in {out}", soft_wrap=True, markup=False)
