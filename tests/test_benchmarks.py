@@ -12,6 +12,8 @@ SMALL = {
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
     "exact_scores": ["--small", "--repeats", "1"],
+    "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
+    "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

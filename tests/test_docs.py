@@ -44,9 +44,11 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_command_line_page_lists_every_option_and_no_other():
+    from jaxsamp.cli.compare import Compare
     from jaxsamp.cli.sample import Sample
 
-    options = {"--" + field.name.replace("_", "-") for field in fields(Sample)}
+    flags = {field.name.replace("_", "-") for command in (Sample, Compare) for field in fields(command)}
+    options = {"--" + flag for flag in flags}
     options = {"--no-" + name[2:] if name in ("--metrics", "--progress") else name for name in options}
     page = (ROOT / "docs" / "command-line.md").read_text()
     assert set(re.findall(r"^\| `(--[\w-]+)`", page, re.MULTILINE)) == options

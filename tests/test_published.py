@@ -84,12 +84,12 @@ def test_log_density_gaps_of_the_literal_schemes():
         return -found.value, found.stderr
 
     euler = published.dpum(L, 0.3, DIM, predictor_step=1 / 16, corrector=False, **SIZES)
-    midpoint = published.gcc(L, 0.3, DIM, predictor_step=1 / 8, corrector_step=0.43 / 4, **SIZES)
+    midpoint = published.gcc(L, 0.3, DIM, predictor_step=1 / 8, corrector_time=0.2, corrector_step=0.05, **SIZES)
     assert (euler.evaluations, midpoint.evaluations) == (61, 128)
     value, error = gap(euler)
     assert value > 3.7 * error and abs(value - 0.69) < 3.7 * error
     value, error = gap(midpoint)
-    assert abs(value - 0.01) < 3.7 * error
+    assert abs(value) < 3.7 * error
 
 
 @pytest.mark.parametrize(
