@@ -12,6 +12,10 @@ SMALL = {
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
     "exact_scores": ["--small", "--repeats", "1"],
+    "log_concave": [
+        *("--dim", "6", "--gradients", "40", "--posterior-gradients", "40", "--chains", "8", "--posterior-chains", "8"),
+        *("--kept", "8", "--tuning", "40", "--repeats", "1"),
+    ],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

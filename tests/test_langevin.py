@@ -18,7 +18,7 @@ import jaxsamp as js
 from jaxsamp import chains
 from jaxsamp.langevin import Overdamped, Underdamped
 from jaxsamp.random import Draws
-from tests.linear_langevin import frozen, midpoint, stationary
+from tests.linear_langevin import frozen, midpoint, stationary, transition
 
 KEY = jax.random.key(0)
 FALSE_ALARM = 1e-4
@@ -84,6 +84,15 @@ def test_mixture_law_is_right_to_the_sampling_floor():
     assert mixture_p_value(final(MIXTURE, coarse(sampler), 200)) < FALSE_ALARM
 
 
+def test_velocities_start_from_their_stationary_law():
+    start = jax.vmap(
+        lambda key: Underdamped(0.3, inverse_lipschitz=0.2).init(jnp.zeros(2), 0, Draws(key, (2,), jnp.float32))[1]
+    )
+    v = np.asarray(start(jax.random.split(KEY, N)), float).ravel()
+    assert chi2.sf(v @ v / 0.2, v.size) > FALSE_ALARM and chi2.cdf(v @ v / 0.2, v.size) > FALSE_ALARM
+    assert abs(v.mean() / np.sqrt(0.2 / v.size)) < norm.isf(FALSE_ALARM / 2)
+
+
 @pytest.mark.parametrize("step", [midpoint, frozen])
 def test_bias_of_large_steps_is_the_one_of_the_exact_recursion(step):
     n, h = 65536, 1.5
@@ -104,16 +113,28 @@ def test_preconditioned_chains_have_the_right_law():
     assert chi2.sf(N * np.sum(moments.mean(1) ** 2), 5) > FALSE_ALARM
 
 
-@pytest.mark.parametrize(("bias", "with_midpoint"), [(1e-4, True), (1e-3, True), (1e-2, False)])
-def test_from_smoothness_keeps_the_bias_that_it_is_asked_for(x64, bias, with_midpoint):
-    made = Underdamped.from_smoothness(7.0, bias, midpoint=with_midpoint)
+@pytest.mark.parametrize(
+    ("bias", "convexity", "with_midpoint"),
+    [(1e-4, None, True), (1e-3, None, True), (1e-3, 0.07, True), (1e-2, None, False), (1e-2, 0.7, False)],
+)
+def test_from_smoothness_keeps_the_bias_that_it_is_asked_for(x64, bias, convexity, with_midpoint):
+    made = Underdamped.from_smoothness(7.0, bias, convexity=convexity, midpoint=with_midpoint)
     step = midpoint if with_midpoint else frozen
-    variance = stationary(step, 7.0, made.step_size, made.friction, made.inverse_lipschitz)[0, 0] * 7
-    assert 0.9 * bias < variance - 1 < 1.1 * bias
-    softer = stationary(step, 1.0, made.step_size, made.friction, made.inverse_lipschitz)[0, 0]
-    assert softer - 1 < bias / 3
+    settings = made.step_size, made.friction, made.inverse_lipschitz
+    assert 0.9 * bias < 7 * stationary(step, 7.0, *settings)[0, 0] - 1 < 1.1 * bias
+    assert stationary(step, 1.0, *settings)[0, 0] - 1 < bias / 3
     h = Overdamped.from_smoothness(7.0, bias).step_size
     np.testing.assert_allclose(1 / (1 - h * 7 / 2) - 1, bias, rtol=0.02)
+
+
+def test_convexity_makes_the_flattest_direction_forget_its_start_sooner(x64):
+    def steps(convexity):
+        """Steps in which second moments along curvature 1 come nearer to stationary by a factor e, L = 100."""
+        made = Underdamped.from_smoothness(100.0, convexity=convexity)
+        linear, _ = transition(midpoint, 1.0, made.step_size, made.friction, made.inverse_lipschitz)
+        return -1 / np.log(np.abs(np.linalg.eigvals(np.asarray(linear))).max())
+
+    assert steps(None) > 4 * steps(1.0)
 
 
 def test_smoothness_is_the_largest_curvature_among_the_points():
