@@ -32,13 +32,18 @@ class Langevin:
     step_size: Any
     bias_order: int
 
-    def check(self) -> None:
-        """Raise ValueError where a number is not positive; tracers are not checked."""
+    def check(self, event: tuple[int, ...]) -> None:
+        """Raise ValueError where a setting is not a positive number (or array that fits `event`)."""
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
-            if f.metadata.get("static") or value is None or not checks.is_concrete(value):
+            if f.metadata.get("static") or value is None:
                 continue
-            if not (np.isfinite(value) & (np.asarray(value) > 0)).all():
+            shape, fits = jnp.shape(value), (event if f.name == "inverse_lipschitz" else ())
+            if len(shape) > len(fits) or any(a not in (1, b) for a, b in zip(shape[::-1], fits[::-1], strict=False)):
+                takes = f"a number or an array that broadcasts to {event}" if fits else "a number"
+                raise ValueError(f"{f.name} must be {takes}; got an array of shape {shape}.")
+            # Tracers have no value to check.
+            if checks.is_concrete(value) and not (np.isfinite(value) & (np.asarray(value) > 0)).all():
                 raise ValueError(f"{f.name} must be positive and finite; got {value}.")
 
     def evaluations(self, steps: int) -> int:

@@ -337,6 +337,16 @@ DENOISER = MIXTURE.denoiser(js.schedules.EDM())
         ({"polish": 2, "sampler": Overdamped(0.1)}, TypeError, "polish needs an Underdamped sampler"),
         ({"sampler": Underdamped(-0.1)}, ValueError, "step_size must be positive and finite; got -0.1"),
         ({"sampler": Underdamped(0.1, friction=0.0)}, ValueError, "friction must be positive"),
+        (
+            {"sampler": Underdamped(jnp.ones(2))},
+            ValueError,
+            r"step_size must be a number; got an array of shape \(2,\)",
+        ),
+        (
+            {"sampler": Underdamped(0.1, inverse_lipschitz=jnp.ones(3))},
+            ValueError,
+            r"broadcasts to \(2,\); got .*\(3,\)",
+        ),
         ({"sampler": Underdamped(0.1, inverse_lipschitz=jnp.nan)}, ValueError, "inverse_lipschitz must be positive"),
     ],
 )
