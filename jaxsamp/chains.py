@@ -111,7 +111,7 @@ def sample_density(
         TypeError: a key, sampler or target of the wrong type; polish with another sampler than Underdamped.
     """
     _check_call(key, target, shape, sampler, init, steps, warmup, thin, polish)
-    sampler.check()
+    sampler.check(tuple(shape[1:]))
     dtype = jnp.result_type(float) if init is None else jnp.promote_types(init.dtype, jnp.float32)
     plan = _Plan(tuple(shape[1:]), dtype, steps // thin if thin else 0, bool(polish))
     counts = _Counts(warmup, steps, thin, polish)

@@ -32,13 +32,18 @@ class Langevin:
     step_size: Any
     bias_order: int
 
-    def check(self) -> None:
-        """Raise ValueError where a number is not positive; tracers are not checked."""
+    def check(self, event: tuple[int, ...]) -> None:
+        """Raise ValueError where a setting is not a positive number (or array that fits `event`)."""
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
-            if f.metadata.get("static") or value is None or not checks.is_concrete(value):
+            if f.metadata.get("static") or value is None:
                 continue
-            if not (np.isfinite(value) & (np.asarray(value) > 0)).all():
+            shape, fits = jnp.shape(value), (event if f.name == "inverse_lipschitz" else ())
+            if len(shape) > len(fits) or any(a not in (1, b) for a, b in zip(shape[::-1], fits[::-1], strict=False)):
+                takes = f"a number or an array that broadcasts to {event}" if fits else "a number"
+                raise ValueError(f"{f.name} must be {takes}; got an array of shape {shape}.")
+            # Tracers have no value to check.
+            if checks.is_concrete(value) and not (np.isfinite(value) & (np.asarray(value) > 0)).all():
                 raise ValueError(f"{f.name} must be positive and finite; got {value}.")
 
     def evaluations(self, steps: int) -> int:
@@ -90,13 +95,14 @@ class Underdamped(Langevin):
         dx = v dt,   dv = (u s(x) - g v) dt + sqrt(2 g u) dB,   stationary: p(x) N(v; 0, u I),
 
     by the steps of `jaxsamp_kernels.langevin`. The randomized midpoint takes two gradients a step and leaves a bias of
-    third order in h; frozen, one gradient and first order. On a normal direction of curvature L = 1 / u with g = 2 the
-    variance is off by the factor 1 + h^3 / 48, and frozen 1 + h / 4, for small h; lesser curvatures by less. Both are
-    stable for h < 3.9.
+    third order in h; frozen, one gradient and first order. On a normal direction of curvature L = 1 / u the variance is
+    off by the factor 1 + h^3 / (24 g), and frozen 1 + h / (2 g), for small h; lesser curvatures by less. With g = 2
+    both are stable for h < 3.9. A direction of curvature m is forgotten at the rate m u / g if g > 2 sqrt(m u), so the
+    usual g = 2 takes time in proportion to L / m; the least, sqrt(L / m), is that of g = 2 sqrt(m u).
 
     Args:
         step_size: h, in time. With u = 1 / L and g = 2 it has no unit and 0.2 to 1 are usual.
-        friction: g.
+        friction: g; 2 in the papers, less mixes faster where the condition number is large.
         midpoint: the randomized midpoint, or the score frozen during a step.
         inverse_lipschitz: u, which should be at most 1 / L for a log density of curvature up to L; an array that
             broadcasts against an event preconditions its coordinates. None for 1.
@@ -116,22 +122,33 @@ class Underdamped(Langevin):
         return 3 if self.midpoint else 1
 
     @classmethod
-    def from_smoothness(cls, smoothness: ArrayLike, bias: ArrayLike = 1e-3, *, midpoint: bool = True) -> "Underdamped":
+    def from_smoothness(
+        cls,
+        smoothness: ArrayLike,
+        bias: ArrayLike = 1e-3,
+        *,
+        convexity: ArrayLike | None = None,
+        midpoint: bool = True,
+    ) -> "Underdamped":
         """Settings for a log density whose Hessian has no eigenvalue beyond L = `smoothness` in absolute value.
 
-        u = 1 / L and g = 2 as in arXiv 1909.05503. The step is the largest at which the variance of a normal direction
-        of curvature L is off by the fraction `bias` at most, to leading order: h = (48 bias)^(1/3), or 4 bias without
-        the midpoint, and at most 1. (From the exact second-moment recursion of the step; the tests hold it.) In d
-        directions, all as stiff, the Kullback-Leibler divergence of the stationary law is then about d bias^2 / 4.
+        u = 1 / L and g = 2 as in arXiv 1909.05503; with `convexity` m, g = 2 sqrt(m / L), which damps the flattest
+        direction critically. The step is the largest at which the variance of a normal direction of curvature L is off
+        by the fraction `bias`, to leading order: h = (24 g bias)^(1/3), or 2 g bias without the midpoint, and at most
+        1. (From the exact second-moment recursion of the step; the tests hold it.) In d directions, all as stiff, the
+        Kullback-Leibler divergence of the stationary law is then about d bias^2 / 4.
 
         Args:
             smoothness: L, positive; known, or measured by `jaxsamp.langevin.smoothness`.
             bias: relative error of the variance, positive.
+            convexity: m, the least eigenvalue of the Hessian of -log p, positive and at most L; None for g = 2. A
+                prior of precision m is a bound for a log-concave likelihood.
             midpoint: see the class.
         """
-        bias = jnp.asarray(bias)
-        step = jnp.cbrt(48 * bias) if midpoint else 4 * bias
-        return cls(jnp.minimum(step, 1.0), 2.0, midpoint, 1 / jnp.asarray(smoothness))
+        bias, inertia = jnp.asarray(bias), 1 / jnp.asarray(smoothness)
+        friction = jnp.asarray(2.0) if convexity is None else 2 * jnp.sqrt(convexity * inertia)
+        step = jnp.cbrt(24 * friction * bias) if midpoint else 2 * friction * bias
+        return cls(jnp.minimum(step, 1.0), friction, midpoint, inertia)
 
     def polishing(self, steps: Any) -> "Underdamped":
         """Frozen steps that share a total time of 2 / friction, none longer than this sampler's."""

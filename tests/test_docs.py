@@ -61,6 +61,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
     pages = {
         "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
+        "langevin.md": {"sample_density", "Overdamped", "Underdamped", "from_smoothness", "smoothness", "rhat"},
         "metrics.md": METRICS,
         "command-line.md": js.samplers.BY_NAME,
     }

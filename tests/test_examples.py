@@ -17,6 +17,7 @@ PICTURES = {
     "04_guidance": 1,
     "05_noise_and_denoise": 1,
     "06_empirical": 2,
+    "07_log_concave": 0,
 }
 
 

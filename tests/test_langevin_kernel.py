@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsamp_kernels import langevin
+from tests.linear_langevin import frozen, midpoint, stationary
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
@@ -114,48 +115,17 @@ def test_psi_and_conditional_variance_keep_their_digits_in_float32():
         assert np.abs(got / psi2 - 1).max() <= 1e-6
 
 
-def underdamped(curvature, h, friction, inertia, a, x, v, z):
-    step = langevin.midpoint_underdamped_step
-    return jnp.stack(step(lambda y: -curvature * y, x, v, -curvature * x, h, friction, inertia, a, z))
-
-
-def plain(curvature, h, friction, inertia, a, x, v, z):
-    return jnp.stack(langevin.underdamped_step(x, v, -curvature * x, h, friction, inertia, z[0], z[1]))
-
-
-def transition(step, curvature, h, friction, inertia):
-    """The affine map of second moments, S -> E_a[M S M^T + N N^T], as a 4 x 4 matrix and a vector, averaged over a.
-
-    The score is linear, so the step is linear in the state and in the normals, and its Jacobians are M and N.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(24)
-    jacobians = jax.jacfwd(partial(step, curvature, h, friction, inertia), (1, 2, 3))
-    mx, mv, noise = jax.jit(jax.vmap(jacobians, (0, None, None, None)))(
-        jnp.asarray(nodes + 1) / 2, jnp.zeros(()), jnp.zeros(()), jnp.zeros(4)
-    )
-    m = np.stack([mx, mv], -1)
-    linear = np.einsum("a,aij,akl->ikjl", weights / 2, m, m).reshape(4, 4)
-    shift = np.einsum("a,aiz,akz->ik", weights / 2, noise, noise).ravel()
-    return linear, shift
-
-
-def stationary(step, curvature, h, friction=2.0, inertia=1.0):
-    linear, shift = transition(step, curvature, h, friction, inertia)
-    assert np.abs(np.linalg.eigvals(linear)).max() < 1
-    return np.linalg.solve(np.eye(4) - linear, shift).reshape(2, 2)
-
-
 def test_stationary_bias_is_third_order_with_the_midpoint_and_first_order_without(x64):
     h = (0.5, 0.25, 0.125)
-    midpoint = np.abs([stationary(underdamped, 1.0, step)[0, 0] - 1 for step in h])
-    np.testing.assert_allclose(midpoint, [2.6e-3, 3.3e-4, 4.1e-5], rtol=0.02)
-    assert 2.9 < np.log2(midpoint[1] / midpoint[2]) < 3.1
-    frozen = np.abs([stationary(plain, 1.0, step)[0, 0] - 1 for step in h])
-    np.testing.assert_allclose(frozen, [1.4e-1, 6.6e-2, 3.2e-2], rtol=0.02)
-    assert 0.9 < np.log2(frozen[1] / frozen[2]) < 1.1
+    biases = np.abs([stationary(midpoint, 1.0, step)[0, 0] - 1 for step in h])
+    np.testing.assert_allclose(biases, [2.6e-3, 3.3e-4, 4.1e-5], rtol=0.02)
+    assert 2.9 < np.log2(biases[1] / biases[2]) < 3.1
+    biases = np.abs([stationary(frozen, 1.0, step)[0, 0] - 1 for step in h])
+    np.testing.assert_allclose(biases, [1.4e-1, 6.6e-2, 3.2e-2], rtol=0.02)
+    assert 0.9 < np.log2(biases[1] / biases[2]) < 1.1
 
 
-@pytest.mark.parametrize("step", [underdamped, plain])
+@pytest.mark.parametrize("step", [midpoint, frozen])
 def test_stationary_law_has_the_inertia_as_variance_of_the_velocity(x64, step):
     # Curvature 3, friction 1.3, inertia 0.2: position variance 1 / 3, velocity variance 0.2, uncorrelated.
     np.testing.assert_allclose(stationary(step, 3.0, 1e-3, 1.3, 0.2), np.diag([1 / 3, 0.2]), atol=5e-4)
