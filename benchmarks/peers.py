@@ -31,6 +31,7 @@ WEIGHTS = np.array([0.1, 0.15, 0.2, 0.25, 0.3])
 MEANS = np.random.default_rng(12345).standard_normal((5, 64))
 VARIANCE = 0.09
 HIGH, LOW = 80.0, 0.02
+MISSING: dict[str, str] = {}  # packages that `optional` did not find, and why
 
 
 def optional(name: str, bare: bool = False) -> Any:
@@ -46,7 +47,8 @@ def optional(name: str, bare: bool = False) -> Any:
             sys.modules[package].__path__ = list(found.submodule_search_locations or [])
         return importlib.import_module(name)
     except Exception as error:  # a broken package may raise anything
-        print(f"{package} is left out: importing it raised {type(error).__name__}: {str(error).strip()}")
+        MISSING[package] = f"importing it raised {type(error).__name__}: {str(error).strip()}"
+        print(f"{package} is left out: {MISSING[package]}")
         return None
 
 
@@ -172,7 +174,7 @@ def compare(doc: str | None, name: str, title: str, solvers: dict[str, Solver], 
     parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
     parser.add_argument("--only", nargs="+", default=list(solvers), help="names of solvers")
-    parser.add_argument("--memory-samples", type=int, default=65536, help="batch that is weighed; 0 for none")
+    parser.add_argument("--memory-samples", type=int, default=32768, help="batch that is weighed; 0 for none")
     parser.add_argument("--weigh", nargs=2, metavar=("SOLVER", "INDEX"), help="print the memory of one run and stop")
     options = parser.parse_args()
     if options.weigh:
@@ -185,6 +187,7 @@ def compare(doc: str | None, name: str, title: str, solvers: dict[str, Solver], 
     for dtype in options.dtypes:
         with jax.enable_x64(dtype == "float64"):
             rows += list(_rows(solvers, exact, dtype, options))
+    rows += [{"solver": f"{package} is left out: {reason}"} for package, reason in MISSING.items()]
     report(name, title, rows, options, packages)
 
 

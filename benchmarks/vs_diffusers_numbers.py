@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from common import arguments, report
-from peers import optional
+from peers import MISSING, optional
 
 import jaxsamp as js
 from jaxsamp.samplers import DDIM, DPMSolverPP, UniPC
@@ -146,7 +146,7 @@ def main():
     parser.add_argument("--steps", type=int, nargs="+", default=[10, 20, 50])
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    rows = [{"scheduler": "diffusers cannot be imported here"}]
+    rows: list[dict[str, Any]] = [{"scheduler": f"{name} is left out: {why}"} for name, why in MISSING.items()]
     if diffusers and torch:
         rows = [
             {"scheduler": name, "ours": repr(case.sampler(options.steps[0])).split("(")[0], "end": case.end}

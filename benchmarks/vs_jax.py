@@ -23,12 +23,12 @@ OURS = {
 }
 
 
-def scanned(run, evaluations):
-    """`run(steps, x)` carries states of (n, 64) all the way."""
+def scanned(build, evaluations):
+    """`build(steps)` gives a function that carries states of (n, 64) all the way."""
 
     def make(steps, init, dtype):
-        init, jitted = jnp.asarray(init, dtype), jax.jit(lambda x: run(steps, x))
-        return lambda: (jitted(init), evaluations * steps)
+        init, run = jnp.asarray(init, dtype), jax.jit(build(steps))
+        return lambda: (run(init), evaluations * steps)
 
     return Solver(make, range(1, 1024))
 
@@ -37,21 +37,21 @@ def diffusionjax_solver(name, evaluations=1, **settings):
     """Its loop over times, without the step to sigma = 0 with which it ends."""
     from diffusionjax.utils import get_exponential_sigma_function
 
-    def model(x, sigma):
-        return denoise(x, sigma) if name.startswith("EDM") else (x - denoise(x, sigma)) / sigma[:, None]
+    sigma = get_exponential_sigma_function(LOW, HIGH)
 
-    def run(steps, x):
-        sigma = get_exponential_sigma_function(LOW, HIGH)
-        # DDIM's model is told the time, EDM's the level.
-        told = model if name.startswith("EDM") else lambda x, t: model(x, sigma(t))
-        solver = getattr(diffusionjax, name)(told, sigma=sigma, ts=jnp.linspace(0, 1, steps + 1), **settings)
+    def noise(x, t):
+        return (x - denoise(x, sigma(t))) / sigma(t)[:, None]
+
+    def build(steps):
+        model = denoise if name.startswith("EDM") else noise
+        solver = getattr(diffusionjax, name)(model, sigma=sigma, ts=jnp.linspace(0, 1, steps + 1), **settings)
 
         def body(x, t):
             return solver.update(jax.random.key(0), x, jnp.full(x.shape[0], t))[0].astype(x.dtype), None
 
-        return jax.lax.scan(body, x, solver.ts[:0:-1])[0]
+        return lambda x: jax.lax.scan(body, x, solver.ts[:0:-1])[0]
 
-    return scanned(run, evaluations)
+    return scanned(build, evaluations)
 
 
 def diffuse_solver(name, evaluations=1):
@@ -70,19 +70,19 @@ def diffuse_solver(name, evaluations=1):
         def sde_coefficients(self, t):
             return jnp.zeros_like(t), np.sqrt(2) * jnp.exp(t)
 
-    def run(steps, x):
+    def build(steps):
         model = LogSigma()
         predictor = Predictor(model, lambda x, t: denoise(x, jnp.exp(t)), "x0")
         method = getattr(diffuse, name)(model, VpTimer(steps, np.log(LOW), np.log(HIGH)))
-        state = jax.vmap(method.init)(x, jax.random.split(jax.random.key(0), len(x)))
-        state = state._replace(step=jnp.zeros(len(x), int))
 
-        def body(state, _):
-            return jax.vmap(lambda s: method(s, predictor))(state), None
+        def run(x):
+            state = jax.vmap(method.init)(x, jax.random.split(jax.random.key(0), len(x)))
+            state = state._replace(step=jnp.zeros(len(x), int))
+            return jax.lax.scan(lambda s, _: (jax.vmap(lambda s: method(s, predictor))(s), None), state, None, steps)[0]
 
-        return jax.lax.scan(body, state, None, steps)[0].position
+        return lambda x: run(x).position
 
-    return scanned(run, evaluations)
+    return scanned(build, evaluations)
 
 
 def solvers():
