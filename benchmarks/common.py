@@ -1,6 +1,7 @@
 """Shared by all benchmarks: interleaved timing, one table, one JSON file a script."""
 
 import argparse
+import importlib.metadata
 import json
 import platform
 import statistics
@@ -65,22 +66,41 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def report(name: str, title: str, rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
-    """Print the rows as a table and write them, with settings, device and versions, to NAME.json."""
+def report(
+    name: str, title: str, rows: list[dict[str, Any]], options: argparse.Namespace, packages: Sequence[str] = ()
+) -> None:
+    """Print the rows as a table and write them, with settings, device and versions, to NAME.json.
+
+    `packages` are further ones whose versions are written, where they are installed.
+    """
     table = Table(title=title)
     for column in rows[0]:
         table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
     for row in rows:
-        table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console(width=140).print(table)
+        table.add_row(*(_cell(row.get(column)) for column in rows[0]))
+    Console(width=170).print(table)
     device = jax.devices()[0]
     about = {
         "title": title,
         "device": device.device_kind if device.platform != "cpu" else f"CPU {platform.machine()}",
-        "versions": {"jaxsamp": jaxsamp.__version__, "jax": jax.__version__, "python": platform.python_version()},
+        "versions": {"jaxsamp": jaxsamp.__version__, "jax": jax.__version__, "python": platform.python_version()}
+        | {package: _version(package) for package in packages},
         "x64": bool(jax.config.read("jax_enable_x64")),
         "settings": {name: value for name, value in vars(options).items() if name != "results"},
         "rows": rows,
     }
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+TINY = ["--samples", "4", "--target", "10", "--repeats", "1", "--dtypes", "float32", "--memory-samples"]
 SMALL = {
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
@@ -18,12 +19,16 @@ SMALL = {
         *("--dim", "6", "--gradients", "40", "--posterior-gradients", "40", "--chains", "8", "--posterior-chains", "8"),
         *("--kept", "8", "--tuning", "40", "--repeats", "1"),
     ],
+    "vs_diffrax": [*TINY, "128", "--only", "UniPC2", "diffrax Tsit5, controlled, batch", "diffrax Heun, fixed steps"],
+    "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
+    "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],
+    "vs_diffusers_numbers": ["--samples", "4", "--steps", "4"],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem != "common"))
+@pytest.mark.parametrize("name", sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem not in ("common", "peers")))
 def test_benchmark_runs(name, tmp_path):
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--results", str(tmp_path), *SMALL[name]]
     subprocess.run(command, check=True, capture_output=True)

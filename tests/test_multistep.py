@@ -124,3 +124,14 @@ def test_dpm_solver_lowers_its_order_at_the_end(x64):
     states, _ = dpm_states(3, values, lower_order_final=True)
     h = LAM[-1] - LAM[-2]
     np.testing.assert_allclose(states[-1], np.exp(-h) * states[-2] - np.expm1(-h) * values[-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_ring_of_slots_is_the_shifted_history(slots):
+    rng = np.random.default_rng(slots)
+    weights, values, ring = rng.normal(size=(7, slots)), rng.normal(size=7), np.zeros(slots)
+    by_slot = multistep.by_slot(jnp.asarray(weights))
+    for i in range(7):
+        ring[i % slots] = values[i]
+        shifted = sum(weights[i, k] * values[i - k] for k in range(min(slots, i + 1)))
+        np.testing.assert_allclose(by_slot[i] @ ring, shifted, rtol=1e-5, atol=1e-6)

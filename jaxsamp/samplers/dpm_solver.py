@@ -52,19 +52,20 @@ class DPMSolverPP(Sampler):
             raise ValueError(f"order must be at most {most} with stochastic={self.stochastic}; got {self.order}.")
 
     def prepare(self, lam: Array) -> Any:
-        """One row of weights a step."""
-        return multistep.dpm_solver_table(lam, self.order, self.stochastic, self.lower_order_final)
+        """One row of weights a step, by slot of the ring of posterior means."""
+        weights, *others = multistep.dpm_solver_table(lam, self.order, self.stochastic, self.lower_order_final)
+        return multistep.by_slot(weights), *others
 
     def init(self, problem: Problem, x: Array) -> Any:
-        """The state and the latest order - 1 posterior means."""
-        return (x, *[jnp.zeros_like(x) for _ in range(self.order - 1)])
+        """The state and a ring of the latest `order` posterior means."""
+        return (x, jnp.zeros((self.order, *x.shape), x.dtype))
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
         """Evaluate, extrapolate, step."""
-        x, *history = state
+        x, ring = state
         weights, decay, noise = problem.tables
-        history = [problem.evaluate(x, problem.lam[i]), *history]
-        x = decay[i] * x + sum(weights[i, k] * d for k, d in enumerate(history))
+        ring = ring.at[i % self.order].set(problem.evaluate(x, problem.lam[i]))
+        x = decay[i] * x + sum(weights[i, k] * ring[k] for k in range(self.order))
         if self.stochastic:
             x = x + noise[i] * draws.normal(i)
-        return (x, *history[:-1])
+        return (x, ring)

@@ -46,16 +46,17 @@ class UniPC(Sampler):
         checks.one_of("variant", self.variant, multistep.VARIANTS)
 
     def prepare(self, lam: Array) -> Any:
-        """One row of weights a step."""
-        return multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
+        """One row of weights a step, by slot of the ring of posterior means."""
+        weights, decay = multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
+        return multistep.by_slot(weights), decay
 
     def init(self, problem: Problem, x: Array) -> Any:
-        """The predicted state and the latest `order` posterior means."""
-        return (x, *[jnp.zeros_like(x) for _ in range(self.order)])
+        """The predicted state and a ring of the latest order + 1 posterior means."""
+        return (x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
         """Evaluate at the predicted state, correct it, predict the next: one linear step."""
-        x, *history = state
+        x, ring = state
         weights, decay = problem.tables
-        history = [problem.evaluate(x, problem.lam[i]), *history]
-        return (decay[i] * x + sum(weights[i, k] * d for k, d in enumerate(history)), *history[:-1])
+        ring = ring.at[i % len(ring)].set(problem.evaluate(x, problem.lam[i]))
+        return decay[i] * x + sum(weights[i, k] * ring[k] for k in range(len(ring))), ring

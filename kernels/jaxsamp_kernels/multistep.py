@@ -134,3 +134,13 @@ def _orders_used(i, order, lower_order_final):
     """The order of each step: no more than the history, nor than the steps still to go, allow."""
     used = jnp.minimum(order, i + 1)
     return jnp.minimum(used, i.shape[0] - i) if lower_order_final else used
+
+
+def by_slot(weights):
+    """The same rows for a ring of posterior means in which D_j lies in slot j mod (number of columns).
+
+    A ring is written in place, one slot a step; shifting the history instead would copy all of it.
+    """
+    steps, slots = weights.shape
+    age = (jnp.arange(steps)[:, None] - jnp.arange(slots)) % slots
+    return jnp.take_along_axis(weights, age, 1)
