@@ -34,6 +34,7 @@ METRICS = (
 )
 UNASKED = tuple(name for name in METRICS if name != "mmd")  # which costs as much as energy and sees no more
 MOST_PARAMETERS = 1000  # of a block of Rao's test: some seconds
+LEAST_WEIGHT = 0.01  # of a component: below, 100,000 draws hold too few of it for the covariance of its scores
 
 
 def evaluate(
@@ -56,7 +57,7 @@ def evaluate(
     c2st          at most 64 numbers a sample; scikit-learn   any difference of means and covariances, if large
     occupancy     a law with `weights`, `responsibilities`    lost or overweighted modes
     log_density   a law with `log_prob`                       noise left over, wrong scale
-    rao_weights   a `GaussianMixture`, not too large          wrong weights
+    rao_weights   a `GaussianMixture`                         wrong weights
     rao_means     the same                                    shifted components
     rao_cov_diag  the same                                    components too wide or narrow along their own axes
     rao_cov_off   the same                                    turned or wrongly correlated components
@@ -76,7 +77,7 @@ def evaluate(
             With a bank it is used by c2st alone and may be None; see there.
         features: (n, *event) -> (n, F) for "frechet".
         metrics: names from the table; None for all that apply. A block of Rao's test applies unasked if it has at
-            most n and at most 1,000 parameters.
+            most n and at most 1,000 parameters, and no weight is below 0.01.
         level: the noise level of x, with scalar alpha and sigma: the truth is then the law of alpha x_0 + sigma z.
             None for clean samples.
         null_sets: how many null values of each distance, at least 20; the band then holds the central 99 % of them,
@@ -130,8 +131,8 @@ def _lacks(
     if name in RAO:
         count = parameters(truth)[RAO[name]]
         needs[name] = (count > 0, "a GaussianMixture with such parameters and no singular covariance")
-        if unasked and count > min(len(x), MOST_PARAMETERS):
-            return "fewer parameters"
+        if unasked and count and (count > min(len(x), MOST_PARAMETERS) or np.min(truth.law.weights) < LEAST_WEIGHT):
+            return "fewer parameters and larger weights"
     if name == "c2st" and unasked and find_spec("sklearn") is None:
         return "scikit-learn"
     has, what = needs.get(name, (True, ""))
