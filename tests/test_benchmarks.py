@@ -12,8 +12,10 @@ SMALL = {
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
     "exact_scores": ["--small", "--repeats", "1"],
+    "metric_power": ["--samples", "60", "--flow-samples", "40", "--sets", "1", "--null-sets", "20", "--draws", "3000",
+                     "--components", "3", "--dims", "8"],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
-}
+}  # fmt: skip
 
 
 @pytest.mark.slow

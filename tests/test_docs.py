@@ -43,13 +43,17 @@ def test_links_lead_somewhere(page):
             assert not anchor or anchor in anchors(target), link
 
 
-def test_the_command_line_page_lists_every_option_and_no_other():
+def test_the_command_line_page_lists_every_option_of_each_command_and_no_other():
+    from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
 
-    options = {"--" + field.name.replace("_", "-") for field in fields(Sample)}
-    options = {"--no-" + name[2:] if name in ("--metrics", "--progress") else name for name in options}
     page = (ROOT / "docs" / "command-line.md").read_text()
-    assert set(re.findall(r"^\| `(--[\w-]+)`", page, re.MULTILINE)) == options
+    sections = dict(re.findall(r"^## `jaxsamp (\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for command, section in ((Sample, "sample"), (Evaluate, "evaluate")):
+        options = {f.name: "--" + f.name.replace("_", "-") for f in fields(command) if f.name != "samples"}
+        switched_off = [name for name, field in options.items() if getattr(command, name, None) is True]
+        options |= {name: "--no-" + name for name in switched_off}
+        assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options.values())
 
 
 def test_every_sampler_target_and_metric_is_on_its_page():
@@ -59,7 +63,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
     pages = {
         "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
-        "metrics.md": METRICS,
+        "metrics.md": {*METRICS, *js.metrics.__all__},
         "command-line.md": js.samplers.BY_NAME,
     }
     for page, names in pages.items():

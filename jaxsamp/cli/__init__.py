@@ -52,9 +52,10 @@ def _parse(argv: Sequence[str] | None) -> Any:
     # Imported here, so that a missing package becomes a sentence.
     import tyro
 
+    from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
 
-    commands = {"sample": Sample}
+    commands = {"sample": Sample, "evaluate": Evaluate}
     return tyro.extras.subcommand_cli_from_dict(
         commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=argv
     )

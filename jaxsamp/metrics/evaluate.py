@@ -20,7 +20,7 @@ from jaxsamp.metrics.sliced_w2 import sliced_w2
 from jaxsamp.metrics.truth import Truth, checked
 from jaxsamp.types import Array, Level
 
-RAO = {f"rao_{block}": block for block in BLOCKS}
+RAO, ALL_BLOCKS = {f"rao_{block}": block for block in BLOCKS}, "block_rao"
 METRICS = (
     "sliced_w2",
     "energy",
@@ -76,8 +76,9 @@ def evaluate(
         key: a typed key. The key that drew the samples may be used again: what is drawn here is independent of it.
             With a bank it is used by c2st alone and may be None; see there.
         features: (n, *event) -> (n, F) for "frechet".
-        metrics: names from the table; None for all that apply. A block of Rao's test applies unasked if it has at
-            most n and at most 1,000 parameters, and no weight is below 0.01.
+        metrics: names from the table, "block_rao" for all its four blocks that have a parameter; None for all that
+            apply. A block of Rao's test applies unasked if it has at most n and at most 1,000 parameters, and no
+            weight is below 0.01.
         level: the noise level of x, with scalar alpha and sigma: the truth is then the law of alpha x_0 + sigma z.
             None for clean samples.
         null_sets: how many null values of each distance, at least 20; the band then holds the central 99 % of them,
@@ -94,10 +95,13 @@ def evaluate(
     own = key
     x, truth, key = checked(x, reference, key, level)
     names = (metrics,) if isinstance(metrics, str) else metrics
+    if names is not None and ALL_BLOCKS in names:
+        blocks = [name for name in RAO if _lacks(name, x, truth, features) is None] or [*RAO]
+        names = [part for name in names for part in (blocks if name == ALL_BLOCKS else [name])]
     if names is None:
         names = [name for name in UNASKED if _lacks(name, x, truth, features, unasked=True) is None]
     for name in names:
-        lacks = _lacks(one_of("metrics", name, METRICS), x, truth, features)
+        lacks = _lacks(one_of("metrics", name, (*METRICS, ALL_BLOCKS)), x, truth, features)
         if lacks is not None:
             raise ValueError(f"metrics: {name!r} does not apply here, because it needs {lacks}.")
 
