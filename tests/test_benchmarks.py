@@ -23,6 +23,22 @@ SMALL = {
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],
     "vs_diffusers_numbers": ["--samples", "4", "--steps", "4"],
+    "metric_power": [
+        "--samples",
+        "60",
+        "--flow-samples",
+        "40",
+        "--sets",
+        "1",
+        "--null-sets",
+        "20",
+        "--draws",
+        "3000",
+        "--components",
+        "3",
+        "--dims",
+        "8",
+    ],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

@@ -84,8 +84,9 @@ def test_a_toy_gets_the_metrics_of_its_law_and_a_table(capsys):
     assert code == 0 and "against the law" in out and "held-out" not in out
     facts = json.loads(Path("runs/ring/report.json").read_text())
     found = facts["metrics"]["law"]
-    assert set(found) == {"sliced_w2", "energy", "occupancy", "log_density"}
-    # A correct sampler leaves a 99 % band 1 time in 100; four bands with this fixed seed hold.
+    blocks = {"rao_weights", "rao_means", "rao_cov_diag", "rao_cov_off"}
+    assert set(found) == {"sliced_w2", "energy", "c2st", "occupancy", "log_density"} | blocks
+    # A correct sampler leaves a 99 % band 1 time in 100; nine bands with this fixed seed hold.
     assert all(metric["inside"] for metric in found.values())
     assert Image.open("runs/ring/samples.png").size[0] == 1350
 
@@ -135,7 +136,8 @@ def test_pixels_of_any_depth_and_transparency_become_plain(tmp_path):
     Image.new("LA", (4, 4), (0, 0)).save(tmp_path / "clear.png")
     both = data.read_folder(tmp_path, 2)
     assert both.shape == (2, 2, 2) and (both == 1).all()
-    np.testing.assert_array_equal(data._split(tmp_path, np.full((10, 2), 255, np.uint8)).train, np.ones((8, 2)))
+    np.save(tmp_path / "white.npy", np.full((10, 2), 255, np.uint8))
+    np.testing.assert_array_equal(data.load(str(tmp_path / "white.npy"), 2).train, np.ones((8, 2)))
 
 
 BAD = {

@@ -43,15 +43,23 @@ def test_links_lead_somewhere(page):
             assert not anchor or anchor in anchors(target), link
 
 
-def test_the_command_line_page_lists_every_option_and_no_other():
+def test_the_command_line_page_lists_every_option_of_each_command_and_no_other():
     from jaxsamp.cli.compare import Compare
+    from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
+    from jaxsamp.cli.setup import Setup
 
-    flags = {field.name.replace("_", "-") for command in (Sample, Compare) for field in fields(command)}
-    options = {"--" + flag for flag in flags}
-    options = {"--no-" + name[2:] if name in ("--metrics", "--progress") else name for name in options}
     page = (ROOT / "docs" / "command-line.md").read_text()
-    assert set(re.findall(r"^\| `(--[\w-]+)`", page, re.MULTILINE)) == options
+    sections = dict(re.findall(r"^## `jaxsamp (\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    shared = {f.name for f in fields(Setup)}  # said once, in the section of `sample`
+    for command, section, left_out in (
+        (Sample, "sample", set()),
+        (Compare, "compare", shared | {"out"}),
+        (Evaluate, "evaluate", {"samples"}),
+    ):
+        names = {f.name: f.name.replace("_", "-") for f in fields(command) if f.name not in left_out}
+        options = {("--no-" if getattr(command, name, None) is True else "--") + flag for name, flag in names.items()}
+        assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == options
 
 
 def test_every_sampler_target_and_metric_is_on_its_page():
@@ -62,7 +70,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
         "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "langevin.md": {"sample_density", "Overdamped", "Underdamped", "from_smoothness", "smoothness", "rhat"},
-        "metrics.md": METRICS,
+        "metrics.md": {*METRICS, *js.metrics.__all__},
         "command-line.md": js.samplers.BY_NAME,
     }
     for page, names in pages.items():

@@ -5,6 +5,7 @@ a false-alarm rate of 1e-4; a power test asks for a value outside the 99 % band.
 """
 
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -253,11 +254,32 @@ def test_occupancy_of_separate_modes_is_that_of_their_counts():
 def test_evaluate_runs_what_applies_and_its_numbers_are_plain():
     of_law = metrics.evaluate(TRUE, LAW, jax.random.key(100))  # the key that drew TRUE
     of_array = metrics.evaluate(np.asarray(TRUE), TRAINING, jax.random.key(0), features=np.sin)
-    assert list(of_law) == ["sliced_w2", "energy", "occupancy", "log_density"]
-    assert list(of_array) == ["sliced_w2", "energy", "frechet", "memorisation"]
+    blocks = ["rao_weights", "rao_means", "rao_cov_diag", "rao_cov_off"]
+    assert list(of_law) == ["sliced_w2", "energy", "c2st", "occupancy", "log_density", *blocks]
+    assert list(of_array) == ["sliced_w2", "energy", "c2st", "frechet", "memorisation"]
     for found in (*of_law.values(), *of_array.values()):
         assert found.inside and found.p_value > 0.01
         assert json.loads(json.dumps(found._asdict())) == found._asdict()
+
+
+def test_evaluate_tests_all_blocks_by_one_name_and_leaves_out_what_would_mislead():
+    few, one = GaussianMixture([0.995, 0.005], [[0.0], [9.0]], np.ones((2, 1, 1))), TRUE[:, :1]
+    named = metrics.evaluate(one, few, jax.random.key(0), metrics=("log_density", "block_rao"))
+    assert list(named) == [
+        "log_density",
+        "rao_weights",
+        "rao_means",
+        "rao_cov_diag",
+    ]  # no correlations in one dimension
+    unasked = metrics.evaluate(one, few, jax.random.key(0), null_sets=20)
+    assert not any(name.startswith("rao") for name in unasked)  # a weight is too small
+    assert set(metrics.evaluate(TRUE[:11], CLEAN_TRUTH, jax.random.key(0), null_sets=20)) >= {"c2st", "rao_weights"}
+    assert "rao_means" not in metrics.evaluate(TRUE[:11], CLEAN_TRUTH, jax.random.key(0), null_sets=20)  # 12 of them
+
+
+def test_evaluate_does_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert "c2st" not in metrics.evaluate(TRUE, TRAINING, jax.random.key(0), null_sets=20)
 
 
 def test_a_metric_does_not_depend_on_the_others_asked_for():
@@ -272,7 +294,7 @@ def test_the_level_is_that_of_the_samples():
     for x, inside in ((noisy, True), (TRUE, False)):
         of_law = metrics.evaluate(x, NOISY_TRUTH, jax.random.key(0), metrics=names)
         of_array = metrics.evaluate(x, TRAINING, jax.random.key(0), level=NOISY)
-        assert list(of_array) == ["sliced_w2", "energy"]
+        assert list(of_array) == ["sliced_w2", "energy", "c2st"]
         assert all(m.inside == inside for m in (*of_law.values(), of_array["energy"]))
     assert checked(noisy, LAW, jax.random.key(0), NOISY)[1].level == NOISY
 

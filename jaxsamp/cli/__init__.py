@@ -53,9 +53,10 @@ def _parse(argv: Sequence[str] | None) -> Any:
     import tyro
 
     from jaxsamp.cli.compare import Compare
+    from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
 
-    commands = {"sample": Sample, "compare": Compare}
+    commands = {"sample": Sample, "compare": Compare, "evaluate": Evaluate}
     return tyro.extras.subcommand_cli_from_dict(
         commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=argv
     )

@@ -14,7 +14,7 @@ from jaxsamp.cli.images import read_folder
 from jaxsamp.targets.toys import TOYS
 
 FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
-DIGITS_TRAINED, LEAST = 1297, 10
+DIGITS_TRAINED, LEAST, LEAST_COMPARED = 1297, 10, 4
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,54 @@ def load(target: str, image_size: int) -> Source:
     Raises:
         BadArgument, ValueError: there is no such target, or nothing usable in it.
     """
+    path = _path(target, "--target")
+    return _named(target) if path is None else _split(path, read(path, image_size, "--target", LEAST))
+
+
+def load_reference(reference: str, image_size: int) -> Source:
+    """Find what `--reference` names: as `load`, but of files nothing is held out.
+
+    Raises:
+        BadArgument, ValueError: there is no such reference, or nothing usable in it.
+    """
+    path = _path(reference, "--reference")
+    if path is None:
+        return _named(reference)
+    array = read(path, image_size, "--reference", LEAST_COMPARED)
+    return Source(path.resolve().stem, array.shape[1:], None, array, array)
+
+
+def load_samples(path: Path, image_size: int) -> tuple[np.ndarray, float]:
+    """The samples in a file or folder, (n, *event), and their noise level: that where a stored `grid` ends, else 0.
+
+    Raises:
+        BadArgument, ValueError: there is no such place, or nothing usable in it.
+    """
+    samples = read(path, image_size, "SAMPLES", LEAST_COMPARED)
+    if path.suffix.lower() != ".npz":
+        return samples, 0.0
+    with np.load(path, allow_pickle=False) as stored:
+        grid = stored["grid"] if "grid" in stored.files else np.zeros(1)
+    if grid.ndim != 1 or grid.dtype.kind not in "fiu" or not len(grid) or not 0 <= grid[-1] < np.inf:
+        raise BadArgument(f"SAMPLES must hold noise levels, none below 0, in its `grid`; {path} holds {grid!r}.")
+    return samples, float(grid[-1])
+
+
+def _path(target: str, flag: str) -> Path | None:
+    """The place that a flag names, or None if it names something known."""
     names, path = ["digits", *TOYS], Path(target).expanduser()
     if target not in names and (path.exists() or path.suffix.lower() in FILES or len(path.parts) > 1):
-        return _split(path, read_folder(path, image_size) if path.is_dir() else _read_file(path))
-    checks.one_of("--target, where no such file or folder exists,", target, names)
-    if target == "digits":
+        return path
+    checks.one_of(f"{flag}, where no such file or folder exists,", target, names)
+    return None
+
+
+def _named(name: str) -> Source:
+    if name == "digits":
         train, _, held_out = digits()
-        return Source(target, train.shape[1:], None, train, held_out, digit_features)
-    law = TOYS[target]()
-    return Source(target, law.event_shape, law)
+        return Source(name, train.shape[1:], None, train, held_out, digit_features)
+    law = TOYS[name]()
+    return Source(name, law.event_shape, law)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -76,12 +115,30 @@ def digit_features() -> Callable[[Any], np.ndarray]:
     return lambda x: np.maximum(_rows(np.asarray(x)) @ weights + bias, 0)
 
 
-def _read_file(path: Path) -> np.ndarray:
+def read(path: Path, image_size: int, flag: str, least: int) -> np.ndarray:
+    """At least `least` samples from a file or a folder of images, in float32; `flag` is the argument that named it.
+
+    Raises:
+        BadArgument, ValueError: there is no such place, or nothing usable in it.
+    """
+    array = read_folder(path, image_size, flag) if path.is_dir() else _read_file(path, flag)
+    if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape[1:]:
+        raise BadArgument(
+            f"{flag} must hold real numbers of shape (n, *event); {path} holds shape {array.shape} of {array.dtype}."
+        )
+    if len(array) < least:
+        raise BadArgument(f"{flag} must hold at least {least} samples; {path} holds {len(array)}.")
+    values = array.astype(np.float32)
+    checks.finite(f"{flag} {path}", values)
+    return values / 127.5 - 1 if array.dtype == np.uint8 else values  # pixels
+
+
+def _read_file(path: Path, flag: str) -> np.ndarray:
     """The array in a .npy file, or in an .npz file the only one or the one named `x` or `samples`."""
     if not path.exists():
-        raise BadArgument(f"--target must be a file that exists; there is no {path}.")
+        raise BadArgument(f"{flag} must be a file that exists; there is no {path}.")
     if path.suffix.lower() not in FILES:
-        raise BadArgument(f"--target must be a .npy or .npz file or a folder of images; got the file {path}.")
+        raise BadArgument(f"{flag} must be a .npy or .npz file or a folder of images; got the file {path}.")
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
@@ -91,23 +148,13 @@ def _read_file(path: Path) -> np.ndarray:
         if chosen:
             return stored[chosen[0]]
     except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise BadArgument(f"--target must hold arrays of numbers; {path} could not be read ({error}).") from error
+        raise BadArgument(f"{flag} must hold arrays of numbers; {path} could not be read ({error}).") from error
     held = ", ".join(map(repr, names)) or "none"
-    raise BadArgument(f"--target must hold one array, or one named 'x' or 'samples'; {path} holds {held}.")
+    raise BadArgument(f"{flag} must hold one array, or one named 'x' or 'samples'; {path} holds {held}.")
 
 
-def _split(path: Path, array: np.ndarray) -> Source:
+def _split(path: Path, values: np.ndarray) -> Source:
     """Four fifths for the law and one fifth held out, the same ones every time."""
-    if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape[1:]:
-        raise BadArgument(
-            f"--target must hold real numbers of shape (n, *event); {path} holds shape {array.shape} of {array.dtype}."
-        )
-    if len(array) < LEAST:
-        raise BadArgument(f"--target must hold at least {LEAST} samples; {path} holds {len(array)}.")
-    values = array.astype(np.float32)
-    checks.finite(f"--target {path}", values)
-    if array.dtype == np.uint8:  # pixels
-        values = values / 127.5 - 1
     values, held_out = values[np.random.default_rng(0).permutation(len(values))], len(values) // 5
     return Source(path.resolve().stem, values.shape[1:], None, values[held_out:], values[:held_out])
 

@@ -8,10 +8,10 @@ import numpy as np
 from jaxsamp.cli.errors import BadArgument
 
 
-def read_folder(folder: Path, size: int) -> np.ndarray:
+def read_folder(folder: Path, size: int, flag: str = "--target") -> np.ndarray:
     """All images in `folder` and below, in the order of their names, cropped about the centre to size x size.
 
-    Files that Pillow cannot read are passed over.
+    Files that Pillow cannot read are passed over. `flag` is the argument that named the folder.
 
     Returns:
         (n, size, size) if every image is grey, else (n, size, size, 3); in [-1, 1].
@@ -23,7 +23,7 @@ def read_folder(folder: Path, size: int) -> np.ndarray:
 
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not files:
-        raise BadArgument(f"--target must be a folder of images; got {folder}, which is empty.")
+        raise BadArgument(f"{flag} must be a folder of images; got {folder}, which is empty.")
     images = []
     for path in files:
         try:
@@ -32,7 +32,7 @@ def read_folder(folder: Path, size: int) -> np.ndarray:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # damaged, too large or no image
             continue
     if not images:
-        raise BadArgument(f"--target must be a folder of images; got {folder}, and none of its files is one.")
+        raise BadArgument(f"{flag} must be a folder of images; got {folder}, and none of its files is one.")
     mode = "L" if all(image.mode == "L" for image in images) else "RGB"
     return np.stack([np.asarray(image.convert(mode), np.float32) for image in images]) / 127.5 - 1
 

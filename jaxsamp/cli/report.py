@@ -4,7 +4,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,18 @@ from jaxsamp.types import Level
 NAMES = {
     "sliced_w2": "sliced W2, squared",
     "energy": "energy distance",
+    "mmd": "MMD, squared",
+    "c2st": "classifier's accuracy",
     "occupancy": "occupancy",
     "log_density": "log density",
+    "rao_weights": "Rao's test of weights",
+    "rao_means": "Rao's test of means",
+    "rao_cov_diag": "Rao's test of variances",
+    "rao_cov_off": "Rao's test of correlations",
     "frechet": "Frechet distance",
     "memorisation": "copies",
 }
-REFERENCES = {"law": "against the law", "data": "against held-out data"}
+REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
 
 
 class Stages:
@@ -60,16 +66,34 @@ def against_data(x: np.ndarray, source: Source, key: jax.Array) -> dict[str, Any
         found = {"energy": _plain(metrics.energy(x, source.held_out, key))}
     else:
         features = source.fit_features()
-        floor = metrics.frechet_distance(features(source.train), features(source.held_out))
-        found = {"frechet": _plain(metrics.frechet(x, source.held_out, key, features)) | {"floor": floor}}
+        found = {"frechet": _plain(metrics.frechet(x, source.held_out, key, features)) | _floor(features, source)}
     return found | {"memorisation": _plain(metrics.memorisation(x, source.train, source.held_out))}
+
+
+def against_reference(
+    x: np.ndarray, source: Source, key: jax.Array, level: Level | None, names: Sequence[str] | None
+) -> dict[str, Any]:
+    """Metrics of that name, or all that apply, against a law or data; copies are looked for whatever the level."""
+    if source.law is not None:
+        return {name: _plain(metric) for name, metric in js.evaluate(x, source.law, key, None, names, level).items()}
+    features = None if source.fit_features is None else source.fit_features()
+    asked = None if names is None else [name for name in names if name != "memorisation"]
+    found = {} if asked == [] else js.evaluate(x, source.held_out, key, features, asked, level)
+    found.pop("memorisation", None)
+    plain = {name: _plain(metric) for name, metric in found.items()}
+    if "frechet" in plain:
+        plain["frechet"] |= _floor(features, source)
+    if names is None or "memorisation" in names:
+        held_out = None if source.held_out is source.train else source.held_out
+        plain["memorisation"] = _plain(metrics.memorisation(x, source.train, held_out))
+    return plain
 
 
 def about(law: Any, source: Source) -> dict[str, Any]:
     """What was sampled, with which software and on what."""
     device = jax.devices()[0]
     return {
-        "law": type(law).__name__,
+        "law": None if law is None else type(law).__name__,
         "components": np.size(law.weights) if hasattr(law, "weights") else None,
         "train": None if source.train is None else len(source.train),
         "held_out": None if source.held_out is None else len(source.held_out),
@@ -83,14 +107,10 @@ def write_json(report: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(report, indent=2, allow_nan=False, default=str) + "\n")
 
 
-def show(report: dict[str, Any], out: Path) -> None:
-    """Print a report as a short table."""
-    console, settings = Console(highlight=False), report["settings"]
-    console.print(
-        f"[bold]{escape(report['target'])}[/]: {settings['num_samples']:,} samples by {settings['sampler']} in "
-        f"{settings['steps']} steps, {report['evaluations']} evaluations and {report['rounds']} rounds each",
-        soft_wrap=True,
-    )
+def show(name: str, headline: str, report: dict[str, Any], out: Path) -> None:
+    """Print a report as a line and a short table."""
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(name)}[/]: {escape(headline)}", soft_wrap=True)
     if report["metrics"]:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("metric")
@@ -106,6 +126,11 @@ def show(report: dict[str, Any], out: Path) -> None:
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items())
     console.print(f"seconds: {seconds}", soft_wrap=True)
     console.print(f"written: {', '.join(report['files'])} in {out}", soft_wrap=True, markup=False)
+
+
+def _floor(features: Any, source: Source) -> dict[str, float]:
+    """The Frechet distance of the training data, which no law learned from them can be expected to fall below."""
+    return {"floor": metrics.frechet_distance(features(source.train), features(source.held_out))}
 
 
 def _rows(name: str, metric: dict[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ import jaxsamp as js
 from jaxsamp import checks, plots, samplers
 from jaxsamp.cli import data, output, report
 from jaxsamp.cli.errors import complaints
+from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.setup import Setup, named
 
 FILES = ("samples.npz", "samples.png", "report.json")
@@ -59,12 +59,17 @@ class Sample(Setup):
                     if source.train is not None:
                         found["data"] = report.against_data(x, source, keys[2])
             with stages("picture"):
-                plots.save(self._picture(x, source, law, keys[3], last), folder / "samples.png")
+                title = f"{source.name}: {len(x):,} samples by {self.sampler} in {self.steps} steps"
+                plots.save(beside_truth(x, source, law, last, keys[3], title), folder / "samples.png")
             facts = {"target": source.name, "settings": asdict(self), "noise_levels": [float(levels[0]), last.sigma]}
             facts |= {**costs, "metrics": found, "seconds": stages.seconds, **report.about(law, source), "files": FILES}
             np.savez(folder / "samples.npz", samples=x, grid=levels, seed=self.seed)
             report.write_json(facts, folder / "report.json")
-        report.show(facts, out)
+        headline = (
+            f"{self.num_samples:,} samples by {self.sampler} in {self.steps} steps, {costs['evaluations']} evaluations "
+            f"and {costs['rounds']} rounds each"
+        )
+        report.show(source.name, headline, facts, out)
 
     def _checked(self) -> tuple[Path, np.ndarray]:
         """Check every flag that can be checked without data; the folder to write and the levels to visit."""
@@ -92,19 +97,3 @@ class Sample(Setup):
         )
         x = np.asarray(drawn.x / schedule.level(-jnp.log(levels[-1])).alpha)
         return x, {cost: int(drawn.stats[cost][0]) for cost in ("evaluations", "rounds")}
-
-    def _picture(self, x: np.ndarray, source: data.Source, law: Any, key: jax.Array, last: js.Level) -> plots.Figure:
-        """The samples beside true ones: as images, as points in the plane, or one coordinate at a time."""
-        title = f"{source.name}: {len(x):,} samples by {self.sampler} in {self.steps} steps"
-        true, labels = source.held_out, ("new", "real, held out")
-        if true is None:
-            for_law, for_noise = jax.random.split(key)
-            true = law.sample(for_law, len(x))
-            true = np.asarray(true + last.sigma * jax.random.normal(for_noise, true.shape))
-            labels = ("samples", "true samples")
-        if plots.is_image(source.event):
-            return plots.images(x, true, title=title, labels=labels)
-        if source.event == (2,):
-            density = jax.jit(partial(law.log_prob, level=last))
-            return plots.scatter(x, true, log_prob=density, title=title, labels=labels)
-        return plots.marginals(x, true, title=title, labels=labels)

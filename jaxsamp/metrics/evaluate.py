@@ -20,7 +20,7 @@ from jaxsamp.metrics.sliced_w2 import sliced_w2
 from jaxsamp.metrics.truth import Truth, checked
 from jaxsamp.types import Array, Level
 
-RAO = {f"rao_{block}": block for block in BLOCKS}
+RAO, ALL_BLOCKS = {f"rao_{block}": block for block in BLOCKS}, "block_rao"
 METRICS = (
     "sliced_w2",
     "energy",
@@ -34,6 +34,7 @@ METRICS = (
 )
 UNASKED = tuple(name for name in METRICS if name != "mmd")  # which costs as much as energy and sees no more
 MOST_PARAMETERS = 1000  # of a block of Rao's test: some seconds
+LEAST_WEIGHT = 0.01  # of a component: below, 100,000 draws hold too few of it for the covariance of its scores
 
 
 def evaluate(
@@ -56,7 +57,7 @@ def evaluate(
     c2st          at most 64 numbers a sample; scikit-learn   any difference of means and covariances, if large
     occupancy     a law with `weights`, `responsibilities`    lost or overweighted modes
     log_density   a law with `log_prob`                       noise left over, wrong scale
-    rao_weights   a `GaussianMixture`, not too large          wrong weights
+    rao_weights   a `GaussianMixture`                         wrong weights
     rao_means     the same                                    shifted components
     rao_cov_diag  the same                                    components too wide or narrow along their own axes
     rao_cov_off   the same                                    turned or wrongly correlated components
@@ -75,8 +76,9 @@ def evaluate(
         key: a typed key. The key that drew the samples may be used again: what is drawn here is independent of it.
             With a bank it is used by c2st alone and may be None; see there.
         features: (n, *event) -> (n, F) for "frechet".
-        metrics: names from the table; None for all that apply. A block of Rao's test applies unasked if it has at
-            most n and at most 1,000 parameters.
+        metrics: names from the table, "block_rao" for all its four blocks that have a parameter; None for all that
+            apply. A block of Rao's test applies unasked if it has at most n and at most 1,000 parameters, and no
+            weight is below 0.01.
         level: the noise level of x, with scalar alpha and sigma: the truth is then the law of alpha x_0 + sigma z.
             None for clean samples.
         null_sets: how many null values of each distance, at least 20; the band then holds the central 99 % of them,
@@ -93,10 +95,13 @@ def evaluate(
     own = key
     x, truth, key = checked(x, reference, key, level)
     names = (metrics,) if isinstance(metrics, str) else metrics
+    if names is not None and ALL_BLOCKS in names:
+        blocks = [name for name in RAO if _lacks(name, x, truth, features) is None] or [*RAO]
+        names = [part for name in names for part in (blocks if name == ALL_BLOCKS else [name])]
     if names is None:
         names = [name for name in UNASKED if _lacks(name, x, truth, features, unasked=True) is None]
     for name in names:
-        lacks = _lacks(one_of("metrics", name, METRICS), x, truth, features)
+        lacks = _lacks(one_of("metrics", name, (*METRICS, ALL_BLOCKS)), x, truth, features)
         if lacks is not None:
             raise ValueError(f"metrics: {name!r} does not apply here, because it needs {lacks}.")
 
@@ -130,8 +135,8 @@ def _lacks(
     if name in RAO:
         count = parameters(truth)[RAO[name]]
         needs[name] = (count > 0, "a GaussianMixture with such parameters and no singular covariance")
-        if unasked and count > min(len(x), MOST_PARAMETERS):
-            return "fewer parameters"
+        if unasked and count and (count > min(len(x), MOST_PARAMETERS) or np.min(truth.law.weights) < LEAST_WEIGHT):
+            return "fewer parameters and larger weights"
     if name == "c2st" and unasked and find_spec("sklearn") is None:
         return "scikit-learn"
     has, what = needs.get(name, (True, ""))

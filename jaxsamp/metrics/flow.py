@@ -33,7 +33,7 @@ def flow_tv(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
     Raises:
         TypeError, ValueError: an argument is not as above, or not finite.
     """
-    return _judged(*(None if f is None else -np.expm1(np.minimum(_log_ratio(f, law, level), 0)) for f in (flow, null)))
+    return _judged(*(None if r is None else -np.expm1(np.minimum(r, 0)) for r in _log_ratios(flow, law, level, null)))
 
 
 def flow_kl(flow: Any, law: Any, level: Level | None = None, null: Any = None) -> Metric:
@@ -42,14 +42,18 @@ def flow_kl(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
     Its estimate may be negative. It weighs outputs where p is small, up to infinity, while `flow_tv` counts them;
     for the same n its relative error is the larger. Arguments and results are those of `flow_tv`.
     """
-    return _judged(*(None if f is None else -_log_ratio(f, law, level) for f in (flow, null)))
+    return _judged(*(None if r is None else -r for r in _log_ratios(flow, law, level, null)))
 
 
-def _log_ratio(flow: Any, law: Any, level: Level | None) -> np.ndarray:
-    """log p / q of each sample."""
-    truth = Truth(law, level)
+def _log_ratios(flow: Any, law: Any, level: Level | None, null: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """log p / q of each sample of both flows."""
+    truth = law if isinstance(law, Truth) else Truth(law, level)
     if not truth.has_density:
         raise ValueError("law must have `log_prob` at this level.")
+    return _log_ratio(flow, truth), None if null is None else _log_ratio(null, truth)
+
+
+def _log_ratio(flow: Any, truth: Truth) -> np.ndarray:
     x, log_density = array_of("flow.x", flow.x), finite("flow.log_density", flow.log_density).astype(float)
     if x.shape[1:] != truth.event or log_density.shape != x.shape[:1]:
         raise ValueError(
