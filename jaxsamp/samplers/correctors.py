@@ -43,7 +43,7 @@ class Corrector:
         """Positive numbers, at least one step, known units."""
         checks.at_least("steps of a corrector", self.steps, 1)
         checks.one_of("units", self.units, UNITS)
-        self.dynamics.check()
+        self.dynamics.check(())  # numbers, whatever the event
 
     def correct(self, problem: Problem, x: Array, lam: Array, i: Array, draws: Draws) -> Array:
         """The state after `steps` Langevin steps at the level `lam`, the end of step i; velocities are drawn afresh."""
