@@ -4,16 +4,18 @@ Two laws: a Gaussian in 100 dimensions with curvatures 1 to 100, log-spaced alon
 at its centre; and the posterior of a Bayesian logistic regression on scikit-learn's breast cancer data (standardised
 columns and an intercept, standard normal prior), from chains that start at its mode. Every chain spends the same number
 of gradients. Settings are found beforehand and not counted. The unadjusted Langevin methods have inertia 1 / L and
-friction 2 or ("low friction") 2 sqrt(m / L), with L and m the extreme curvatures, and the step that is best on the
-Gaussian, in these units for the posterior too; there L is measured and m is that of the prior. MALA has an acceptance
-rate of 0.574; NUTS and MCLMC have blackjax's own adaptation with its diagonal metric.
+friction 2 or ("low friction") 2 sqrt(m / L), with L and m the extreme curvatures (of the posterior: measured, and that
+of the prior), and the step that is best: of 61 for the exact divergence of the Gaussian, of 7 for the errors below in
+a pilot run on the posterior. MALA has an acceptance rate of 0.574; NUTS and MCLMC have blackjax's own adaptation with
+its diagonal metric.
 
 Gaussian: Kullback-Leibler divergence of the final states' law, from second moments along the axes. Where the step is
-linear these are propagated exactly (each chain's law is a mixture over the random midpoints); else they come from the
-chains, less the divergence expected of sampling, with its standard error. Posterior: root mean square over coordinates
-of the bias of mean (in posterior deviations) and variance (relative) of the draws from the second half of each chain,
-against a long NUTS run; "noise" is what independent chains of no bias would show. ESS: arviz's bulk effective sample
-size of the worst coordinate over the gradients of those draws.
+linear these are propagated exactly (each chain's law is a mixture over the random midpoints); for all methods they
+also come from the chains, less the divergence expected of sampling, with its standard error. Posterior: errors of mean
+(in posterior deviations) and variance (relative) by the draws of the second half of each chain, against a long NUTS
+run, root mean square over coordinates: of one chain, and of the mean of all chains less what is expected of sampling
+(the bias); "noise" is what chains of no bias would show. ESS: arviz's bulk effective sample size of the worst
+coordinate over the gradients of those draws.
 """
 
 import time
@@ -165,52 +167,55 @@ def best_step(label, curvatures, gradients):
     return float(grid[np.nanargmin([divergence(label, h, curvatures, gradients) for h in grid])])
 
 
-# The runs: key -> (final states (n, d), kept draws (n, kept, d), gradients of one chain on average).
+# The runs: (key, h) -> (final states (n, d), kept draws (n, kept, d), gradients of one chain on average).
 
 
-def ours(label, h, target, start, smoothness, gradients, n, kept):
-    g = friction(label, smoothness)
-    sampler = {
-        "Overdamped": Overdamped(h / smoothness),
-        "Underdamped": Underdamped(h, g, True, 1 / smoothness),
-        "Underdamped, frozen": Underdamped(h, g, False, 1 / smoothness),
-    }[split(label)[0]]
-    half = gradients // cost(label) // 2
+def ours(label, target, start, smoothness, gradients, n, kept):
+    half, g = gradients // cost(label) // 2, friction(label, smoothness)
     init, options = jnp.tile(start, (n, 1)), {"warmup": half, "thin": max(1, half // kept)}
 
-    def run(key):
+    def run(key, h):
+        sampler = {
+            "Overdamped": Overdamped(h / smoothness),
+            "Underdamped": Underdamped(h, g, True, 1 / smoothness),
+            "Underdamped, frozen": Underdamped(h, g, False, 1 / smoothness),
+        }[split(label)[0]]
         out = js.sample_density(key, target, init.shape, sampler, half, init=init, **options)
         return out.x, out.draws, out.stats["evaluations"].mean()
 
     return run
 
 
-def with_diffrax(label, h, target, start, smoothness, gradients, n, kept):
+def with_diffrax(label, target, start, smoothness, gradients, n, kept):
     import diffrax
 
-    half = gradients // cost(label) // 2
+    half, g = gradients // cost(label) // 2, friction(label, smoothness)
     at = half + max(1, half // kept) * np.arange(1, min(kept, half) + 1)
     at = np.append(at[at < 2 * half], 2 * half)
+    solver, adjoint = diffrax_solver(split(label)[0]), diffrax.ForwardMode()
 
-    def one(key):
+    def one(key, h):
         for_path, for_velocity = jax.random.split(key)
         path = diffrax.UnsafeBrownianPath(start.shape, for_path, diffrax.SpaceTimeTimeLevyArea)
-        g = friction(label, smoothness)
         terms = diffrax_terms(lambda x: target.score(x[None])[0], g, 1 / smoothness, path)
         y = start, jax.random.normal(for_velocity, start.shape) / jnp.sqrt(smoothness)
-        options = {"saveat": diffrax.SaveAt(ts=jnp.asarray(at * h, start.dtype)), "max_steps": None}
-        solver, adjoint = diffrax_solver(split(label)[0]), diffrax.ForwardMode()
-        return diffrax.diffeqsolve(terms, solver, 0.0, 2 * half * h, h, y, adjoint=adjoint, **options).ys[0]
+        options = {"saveat": diffrax.SaveAt(ts=at * h), "max_steps": None, "adjoint": adjoint}
+        return diffrax.diffeqsolve(terms, solver, 0.0, 2 * half * h, h, y, **options).ys[0]
 
-    def run(key):
-        draws = jax.vmap(one)(jax.random.split(key, n))
+    def run(key, h):
+        draws = jax.vmap(one, (0, None))(jax.random.split(key, n), h)
         return draws[:, -1], draws, jnp.asarray(2 * half * cost(label))
 
     return run
 
 
-def blackjax_chains(algorithm, cost, transitions, start, n, kept):
-    """`cost(info)` gradients a transition."""
+def unadjusted(label, *where):
+    """The run of one of the methods with a step to choose."""
+    return (with_diffrax if label.startswith("diffrax") else ours)(label, *where)
+
+
+def blackjax_chains(algorithm, gradients_of, transitions, start, n, kept):
+    """`gradients_of(info)` a transition."""
     half = max(1, transitions // 2)
     thin = max(1, half // kept)
 
@@ -220,7 +225,7 @@ def blackjax_chains(algorithm, cost, transitions, start, n, kept):
         def several(count):
             def body(carry, key):
                 state, info = algorithm.step(key, carry[0])
-                return (state, carry[1] + cost(info)), None
+                return (state, carry[1] + gradients_of(info)), None
 
             return lambda carry, key: jax.lax.scan(body, carry, jax.random.split(key, count))[0]
 
@@ -233,7 +238,7 @@ def blackjax_chains(algorithm, cost, transitions, start, n, kept):
         carry, draws = jax.lax.scan(keep, carry, jax.random.split(rest, max(1, half // thin)))
         return draws[-1], draws, carry[1]
 
-    def run(key):
+    def run(key, _=None):
         x, draws, gradients = jax.vmap(one)(jax.random.split(key, n))
         return x, draws, gradients.mean()
 
@@ -241,10 +246,13 @@ def blackjax_chains(algorithm, cost, transitions, start, n, kept):
 
 
 def with_blackjax(target, start, gradients, n, kept, tuning, key):
-    """Name -> (setting, run)."""
-    import blackjax
-    from blackjax.adaptation.step_size import dual_averaging_adaptation
-
+    """Runs and settings by name, and a long run of NUTS; empty and None if it is not installed."""
+    try:
+        import blackjax
+        from blackjax.adaptation.step_size import dual_averaging_adaptation
+    except ImportError:
+        print("blackjax is not installed: its NUTS, MALA and MCLMC are left out.")
+        return {}, {}, None
     keys = jax.random.split(key, 6)
 
     def leapfrogs(info):
@@ -280,42 +288,36 @@ def with_blackjax(target, start, gradients, n, kept, tuning, key):
     made["MCLMC"] = f"step {found.step_size:.2g}, L {found.L:.2g}", mclmc, lambda info: 2, 2
     reference = jax.jit(blackjax_chains(nuts, leapfrogs, 2 * tuning, state.position, 64, tuning))
     runs = {
-        name: (setting, blackjax_chains(algorithm, cost, int(gradients / mean), start, n, kept))
-        for name, (setting, algorithm, cost, mean) in made.items()
+        f"blackjax {name}": blackjax_chains(algorithm, gradients_of, int(gradients / mean), start, n, kept)
+        for name, (_, algorithm, gradients_of, mean) in made.items()
     }
-    return runs, reference
+    return runs, {f"blackjax {name}": setting for name, (setting, *_) in made.items()}, reference
 
 
-def all_runs(target, start, smoothness, steps, gradients, n, kept, tuning, key):
-    """Name -> (setting, run) for what is installed, and the reference run of NUTS or None; curvatures from 1 on."""
-    runs = {}
-    for label, h in steps.items():
-        make = with_diffrax if label.startswith("diffrax") else ours
-        setting = f"h {h:.2g}" + f", g {friction(label, smoothness):.2g}" * (label != "Overdamped")
-        runs[label] = setting, make(label, h, target, start, smoothness, gradients, n, kept)
-    try:
-        others, reference = with_blackjax(target, start, gradients, n, kept, tuning, key)
-    except ImportError:
-        print("blackjax is not installed: MALA, NUTS and MCLMC, and the comparison on the posterior, are left out.")
-        return runs, None
-    return runs | {f"blackjax {name}": run for name, run in others.items()}, reference
+def settings(steps, smoothness):
+    """What the table says of each step."""
+    friction_of = {label: f", g {friction(label, smoothness):.2g}" * (label != "Overdamped") for label in steps}
+    return {label: f"h {h:.2g}{friction_of[label]}" for label, h in steps.items()}
 
 
-def measured(runs, repeats, key):
+def measured(runs, steps, repeats, key):
     """Name -> (outputs, seconds of a run, of its compilation, temporary bytes)."""
-    compiled, about = {}, {}
-    for name, (_, run) in runs.items():
+    calls, about = {}, {}
+    for name, run in runs.items():
+        h = jnp.float32(steps.get(name, 0.0))
         started = time.perf_counter()
-        compiled[name] = jax.jit(run).lower(key).compile()
-        about[name] = time.perf_counter() - started, compiled[name].memory_analysis().temp_size_in_bytes
-    seconds = interleaved({name: partial(call, key) for name, call in compiled.items()}, repeats)
-    return {name: (call(key), min(seconds[name]), *about[name]) for name, call in compiled.items()}
+        compiled = jax.jit(run).lower(key, h).compile()
+        about[name] = time.perf_counter() - started, compiled.memory_analysis().temp_size_in_bytes
+        calls[name] = partial(compiled, key, h)
+    seconds = interleaved(calls, repeats)
+    return {name: (call(), min(seconds[name]), *about[name]) for name, call in calls.items()}
 
 
 def costs(draws, gradients, seconds, compile_seconds, memory):
-    size = js.Chains(draws[:, -1], draws, {}).effective_sample_size().min() if draws.shape[1] > 3 else 0.0
+    some = jnp.asarray(draws[:1024])
+    size = js.Chains(some[:, -1], some, {}).effective_sample_size().min() if some.shape[1] > 3 else 0.0
     return {
-        "ESS / 1000 gradients": 1000 * float(size) / (len(draws) * float(gradients) / 2),
+        "ESS / 1000 gradients": 1000 * float(size) / (len(some) * float(gradients) / 2),
         "gradients": float(gradients),
         "run s": seconds,
         "compile s": compile_seconds,
@@ -323,64 +325,74 @@ def costs(draws, gradients, seconds, compile_seconds, memory):
     }
 
 
-def gaussian_rows(options, steps, key):
+def gaussian_rows(options, labels, key):
     target, curvatures, axes = gaussian(options.dim)
-    known = {label: divergence(label, h, curvatures, options.gradients) for label, h in steps.items()}
-    sizes = options.gradients, options.chains, options.kept, options.tuning
-    runs, _ = all_runs(target, jnp.zeros(options.dim), CONDITION, steps, *sizes, key)
-    for name, ((x, draws, gradients), *about) in measured(runs, options.repeats, key).items():
+    steps = {label: best_step(label, curvatures, options.gradients) for label in labels}
+    where = target, jnp.zeros(options.dim), CONDITION, options.gradients, options.chains, options.kept
+    runs = {label: unadjusted(label, *where) for label in labels}
+    others, about_others, _ = with_blackjax(*where[:2], *where[3:], options.tuning, key)
+    about_steps = settings(steps, CONDITION) | about_others
+    for name, ((x, draws, gradients), *about) in measured(runs | others, steps, options.repeats, key).items():
         white = np.square(np.asarray(x, float) @ axes) * curvatures
         ratio, variance = white.mean(0), white.var(0) / len(white)
         estimate = 0.5 * (ratio - 1 - np.log(ratio)) - variance / (4 * ratio**2)
         error = np.sqrt(np.sum(((1 - 1 / ratio) / 2) ** 2 * variance + variance**2 / (8 * ratio**4)))
         yield {
             "method": name,
-            "setting": runs[name][0],
-            "KL": known.get(name, ""),
+            "setting": about_steps[name],
+            "KL": divergence(name, steps[name], curvatures, options.gradients) if name in steps else "",
             "KL of the chains": float(estimate.sum()),
             "+-": float(error),
-        } | costs(jnp.asarray(np.asarray(draws) @ axes), gradients, *about)
+        } | costs(np.asarray(draws) @ axes, gradients, *about)
 
 
-def posterior_rows(options, steps, key):
+def posterior_rows(options, labels, key):
     target, mode = posterior()
-    for_points, for_smoothness, for_reference = jax.random.split(key, 3)
-    rough = Underdamped.from_smoothness(js.langevin.smoothness(for_smoothness, target, mode[None]))
-    points = js.sample_density(
-        for_points, target, (64, *mode.shape), rough, 200, warmup=0, thin=0, init=jnp.tile(mode, (64, 1))
-    ).x
-    smoothness = float(js.langevin.smoothness(for_smoothness, target, points))
-    sizes = options.posterior_gradients, options.posterior_chains, options.kept, options.tuning
-    runs, reference = all_runs(target, mode, smoothness, steps, *sizes, key)
+    for_points, for_reference, for_pilots, for_runs = jax.random.split(key, 4)
+    rough = Underdamped.from_smoothness(js.langevin.smoothness(for_points, target, mode[None]))
+    shape = (64, *mode.shape)
+    points = js.sample_density(for_points, target, shape, rough, 200, warmup=0, thin=0, init=jnp.tile(mode, (64, 1))).x
+    smoothness = float(js.langevin.smoothness(for_points, target, points))
+    where = target, mode, smoothness, options.posterior_gradients, options.posterior_chains, options.kept
+    others, about_others, reference = with_blackjax(*where[:2], *where[3:], options.tuning, for_runs)
     if reference is None:
+        print("The posterior has no reference without blackjax and is left out.")
         return
-    _, exact, _ = reference(for_reference)
-    exact = np.asarray(exact, float)
+    exact = np.asarray(reference(for_reference)[1], float)
     mean, deviation = exact.mean((0, 1)), exact.std((0, 1))
 
-    def moments(draws):
-        """Standardised mean and variance of each chain, (2, n, d)."""
+    def errors(draws):
+        """Standardised errors of mean and variance of each chain, (2, n, d)."""
         white = (np.asarray(draws, float) - mean) / deviation
         return np.stack([white.mean(1), np.square(white).mean(1) - 1])
 
-    def squared_error(of_chains):
-        return of_chains.var(1, ddof=1) / of_chains.shape[1]
+    def noise_of(each):
+        return each.var(1, ddof=1) / each.shape[1]
 
-    floor = squared_error(moments(exact))
+    steps = {}
+    for label in labels:
+        pilot = jax.jit(unadjusted(label, *where[:4], min(64, options.posterior_chains), options.kept))
+        grid = (0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6)
+        found = [np.square(errors(pilot(for_pilots, jnp.float32(h))[1])).mean() for h in grid]
+        steps[label] = grid[int(np.nanargmin(found))]
+    about_steps = settings(steps, smoothness) | about_others
+    floor = noise_of(errors(exact))
     print(f"posterior: L = {smoothness:.3g}; mean and variance of the reference {np.sqrt(floor.mean(1)).round(4)}")
-    for name, ((_, draws, gradients), *about) in measured(runs, options.repeats, key).items():
-        each = moments(draws)
-        noise = squared_error(each) + floor
+    runs = {label: unadjusted(label, *where) for label in labels} | others
+    for name, ((_, draws, gradients), *about) in measured(runs, steps, options.repeats, for_runs).items():
+        each = errors(draws)
+        noise, one = noise_of(each) + floor, np.sqrt(np.square(each).mean((1, 2)))
         bias = np.sqrt(np.maximum(np.mean(each.mean(1) ** 2 - noise, 1), 0))
         noise = np.sqrt(noise.mean(1))
-        yield {
-            "method": name,
-            "setting": runs[name][0],
-            "mean bias": float(bias[0]),
-            "noise": float(noise[0]),
-            "variance bias": float(bias[1]),
-            "noise ": float(noise[1]),
-        } | costs(draws, gradients, *about)
+        yield (
+            {"method": name, "setting": about_steps[name]}
+            | {
+                f"{what} {of}": float(values[k])
+                for k, what in enumerate(("mean", "variance"))
+                for of, values in (("error", one), ("bias", bias), ("noise", noise))
+            }
+            | costs(draws, gradients, *about)
+        )
 
 
 def main():
@@ -388,7 +400,7 @@ def main():
     parser.add_argument("--dim", type=int, default=100)
     parser.add_argument("--gradients", type=int, default=800, help="of one chain on the Gaussian")
     parser.add_argument("--posterior-gradients", type=int, default=4000)
-    parser.add_argument("--chains", type=int, default=1024)
+    parser.add_argument("--chains", type=int, default=8192)
     parser.add_argument("--posterior-chains", type=int, default=256)
     parser.add_argument("--kept", type=int, default=50, help="draws of one chain")
     parser.add_argument("--tuning", type=int, default=1000, help="steps of NUTS's adaptation")
@@ -400,12 +412,10 @@ def main():
     except ImportError:
         print("diffrax is not installed: its QUICSORT, ALIGN and ShOULD are left out.")
         labels = [label for label in labels if not label.startswith("diffrax")]
-    curvatures = gaussian(options.dim)[1]
-    steps = {label: best_step(label, curvatures, options.gradients) for label in labels}
     for_gaussian, for_posterior = jax.random.split(jax.random.key(0))
-    rows = list(gaussian_rows(options, steps, for_gaussian))
+    rows = list(gaussian_rows(options, labels, for_gaussian))
     report("log_concave_gaussian", f"Gaussian, condition 100, {options.gradients} gradients", rows, options)
-    rows = list(posterior_rows(options, steps, for_posterior))
+    rows = list(posterior_rows(options, labels, for_posterior))
     if rows:
         report("log_concave_posterior", f"Logistic regression, {options.posterior_gradients} gradients", rows, options)
 
