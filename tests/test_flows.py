@@ -54,6 +54,7 @@ def test_jacobian_of_ddim_is_the_product_of_its_multipliers(x64):
     np.testing.assert_allclose(flow.log_density, stats.norm(scale=scale).logpdf(flow.x).sum(1), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough_where_scales_differ_by_a_thousand():
     variances = np.logspace(-6, 0, 6)
     denoiser = GaussianMixture.diagonal([1.0], np.ones((1, 6)), variances[None]).denoiser(SCHEDULE)

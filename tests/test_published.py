@@ -46,7 +46,8 @@ def test_predictor_steps_are_the_published_ones(x64):
     """x' = e^h x + (e^h - 1) s_t(x), and the randomized midpoint, written out in Ornstein-Uhlenbeck time."""
     target = js.targets.GaussianMixture.random(jax.random.key(0), 3, 2)
     denoiser = target.denoiser(SCHEDULES["ou"])
-    score = lambda x, t: target.score(x, denoiser.schedule.at(t))  # noqa: E731
+    score = jax.jit(lambda x, t: target.score(x, denoiser.schedule.at(t)))
+    inner_score = jax.jit(jax.vmap(lambda y, t: target.score(y[None], denoiser.schedule.at(t))[0]))
     keys = sample_keys(jax.random.key(1), 4)
     start = jax.vmap(lambda key: Draws(key, (2,), jnp.float64).prior())(keys)
 
@@ -57,13 +58,14 @@ def test_predictor_steps_are_the_published_ones(x64):
         x = np.exp(h) * x + np.expm1(h) * score(x, now)
     np.testing.assert_allclose(plain.sample(jax.random.key(1), denoiser, (4, 2)).x, x, rtol=1e-8)
 
+    uniform = jax.jit(lambda i: jax.vmap(lambda key: Draws(key, (2,), jnp.float64).uniform(i))(keys))
     midpoint = published.gcc(2.0, 0.5, 2, corrector=False)
     t, x = times(midpoint), start
     for i, (now, then) in enumerate(zip(t[:-1], t[1:], strict=True)):
-        h, a = now - then, jax.vmap(lambda key: Draws(key, (2,), jnp.float64).uniform(i))(keys)  # noqa: B023
+        h, a = now - then, uniform(i)
         grow = jnp.exp(a * h)[:, None]
         half = grow * x + (grow - 1) * score(x, now)
-        inner = jax.vmap(lambda y, t: score(y[None], t)[0])(half, now - a * h)
+        inner = inner_score(half, now - a * h)
         x = np.exp(h) * x + h * jnp.exp((1 - a) * h)[:, None] * inner
     np.testing.assert_allclose(midpoint.sample(jax.random.key(1), denoiser, (4, 2)).x, x, rtol=1e-8)
 

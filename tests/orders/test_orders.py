@@ -146,7 +146,7 @@ def strong():
         yield lambda sampler, steps: _median_rms(solve(sampler, steps) - reference)
 
 
-@pytest.mark.parametrize("name", SDE)
+@pytest.mark.parametrize("name", ["ddpm", pytest.param("dpmpp2m_sde", marks=pytest.mark.slow), "randomized_sde"])
 def test_sde_samplers_converge_strongly_at_the_declared_order(x64, strong, name):
     steps = [32, 64, 128]
     slope = -np.polyfit(np.log(steps), np.log([strong(SDE[name], n) for n in steps]), 1)[0]
