@@ -26,6 +26,7 @@ _MODULES = (
     "denoisers",
     "grids",
     "langevin",
+    "losses",
     "metrics",
     "plots",
     "published",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from jaxsamp import denoisers as denoisers
     from jaxsamp import grids as grids
     from jaxsamp import langevin as langevin
+    from jaxsamp import losses as losses
     from jaxsamp import metrics as metrics
     from jaxsamp import plots as plots
     from jaxsamp import published as published

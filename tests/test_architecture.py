@@ -16,6 +16,7 @@ LEVELS = [
     ["types", "random", "checks", "progress", "pytrees"],
     ["schedules", "grids"],
     ["denoisers"],
+    ["losses"],
     ["calibration"],
     ["targets"],
     ["metrics"],
