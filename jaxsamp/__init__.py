@@ -28,6 +28,7 @@ _MODULES = (
     "langevin",
     "losses",
     "metrics",
+    "models",
     "plots",
     "published",
     "random",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from jaxsamp import langevin as langevin
     from jaxsamp import losses as losses
     from jaxsamp import metrics as metrics
+    from jaxsamp import models as models
     from jaxsamp import plots as plots
     from jaxsamp import published as published
     from jaxsamp import random as random
