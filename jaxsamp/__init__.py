@@ -15,6 +15,7 @@ _HOMES = {
     "Chains": "chains",
     "flow_density": "flows",
     "evaluate": "metrics",
+    "fit": "training",
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
@@ -23,6 +24,7 @@ _HOMES = {
 }
 _MODULES = (
     "calibration",
+    "datasets",
     "denoisers",
     "grids",
     "langevin",
@@ -35,6 +37,7 @@ _MODULES = (
     "samplers",
     "schedules",
     "targets",
+    "training",
     "types",
 )
 
@@ -42,6 +45,7 @@ __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunde
 
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
+    from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
     from jaxsamp import grids as grids
     from jaxsamp import langevin as langevin
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
     from jaxsamp import targets as targets
+    from jaxsamp import training as training
     from jaxsamp import types as types
     from jaxsamp.chains import Chains as Chains
     from jaxsamp.chains import sample_density as sample_density
@@ -63,6 +68,7 @@ if TYPE_CHECKING:
     from jaxsamp.flows import flow_density as flow_density
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.sampling import sample as sample
+    from jaxsamp.training import fit as fit
     from jaxsamp.types import Level as Level
     from jaxsamp.types import Samples as Samples
 

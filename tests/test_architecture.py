@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on the levels before its own, and its own family.
 LEVELS = [
     ["jaxsamp_kernels"],
-    ["types", "random", "checks", "progress", "pytrees"],
+    ["types", "random", "checks", "progress", "pytrees", "datasets"],
     ["schedules", "grids"],
     ["denoisers"],
     ["losses", "models"],
@@ -22,6 +22,7 @@ LEVELS = [
     ["metrics"],
     ["samplers", "langevin"],
     ["sampling", "chains", "flows"],
+    ["training"],
     ["published"],
     ["plots", "cli"],
 ]

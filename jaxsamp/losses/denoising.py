@@ -97,7 +97,7 @@ def drop(key: Array, cond: PyTree, null: PyTree, rate: ArrayLike) -> PyTree:
     Args:
         key: a typed key.
         cond: a pytree with leaves (batch, ...).
-        null: the `cond` of "no condition" for one sample, the same as for `jaxsamp.guide`.
+        null: the `cond` of "no condition" for one sample, as for `jaxsamp.guide`; leaves that are None are kept.
         rate: in [0, 1]; 0.1 to 0.2 is usual.
 
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598.
@@ -105,7 +105,7 @@ def drop(key: Array, cond: PyTree, null: PyTree, rate: ArrayLike) -> PyTree:
     batch = jax.tree.leaves(cond)[0].shape[0]
     dropped = jax.random.bernoulli(key, rate, (batch,))
 
-    def choose(null: ArrayLike, leaf: Array) -> Array:
-        return jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
+    def choose(null: ArrayLike | None, leaf: Array) -> Array:
+        return leaf if null is None else jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
 
-    return jax.tree.map(choose, null, cond)
+    return jax.tree.map(choose, null, cond, is_leaf=lambda leaf: leaf is None)

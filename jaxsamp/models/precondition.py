@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from jaxsamp import checks
 from jaxsamp.denoisers import NetworkDenoiser, denoiser, per_event
+from jaxsamp.models.layers import parts
 from jaxsamp.types import Array, ArrayLike, PyTree
 from jaxsamp_kernels import prediction as predictions
 
@@ -77,6 +78,13 @@ class Model:
         )
         answer = self.network.apply(params, inside * x, noise, cond)
         return skip * x + out * answer if self.predicts == EDM else answer
+
+    def null(self, cond: PyTree) -> PyTree:
+        """The condition "none" for one sample: label `classes`, zeros for vectors; channels stay (None)."""
+        nulls = {"label": getattr(self.network, "classes", 0), "vector": 0.0, "channels": None}
+        if isinstance(cond, dict):
+            return {key: nulls[key] for key in parts(cond)}
+        return None if cond is None else nulls[next(iter(parts(cond)))]
 
     def denoiser(self, params: PyTree) -> NetworkDenoiser:
         """The denoiser of these weights."""
