@@ -12,7 +12,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """1,297 training digits, their labels and 500 held-out digits, (n, 8, 8) in [-1, 1]."""
     from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
+    images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     order = np.random.default_rng(0).permutation(len(images))
     images, labels = (images[order] / 8 - 1).astype(np.float32).reshape(-1, 8, 8), labels[order]
     return images[:TRAINED], labels[:TRAINED], images[TRAINED:]

@@ -5,6 +5,7 @@ that a crash cut short is never seen.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,7 @@ class Checkpoints:
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), like)
         found = self._manager.restore(step, args=args.Composite(state=args.StandardRestore(like)))["state"]
         key = jax.random.wrap_key_data(found.pop("key"), impl=jax.random.key_impl(state.key))
-        return _replace(state, key=key, **found)
-
-    def close(self) -> None:
-        """Wait for what is being written."""
-        self._manager.close()
+        return replace(state, key=key, **found)
 
     def _compare(self, step: int) -> None:
         args = _orbax().args
@@ -94,12 +91,6 @@ def load_weights(folder: str | Path, ema: bool = True) -> Any:
     found = manager.restore(step, args=args.Composite(state=args.StandardRestore()))["state"]
     manager.close()
     return jax.tree.map(np.asarray, found["ema" if ema else "params"])
-
-
-def _replace(state: TrainState, **values: Any) -> TrainState:
-    from dataclasses import replace
-
-    return replace(state, **values)
 
 
 def _orbax() -> Any:

@@ -19,6 +19,7 @@ from jaxsamp.losses import EDMWeighting
 from jaxsamp.models import Model
 from jaxsamp.progress import bar
 from jaxsamp.training import data as data_of
+from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.config import describe
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import denoising_loss
@@ -107,8 +108,6 @@ def fit(
     state = TrainState.create(for_training, model, *data_of.on_device(batches.batch(0, size)), chain, accumulate)
     store = None
     if checkpoint is not None:
-        from jaxsamp.training.checkpoint import Checkpoints
-
         config = {"key": key, "model": model, "data": batches.config(), "steps": steps, "batch_size": batch_size}
         config |= {"accumulate": accumulate, "loss": loss, "optimizer": optimizer, "ema": ema}
         store = Checkpoints(checkpoint, describe(config), keep)
