@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,7 @@ def fit(
     batches = data_of.batches(data, cond, for_data)
     size = data_of.part(batch_size, accumulate)
     model = _model(model, schedule, batches)
-    loss = denoising_loss(weighting=EDMWeighting(model.sigma_data)) if loss is None else loss
+    loss = denoising_loss(weighting=EDMWeighting(getattr(model, "sigma_data", 0.5))) if loss is None else loss
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
         optimizer.check()
@@ -112,7 +112,7 @@ def fit(
         config |= {"accumulate": accumulate, "loss": loss, "optimizer": optimizer, "ema": ema}
         store = Checkpoints(checkpoint, describe(config), keep)
         state = _begin(store, state, resume)
-    with _terminated() as terminated, bar("training", steps) if progress else nullcontext() as advance:
+    with _terminated() as terminated, bar("training", steps, progress) as advance:
         every = _Every(checkpoint_every, report_every, callback_every)
         return _Run(batches, size, steps, every, store, Journal(journal, int(state.step)), rate, callback).run(
             state, jax.jit(partial(train_step, loss=loss, ema=ema), donate_argnums=0), terminated, advance
@@ -144,14 +144,13 @@ class _Run:
     since: int = 0
 
     def run(
-        self, state: TrainState, step: Callable[..., Any], terminated: Callable[[], bool], advance: Any
+        self, state: TrainState, step: Callable[..., Any], terminated: Callable[[], bool], advance: Callable[..., None]
     ) -> TrainState:
         """From the state's own step to the last."""
         first = int(state.step)
         self.started = self.reported = time.perf_counter()
         self.since = first
-        if advance is not None:
-            advance(first)
+        advance(first)
         for done in range(first + 1, self.steps + 1):
             for part in range((done - 1) * state.accumulate, done * state.accumulate):
                 state, metrics = step(state, *data_of.on_device(self.batches.batch(part, self.size)))
@@ -186,7 +185,7 @@ class _Run:
             )
         self.seen.extend(values)
 
-    def _report(self, done: int, advance: Any) -> None:
+    def _report(self, done: int, advance: Callable[..., None]) -> None:
         """Means since the last report, in the journal and beside the bar."""
         now = time.perf_counter()
         loss, norm = (float(mean) for mean in np.mean(self.seen, 0))
@@ -194,8 +193,7 @@ class _Run:
         rate = {} if self.rate is None else {"learning_rate": float(self.rate(done - 1))}
         entry = {"step": done, "loss": loss, "grad_norm": norm, **rate}
         self.journal.write(entry | {"steps_per_second": speed, "seconds": now - self.started})
-        if advance is not None:
-            advance(done - self.since, note=f"loss {loss:.4f}, {speed:.1f} steps/s")
+        advance(done - self.since, note=f"loss {loss:.4f}, {speed:.1f} steps/s")
         self.seen.clear()
         self.reported, self.since = now, done
 
