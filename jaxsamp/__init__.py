@@ -15,6 +15,7 @@ _HOMES = {
     "Chains": "chains",
     "flow_density": "flows",
     "evaluate": "metrics",
+    "fit": "training",
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
@@ -23,16 +24,20 @@ _HOMES = {
 }
 _MODULES = (
     "calibration",
+    "datasets",
     "denoisers",
     "grids",
     "langevin",
+    "losses",
     "metrics",
+    "models",
     "plots",
     "published",
     "random",
     "samplers",
     "schedules",
     "targets",
+    "training",
     "types",
 )
 
@@ -40,16 +45,20 @@ __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunde
 
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
+    from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
     from jaxsamp import grids as grids
     from jaxsamp import langevin as langevin
+    from jaxsamp import losses as losses
     from jaxsamp import metrics as metrics
+    from jaxsamp import models as models
     from jaxsamp import plots as plots
     from jaxsamp import published as published
     from jaxsamp import random as random
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
     from jaxsamp import targets as targets
+    from jaxsamp import training as training
     from jaxsamp import types as types
     from jaxsamp.chains import Chains as Chains
     from jaxsamp.chains import sample_density as sample_density
@@ -59,6 +68,7 @@ if TYPE_CHECKING:
     from jaxsamp.flows import flow_density as flow_density
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.sampling import sample as sample
+    from jaxsamp.training import fit as fit
     from jaxsamp.types import Level as Level
     from jaxsamp.types import Samples as Samples
 

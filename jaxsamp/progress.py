@@ -9,19 +9,23 @@ import jax
 
 @contextmanager
 def bar(label: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
-    """A progress bar of `total` units; yields advance(units, wait_for=arrays), which first waits for the arrays.
+    """A progress bar of `total` units; yields advance(units, wait_for=arrays, note=text).
 
-    Not `shown`, it only counts.
+    It first waits for the arrays; the note stands at the end of the line until the next one. Not `shown`, the bar only
+    counts.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    note_column = TextColumn("{task.fields[note]}", markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note_column)
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as drawn:
-        task = drawn.add_task(label, total=total)
+        task = drawn.add_task(label, total=total, note="")
 
-        def advance(units: int, wait_for: Any = None) -> None:
+        def advance(units: int, wait_for: Any = None, note: str | None = None) -> None:
             jax.block_until_ready(wait_for)
+            if note is not None:
+                drawn.update(task, note=note)
             drawn.advance(task, units)
 
         yield advance

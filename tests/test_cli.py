@@ -165,7 +165,7 @@ BAD = {
     "objects": (("--target", "objects.npy"), "--target must hold arrays of numbers; objects.npy could not be read"),
     "empty folder": (("--target", "empty"), "--target must be a folder of images; got empty, which is empty"),
     "no images": (("--target", "texts"), "--target must be a folder of images; got texts, and none"),
-    "not finite": (("--target", "nan.npy"), "--target nan.npy must be finite; got nan at index"),
+    "not finite": (("--target", "nan.npy"), "--target nan.npy must be finite; got nan in sample"),
     "which array": (("--target", "two.npz"), "--target .* one named 'x' or 'samples'; two.npz holds 'a', 'b'"),
     "dimensions": (
         ("--target", "flat.npy"),

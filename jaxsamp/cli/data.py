@@ -4,17 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
-from jaxsamp.cli.images import read_folder
+from jaxsamp.datasets import checked, digit_features, digits, read_file, read_folder
+from jaxsamp.datasets.arrays import FILES
 from jaxsamp.targets.toys import TOYS
 
-FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
-DIGITS_TRAINED, LEAST, LEAST_COMPARED = 1297, 10, 4
+LEAST, LEAST_COMPARED = 10, 4
 
 
 @dataclass(frozen=True)
@@ -94,70 +93,23 @@ def _named(name: str) -> Source:
     return Source(name, law.event_shape, law)
 
 
-def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """1,297 training digits, their labels and 500 held-out digits, (n, 8, 8) in [-1, 1]."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(images))
-    images, labels = (images[order] / 8 - 1).astype(np.float32).reshape(-1, 8, 8), labels[order]
-    return images[:DIGITS_TRAINED], labels[:DIGITS_TRAINED], images[DIGITS_TRAINED:]
-
-
-def digit_features() -> Callable[[Any], np.ndarray]:
-    """The 64 hidden activations of a small classifier of the training digits."""
-    from sklearn.neural_network import MLPClassifier
-
-    images, labels, _ = digits()
-    # In float64, as scikit-learn gives the digits: the classifier is then the same on every machine.
-    network = MLPClassifier((64,), max_iter=300, random_state=0).fit(_rows(images).astype(float), labels)
-    weights, bias = network.coefs_[0], network.intercepts_[0]
-    return lambda x: np.maximum(_rows(np.asarray(x)) @ weights + bias, 0)
-
-
 def read(path: Path, image_size: int, flag: str, least: int) -> np.ndarray:
     """At least `least` samples from a file or a folder of images, in float32; `flag` is the argument that named it.
 
     Raises:
         BadArgument, ValueError: there is no such place, or nothing usable in it.
     """
-    array = read_folder(path, image_size, flag) if path.is_dir() else _read_file(path, flag)
+    array = read_folder(path, image_size, flag) if path.is_dir() else read_file(path, flag)
     if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape[1:]:
         raise BadArgument(
             f"{flag} must hold real numbers of shape (n, *event); {path} holds shape {array.shape} of {array.dtype}."
         )
     if len(array) < least:
         raise BadArgument(f"{flag} must hold at least {least} samples; {path} holds {len(array)}.")
-    values = array.astype(np.float32)
-    checks.finite(f"{flag} {path}", values)
-    return values / 127.5 - 1 if array.dtype == np.uint8 else values  # pixels
-
-
-def _read_file(path: Path, flag: str) -> np.ndarray:
-    """The array in a .npy file, or in an .npz file the only one or the one named `x` or `samples`."""
-    if not path.exists():
-        raise BadArgument(f"{flag} must be a file that exists; there is no {path}.")
-    if path.suffix.lower() not in FILES:
-        raise BadArgument(f"{flag} must be a .npy or .npz file or a folder of images; got the file {path}.")
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return stored
-        names = stored.files
-        chosen = [name for name in OWN_NAMES if name in names] or (names if len(names) == 1 else [])
-        if chosen:
-            return stored[chosen[0]]
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise BadArgument(f"{flag} must hold arrays of numbers; {path} could not be read ({error}).") from error
-    held = ", ".join(map(repr, names)) or "none"
-    raise BadArgument(f"{flag} must hold one array, or one named 'x' or 'samples'; {path} holds {held}.")
+    return checked(array, f"{flag} {path}")
 
 
 def _split(path: Path, values: np.ndarray) -> Source:
     """Four fifths for the law and one fifth held out, the same ones every time."""
     values, held_out = values[np.random.default_rng(0).permutation(len(values))], len(values) // 5
     return Source(path.resolve().stem, values.shape[1:], None, values[held_out:], values[:held_out])
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    return x.reshape(len(x), -1)

@@ -43,3 +43,17 @@ def from_x0(prediction, denoised, x, alpha, sigma, alpha_dot=None, sigma_dot=Non
     """The prediction of which `denoised` is the posterior mean: the inverse of `to_x0`."""
     to_x, to_out = coefficients(prediction, alpha, sigma, alpha_dot, sigma_dot)
     return (denoised - to_x * x) / to_out
+
+
+def from_noise(prediction, x0, noise, alpha, sigma, alpha_dot=None, sigma_dot=None):
+    """What a network is trained to answer at x = alpha x0 + sigma noise; no small difference of large numbers."""
+    if prediction == "x0":
+        return x0
+    if prediction == "epsilon":
+        return noise
+    if prediction == "score":
+        return -noise / sigma
+    if prediction == "v":
+        return (alpha * noise - sigma * x0) / jnp.hypot(alpha, sigma)
+    assert alpha_dot is not None and sigma_dot is not None  # velocity needs the schedule's derivative
+    return alpha_dot * x0 + sigma_dot * noise

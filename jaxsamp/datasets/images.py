@@ -5,25 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp.cli.errors import BadArgument
 
-
-def read_folder(folder: Path, size: int, flag: str = "--target") -> np.ndarray:
+def read_folder(folder: Path, size: int, argument: str = "data") -> np.ndarray:
     """All images in `folder` and below, in the order of their names, cropped about the centre to size x size.
 
-    Files that Pillow cannot read are passed over. `flag` is the argument that named the folder.
+    Files that Pillow cannot read are passed over.
 
     Returns:
         (n, size, size) if every image is grey, else (n, size, size, 3); in [-1, 1].
 
     Raises:
-        BadArgument: there is no file, or no image among the files.
+        ValueError: there is no file, or no image among the files.
     """
     from PIL import Image, ImageOps
 
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not files:
-        raise BadArgument(f"{flag} must be a folder of images; got {folder}, which is empty.")
+        raise ValueError(f"{argument} must be a folder of images; got {folder}, which is empty.")
     images = []
     for path in files:
         try:
@@ -32,7 +30,7 @@ def read_folder(folder: Path, size: int, flag: str = "--target") -> np.ndarray:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # damaged, too large or no image
             continue
     if not images:
-        raise BadArgument(f"{flag} must be a folder of images; got {folder}, and none of its files is one.")
+        raise ValueError(f"{argument} must be a folder of images; got {folder}, and none of its files is one.")
     mode = "L" if all(image.mode == "L" for image in images) else "RGB"
     return np.stack([np.asarray(image.convert(mode), np.float32) for image in images]) / 127.5 - 1
 

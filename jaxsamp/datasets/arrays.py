@@ -1,0 +1,61 @@
+"""Arrays of samples: read from files, and checked."""
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
+
+
+def checked(data: Any, argument: str = "data") -> np.ndarray:
+    """Samples as float32, (n, *event); bytes are taken for pixels and scaled to [-1, 1].
+
+    Raises:
+        TypeError: no array of real numbers, with the first sample that is none where the samples differ.
+        ValueError: no samples, samples that are no arrays, or a sample that is not finite, naming the first.
+    """
+    try:
+        array = np.asarray(data)
+    except ValueError:  # samples of several shapes
+        shapes = [np.shape(item) for item in data]
+        odd = next(i for i, shape in enumerate(shapes) if shape != shapes[0])
+        raise ValueError(
+            f"{argument} must hold samples of one shape; sample 0 has {shapes[0]} and sample {odd} has {shapes[odd]}."
+        ) from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(f"{argument} must hold real numbers of shape (n, *event); got shape {array.shape}.")
+    values = array.astype(np.float32)
+    bad = ~np.isfinite(values).reshape(len(values), -1)
+    if bad.any():
+        first, count = int(np.argmax(bad.any(1))), int(bad.any(1).sum())
+        value = values.reshape(len(values), -1)[first][bad[first]][0]
+        raise ValueError(f"{argument} must be finite; got {value} in sample {first} ({count} such samples in all).")
+    return values / 127.5 - 1 if array.dtype == np.uint8 else values
+
+
+def read_file(path: Path, argument: str = "data") -> np.ndarray:
+    """The array in a .npy file, or in an .npz file the only one or the one named `x` or `samples`.
+
+    Raises:
+        ValueError: no such file, or nothing usable in it.
+    """
+    if not path.exists():
+        raise ValueError(f"{argument} must be a file that exists; there is no {path}.")
+    if path.suffix.lower() not in FILES:
+        raise ValueError(f"{argument} must be a .npy or .npz file or a folder of images; got the file {path}.")
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            return stored
+        names = stored.files
+        chosen = [name for name in OWN_NAMES if name in names] or (names if len(names) == 1 else [])
+        if chosen:
+            return stored[chosen[0]]
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise ValueError(f"{argument} must hold arrays of numbers; {path} could not be read ({error}).") from error
+    held = ", ".join(map(repr, names)) or "none"
+    raise ValueError(f"{argument} must hold one array, or one named 'x' or 'samples'; {path} holds {held}.")

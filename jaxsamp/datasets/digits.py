@@ -1,0 +1,33 @@
+"""scikit-learn's handwritten digits, always split in the same way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+TRAINED = 1297
+
+
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """1,297 training digits, their labels and 500 held-out digits, (n, 8, 8) in [-1, 1]."""
+    from sklearn.datasets import load_digits
+
+    images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
+    order = np.random.default_rng(0).permutation(len(images))
+    images, labels = (images[order] / 8 - 1).astype(np.float32).reshape(-1, 8, 8), labels[order]
+    return images[:TRAINED], labels[:TRAINED], images[TRAINED:]
+
+
+def digit_features() -> Callable[[Any], np.ndarray]:
+    """The 64 hidden activations of a small classifier of the training digits."""
+    from sklearn.neural_network import MLPClassifier
+
+    images, labels, _ = digits()
+    # In float64, as scikit-learn gives the digits: the classifier is then the same on every machine.
+    network = MLPClassifier((64,), max_iter=300, random_state=0).fit(_rows(images).astype(float), labels)
+    weights, bias = network.coefs_[0], network.intercepts_[0]
+    return lambda x: np.maximum(_rows(np.asarray(x)) @ weights + bias, 0)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)

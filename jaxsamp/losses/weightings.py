@@ -1,0 +1,94 @@
+"""How much the error at a noise level counts: w(lambda) in w |D - x_0|^2, with SNR = (alpha / sigma)^2 = e^2lambda.
+
+The squared error of any prediction is |D - x_0|^2 over its own coefficient squared, so one function of lambda serves
+them all: weighting by the SNR is the plain loss of a network that predicts the noise.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxsamp import checks
+from jaxsamp.pytrees import pytree
+from jaxsamp.types import Array
+
+
+class Weighting(ABC):
+    """w(lambda), the weight of the squared error of the posterior mean at half-log-SNR lambda."""
+
+    @abstractmethod
+    def __call__(self, lam: Array) -> Array:
+        """The weight, of the shape of `lam`."""
+
+    def check(self) -> None:  # noqa: B027  (most weightings have no settings)
+        """Raise ValueError where concrete settings make no weighting."""
+
+
+@pytree
+@dataclass(frozen=True)
+class UnitWeighting(Weighting):
+    """w = 1: the plain loss of a network that predicts x_0."""
+
+    def __call__(self, lam: Array) -> Array:
+        """One at every level."""
+        return jnp.ones_like(lam)
+
+
+@pytree
+@dataclass(frozen=True)
+class SNRWeighting(Weighting):
+    """w = SNR: the plain loss of a network that predicts the noise.
+
+    Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239 (L_simple).
+    """
+
+    def __call__(self, lam: Array) -> Array:
+        """e^2lambda."""
+        return jnp.exp(2 * lam)
+
+
+@pytree
+@dataclass(frozen=True)
+class MinSNRWeighting(Weighting):
+    """w = min(SNR, gamma): the noise loss, held back where there is little noise to see.
+
+    Source: Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", arXiv 2303.09556.
+    """
+
+    gamma: Any = 5.0
+
+    def __call__(self, lam: Array) -> Array:
+        """min(e^2lambda, gamma)."""
+        return jnp.minimum(jnp.exp(2 * lam), self.gamma)
+
+    def check(self) -> None:
+        """Gamma must be positive."""
+        _positive("gamma", self.gamma)
+
+
+@pytree
+@dataclass(frozen=True)
+class EDMWeighting(Weighting):
+    """w = SNR + 1 / sigma_data^2: one unit of loss at every level for data of standard deviation sigma_data.
+
+    With sigma_data = 1 this is the plain loss of a network that predicts v.
+
+    Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
+    """
+
+    sigma_data: Any = 0.5
+
+    def __call__(self, lam: Array) -> Array:
+        """(s^2 + sigma_data^2) / (s sigma_data)^2 with s = sigma / alpha = e^-lambda."""
+        return jnp.exp(2 * lam) + 1 / jnp.square(jnp.asarray(self.sigma_data, lam.dtype))
+
+    def check(self) -> None:
+        """sigma_data must be positive."""
+        _positive("sigma_data", self.sigma_data)
+
+
+def _positive(name: str, value: Any) -> None:
+    if checks.is_concrete(value) and not float(value) > 0:
+        raise ValueError(f"{name} must be above 0; got {value}.")

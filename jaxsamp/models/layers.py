@@ -1,0 +1,109 @@
+"""What the networks share: Fourier features of the noise level, conditions, and modulation by both."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxsamp.types import Array, PyTree
+
+FREQUENCIES = 16
+SLOWEST, FASTEST = 0.125, 8.0  # cycles for each unit of c_noise; sigma / alpha from 0.002 to 80 is 2.6 units
+ZERO = nn.initializers.zeros_init()
+KEYS = ("label", "vector", "channels")
+
+
+def fourier(noise: Array) -> Array:
+    """sin and cos of 2 pi f noise at 16 frequencies spaced geometrically; (batch,) -> (batch, 32), in float32."""
+    frequencies = SLOWEST * (FASTEST / SLOWEST) ** (jnp.arange(FREQUENCIES) / (FREQUENCIES - 1))
+    angles = 2 * jnp.pi * noise.astype(jnp.float32)[:, None] * frequencies
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
+
+
+def parts(cond: PyTree) -> dict[str, Array]:
+    """The label, the vector and the channels of a condition, as far as it has them.
+
+    Raises:
+        TypeError: `cond` is neither None, an array, nor a dict of "label", "vector" and "channels".
+    """
+    if cond is None:
+        return {}
+    if isinstance(cond, dict):
+        if unknown := [key for key in cond if key not in KEYS]:
+            raise TypeError(f"cond must be a dict of {', '.join(map(repr, KEYS))}; got the key {unknown[0]!r}.")
+        return {key: value for key, value in cond.items() if value is not None}
+    if not hasattr(cond, "dtype"):
+        raise TypeError(f"cond must be None, an array, or a dict of {', '.join(map(repr, KEYS))}; got {type(cond)}.")
+    return {"label" if jnp.issubdtype(cond.dtype, jnp.integer) else "vector": cond}
+
+
+def with_channels(x: Array, cond: PyTree, axes: int) -> Array:
+    """x as (batch, ..., channels) with `axes` axes, and the condition's channels appended to its own."""
+    extra = parts(cond).get("channels")
+    arrays = [x] if extra is None else [x, jnp.asarray(extra, x.dtype)]
+    return jnp.concatenate([a[..., None] if a.ndim < axes else a for a in arrays], -1)
+
+
+def groups(channels: int) -> int:
+    """Number of groups of a GroupNorm: at most 32, of at least four channels each where possible."""
+    return math.gcd(math.gcd(32, max(1, channels // 4)), channels)
+
+
+class Embedding(nn.Module):
+    """Noise level and conditions as one vector: (batch,) -> (batch, width).
+
+    Label `classes` means "no label", and so does a missing label; so does a vector of zeros.
+    """
+
+    width: int
+    classes: int = 0
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, noise: Array, cond: PyTree) -> Array:
+        """Raise ValueError for labels without classes."""
+        given = parts(cond)
+        h = nn.silu(nn.Dense(self.width, dtype=self.dtype)(fourier(noise)))
+        h = nn.Dense(self.width, dtype=self.dtype)(h)
+        if self.classes:
+            label = given.get("label", jnp.full(noise.shape, self.classes))
+            h += nn.Embed(self.classes + 1, self.width, dtype=self.dtype)(label)
+        elif "label" in given:
+            raise ValueError("cond has labels, for which the network needs classes=, their number; got classes=0.")
+        if "vector" in given:
+            h += nn.Dense(self.width, use_bias=False, dtype=self.dtype)(given["vector"].reshape(len(noise), -1))
+        return nn.silu(h)
+
+
+class Modulate(nn.Module):
+    """h (1 + scale) + shift, both linear in the embedding and zero at initialisation."""
+
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, h: Array, embedding: Array) -> Array:
+        """H is (batch, ..., channels), embedding (batch, width)."""
+        both = nn.Dense(2 * h.shape[-1], kernel_init=ZERO, dtype=self.dtype)(embedding)
+        both = both.reshape(h.shape[0], *(1,) * (h.ndim - 2), -1)
+        scale, shift = jnp.split(both, 2, -1)
+        return h * (1 + scale) + shift
+
+
+class Attention(nn.Module):
+    """Self-attention over (batch, tokens, channels) whose output is zero at initialisation unless `zero` is off."""
+
+    heads: int
+    dtype: Any = None
+    zero: bool = True
+
+    @nn.compact
+    def __call__(self, h: Array) -> Array:
+        """softmax(q k / sqrt(d)) v; heads must divide the channels. The softmax is in float32."""
+        width = h.shape[-1]
+        qkv = nn.DenseGeneral((3, self.heads, width // self.heads), dtype=self.dtype)(h)
+        q, k, v = jnp.moveaxis(qkv, -3, 0)
+        out = jax.nn.dot_product_attention(q, k, v)
+        init = ZERO if self.zero else nn.initializers.lecun_normal()
+        return nn.Dense(width, kernel_init=init, dtype=self.dtype)(out.reshape(h.shape))

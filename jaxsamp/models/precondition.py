@@ -1,0 +1,91 @@
+"""A network, scaled so that its input, output and loss have unit size at every noise level, as a denoiser."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsamp import checks
+from jaxsamp.denoisers import NetworkDenoiser, denoiser, per_event
+from jaxsamp.models.layers import parts
+from jaxsamp.types import Array, ArrayLike, PyTree
+from jaxsamp_kernels import prediction as predictions
+
+EDM = "edm"
+
+
+def coefficients(alpha: ArrayLike, sigma: ArrayLike, sigma_data: ArrayLike) -> tuple[Array, Array, Array]:
+    """(c_skip, c_out, c_in) of D = c_skip x_t + c_out F(c_in x_t), finite at both ends of every schedule.
+
+    With s = sigma / alpha and q = sigma_data these are EDM's q^2 / (s^2 + q^2), s q / sqrt(s^2 + q^2) and
+    1 / sqrt(s^2 + q^2), of x_t / alpha instead of x_t.
+
+    Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
+    """
+    alpha, sigma = jnp.asarray(alpha), jnp.asarray(sigma)
+    std = jnp.hypot(alpha * sigma_data, sigma)  # of x_t
+    return alpha * sigma_data**2 / std**2, sigma * sigma_data / std, 1 / std
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A Flax network with a schedule: an `apply` for `jaxsamp.denoiser`, and the weights to begin with.
+
+    Called as model(params, x, t, cond). With predicts="edm" it is D = c_skip x_t + c_out F(c_in x_t, c_noise, cond);
+    else the network's own output F(c_in x_t, c_noise, cond), as a prediction of that name. c_noise is
+    log(sigma / alpha) / 4. Compared by identity, so keep one: another one compiles anew.
+
+    Attributes:
+        network: one of `jaxsamp.models`, or any Linen module with their call.
+        schedule: how noise grows.
+        predicts: "edm", or what the bare network predicts: "x0", "epsilon", "v", "score" or "velocity".
+        sigma_data: standard deviation of the data, a number.
+
+    Raises:
+        ValueError: unknown `predicts`, or sigma_data not above 0.
+    """
+
+    network: Any
+    schedule: Any
+    predicts: str = EDM
+    sigma_data: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks.one_of("predicts", self.predicts, (EDM, *predictions.NAMES))
+        if not self.sigma_data > 0:
+            raise ValueError(f"sigma_data must be above 0; got {self.sigma_data}.")
+
+    @property
+    def prediction(self) -> str:
+        """What a call returns, as `jaxsamp.denoiser` names it."""
+        return "x0" if self.predicts == EDM else self.predicts
+
+    def init(self, key: Array, x: Float[Array, "batch *event"], cond: PyTree = None) -> PyTree:
+        """The weights to begin with, for data and conditions of these shapes."""
+        # Compiled: one program instead of hundreds of small ones.
+        return jax.jit(self.network.init)(checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
+
+    def __call__(
+        self, params: PyTree, x: Float[Array, "batch *event"], t: Array, cond: PyTree = None
+    ) -> Float[Array, "batch *event"]:
+        """The posterior mean, or the bare network's prediction; t is (batch,), in the schedule's own time."""
+        level = self.schedule.at(t)
+        noise = -0.25 * level.log_snr
+        skip, out, inside = (
+            per_event(c, x).astype(x.dtype) for c in coefficients(level.alpha, level.sigma, self.sigma_data)
+        )
+        answer = self.network.apply(params, inside * x, noise, cond)
+        return skip * x + out * answer if self.predicts == EDM else answer
+
+    def null(self, cond: PyTree) -> PyTree:
+        """The condition "none" for one sample: label `classes`, zeros for vectors; channels stay (None)."""
+        nulls = {"label": getattr(self.network, "classes", 0), "vector": 0.0, "channels": None}
+        if isinstance(cond, dict):
+            return {key: nulls[key] for key in parts(cond)}
+        return None if cond is None else nulls[next(iter(parts(cond)))]
+
+    def denoiser(self, params: PyTree) -> NetworkDenoiser:
+        """The denoiser of these weights."""
+        return denoiser(self, params, self.schedule, self.prediction)

@@ -1,0 +1,20 @@
+"""Training: `fit`, its parts for loops of your own, checkpoints and weights. Needs `pip install "jaxsamp[train]"`."""
+
+from jaxsamp.training.checkpoint import load_weights
+from jaxsamp.training.loop import fit
+from jaxsamp.training.objective import denoising_loss
+from jaxsamp.training.optimizer import AdamW
+from jaxsamp.training.state import TrainState, ema_decay, train_step
+from jaxsamp.training.weights import load_safetensors, save_safetensors
+
+__all__ = [
+    "AdamW",
+    "TrainState",
+    "denoising_loss",
+    "ema_decay",
+    "fit",
+    "load_safetensors",
+    "load_weights",
+    "save_safetensors",
+    "train_step",
+]

@@ -1,0 +1,110 @@
+"""Checkpoints: everything that a run needs to go on bit for bit. The only file that knows Orbax.
+
+Each is a folder named by its step, written beside its place under another name and moved there when complete: one
+that a crash cut short is never seen.
+"""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsamp.training.config import differences
+from jaxsamp.training.state import TrainState
+
+SAVED = ("batches", "params", "ema", "opt_state")
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder.
+
+    Args:
+        folder: where they are; made if need be.
+        config: the run's configuration, plain values; stored with each checkpoint and compared before one is read.
+        keep: so many of the latest are kept.
+    """
+
+    def __init__(self, folder: str | Path, config: Any, keep: int = 2):
+        self.folder, self.config = Path(folder).expanduser().absolute(), config
+        self._manager = _manager(self.folder, keep)
+
+    def latest(self) -> int | None:
+        """Step of the latest complete checkpoint, or None."""
+        return self._manager.latest_step()
+
+    def path(self) -> Path | None:
+        """Folder of the latest complete checkpoint, or None."""
+        step = self.latest()
+        return None if step is None else self.folder / str(step)
+
+    def save(self, state: TrainState) -> None:
+        """Write weights, average, optimiser, key, number of batches and configuration, unless that step is there."""
+        step = int(state.step)
+        if step == self.latest():
+            return
+        args = _orbax().args
+        saved = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
+        parts = args.Composite(state=args.StandardSave(saved), config=args.JsonSave({"config": self.config}))
+        self._manager.save(step, args=parts, force=True)
+
+    def restore(self, state: TrainState) -> TrainState:
+        """The latest checkpoint, in the place of the values of `state`.
+
+        Raises:
+            ValueError: it is of another configuration; the fields that differ are named.
+        """
+        step, args = self.latest(), _orbax().args
+        if step is None:
+            raise ValueError(f"checkpoint must be a folder with a complete checkpoint; {self.folder} has none.")
+        self._compare(step)
+        like = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
+        like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), like)
+        found = self._manager.restore(step, args=args.Composite(state=args.StandardRestore(like)))["state"]
+        key = jax.random.wrap_key_data(found.pop("key"), impl=jax.random.key_impl(state.key))
+        return replace(state, key=key, **found)
+
+    def _compare(self, step: int) -> None:
+        args = _orbax().args
+        stored = self._manager.restore(step, args=args.Composite(config=args.JsonRestore()))["config"]["config"]
+        if found := differences(stored, self.config):
+            raise ValueError(
+                f"checkpoint {self.folder / str(step)} is of another configuration: {'; '.join(found)}. Give the same "
+                "settings, or another folder."
+            )
+
+
+def load_weights(folder: str | Path, ema: bool = True) -> Any:
+    """The averaged weights, or the last ones, of the latest complete checkpoint in `folder`, as NumPy arrays.
+
+    Raises:
+        ValueError: there is no complete checkpoint.
+    """
+    folder = Path(folder).expanduser().absolute()
+    manager = _manager(folder, None) if folder.is_dir() else None
+    step = manager and manager.latest_step()
+    if manager is None or step is None:
+        raise ValueError(f"folder must hold a complete checkpoint; {folder} has none.")
+    args = _orbax().args
+    found = manager.restore(step, args=args.Composite(state=args.StandardRestore()))["state"]
+    manager.close()
+    return jax.tree.map(np.asarray, found["ema" if ema else "params"])
+
+
+def _orbax() -> Any:
+    # Imported here, so that training without checkpoints does not need it.
+    import orbax.checkpoint
+
+    return orbax.checkpoint
+
+
+def _manager(folder: Path, keep: int | None) -> Any:
+    # Orbax reports every file at level INFO, and that it reads one without knowing the devices it was written on.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    orbax = _orbax()
+    options = orbax.CheckpointManagerOptions(
+        max_to_keep=keep, enable_async_checkpointing=False, create=keep is not None, cleanup_tmp_directories=False
+    )
+    return orbax.CheckpointManager(folder, options=options, item_names=("state", "config"))

@@ -1,0 +1,134 @@
+"""Batches by number: batch i is a function of the data, the key and i, so that a run resumes by counting.
+
+No pipeline library: the data are in memory, and one permutation of their indices for each pass is all there is to do.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp import checks, datasets
+from jaxsamp.types import Array, PyTree
+
+
+class Batches(Protocol):
+    """What `fit` reads: batches by number, and the data's own description for checkpoints."""
+
+    def batch(self, index: int, size: int) -> tuple[Any, PyTree]:
+        """Batch `index` of `size` samples: x (size, *event), and conditions with leaves (size, ...) or None."""
+        ...
+
+    def std(self) -> float:
+        """Standard deviation of the entries about the mean sample."""
+        ...
+
+    def config(self) -> Any:
+        """What identifies the data; see `jaxsamp.training.config.describe`."""
+        ...
+
+
+@dataclass
+class Shuffled:
+    """Arrays in memory, each sample once in every pass, in an order of its own for each pass.
+
+    Attributes:
+        x: (n, *event), float32.
+        cond: leaves (n, ...), or None.
+        seed: words that decide the orders.
+    """
+
+    x: np.ndarray
+    cond: Any
+    seed: tuple[int, ...]
+    _orders: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def batch(self, index: int, size: int) -> tuple[np.ndarray, PyTree]:
+        """Samples index * size ... of the passes laid end to end; a batch may reach into the next pass."""
+        places = index * size + np.arange(size)
+        rows = np.empty(size, int)
+        for number in np.unique(places // len(self.x)):
+            mine = places // len(self.x) == number
+            rows[mine] = self._order(int(number))[places[mine] % len(self.x)]
+        return self.x[rows], jax.tree.map(lambda leaf: leaf[rows], self.cond)
+
+    def std(self) -> float:
+        """About the mean sample, so that a constant background does not count."""
+        return float(np.std(self.x - self.x.mean(0)))
+
+    def config(self) -> Any:
+        """Both arrays."""
+        return {"x": self.x, "cond": self.cond}
+
+    def _order(self, number: int) -> np.ndarray:
+        if number not in self._orders:
+            kept = {k: v for k, v in self._orders.items() if k == number - 1}  # a batch spans two passes at most
+            order = np.random.default_rng([*self.seed, number]).permutation(len(self.x))
+            self._orders = {**kept, number: order}
+        return self._orders[number]
+
+
+@dataclass
+class Fresh:
+    """Samples of a law, new ones for every batch: nothing can be memorised."""
+
+    target: Any
+    key: Array
+
+    def __post_init__(self) -> None:
+        self._draw = jax.jit(lambda key, size: self.target.sample(key, size), static_argnums=1)
+
+    def batch(self, index: int, size: int) -> tuple[Array, None]:
+        """Drawn with fold_in(key, index)."""
+        return self._draw(jax.random.fold_in(self.key, index), size), None
+
+    def std(self) -> float:
+        """Of 4,096 samples that training does not see."""
+        x = np.asarray(self.target.sample(jax.random.fold_in(self.key, 2**32 - 1), 4096))
+        return float(np.std(x - x.mean(0)))
+
+    def config(self) -> Any:
+        """The law."""
+        return self.target
+
+
+def batches(data: Any, cond: PyTree, key: Array) -> Any:
+    """`Batches` of an array or of a law; anything that has `batch` is taken as it is.
+
+    Raises:
+        TypeError, ValueError: data that cannot be trained on, naming the first bad sample.
+    """
+    if hasattr(data, "batch"):
+        return data
+    if hasattr(data, "posterior_mean") and hasattr(data, "sample"):
+        if cond is not None:
+            raise ValueError("cond must be None for data drawn from a law; got conditions.")
+        return Fresh(data, key)
+    x = datasets.checked(data)
+    for leaf in jax.tree.leaves(cond):
+        if np.ndim(leaf) == 0 or len(leaf) != len(x):
+            raise ValueError(f"cond must have leaves ({len(x)}, ...), one for each sample; got shape {np.shape(leaf)}.")
+    cond = jax.tree.map(_plain, cond)
+    return Shuffled(x, cond, tuple(np.asarray(jax.random.key_data(key)).tolist()))
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    """A condition in JAX's own precision, finite."""
+    array = checks.finite("cond", leaf)
+    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+
+
+def part(size: int, accumulate: int) -> int:
+    """Samples of one of the `accumulate` batches of an update of `size`; raises unless they divide it."""
+    checks.at_least("batch_size", size, 1)
+    checks.at_least("accumulate", accumulate, 1)
+    if size % accumulate:
+        raise ValueError(f"batch_size must be divisible by accumulate = {accumulate}; got {size}.")
+    return size // accumulate
+
+
+def on_device(batch: tuple[Any, PyTree]) -> tuple[Array, PyTree]:
+    """The batch as arrays of JAX, sent without waiting."""
+    return jax.tree.map(jnp.asarray, batch)

@@ -1,0 +1,53 @@
+"""The loss that `fit` descends unless it is given another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxsamp import losses
+from jaxsamp.types import Array, PyTree
+
+
+@dataclass(frozen=True)
+class DenoisingLoss:
+    """(key, model, params, x, cond) -> denoising losses (batch,); made by `denoising_loss`."""
+
+    levels: Any
+    weighting: Any
+    drop: float
+    null: Any
+
+    def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
+        """Conditions are dropped at random, then the denoising loss is taken at levels of their own."""
+        for_loss, for_drop = jax.random.split(key)
+        if self.drop and cond is not None:
+            cond = losses.drop(for_drop, cond, model.null(cond) if self.null is None else self.null, self.drop)
+        options = {"levels": self.levels, "weighting": self.weighting, "cond": cond}
+        return losses.denoising(for_loss, model, params, x, model.schedule, model.prediction, **options)
+
+
+def denoising_loss(
+    levels: losses.LevelLaw = losses.LogNormal(),  # noqa: B008  (frozen)
+    weighting: losses.Weighting | None = losses.EDMWeighting(),  # noqa: B008
+    drop: float = 0.0,
+    null: PyTree = None,
+) -> Callable[..., Array]:
+    """The denoising loss with conditions dropped at random, for `fit` and `train_step`.
+
+    Args:
+        levels: the law of noise levels; see `jaxsamp.losses`.
+        weighting: w(lambda); None for the plain loss of what the model predicts.
+        drop: probability that a sample's condition is replaced by "no condition", for `jaxsamp.guide`.
+        null: the condition "none"; by default the model's own.
+
+    Raises:
+        ValueError: a setting out of range.
+    """
+    levels.check()
+    if weighting is not None:
+        weighting.check()
+    if not 0 <= drop < 1:
+        raise ValueError(f"drop must be in [0, 1); got {drop}.")
+    return DenoisingLoss(levels, weighting, drop, null)

@@ -1,0 +1,113 @@
+"""What training carries from step to step, and the step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsamp import checks
+from jaxsamp.pytrees import pytree
+from jaxsamp.training.optimizer import accumulated
+from jaxsamp.types import Array, ArrayLike, PyTree
+
+
+@pytree
+@dataclass(frozen=True)
+class TrainState:
+    """Weights, their average, the optimiser's memory, and the key: a pytree, made by `TrainState.create`.
+
+    Attributes:
+        batches: number of batches seen.
+        params: weights, in float32.
+        ema: moving average of the weights, the ones to sample with.
+        opt_state: the optimiser's memory.
+        key: draws of batch i come from fold_in(key, i).
+        model: the `jaxsamp.models.Model` that the weights are of.
+        optimizer: an optax transformation.
+        accumulate: batches for one update.
+    """
+
+    batches: Array
+    params: PyTree
+    ema: PyTree
+    opt_state: PyTree
+    key: Array
+    model: Any = field(metadata={"static": True})
+    optimizer: Any = field(metadata={"static": True})
+    accumulate: int = field(default=1, metadata={"static": True})
+
+    @staticmethod
+    def create(
+        key: Array, model: Any, x: Array, cond: PyTree = None, optimizer: Any = None, accumulate: int = 1
+    ) -> "TrainState":
+        """Fresh weights for data and conditions shaped like one batch (x, cond).
+
+        Args:
+            key: a typed key; draws the weights, and the noise of training.
+            model: a `jaxsamp.models.Model`.
+            x, cond: an example batch.
+            optimizer: an optax transformation; by default optax.adam(1e-3).
+            accumulate: batches for one update.
+        """
+        for_weights, for_training = jax.random.split(checks.typed_key(key))
+        params = model.init(for_weights, x, cond)
+        chain = accumulated(optax.adam(1e-3) if optimizer is None else optimizer, accumulate)
+        ema = jax.tree.map(jnp.copy, params)  # a step may reuse the memory of both
+        memory = jax.jit(chain.init)(params)
+        return TrainState(jnp.zeros((), jnp.int32), params, ema, memory, for_training, model, chain, accumulate)
+
+    @property
+    def step(self) -> Array:
+        """Number of updates made."""
+        return self.batches // self.accumulate
+
+    def denoiser(self, ema: bool = True) -> Any:
+        """The denoiser of the averaged weights, or of the last ones."""
+        return self.model.denoiser(self.ema if ema else self.params)
+
+
+def ema_decay(step: ArrayLike, decay: ArrayLike) -> Array:
+    """min(decay, (1 + n) / (10 + n)) after n updates: a young average forgets its random start."""
+    step = jnp.asarray(step, float)
+    return jnp.minimum(decay, (1 + step) / (10 + step))
+
+
+def train_step(
+    state: TrainState,
+    x: Array,
+    cond: PyTree = None,
+    *,
+    loss: Callable[..., Array],
+    ema: ArrayLike = 0.9999,
+) -> tuple[TrainState, dict[str, Array]]:
+    """One batch: its gradient, an update once `accumulate` batches are in, and the average after each update.
+
+    Pure, for a loop of your own: `jax.jit(partial(train_step, loss=loss), donate_argnums=0)`.
+
+    Args:
+        state: the state before.
+        x: clean data, (batch, *event).
+        cond: conditions, leaves (batch, ...).
+        loss: (key, model, params, x, cond) -> losses (batch,); see `jaxsamp.training.denoising_loss`.
+        ema: largest decay of the average.
+
+    Returns:
+        The state after, and the batch's "loss" and "grad_norm".
+    """
+    key = jax.random.fold_in(state.key, state.batches)
+
+    def mean(params: PyTree) -> Array:
+        return jnp.mean(loss(key, state.model, params, x, cond))
+
+    value, gradient = jax.value_and_grad(mean)(state.params)
+    updates, memory = state.optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    moved = replace(state, batches=state.batches + 1, params=params, opt_state=memory)
+    keep = ema_decay(moved.step, ema)
+    if state.accumulate > 1:
+        keep = jnp.where(moved.batches % state.accumulate == 0, keep, 1.0)
+    average = jax.tree.map(lambda e, p: e + (1 - keep).astype(e.dtype) * (p - e), state.ema, params)
+    return replace(moved, ema=average), {"loss": value, "grad_norm": optax.tree.norm(gradient)}

@@ -1,0 +1,52 @@
+"""Weights as one safetensors file, which any framework can read."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp.types import PyTree
+
+
+def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | None = None) -> None:
+    """Write weights, each named by its path in the tree joined by "/", such as "params/Dense_0/kernel".
+
+    Args:
+        params: a pytree of arrays.
+        path: the file.
+        about: text to keep in the file's header.
+    """
+    from safetensors.flax import save_file
+
+    leaves = {name: jnp.asarray(leaf) for name, leaf in _named(params)}
+    save_file(leaves, str(path), {"format": "flax", **(about or {})})
+
+
+def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
+    """The weights in a file, in the tree of `like`: arrays, or jax.eval_shape of the model's init.
+
+    Raises:
+        ValueError: names or shapes differ, naming the first; or there is no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.flax import load_file
+
+    try:
+        found = load_file(str(path))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"path must be a safetensors file; {path} could not be read ({error}).") from error
+    wanted = _named(like)
+    names = {name for name, _ in wanted}
+    for name in sorted(names ^ set(found)):
+        have, lack = (path, "the network") if name in found else ("the network", path)
+        raise ValueError(f"path must hold the weights of this network; {have} has {name!r} and {lack} has not.")
+    for name, leaf in wanted:
+        if found[name].shape != leaf.shape:
+            raise ValueError(f"{name!r} must have shape {leaf.shape} for this network; {path} has {found[name].shape}.")
+    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name, _ in wanted])
+
+
+def _named(tree: PyTree) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]

@@ -1,0 +1,146 @@
+"""A run that is interrupted in any way ends with the bits of one that is not."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp.training.checkpoint import load_weights
+from jaxsamp.training.weights import load_safetensors, save_safetensors
+from tests.killed_run import STEPS, run
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run without interruption, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run(folder, resume=False), folder
+
+
+def assert_same(a, b):
+    for name in ("batches", "params", "ema", "opt_state"):
+        for x, y in zip(jax.tree.leaves(getattr(a, name)), jax.tree.leaves(getattr(b, name)), strict=True):
+            np.testing.assert_array_equal(x, y, err_msg=name)
+    np.testing.assert_array_equal(jax.random.key_data(a.key), jax.random.key_data(b.key))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_that_fails_between_checkpoints_resumes_to_the_same_bits(tmp_path, accumulate, whole):
+    def stop(step, state):
+        if step == 8:
+            raise Stop
+
+    expected = run(tmp_path / "whole", accumulate=2) if accumulate == 2 else whole[0]
+    journal = tmp_path / "metrics.jsonl"
+    options = {"accumulate": accumulate, "journal": journal, "report_every": 2}
+    with pytest.raises(Stop):
+        run(tmp_path / "run", callback=stop, callback_every=1, **options)
+    assert sorted(os.listdir(tmp_path / "run")) == ["3", "6"]
+    resumed = run(tmp_path / "run", **options)
+    assert_same(resumed, expected)
+    assert [line["step"] for line in js.training.journal.read(journal)] == [2, 4, 6, 8, 10, 12]
+    assert sorted(os.listdir(tmp_path / "run"), key=int) == ["9", "12"]  # the latest two
+    assert_same(run(tmp_path / "run", **options), expected)  # there is nothing left to do
+
+
+def start(folder, seconds):
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}"}
+    command = [sys.executable, "-m", "tests.killed_run", str(folder), str(seconds)]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:  # wait until the seventh step is made
+        if line.strip() == "7":
+            return process
+    raise AssertionError("the run ended early")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_killed_process_resumes_to_the_same_bits_and_a_terminated_one_saves_first(tmp_path, sent):
+    """Both runs are in processes of their own or both in this one: its compiler options are not the default ones."""
+    process = start(tmp_path / "run", 2.0)
+    process.send_signal(sent)
+    code = process.wait(60)
+    saved = max(int(name) for name in os.listdir(tmp_path / "run"))
+    if sent == signal.SIGKILL:
+        assert code == -signal.SIGKILL and saved == 6
+    else:
+        assert code == 128 + signal.SIGTERM and saved == 8  # the step during which it came
+    again = "import sys; from tests.killed_run import run; [run(folder) for folder in sys.argv[1:]]"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}"}
+    folders = [str(tmp_path / "run"), str(tmp_path / "whole")]
+    subprocess.run([sys.executable, "-c", again, *folders], cwd=ROOT, env=environment, check=True)
+    for ema in (True, False):
+        found, expected = (jax.tree.leaves(load_weights(folder, ema)) for folder in folders)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_half_written_checkpoint_is_never_read(tmp_path, whole):
+    folder = tmp_path / "run"
+    expected = run(folder, steps=STEPS)
+    shutil.rmtree(folder / "12")
+    # As Orbax leaves it when it is cut short: under a name of its own, with any part of the content.
+    shutil.copytree(folder / "9", folder / "12.orbax-checkpoint-tmp")
+    shutil.rmtree(folder / "12.orbax-checkpoint-tmp" / "state")
+    assert_same(run(folder), expected)
+    assert_same(run(folder), whole[0])
+
+
+def test_another_configuration_is_refused_by_the_names_of_its_fields(whole):
+    for options, phrase in (
+        ({"batch_size": 5}, "batch_size is 4 there and 5 here"),
+        ({"ema": 0.5}, "ema is 0.9999 there and 0.5 here"),
+        ({"optimizer": js.training.AdamW(clip=2.0)}, "optimizer.clip is 1.0 there and 2.0 here"),
+        ({"steps": 13}, "steps is 12 there and 13 here"),
+    ):
+        with pytest.raises(ValueError, match=f"is of another configuration: {phrase}. Give the same settings"):
+            run(whole[1], **options)
+    with pytest.raises(ValueError, match="a folder without checkpoints, or give resume=True"):
+        run(whole[1], resume=False)
+
+
+def test_divergence_names_the_last_good_checkpoint(tmp_path):
+    def loss(key, model, params, x, cond):
+        return jnp.mean(model(params, x, jnp.full(len(x), 0.5)), 1) / (count() < 5)
+
+    calls = iter(range(1000))
+    count = lambda: jax.pure_callback(lambda: np.float32(next(calls)), jax.ShapeDtypeStruct((), jnp.float32))  # noqa: E731
+    with pytest.raises(FloatingPointError, match=rf"the last good checkpoint is {tmp_path}/3\."):
+        run(tmp_path, loss=loss)
+
+
+def test_weights_survive_a_safetensors_file_and_wrong_ones_are_refused(tmp_path, whole):
+    params, path = whole[0].ema, tmp_path / "weights.safetensors"
+    save_safetensors(params, path, {"made by": "a test"})
+    like = jax.eval_shape(lambda: params)
+    found = load_safetensors(path, like)
+    assert jax.tree.structure(found) == jax.tree.structure(params)
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(params), strict=True))
+    with pytest.raises(ValueError, match="'params/more' .* has not"):
+        load_safetensors(path, {"params": {**params["params"], "more": jnp.ones(2)}})
+    wider = jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape, 2)), params)
+    with pytest.raises(ValueError, match="must have shape"):
+        load_safetensors(path, wider)
+    with pytest.raises(ValueError, match="path must be a safetensors file"):
+        load_safetensors(tmp_path / "none.safetensors", like)
+
+
+def test_the_averaged_weights_of_a_folder_are_read_alone(tmp_path, whole):
+    for ema, expected in ((True, whole[0].ema), (False, whole[0].params)):
+        found = load_weights(whole[1], ema)
+        assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True))
+    with pytest.raises(ValueError, match="folder must hold a complete checkpoint"):
+        load_weights(tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,79 @@
+"""Data sets are split as documented, and what cannot be used is named."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxsamp import datasets
+
+
+def test_digits_are_scaled_and_split_as_documented():
+    train, labels, held_out = datasets.digits()
+    assert train.shape == (1297, 8, 8) and labels.shape == (1297,) and held_out.shape == (500, 8, 8)
+    assert train.dtype == np.float32 and train.min() == -1 and train.max() == 1
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    order = np.random.default_rng(0).permutation(1797)
+    np.testing.assert_array_equal(train[5], raw.images[order[5]] / 8 - 1)
+    np.testing.assert_array_equal(held_out[7], raw.images[order[1304]] / 8 - 1)
+    assert labels[5] == raw.target[order[5]]
+
+
+def test_patches_are_textured_grey_pieces_of_the_photographs_and_no_test_patch_is_trained_on():
+    train, test = datasets.photo_patches()
+    for patches in (train, test):
+        assert patches.shape[1:] == (8, 8) and patches.dtype == np.float32
+        assert np.abs(patches).max() <= 1 and patches.std((1, 2)).min() > 0.15
+    share = len(train) / (len(train) + len(test))
+    assert 0.55 < share < 0.85 and len(train) > 500  # blocks are split 70 / 30; texture varies
+    rows = {patch.tobytes() for patch in train}
+    assert not any(patch.tobytes() in rows for patch in test)
+    from sklearn.datasets import load_sample_images
+
+    grey = load_sample_images().images[0].mean(-1) / 127.5 - 1
+    corners = {
+        grey[i : i + 8, j : j + 8].astype(np.float32).tobytes() for i in range(0, 384, 8) for j in range(0, 640, 8)
+    }
+    assert sum(patch.tobytes() in corners for patch in train) > 100
+    again, other = datasets.photo_patches()[0], datasets.photo_patches(seed=1)[0]
+    np.testing.assert_array_equal(again, train)
+    assert other.shape != train.shape or (other != train).any()
+
+
+def test_arrays_become_float32_and_bytes_become_pixels():
+    assert datasets.checked([[0, 1], [2, 3]]).dtype == np.float32
+    np.testing.assert_array_equal(datasets.checked(np.array([[0, 255]], np.uint8)), [[-1.0, 1.0]])
+
+
+BAD = {
+    "first": (np.array([[1.0], [np.inf], [np.nan]]), ValueError, r"got inf in sample 1 \(2 such samples in all\)"),
+    "text": (np.array([["a"]]), TypeError, "must be an array of real numbers; got dtype <U1"),
+    "complex": (np.ones((2, 2), complex), TypeError, "got dtype complex128"),
+    "flat": (np.ones(4), ValueError, r"must hold real numbers of shape \(n, \*event\); got shape \(4,\)"),
+    "empty": (np.ones((0, 2)), ValueError, r"got shape \(0, 2\)"),
+    "ragged": ([np.ones(2), np.ones(2), np.ones(3)], ValueError, r"sample 0 has \(2,\) and sample 2 has \(3,\)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_the_first_bad_sample_is_named(name):
+    data, kind, sentence = BAD[name]
+    with pytest.raises(kind, match=sentence):
+        datasets.checked(data)
+
+
+def test_files_and_folders_are_read(tmp_path):
+    x = np.arange(6.0).reshape(3, 2)
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", x=x, other=np.zeros(3))
+    for name in ("x.npy", "x.npz"):
+        np.testing.assert_array_equal(datasets.read_file(tmp_path / name), x)
+    with pytest.raises(ValueError, match="data must be a file that exists; there is no"):
+        datasets.read_file(tmp_path / "none.npy")
+    Image.new("L", (4, 6), 255).save(tmp_path / "white.png")
+    images = datasets.read_folder(tmp_path, 4)
+    assert images.shape == (1, 4, 4) and (images == 1).all()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="data must be a folder of images; got .*empty, which is empty"):
+        datasets.read_folder(tmp_path / "empty", 4)

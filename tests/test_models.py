@@ -1,0 +1,170 @@
+"""Networks keep shapes and precisions, start at zero, see their conditions, and are preconditioned as EDM says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp import models
+from tests.cases import SCHEDULES
+
+TINY = {
+    "mlp": models.MLP(width=16, depth=1, classes=3),
+    "unet": models.UNet(channels=8, multipliers=(1, 2), blocks=1, attention=(), classes=3),
+    "dit": models.DiT(patch=2, width=16, depth=1, heads=2, classes=3),
+}
+# The U-Net takes seconds to compile: fewer times in the fast run.
+SLOW_UNET = [pytest.param(name, marks=pytest.mark.slow if name == "unet" else ()) for name in TINY]
+EVENTS = {"mlp": (5,), "unet": (4, 8), "dit": (4, 8)}
+
+
+def size(params):
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def made(name, cond=None, n=3, shake=0.3, network=None):
+    """A network with weights moved off their zeros, and an input."""
+    network = network or TINY[name]
+    x = jax.random.normal(jax.random.key(0), (n, *EVENTS[name]))
+    noise = jnp.linspace(-1.0, 1.0, n)
+    params = jax.jit(network.init)(jax.random.key(1), x, noise, cond)
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    moved = [leaf + shake * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
+    return network, jax.tree.unflatten(tree, moved), x, noise
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_networks_start_at_zero_and_their_gradients_are_finite(name):
+    network, params, x, noise = made(name, shake=0.0)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    out, gradient = jax.jit(jax.value_and_grad(lambda p: jnp.sum((network.apply(p, x, noise) - 1.0) ** 2)))(params)
+    assert out == x.size  # the output is zero everywhere
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert any(jnp.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_conditions_and_noise_change_the_output_of_each_sample_alone(name):
+    label, vector = jnp.array([0, 1, 3]), jnp.array([[1.0, 2.0], [0.5, 0.1], [0.0, 0.0]])
+    channels = jnp.ones((3, *EVENTS[name]))
+    cond = {"label": label, "vector": vector, "channels": channels}
+    network, params, x, noise = made(name, cond)
+    apply = jax.jit(network.apply)
+    out = apply(params, x, noise, cond)
+    assert out.shape == x.shape and out.dtype == x.dtype
+    changes = {
+        "label": {**cond, "label": label.at[0].set(2)},
+        "vector": {**cond, "vector": vector.at[0].set(0.3)},
+        "channels": {**cond, "channels": channels.at[0].set(0.0)},
+    }
+    found = {what: apply(params, x, noise, changed) for what, changed in changes.items()}
+    found["noise"] = apply(params, x, noise.at[0].set(0.5), cond)
+    for what, changed in found.items():
+        assert jnp.abs(changed - out)[0].max() > 1e-3, what
+        np.testing.assert_allclose(changed[1:], out[1:], atol=1e-5, err_msg=what)
+    # "No condition" is label `classes` and a vector of zeros: the third sample has neither.
+    without = jax.jit(network.apply)(params, x, noise, {"channels": channels})
+    np.testing.assert_allclose(without[2], out[2], atol=1e-5)
+    assert jnp.abs(without - out)[0].max() > 1e-3
+
+
+@pytest.mark.parametrize("name", SLOW_UNET)
+def test_bfloat16_computes_and_float32_keeps(name):
+    network, params, x, noise = made(name, shake=0.1)
+    half = network.clone(dtype=jnp.bfloat16)
+    shapes = jax.eval_shape(half.init, jax.random.key(0), x, noise)
+    assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
+    assert "bf16" in str(jax.make_jaxpr(half.apply)(params, x, noise))
+    out, exact = jax.jit(half.apply)(params, x, noise), jax.jit(network.apply)(params, x, noise)
+    assert out.dtype == jnp.float32 and jnp.abs(out - exact).max() > 0
+    assert jnp.abs(out - exact).max() < 0.05 * jnp.abs(exact).max()
+
+
+SIZES = {
+    "mlp": (models.MLP(), (64,), 0.9e6),
+    "small unet": (models.UNet(channels=32, multipliers=(1, 2)), (8, 8), 1.0e6),
+    "unet": (models.UNet(), (32, 32, 3), 6.9e6),
+    "large unet": (models.UNet(channels=128, multipliers=(1, 2, 2, 2), blocks=4), (32, 32, 3), 63e6),
+    "dit": (models.DiT(), (8, 8), 4.1e6),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_networks_have_the_sizes_that_their_docstrings_claim(name):
+    network, event, claimed = SIZES[name]
+    x = jax.ShapeDtypeStruct((1, *event), jnp.float32)
+    params = jax.eval_shape(network.init, jax.random.key(0), x, jax.ShapeDtypeStruct((1,), jnp.float32))
+    assert size(params) == pytest.approx(claimed, rel=0.015)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_preconditioning_is_that_of_edm_under_every_schedule(x64, schedule):
+    q, schedule = 0.6, SCHEDULES[schedule]
+    for s in (0.002, 0.5, 80.0):
+        level = schedule.level(-jnp.log(jnp.asarray(s)))
+        skip, out, inside = models.coefficients(level.alpha, level.sigma, q)
+        np.testing.assert_allclose(level.alpha * skip, q**2 / (s**2 + q**2), rtol=1e-8)
+        np.testing.assert_allclose(out, s * q / np.sqrt(s**2 + q**2), rtol=1e-8)
+        np.testing.assert_allclose(level.alpha * inside, 1 / np.sqrt(s**2 + q**2), rtol=1e-8)
+        # EDM's weighting makes the loss of the bare network plain, and its input and answer have unit variance.
+        np.testing.assert_allclose(js.losses.EDMWeighting(q)(level.log_snr) * out**2, 1.0, rtol=1e-8)
+        np.testing.assert_allclose(inside**2 * (level.alpha**2 * q**2 + level.sigma**2), 1.0, rtol=1e-8)
+        answer = ((1 - skip * level.alpha) ** 2 * q**2 + (skip * level.sigma) ** 2) / out**2
+        np.testing.assert_allclose(answer, 1.0, rtol=1e-5)
+    ends = models.coefficients(jnp.array([0.0, 1.0]), jnp.array([1.0, 0.0]), q)
+    assert all(jnp.isfinite(c).all() for c in ends)
+
+
+def test_a_model_is_its_closed_form_and_at_first_the_best_linear_denoiser():
+    network, params, x, _ = made("mlp")
+    schedule, t = SCHEDULES["cosine"], jnp.array([0.1, 0.5, 0.9])
+    model = models.Model(network, schedule, sigma_data=0.7)
+    level = schedule.at(t)
+    s = (level.sigma / level.alpha)[:, None]
+    y = x / level.alpha[:, None]
+    inner = network.apply(params, y / jnp.sqrt(s**2 + 0.49), jnp.log(s[:, 0]) / 4)
+    expected = 0.49 / (s**2 + 0.49) * y + s * 0.7 / jnp.sqrt(s**2 + 0.49) * inner
+    np.testing.assert_allclose(model(params, x, t), expected, rtol=2e-5, atol=1e-5)
+    assert model.prediction == "x0"
+    fresh = model.denoiser(model.init(jax.random.key(0), x))
+    best = js.targets.GaussianMixture([1.0], np.zeros((1, 5)), 0.49 * np.eye(5)[None])
+    np.testing.assert_allclose(fresh(x, level), best.posterior_mean(x, level), atol=1e-5)
+
+
+@pytest.mark.parametrize("predicts", ["epsilon", "v"])
+def test_a_bare_network_predicts_what_it_is_told_to(predicts):
+    network, params, x, _ = made("mlp")
+    model = models.Model(network, SCHEDULES["vp"], predicts, 0.7)
+    level = SCHEDULES["vp"].at(jnp.full(3, 0.4))
+    found = js.denoiser(model, params, SCHEDULES["vp"], predicts)(x, level)
+    np.testing.assert_allclose(model.denoiser(params)(x, level), found)
+    assert model.prediction == predicts
+
+
+@pytest.mark.parametrize("name", SLOW_UNET)
+def test_models_are_sampled_with_guidance(name):
+    network, params, _, _ = made(name, shake=0.05)
+    denoiser = js.guide(models.Model(network, SCHEDULES["vp"]).denoiser(params), 2.0, null=3)
+    label = jnp.array([0, 1, 2, 3])
+    drawn = js.sample(jax.random.key(0), denoiser, (4, *EVENTS[name]), steps=3, cond=label)
+    assert drawn.x.shape == (4, *EVENTS[name]) and jnp.isfinite(drawn.x).all()
+
+
+def test_bad_settings_and_inputs_are_one_sentence(key):
+    noise = jnp.zeros(2)
+    with pytest.raises(ValueError, match="h and w divisible by 4 for 3 resolutions; got the event"):
+        models.UNet().init(key, jnp.ones((2, 6, 8)), noise)
+    with pytest.raises(ValueError, match="h and w divisible by patch = 2"):
+        models.DiT().init(key, jnp.ones((2, 5, 8)), noise)
+    with pytest.raises(ValueError, match="width must be divisible by 4 and by heads"):
+        models.DiT(width=10).init(key, jnp.ones((2, 4, 4)), noise)
+    with pytest.raises(ValueError, match="cond has labels, for which the network needs classes="):
+        models.MLP().init(key, jnp.ones((2, 3)), noise, jnp.zeros(2, int))
+    with pytest.raises(TypeError, match="got the key 'labl'"):
+        models.MLP().init(key, jnp.ones((2, 3)), noise, {"labl": jnp.zeros(2, int)})
+    with pytest.raises(ValueError, match="predicts must be one of .* Did you mean 'epsilon'"):
+        models.Model(models.MLP(), SCHEDULES["vp"], "epsilo")
+    with pytest.raises(ValueError, match="sigma_data must be above 0; got 0"):
+        models.Model(models.MLP(), SCHEDULES["vp"], sigma_data=0.0)
