@@ -205,7 +205,7 @@ def _rows(solvers: dict[str, Solver], exact: np.ndarray, dtype: str, options: ar
             "solver": key,
             "dtype": dtype,
             "setting": setting if isinstance(setting, str) else str(setting),
-            "error": distance,
+            "error": distance if np.isfinite(distance) else None,
             "evaluations": float(np.mean(evaluations)),
             "batched calls": int(np.max(evaluations)),
             "peak MB": _peak(key, index, dtype, options),
@@ -218,7 +218,7 @@ def _rows(solvers: dict[str, Solver], exact: np.ndarray, dtype: str, options: ar
             "ms": 1e3 * later,
             f"over {baseline}": ratio(seconds[key], seconds[baseline]),
             "compile s": max(0.0, first[key] - later),
-            "reached": row["error"] <= options.target,
+            "reached": row["error"] is not None and row["error"] <= options.target,
         }
 
 
