@@ -24,7 +24,14 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda p: p.stem)
+def pages_with_code():
+    """The README in the fast suite, the rest in the long run."""
+    for page in PAGES:
+        if "```python" in page.read_text():
+            yield pytest.param(page, marks=() if page.stem == "README" else pytest.mark.slow, id=page.stem)
+
+
+@pytest.mark.parametrize("page", pages_with_code())
 def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
