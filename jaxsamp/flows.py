@@ -72,21 +72,21 @@ def flow_density(
         ValueError: a stochastic sampler, more than 32 numbers, or what `sample` refuses.
         TypeError: a key, sampler or denoiser of the wrong type.
     """
-    shape = _whole(shape, denoiser)
-    check_call(key, denoiser, shape, sampler, None, cond, microbatch, 0)
+    whole: tuple[int, ...] = _whole(shape, denoiser)
+    check_call(key, denoiser, whole, sampler, None, cond, microbatch, 0)
     sampler.check()
     if sampler.stochastic:
         raise ValueError(
             f"sampler must be deterministic for a density of its outputs, such as UniPC() or Heun(); got {sampler!r}."
         )
-    if math.prod(shape[1:]) > WIDEST:
+    if math.prod(whole[1:]) > WIDEST:
         raise ValueError(
-            f"shape must have at most {WIDEST} numbers a sample, for each costs one more run; got {tuple(shape)}."
+            f"shape must have at most {WIDEST} numbers a sample, for each costs one more run; got {tuple(whole)}."
         )
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps), jnp.result_type(float))
     eager = checks.is_concrete(key, denoiser, sampler, levels, cond)
-    keys = sample_keys(key, shape[0])
-    out = (_compiled if eager else _run)(tuple(shape[1:]), microbatch, denoiser, sampler, levels, keys, cond)
+    keys = sample_keys(key, whole[0])
+    out = (_compiled if eager else _run)(tuple(whole[1:]), microbatch, denoiser, sampler, levels, keys, cond)
     if eager:
         raise_if_bad(out.stats["first_bad_step"], len(levels) - 1)
     return out

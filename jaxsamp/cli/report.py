@@ -91,10 +91,10 @@ def against_reference(
 
 def about(law: Any, source: Source) -> dict[str, Any]:
     """What was sampled, with which software and on what."""
-    device = jax.devices()[0]
+    device, weights = jax.devices()[0], getattr(law, "weights", None)
     return {
         "law": None if law is None else type(law).__name__,
-        "components": np.size(law.weights) if hasattr(law, "weights") else None,
+        "components": None if weights is None else np.size(weights),
         "train": None if source.train is None else len(source.train),
         "held_out": None if source.held_out is None else len(source.held_out),
         "versions": {"jaxsamp": js.__version__, "jax": jax.__version__, "python": platform.python_version()},

@@ -116,7 +116,8 @@ def _components(truth: Truth) -> _Components:
         basis = jnp.asarray(np.linalg.qr(np.asarray(basis, float), mode="complete")[0], basis.dtype)
         off = basis.shape[2] - eigenvalues.shape[1]
         eigenvalues = jnp.concatenate([eigenvalues, jnp.repeat(mixture.floor, off, axis=1)], axis=1)
-    return _Components(mixture.log_weights, alpha * mixture.means, alpha**2 * eigenvalues + sigma**2, basis)
+    variances = jnp.asarray(alpha**2 * eigenvalues + sigma**2)
+    return _Components(mixture.log_weights, alpha * mixture.means, variances, basis)
 
 
 def _test(block: str, x: Array, truth: Truth, components: _Components, key: Array, draws: int) -> Metric:

@@ -33,7 +33,8 @@ def flow_tv(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
     Raises:
         TypeError, ValueError: an argument is not as above, or not finite.
     """
-    return _judged(*(None if r is None else -np.expm1(np.minimum(r, 0)) for r in _log_ratios(flow, law, level, null)))
+    own, base = _log_ratios(flow, law, level, null)
+    return _judged(_shortfall(own), None if base is None else _shortfall(base))
 
 
 def flow_kl(flow: Any, law: Any, level: Level | None = None, null: Any = None) -> Metric:
@@ -42,7 +43,13 @@ def flow_kl(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
     Its estimate may be negative. It weighs outputs where p is small, up to infinity, while `flow_tv` counts them;
     for the same n its relative error is the larger. Arguments and results are those of `flow_tv`.
     """
-    return _judged(*(None if r is None else -r for r in _log_ratios(flow, law, level, null)))
+    own, base = _log_ratios(flow, law, level, null)
+    return _judged(-own, None if base is None else -base)
+
+
+def _shortfall(log_ratio: np.ndarray) -> np.ndarray:
+    """(1 - p / q)_+."""
+    return -np.expm1(np.minimum(log_ratio, 0))
 
 
 def _log_ratios(flow: Any, law: Any, level: Level | None, null: Any) -> tuple[np.ndarray, np.ndarray | None]:
