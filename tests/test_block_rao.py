@@ -82,6 +82,7 @@ def test_of_one_gaussian_it_is_the_classical_tests_of_mean_and_variance():
     assert found["means"].p_value == pytest.approx(stats.chi2.sf(t, q), rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_form_of_the_covariances_does_not_matter():
     x = np.asarray(FORMS["low rank"][0].sample(jax.random.key(2), N)) + np.float32(0.05)
     low = metrics.block_rao(x, FORMS["low rank"][0], jax.random.key(3), blocks=("weights", "means"))
@@ -94,9 +95,10 @@ def test_noised_samples_are_tested_by_the_noised_law():
     x = BANK.draw(jax.random.key(5), 0, N)
     x = 0.7 * x + 0.5 * jax.random.normal(jax.random.key(6), x.shape)
     noised = GaussianMixture(WEIGHTS, 0.7 * MEANS, 0.49 * COVARIANCES + 0.25 * np.eye(D))
-    here, there = metrics.block_rao(x, LAW, jax.random.key(7), NOISY), metrics.block_rao(x, noised, jax.random.key(8))
+    here = metrics.block_rao(x, LAW, jax.random.key(7), NOISY, draws=20_000)
+    there = metrics.block_rao(x, noised, jax.random.key(8), draws=20_000)
     for block in BLOCKS:
-        assert here[block].value == pytest.approx(there[block].value, rel=0.05) and here[block].inside
+        assert here[block].value == pytest.approx(there[block].value, rel=0.1) and here[block].inside
     assert not metrics.block_rao(x, BANK)["cov_diag"].inside
 
 
@@ -153,4 +155,5 @@ def test_bad_arguments_are_named():
         with pytest.raises(error, match=words):
             metrics.block_rao(x, law, key, **options)
     metrics.block_rao(0.1 * x, flat, key, Level(0.1, 1.0), blocks=("means",), draws=500)  # noise cures it
-    assert "rao_means" not in metrics.evaluate(x, flat, key, null_sets=20)
+    with pytest.raises(ValueError, match="no singular covariance"):
+        metrics.evaluate(x, flat, key, metrics="rao_means")

@@ -17,6 +17,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_sliced_w2_is_that_of_ott_over_many_directions():
     """Each averages 4,000 directions of its own: four standard errors, and the shift's closed form |m|^2 / d."""
     x, y = normal(0, 400, 4), normal(1, 400, 4) + np.float32([2, 0, 0, 0])
