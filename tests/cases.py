@@ -40,7 +40,7 @@ SAMPLERS = {
 }
 
 # Every sampler; close variants of another one only in the long run.
-VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "randomized_plain")
+VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain")
 EVERY = [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SAMPLERS]
 
 SCHEDULES = {

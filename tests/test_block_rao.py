@@ -91,6 +91,7 @@ def test_the_form_of_the_covariances_does_not_matter():
         assert found.value == pytest.approx(full[block].value, rel=0.05)
 
 
+@pytest.mark.slow
 def test_noised_samples_are_tested_by_the_noised_law():
     x = BANK.draw(jax.random.key(5), 0, N)
     x = 0.7 * x + 0.5 * jax.random.normal(jax.random.key(6), x.shape)

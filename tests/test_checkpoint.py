@@ -38,7 +38,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_that_fails_between_checkpoints_resumes_to_the_same_bits(tmp_path, accumulate, whole):
     def stop(step, state):
         if step == 8:

@@ -65,6 +65,7 @@ def test_a_level_that_is_given_wins(capsys):
     assert not any(metric["inside"] for metric in wrong.values())
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_samples_stay(capsys):
     before = Path("ring.npz").read_bytes()
     flags = ("ring.npz", "--reference", "ring", "--metrics", "log_density")

@@ -138,6 +138,7 @@ def test_a_flow_is_judged_against_the_flow_of_the_exact_denoiser():
         assert metric(other, LINE, level, exact).z > 3
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_sample(x64):
     denoiser = small_mixture().denoiser(SCHEDULE)
     drawn = js.sample(KEY, denoiser, (7, 2), Heun(), 6, final_denoise=False)

@@ -93,6 +93,7 @@ def test_velocities_start_from_their_stationary_law():
     assert abs(v.mean() / np.sqrt(0.2 / v.size)) < norm.isf(FALSE_ALARM / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [midpoint, frozen])
 def test_bias_of_large_steps_is_the_one_of_the_exact_recursion(step):
     n, h = 65536, 1.5
@@ -179,6 +180,7 @@ def test_progress_bar_changes_no_number(sampler, polish, capsys):
     np.testing.assert_allclose(shown.x, quiet.x, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_polish_is_so_many_frozen_steps_of_fixed_total_time_from_a_fresh_velocity():
     sampler = Underdamped(0.8, friction=1.6, inverse_lipschitz=0.4)
     plain, polished = (

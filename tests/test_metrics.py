@@ -262,6 +262,7 @@ def test_evaluate_runs_what_applies_and_its_numbers_are_plain():
         assert json.loads(json.dumps(found._asdict())) == found._asdict()
 
 
+@pytest.mark.slow
 def test_evaluate_tests_all_blocks_by_one_name_and_leaves_out_what_would_mislead():
     few, one = GaussianMixture([0.995, 0.005], [[0.0], [9.0]], np.ones((2, 1, 1))), TRUE[:, :1]
     named = metrics.evaluate(one, few, jax.random.key(0), metrics=("log_density", "block_rao"))

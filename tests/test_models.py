@@ -35,7 +35,7 @@ def made(name, cond=None, n=3, shake=0.3, network=None):
     return network, jax.tree.unflatten(tree, moved), x, noise
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", SLOW_UNET)
 def test_networks_start_at_zero_and_their_gradients_are_finite(name):
     network, params, x, noise = made(name, shake=0.0)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
@@ -45,7 +45,7 @@ def test_networks_start_at_zero_and_their_gradients_are_finite(name):
     assert any(jnp.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", SLOW_UNET)
 def test_conditions_and_noise_change_the_output_of_each_sample_alone(name):
     label, vector = jnp.array([0, 1, 3]), jnp.array([[1.0, 2.0], [0.5, 0.1], [0.0, 0.0]])
     channels = jnp.ones((3, *EVENTS[name]))

@@ -107,6 +107,7 @@ def test_accumulated_batches_make_the_step_of_one_large_batch():
     assert int(parts.step) == 4 and int(parts.batches) == 16
 
 
+@pytest.mark.slow
 def test_weights_and_memory_stay_in_float32_when_the_network_computes_in_bfloat16():
     state = fit(3, models.MLP(width=16, depth=1, dtype=jnp.bfloat16))
     for tree in (state.params, state.ema, state.opt_state):
@@ -114,6 +115,7 @@ def test_weights_and_memory_stay_in_float32_when_the_network_computes_in_bfloat1
     assert not same(state.params, fit(3).params)
 
 
+@pytest.mark.slow
 def test_conditions_reach_the_network_and_are_dropped_for_guidance():
     labels = np.arange(50) % 2
     model = models.MLP(width=16, depth=1, classes=2)

@@ -146,7 +146,7 @@ def _show(facts: dict[str, Any], out: Path) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(facts['target'])}[/]: {facts['settings']['num_samples']:,} samples of each")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("sampler", "steps", "evals", "rounds", "to the flow", "energy", ""):
+    for column in ("sampler", "steps", "evals", "rounds", "to flow", "energy", ""):
         table.add_column(column, justify="left" if column in ("sampler", "") else "right", no_wrap=True)
     previous = None
     for row in facts["rows"]:
