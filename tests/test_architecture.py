@@ -27,7 +27,12 @@ LEVELS = [
     ["plots", "cli"],
 ]
 # The only places that may import these, so that the core needs none of them.
-HOMES = {"flax": ("models/",), "optax": ("training/", "learning/"), "orbax": ("training/checkpoint.py",)}
+HOMES = {
+    "flax": ("models/",),
+    "optax": ("training/", "learning/"),
+    "orbax": ("training/checkpoint.py",),
+    "grain": ("training/lazy.py", "datasets/lazy.py"),
+}
 RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}
 
 

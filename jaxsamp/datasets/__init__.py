@@ -1,11 +1,27 @@
-"""Data to train on and to compare with: digits, photographs cut into patches, files, folders; checked once.
+"""Data to train on and to compare with: digits, photographs cut into patches, files, folders, sets by name; checked.
 
-Reading images needs Pillow, and the digits and photographs need scikit-learn: `pip install "jaxsamp[cli]"`.
+Reading images needs Pillow, and the digits and photographs need scikit-learn: `pip install "jaxsamp[cli]"`. What does
+not fit in memory is a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
 """
 
-from jaxsamp.datasets.arrays import checked, read_file
+from jaxsamp.datasets.arrays import checked, checked_sample, read_file
 from jaxsamp.datasets.digits import digit_features, digits
+from jaxsamp.datasets.hubs import hugging_face, tfds
 from jaxsamp.datasets.images import read_folder
+from jaxsamp.datasets.lazy import folder, in_memory, memory_mapped
 from jaxsamp.datasets.patches import photo_patches
 
-__all__ = ["checked", "digit_features", "digits", "photo_patches", "read_file", "read_folder"]
+__all__ = [
+    "checked",
+    "checked_sample",
+    "digit_features",
+    "digits",
+    "folder",
+    "hugging_face",
+    "in_memory",
+    "memory_mapped",
+    "photo_patches",
+    "read_file",
+    "read_folder",
+    "tfds",
+]

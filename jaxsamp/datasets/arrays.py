@@ -24,8 +24,7 @@ def checked(data: Any, argument: str = "data") -> np.ndarray:
         raise ValueError(
             f"{argument} must hold samples of one shape; sample 0 has {shapes[0]} and sample {odd} has {shapes[odd]}."
         ) from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
+    _real(array, argument)
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(f"{argument} must hold real numbers of shape (n, *event); got shape {array.shape}.")
     values = array.astype(np.float32)
@@ -35,6 +34,24 @@ def checked(data: Any, argument: str = "data") -> np.ndarray:
         value = values.reshape(len(values), -1)[first][bad[first]][0]
         raise ValueError(f"{argument} must be finite; got {value} in sample {first} ({count} such samples in all).")
     return values / 127.5 - 1 if array.dtype == np.uint8 else values
+
+
+def checked_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:
+    """Sample `number` of data that are read one by one: as `checked`, of one sample, (*event)."""
+    array = np.asarray(sample)
+    _real(array, argument)
+    values = array.astype(np.float32)
+    if values.ndim == 0 or values.size == 0:
+        raise ValueError(f"{argument} must hold samples of shape (*event); got shape {array.shape} in sample {number}.")
+    if not np.isfinite(values).all():
+        value = values[~np.isfinite(values)][0]
+        raise ValueError(f"{argument} must be finite; got {value} in sample {number}.")
+    return values / 127.5 - 1 if array.dtype == np.uint8 else values
+
+
+def _real(array: np.ndarray, argument: str) -> None:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
 
 
 def read_file(path: Path, argument: str = "data") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A folder of images as an array."""
+"""Images as arrays: cropped about the centre, eight bits a channel, in [-1, 1]."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 def read_folder(folder: Path, size: int, argument: str = "data") -> np.ndarray:
     """All images in `folder` and below, in the order of their names, cropped about the centre to size x size.
 
-    Files that Pillow cannot read are passed over.
+    Files that Pillow cannot read are passed over. For folders that do not fit in memory see `jaxsamp.datasets.folder`.
 
     Returns:
         (n, size, size) if every image is grey, else (n, size, size, 3); in [-1, 1].
@@ -17,22 +17,40 @@ def read_folder(folder: Path, size: int, argument: str = "data") -> np.ndarray:
     Raises:
         ValueError: there is no file, or no image among the files.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not files:
-        raise ValueError(f"{argument} must be a folder of images; got {folder}, which is empty.")
     images = []
-    for path in files:
+    for path in files(folder, argument):
         try:
             with Image.open(path) as opened:
-                images.append(ImageOps.fit(_plain(ImageOps.exif_transpose(opened)), (size, size)))
+                images.append(fitted(opened, size))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # damaged, too large or no image
             continue
     if not images:
         raise ValueError(f"{argument} must be a folder of images; got {folder}, and none of its files is one.")
-    mode = "L" if all(image.mode == "L" for image in images) else "RGB"
-    return np.stack([np.asarray(image.convert(mode), np.float32) for image in images]) / 127.5 - 1
+    grey = all(image.mode == "L" for image in images)
+    return np.stack([pixels(image, grey) for image in images])
+
+
+def files(folder: Path, argument: str = "data") -> list[Path]:
+    """The files in `folder` and below, hidden ones left out; raises ValueError if there are none."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise ValueError(f"{argument} must be a folder of images; got {folder}, which is empty.")
+    return found
+
+
+def fitted(image: Any, size: int | None) -> Any:
+    """A Pillow image upright, grey ("L") or "RGB", cropped about the centre to size x size; None keeps its size."""
+    from PIL import ImageOps
+
+    plain = _plain(ImageOps.exif_transpose(image))
+    return plain if size is None else ImageOps.fit(plain, (size, size))
+
+
+def pixels(image: Any, grey: bool) -> np.ndarray:
+    """(height, width) or (height, width, 3), float32 in [-1, 1]."""
+    return np.asarray(image.convert("L" if grey else "RGB"), np.float32) / 127.5 - 1
 
 
 def _plain(image: Any) -> Any:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import jax
@@ -10,18 +12,26 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def describe(thing: Any) -> Any:
-    """`thing` as values for JSON: dataclasses by their type and fields, arrays by shape, dtype and checksum."""
+def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
+    """`thing` as values for JSON: what can be known of it.
+
+    Dataclasses by their type and fields, arrays by shape, dtype and checksum, functions by their name and by what they
+    hold: arguments of a partial, defaults, closure, the object of a bound method. An optax transformation is a pair of
+    functions, so its settings are in their closures. What a function does is not compared, nor the globals it reads.
+    """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
+    if id(thing) in _above:  # a function may hold itself
+        return "itself"
+    inner = partial(describe, _above=(*_above, id(thing)))
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         # Flax modules carry a parent and a name, which say nothing about what they compute.
         fields = [f.name for f in dataclasses.fields(thing) if f.name not in ("parent", "name") and f.init]
-        return {"type": type(thing).__name__} | {name: describe(getattr(thing, name)) for name in fields}
+        return {"type": type(thing).__name__} | {name: inner(getattr(thing, name)) for name in fields}
     if isinstance(thing, Mapping):
-        return {str(key): describe(value) for key, value in thing.items()}
+        return {str(key): inner(value) for key, value in thing.items()}
     if isinstance(thing, list | tuple):
-        return [describe(value) for value in thing]
+        return [inner(value) for value in thing]
     if isinstance(thing, jax.Array) and jnp.issubdtype(thing.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(thing)).tolist()
     if isinstance(thing, np.ndarray | jax.Array):
@@ -31,7 +41,30 @@ def describe(thing: Any) -> Any:
         return thing.item()
     if isinstance(thing, np.dtype) or thing in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64):
         return str(jnp.dtype(thing))
-    return getattr(thing, "__qualname__", type(thing).__name__)
+    return _function(thing, inner)
+
+
+def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
+    """A function by its name and what it holds; anything else by its type."""
+    if isinstance(thing, partial):
+        held: dict[str, Any] = {"args": thing.args, **thing.keywords}
+        return {"partial": inner(thing.func)} | {name: inner(value) for name, value in held.items() if value != ()}
+    name = getattr(thing, "__qualname__", type(thing).__name__)
+    held = {"self": getattr(thing, "__self__", None), **(getattr(thing, "__kwdefaults__", None) or {})}
+    held |= {"defaults": getattr(thing, "__defaults__", None)}
+    if isinstance(thing, FunctionType) and thing.__closure__:
+        held |= dict(zip(thing.__code__.co_freevars, map(_content, thing.__closure__), strict=True))
+    held = {
+        word: inner(value) for word, value in held.items() if value is not None and not isinstance(value, ModuleType)
+    }
+    return {"function": name} | held if held else name
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not yet filled
+        return None
 
 
 def differences(stored: Any, present: Any, name: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""Metrics of a run as lines of JSON."""
+"""Metrics of a run as lines of JSON, and for TensorBoard."""
 
 import json
 from pathlib import Path
@@ -6,15 +6,20 @@ from typing import Any
 
 
 class Journal:
-    """One line of JSON for each report; lines beyond the step that a run resumes from are dropped.
+    """One entry for each report; entries beyond the step that a run resumes from are dropped. A context.
 
     Args:
-        path: the file; None for no journal.
+        path: a file of one line of JSON an entry; None for none.
         step: the step that the run starts from.
+        tensorboard: a folder of scalars for TensorBoard; None for none.
     """
 
-    def __init__(self, path: str | Path | None, step: int):
-        self.path = None if path is None else Path(path)
+    def __init__(self, path: str | Path | None, step: int, tensorboard: str | Path | None = None):
+        self.path, self._board = None if path is None else Path(path), None
+        if tensorboard is not None:
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(str(tensorboard), purge_step=step + 1 if step else None)
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,10 +27,21 @@ class Journal:
         self.path.write_text("".join(_line(entry) for entry in kept))
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append one line; it is on disk when this returns, up to the machine's own cache."""
+        """Append one entry; its line of JSON is on disk when this returns, up to the machine's own cache."""
         if self.path is not None:
             with self.path.open("a") as file:
                 file.write(_line(entry))
+        if self._board is not None:
+            for name, value in entry.items():
+                if name != "step":
+                    self._board.add_scalar(f"training/{name}", value, entry["step"])
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._board is not None:
+            self._board.close()
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:

@@ -1,21 +1,14 @@
 """`fit`: train a network, watch it, keep it safe."""
 
 import math
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
 
 from jaxsamp import checks
-from jaxsamp.losses import EDMWeighting
 from jaxsamp.models import Model
 from jaxsamp.progress import bar
 from jaxsamp.training import data as data_of
@@ -24,10 +17,9 @@ from jaxsamp.training.config import describe
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import denoising_loss
 from jaxsamp.training.optimizer import AdamW
+from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState, train_step
 from jaxsamp.types import Array, PyTree
-
-TERMINATED = 128 + signal.SIGTERM
 
 
 def fit(
@@ -48,6 +40,7 @@ def fit(
     keep: int = 2,
     resume: bool = False,
     journal: str | Path | None = None,
+    tensorboard: str | Path | None = None,
     report_every: int = 50,
     callback: Callable[[int, TrainState], None] | None = None,
     callback_every: int = 1000,
@@ -62,22 +55,25 @@ def fit(
         key: a typed key; draws the weights, the order of the data and the noise.
         model: a network of `jaxsamp.models`, trained with EDM's preconditioning for the measured standard deviation
             of the data; or a `jaxsamp.models.Model`, which says what to predict.
-        data: (n, *event) samples, about of unit size; a target, for fresh samples in every batch; or anything with
-            batch(index, size) -> (x, cond), std() and config().
+        data: (n, *event) samples, about of unit size; a target, for fresh samples in every batch; a `grain.MapDataset`
+            of samples or of pairs (sample, condition), for data that do not fit in memory, read ahead by threads; or
+            anything with batch(index, size) -> (x, cond), std() and config().
         schedule: how noise grows; left out for a `Model`, which has one.
-        steps: number of updates.
+        steps: number of updates. A resumed run may be given another number where the rate of learning does not depend
+            on it: with an optax transformation, or AdamW(warmup=0, last=1).
         cond: conditions of the data, leaves (n, ...).
         batch_size: samples of one update.
         accumulate: parts that the samples of one update are split into, against running out of memory.
-        loss: see `jaxsamp.training.denoising_loss`; by default with EDM's levels and weighting, nothing dropped.
+        loss: see `jaxsamp.training.denoising_loss`, which with its own defaults is the default.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
         resume: go on from the latest checkpoint, if there is one.
-        journal: a file of one line of JSON every `report_every` steps.
-        callback: called with (step, state) every `callback_every` steps and at the end; the state's memory is
-            reused afterwards, so keep copies.
+        journal: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those in which the loop
+            waited for batches since the line before: the device starved for no longer.
+        tensorboard: a folder for the same numbers as TensorBoard shows them; needs the package `tensorboardX`.
+        callback: called with (step, state) every `callback_every` steps and at the end; the state is a copy, to keep.
         progress: show a progress bar.
 
     Returns:
@@ -100,7 +96,7 @@ def fit(
     batches = data_of.batches(data, cond, for_data)
     size = data_of.part(batch_size, accumulate)
     model = _model(model, schedule, batches)
-    loss = denoising_loss(weighting=EDMWeighting(getattr(model, "sigma_data", 0.5))) if loss is None else loss
+    loss = denoising_loss() if loss is None else loss
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
         optimizer.check()
@@ -108,94 +104,17 @@ def fit(
     state = TrainState.create(for_training, model, *data_of.on_device(batches.batch(0, size)), chain, accumulate)
     store = None
     if checkpoint is not None:
-        config = {"key": key, "model": model, "data": batches.config(), "steps": steps, "batch_size": batch_size}
+        config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
         config |= {"accumulate": accumulate, "loss": loss, "optimizer": optimizer, "ema": ema}
+        config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
         store = Checkpoints(checkpoint, describe(config), keep)
-        state = _begin(store, state, resume)
-    with _terminated() as terminated, bar("training", steps, progress) as advance:
-        every = _Every(checkpoint_every, report_every, callback_every)
-        return _Run(batches, size, steps, every, store, Journal(journal, int(state.step)), rate, callback).run(
-            state, jax.jit(partial(train_step, loss=loss, ema=ema), donate_argnums=0), terminated, advance
-        )
-
-
-class _Every(NamedTuple):
-    checkpoint: int
-    report: int
-    callback: int
-
-
-@dataclass
-class _Run:
-    """The loop, and what it has seen: metrics still on the device, and those since the last report."""
-
-    batches: Any
-    size: int
-    steps: int
-    every: _Every
-    store: Any
-    journal: Journal
-    rate: Callable[[int], Any] | None
-    callback: Callable[[int, TrainState], None] | None
-    pending: list[dict[str, Array]] = field(default_factory=list)
-    seen: list[np.ndarray] = field(default_factory=list)
-    started: float = 0.0
-    reported: float = 0.0
-    since: int = 0
-
-    def run(
-        self, state: TrainState, step: Callable[..., Any], terminated: Callable[[], bool], advance: Callable[..., None]
-    ) -> TrainState:
-        """From the state's own step to the last."""
-        first = int(state.step)
-        self.started = self.reported = time.perf_counter()
-        self.since = first
-        advance(first)
-        for done in range(first + 1, self.steps + 1):
-            for part in range((done - 1) * state.accumulate, done * state.accumulate):
-                state, metrics = step(state, *data_of.on_device(self.batches.batch(part, self.size)))
-                self.pending.append(metrics)
-            last, leaving = done == self.steps, terminated()
-            due = _Every(*(last or done % every == 0 for every in self.every))
-            if not (leaving or any(due)):
-                continue
-            self._check(done, state.accumulate)  # before anything is saved
-            if due.report:
-                self._report(done, advance)
-            if self.store is not None and (due.checkpoint or leaving):
-                self.store.save(state)
-            if self.callback is not None and due.callback:
-                self.callback(done, state)
-            if leaving and not last:
-                raise SystemExit(TERMINATED)
-        return state
-
-    def _check(self, done: int, accumulate: int) -> None:
-        """Wait for what is pending, which must be finite."""
-        values = np.asarray([[metrics["loss"], metrics["grad_norm"]] for metrics in self.pending])
-        self.pending.clear()
-        bad = ~np.isfinite(values).all(1)
-        if bad.any():
-            which = int(np.argmax(bad))
-            saved = None if self.store is None else self.store.path()
-            raise FloatingPointError(
-                f"training must stay finite; at step {done - (len(values) - 1 - which) // accumulate} of {self.steps} "
-                f"the loss was {values[which, 0]:g} and the norm of its gradient {values[which, 1]:g}; "
-                + ("there is no checkpoint." if saved is None else f"the last good checkpoint is {saved}.")
-            )
-        self.seen.extend(values)
-
-    def _report(self, done: int, advance: Callable[..., None]) -> None:
-        """Means since the last report, in the journal and beside the bar."""
-        now = time.perf_counter()
-        loss, norm = (float(mean) for mean in np.mean(self.seen, 0))
-        speed = (done - self.since) / (now - self.reported)
-        rate = {} if self.rate is None else {"learning_rate": float(self.rate(done - 1))}
-        entry = {"step": done, "loss": loss, "grad_norm": norm, **rate}
-        self.journal.write(entry | {"steps_per_second": speed, "seconds": now - self.started})
-        advance(done - self.since, note=f"loss {loss:.4f}, {speed:.1f} steps/s")
-        self.seen.clear()
-        self.reported, self.since = now, done
+        state = _begin(store, state, resume, steps)
+    book = Journal(journal, int(state.step), tensorboard)
+    with book, terminated() as leaving, bar("training", steps, progress) as advance:
+        every = Every(checkpoint_every, report_every, callback_every)
+        run = Run(batches, size, steps, every, store, book, rate, callback)
+        step = jax.jit(partial(train_step, loss=loss, ema=ema), donate_argnums=0)
+        return run.run(state, step, leaving, advance)
 
 
 def _model(model: Any, schedule: Any, batches: Any) -> Any:
@@ -214,24 +133,13 @@ def _model(model: Any, schedule: Any, batches: Any) -> Any:
     return Model(model, schedule, sigma_data=std)
 
 
-def _begin(store: Any, state: TrainState, resume: bool) -> TrainState:
+def _begin(store: Any, state: TrainState, resume: bool, steps: int) -> TrainState:
     """The state to start from."""
     if store.latest() is None:
         return state
     if not resume:
         raise ValueError(f"checkpoint must be a folder without checkpoints, or give resume=True; got {store.folder}.")
-    return store.restore(state)
-
-
-@contextmanager
-def _terminated() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM has come; what it did before is put back at the end. Signals reach the main thread alone."""
-    come = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield come.is_set
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: come.set())
-    try:
-        yield come.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    state = store.restore(state)
+    if int(state.step) > steps:
+        raise ValueError(f"steps must be at least {int(state.step)}, which {store.folder} has made; got {steps}.")
+    return state

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
-from jaxsamp import losses
+from jaxsamp import checks, losses
 from jaxsamp.types import Array, PyTree
+
+UNKNOWN = 0.5  # sigma_data of a model without one: EDM's for images
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class DenoisingLoss:
     """(key, model, params, x, cond) -> denoising losses (batch,); made by `denoising_loss`."""
 
     levels: Any
-    weighting: Any
+    weighting: Any  # "edm" until the model is known
     drop: float
     null: Any
 
@@ -24,13 +26,16 @@ class DenoisingLoss:
         for_loss, for_drop = jax.random.split(key)
         if self.drop and cond is not None:
             cond = losses.drop(for_drop, cond, model.null(cond) if self.null is None else self.null, self.drop)
-        options = {"levels": self.levels, "weighting": self.weighting, "cond": cond}
+        weighting = self.weighting
+        if weighting == "edm":
+            weighting = losses.EDMWeighting(getattr(model, "sigma_data", UNKNOWN))
+        options = {"levels": self.levels, "weighting": weighting, "cond": cond}
         return losses.denoising(for_loss, model, params, x, model.schedule, model.prediction, **options)
 
 
 def denoising_loss(
     levels: losses.LevelLaw = losses.LogNormal(),  # noqa: B008  (frozen)
-    weighting: losses.Weighting | None = losses.EDMWeighting(),  # noqa: B008
+    weighting: losses.Weighting | Literal["edm"] | None = "edm",
     drop: float = 0.0,
     null: PyTree = None,
 ) -> Callable[..., Array]:
@@ -38,7 +43,8 @@ def denoising_loss(
 
     Args:
         levels: the law of noise levels; see `jaxsamp.losses`.
-        weighting: w(lambda); None for the plain loss of what the model predicts.
+        weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` at the model's own sigma_data, which `fit` measures
+            for a bare network (0.5 for a model without one); None for the plain loss of what the model predicts.
         drop: probability that a sample's condition is replaced by "no condition", for `jaxsamp.guide`.
         null: the condition "none"; by default the model's own.
 
@@ -46,7 +52,9 @@ def denoising_loss(
         ValueError: a setting out of range.
     """
     levels.check()
-    if weighting is not None:
+    if isinstance(weighting, str):
+        checks.one_of("weighting, where it is a word,", weighting, ["edm"])
+    elif weighting is not None:
         weighting.check()
     if not 0 <= drop < 1:
         raise ValueError(f"drop must be in [0, 1); got {drop}.")

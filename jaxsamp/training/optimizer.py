@@ -40,6 +40,11 @@ class AdamW:
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay must be at least 0; got {self.weight_decay}.")
 
+    @property
+    def depends_on_steps(self) -> bool:
+        """Whether the rate of an update depends on the number of all updates."""
+        return self.warmup > 0 or self.last != 1
+
     def rate(self, steps: int) -> optax.Schedule:
         """The rate of update i of `steps`."""
         warm, last = round(self.warmup * steps), self.last * self.learning_rate

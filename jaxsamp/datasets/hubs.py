@@ -1,0 +1,125 @@
+"""Data sets by name, from Hugging Face and from TensorFlow Datasets (which need not have TensorFlow)."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxsamp import checks
+from jaxsamp.datasets.arrays import checked_sample
+from jaxsamp.datasets.images import fitted
+from jaxsamp.datasets.lazy import dataset, pictures
+
+
+def hugging_face(
+    name: str,
+    split: str = "train",
+    size: int | None = None,
+    *,
+    column: str | None = None,
+    label: str | None = None,
+    grey: bool | None = None,
+    **options: Any,
+) -> Any:
+    """A split of a Hugging Face data set, or of files of your own; needs the package `datasets`.
+
+    Args:
+        name: as for `datasets.load_dataset`: a name on the hub, or a kind of files, such as "parquet" or "imagefolder",
+            with `data_files=` or `data_dir=` among the options.
+        split: its name, or a part such as "train[:1000]".
+        size: images are cropped about the centre to size x size; None keeps theirs, which must then be equal.
+        column: the samples; by default the only column of images, or else the only one that is no label.
+        label: the labels; by default the only column of classes, if there is one.
+        grey: as in `folder`.
+        **options: further arguments of `datasets.load_dataset`.
+
+    Returns:
+        A `grain.MapDataset` of float32 arrays, images in [-1, 1], or of pairs (array, label).
+
+    Raises:
+        ValueError: no such column, or several among which to choose.
+    """
+    import datasets
+
+    if options.get("streaming"):
+        raise ValueError("streaming must be left out, for samples are read by their numbers; got streaming=True.")
+    table = datasets.load_dataset(name, split=split, **options)
+    kinds = {key: type(feature) for key, feature in table.features.items()}
+    column, label = _columns(kinds, column, label, datasets.Image, datasets.ClassLabel)
+    chosen = table.select_columns([key for key in (column, label) if key is not None])
+    if kinds[column] is not datasets.Image:
+        chosen = chosen.with_format("numpy")
+    return _samples(chosen, column, label, kinds[column] is datasets.Image, size, grey)
+
+
+def tfds(
+    name: str,
+    split: str = "train",
+    size: int | None = None,
+    *,
+    column: str | None = None,
+    label: str | None = None,
+    grey: bool | None = None,
+    **options: Any,
+) -> Any:
+    """A split of a data set of TensorFlow Datasets, read without TensorFlow; needs `tensorflow-datasets`.
+
+    Args:
+        name, split: as for `tensorflow_datasets.data_source`.
+        size, column, label, grey: as in `hugging_face`.
+        **options: further arguments of `tensorflow_datasets.data_source`, such as `data_dir`.
+
+    Returns:
+        A `grain.MapDataset` of float32 arrays, images in [-1, 1], or of pairs (array, label).
+
+    Raises:
+        ValueError: no such column, or several among which to choose.
+    """
+    import tensorflow_datasets
+
+    source: Any = tensorflow_datasets.data_source(name, split=split, **options)
+    features = tensorflow_datasets.features
+    kinds = {key: type(feature) for key, feature in source.dataset_info.features.items()}
+    column, label = _columns(kinds, column, label, features.Image, features.ClassLabel)
+    return _samples(source, column, label, kinds[column] is features.Image, size, grey)
+
+
+def _columns(kinds: Any, column: Any, label: Any, image: type, classes: type) -> tuple[str, str | None]:
+    """The columns of samples and of labels: those named, or the only ones that they can be."""
+    for argument, got in (("column", column), ("label", label)):
+        if got is not None:
+            checks.one_of(argument, got, kinds)
+    labels = [key for key, kind in kinds.items() if kind is classes and key != column]
+    label = labels[0] if label is None and len(labels) == 1 else label
+    if column is None:
+        rest = [key for key in kinds if key != label and key not in labels]
+        found = [key for key in rest if kinds[key] is image] or rest
+        if len(found) != 1:
+            raise ValueError(
+                f"column must be one of {', '.join(map(repr, kinds))}, for several could be meant; got None."
+            )
+        column = found[0]
+    return column, label
+
+
+def _samples(table: Any, column: str, label: str | None, image: bool, size: int | None, grey: bool | None) -> Any:
+    """Samples from the rows of a table, each row read once."""
+    if len(table) == 0:
+        raise ValueError("split must have samples; it is empty.")
+    draw = pictures(_picture(table[0][column], size), grey, "sample {}".format) if image else None
+
+    def read(index: int) -> Any:
+        row = table[index]
+        found = row[column]
+        x = checked_sample(found, index) if draw is None else draw(index, _picture(found, size))
+        return x if label is None else (x, np.int32(row[label]))
+
+    return dataset(len(table), read)
+
+
+def _picture(found: Any, size: int | None) -> Any:
+    """A Pillow image, fitted, of one or of an array (height, width[, channels]) of bytes."""
+    from PIL import Image
+
+    if isinstance(found, np.ndarray):
+        found = Image.fromarray(found[..., 0] if found.ndim == 3 and found.shape[2] == 1 else found)
+    return fitted(found, size)

@@ -1,0 +1,120 @@
+"""Data that do not fit in memory, as `grain.MapDataset`: sample i is read when it is asked for.
+
+`jaxsamp.fit` takes such a dataset, of arrays or of pairs (array, condition), and so do all of Grain's own
+transformations. Needs `pip install "jaxsamp[data]"`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsamp.datasets.arrays import checked, checked_sample
+from jaxsamp.datasets.images import files, fitted, pixels
+
+
+@dataclass(frozen=True)
+class Source:
+    """Random access to `size` samples by a function of their number."""
+
+    size: int
+    read: Callable[[int], Any]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.read(int(index))
+
+
+def dataset(size: int, read: Callable[[int], Any]) -> Any:
+    """The `grain.MapDataset` of read(0) ... read(size - 1)."""
+    import grain
+
+    return grain.MapDataset.source(Source(size, read))
+
+
+def folder(folder: str | Path, size: int, grey: bool | None = None) -> Any:
+    """The images in `folder` and below, in the order of their names, cropped about the centre to size x size.
+
+    Files with other endings than an image's are passed over; one that cannot be read raises when it is reached.
+
+    Args:
+        folder: the place.
+        size: side of the samples, in pixels.
+        grey: samples are (size, size) if true, else (size, size, 3); by default as the first image is.
+
+    Returns:
+        A `grain.MapDataset` of float32 arrays in [-1, 1].
+
+    Raises:
+        ValueError: there is no image; on reading, a file is damaged, or has colours where the first image is grey.
+    """
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    paths = [path for path in files(Path(folder).expanduser(), "folder") if path.suffix.lower() in known]
+    if not paths:
+        raise ValueError(f"folder must hold images; got {folder}, and none of its files is named like one.")
+
+    def opened(index: int) -> Any:
+        try:
+            with Image.open(paths[index]) as image:
+                return fitted(image, size)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(f"folder must hold images; {paths[index]} could not be read ({error}).") from error
+
+    read = pictures(opened(0), grey, lambda index: str(paths[index]))
+    return dataset(len(paths), lambda index: read(index, opened(index)))
+
+
+def pictures(first: Any, grey: bool | None, name: Callable[[int], str]) -> Callable[[int, Any], np.ndarray]:
+    """(number, image) -> pixels, grey or not as the first image is; `name(number)` is what an error calls one."""
+    plain = first.mode == "L" if grey is None else grey
+
+    def read(index: int, image: Any) -> np.ndarray:
+        if grey is None and plain and image.mode != "L":
+            raise ValueError(f"grey must be given, for {name(0)} is grey and {name(index)} has colours; got None.")
+        return pixels(image, plain)
+
+    return read
+
+
+def memory_mapped(path: str | Path, cond: Any = None) -> Any:
+    """The samples in a .npy file, of which the ones asked for are read.
+
+    Args:
+        path: the file, an array (n, *event).
+        cond: conditions, leaves (n, ...), in memory.
+
+    Returns:
+        A `grain.MapDataset` of float32 arrays, or of pairs (array, condition); bytes become pixels in [-1, 1].
+
+    Raises:
+        ValueError, TypeError: no such file, no array of real numbers (n, *event) in it, or conditions of another number.
+    """
+    try:
+        stored = np.load(Path(path).expanduser(), mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"path must be a .npy file of numbers; {path} could not be read ({error}).") from error
+    if not isinstance(stored, np.ndarray) or stored.ndim < 2 or 0 in stored.shape:
+        shape = f"shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"
+        raise ValueError(f"path must hold real numbers of shape (n, *event); {path} holds {shape}.")
+    checked(stored[:1], "path")
+    for leaf in jax.tree.leaves(cond):
+        if np.ndim(leaf) == 0 or len(leaf) != len(stored):
+            raise ValueError(f"cond must have leaves ({len(stored)}, ...), one a sample; got shape {np.shape(leaf)}.")
+
+    def read(index: int) -> Any:
+        x = checked_sample(stored[index], index)
+        return x if cond is None else (x, jax.tree.map(lambda leaf: leaf[index], cond))
+
+    return dataset(len(stored), read)
+
+
+def in_memory(dataset: Any) -> Any:
+    """All samples of a dataset at once: (n, *event), or a pair of that and the conditions, leaves (n, ...)."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(dataset[i] for i in range(len(dataset))))

@@ -1,0 +1,115 @@
+"""Data that do not fit in memory: Grain shuffles, reads and batches them, ahead of the step. The home of Grain.
+
+A `grain.MapDataset` has random access, so its batches are numbered as any others are, and a run resumes by counting.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsamp import checks, datasets
+
+# Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
+THREADS = min(8, os.cpu_count() or 1)
+MEASURED, COMPARED = 2048, 8
+
+
+def is_dataset(data: Any) -> bool:
+    """Whether `data` is a `grain.MapDataset`; where Grain is not loaded, nothing is."""
+    return (grain := sys.modules.get("grain")) is not None and isinstance(data, grain.MapDataset)
+
+
+@dataclass
+class Lazy:
+    """Samples of a Grain dataset, each once in every pass, checked as they are read.
+
+    Attributes:
+        dataset: a `grain.MapDataset` of arrays, of pairs (array, condition), or of dicts with "x" and perhaps "cond".
+        seed: word that decides the orders.
+        host, hosts: this host reads samples host, host + hosts, ... of the order that all of them share.
+    """
+
+    dataset: Any
+    seed: int
+    host: int = 0
+    hosts: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.dataset) == 0:
+            raise ValueError("data must have samples; the dataset is empty.")
+        self._kind = jax.tree.map(np.shape, self._plain(0, self.dataset[0]))
+        self._order = self.dataset.map_with_index(self._sample).shuffle(seed=self.seed)
+
+    def batch(self, index: int, size: int) -> tuple[np.ndarray, Any]:
+        """This host's share of batch `index` of `size` samples of the passes laid end to end."""
+        return self._batches(size)[index]
+
+    def stream(self, first: int, size: int) -> Iterator[tuple[np.ndarray, Any]]:
+        """Batches first, first + 1, ..., read ahead by threads."""
+        return _ahead(self._batches(size)[first:])
+
+    def std(self) -> float:
+        """Of the first 2,048 samples of the first pass, about their mean."""
+        count = min(MEASURED, len(self.dataset))
+        origin = first = second = 0.0  # about the first sample, so that nothing cancels
+        for number, (x, _) in enumerate(_ahead(self._order[:count].batch(32))):
+            x = np.asarray(x, np.float64)
+            origin = x[0] if number == 0 else origin
+            first, second = first + (x - origin).sum(0), second + np.square(x - origin).sum(0)
+        return float(np.sqrt(np.mean(second / count - np.square(np.asarray(first) / count))))
+
+    def config(self) -> Any:
+        """The number of samples, and a few of them: a change of others is not seen."""
+        places = np.linspace(0, len(self.dataset) - 1, COMPARED).astype(int)
+        return {"samples": len(self.dataset)} | {str(i): self._plain(int(i), self.dataset[int(i)]) for i in places}
+
+    def _batches(self, size: int) -> Any:
+        share = checks.at_least("batch_size", size, 1) // self.hosts
+        if share * self.hosts != size:
+            raise ValueError(f"batch_size must be divisible by the number of hosts, {self.hosts}; got {size}.")
+        return self._order.repeat()[self.host :: self.hosts].batch(share)
+
+    def _sample(self, number: int, item: Any) -> tuple[np.ndarray, Any]:
+        number %= len(self.dataset)
+        found = self._plain(number, item)
+        if (kind := jax.tree.map(np.shape, found)) != self._kind:
+            raise ValueError(
+                f"data must hold samples of one shape; sample 0 has {self._kind} and sample {number} has {kind}."
+            )
+        return found
+
+    def _plain(self, number: int, item: Any) -> tuple[np.ndarray, Any]:
+        """(x, cond) with x in float32 and cond in JAX's own precision, both finite."""
+        x, cond = item, None
+        if isinstance(item, dict):
+            if "x" not in item or set(item) - {"x", "cond"}:
+                raise ValueError(f"data must hold arrays, pairs, or dicts of 'x' and 'cond'; got keys {sorted(item)}.")
+            x, cond = item["x"], item.get("cond")
+        elif isinstance(item, tuple):
+            if len(item) != 2:
+                raise ValueError(
+                    f"data must hold arrays or pairs (x, cond); sample {number} is a tuple of {len(item)}."
+                )
+            x, cond = item
+        return datasets.checked_sample(x, number), jax.tree.map(lambda leaf: _condition(leaf, number), cond)
+
+
+def _condition(leaf: Any, number: int) -> np.ndarray:
+    array = checks.finite(f"the condition of sample {number}", leaf)
+    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+
+
+def _ahead(batches: Any) -> Iterator[Any]:
+    import grain
+
+    options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=THREADS + 2)
+    iterator = iter(batches.to_iter_dataset(options))
+    try:
+        yield from iterator
+    finally:
+        iterator.close()
