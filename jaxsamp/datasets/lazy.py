@@ -94,7 +94,7 @@ def memory_mapped(path: str | Path, cond: Any = None) -> Any:
         A `grain.MapDataset` of float32 arrays, or of pairs (array, condition); bytes become pixels in [-1, 1].
 
     Raises:
-        ValueError, TypeError: no such file, no array of real numbers (n, *event) in it, or conditions of another number.
+        ValueError, TypeError: no such file, no array of real numbers (n, *event) in it, or not as many conditions.
     """
     try:
         stored = np.load(Path(path).expanduser(), mmap_mode="r", allow_pickle=False)

@@ -1,6 +1,7 @@
 """A network, scaled so that its input, output and loss have unit size at every noise level, as a denoiser."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -65,7 +66,12 @@ class Model:
     def init(self, key: Array, x: Float[Array, "batch *event"], cond: PyTree = None) -> PyTree:
         """The weights to begin with, for data and conditions of these shapes."""
         # Compiled: one program instead of hundreds of small ones.
-        return jax.jit(self.network.init)(checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
+        arguments = (checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
+        try:
+            hash(self.network)
+        except TypeError:  # settings that are arrays: compiled for this call alone
+            return jax.jit(self.network.init)(*arguments)
+        return _init(self.network, *arguments)
 
     def __call__(
         self, params: PyTree, x: Float[Array, "batch *event"], t: Array, cond: PyTree = None
@@ -89,3 +95,8 @@ class Model:
     def denoiser(self, params: PyTree) -> NetworkDenoiser:
         """The denoiser of these weights."""
         return denoiser(self, params, self.schedule, self.prediction)
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(network: Any, *arguments: Any) -> PyTree:
+    return network.init(*arguments)

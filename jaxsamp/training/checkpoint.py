@@ -70,11 +70,15 @@ class Checkpoints:
         args = _orbax().args
         stored = self._manager.restore(step, args=args.Composite(config=args.JsonRestore()))["config"]["config"]
         if found := differences(stored, self.config):
-            # With a rate that falls over all the steps, a longer run would have taken other steps from the start.
-            why = " The rate of learning depends on steps." if "steps" in self.config and len(found) == 1 else ""
+            # Where the rate falls over all the steps, a longer run would have been another one from the start.
+            longer = any(phrase.startswith("steps is") for phrase in found)
             raise ValueError(
                 f"checkpoint {self.folder / str(step)} is of another configuration: {'; '.join(found)}. Give the same "
-                f"settings, or another folder.{why if found[0].startswith('steps') else ''}"
+                "settings, or another folder."
+                + (
+                    " The rate of each step depends on their number; with AdamW(warmup=0, last=1) it would not."
+                    * longer
+                )
             )
 
 

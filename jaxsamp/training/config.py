@@ -51,7 +51,7 @@ def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
         return {"partial": inner(thing.func)} | {name: inner(value) for name, value in held.items() if value != ()}
     name = getattr(thing, "__qualname__", type(thing).__name__)
     held = {"self": getattr(thing, "__self__", None), **(getattr(thing, "__kwdefaults__", None) or {})}
-    held |= {"defaults": getattr(thing, "__defaults__", None)}
+    held["defaults"] = [value for value in getattr(thing, "__defaults__", None) or () if value is not None] or None
     if isinstance(thing, FunctionType) and thing.__closure__:
         held |= dict(zip(thing.__code__.co_freevars, map(_content, thing.__closure__), strict=True))
     held = {

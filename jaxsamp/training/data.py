@@ -6,7 +6,7 @@ not fit in memory is read by Grain; see `jaxsamp.training.lazy`.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -132,7 +132,7 @@ def batches(data: Any, cond: PyTree, key: Array) -> Any:
     return Shuffled(x, cond, words)
 
 
-def stream(batches: Any, first: int, size: int) -> Iterator[tuple[Any, PyTree]]:
+def stream(batches: Any, first: int, size: int) -> Generator[tuple[Any, PyTree], None, None]:
     """Batches `first`, first + 1, ..., made ahead where the data know how."""
     if hasattr(batches, "stream"):
         yield from batches.stream(first, size)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState, train_step
 from jaxsamp.types import Array, PyTree
+
+# One for all runs: a second run of the same network, optimiser and loss compiles nothing.
+STEP = jax.jit(train_step, static_argnames="loss", donate_argnums=0)
 
 
 def fit(
@@ -113,8 +116,16 @@ def fit(
     with book, terminated() as leaving, bar("training", steps, progress) as advance:
         every = Every(checkpoint_every, report_every, callback_every)
         run = Run(batches, size, steps, every, store, book, rate, callback)
-        step = jax.jit(partial(train_step, loss=loss, ema=ema), donate_argnums=0)
-        return run.run(state, step, leaving, advance)
+        return run.run(state, partial(STEP, loss=_static(loss), ema=ema), leaving, advance)
+
+
+def _static(loss: Callable[..., Array]) -> Callable[..., Array]:
+    """The loss as an argument that JAX compiles for: one that holds arrays stands for itself alone."""
+    try:
+        hash(loss)
+    except TypeError:
+        return partial(loss)
+    return loss
 
 
 def _model(model: Any, schedule: Any, batches: Any) -> Any:
@@ -130,7 +141,16 @@ def _model(model: Any, schedule: Any, batches: Any) -> Any:
     std = batches.std()
     if not (math.isfinite(std) and std > 0):
         raise ValueError(f"data must vary, for the network is scaled by their standard deviation; it is {std}.")
-    return Model(model, schedule, sigma_data=std)
+    try:
+        return _preconditioned(model, schedule, std)
+    except TypeError:  # settings that are arrays
+        return Model(model, schedule, sigma_data=std)
+
+
+@lru_cache(64)
+def _preconditioned(network: Any, schedule: Any, std: float) -> Model:
+    """One object for equal settings, for a step is compiled once for each."""
+    return Model(network, schedule, sigma_data=std)
 
 
 def _begin(store: Any, state: TrainState, resume: bool, steps: int) -> TrainState:

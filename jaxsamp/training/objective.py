@@ -43,8 +43,8 @@ def denoising_loss(
 
     Args:
         levels: the law of noise levels; see `jaxsamp.losses`.
-        weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` at the model's own sigma_data, which `fit` measures
-            for a bare network (0.5 for a model without one); None for the plain loss of what the model predicts.
+        weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` at the model's own sigma_data, which `fit`
+            measures for a bare network (0.5 for a model without one); None for the plain loss of what it predicts.
         drop: probability that a sample's condition is replaced by "no condition", for `jaxsamp.guide`.
         null: the condition "none"; by default the model's own.
 

@@ -1,6 +1,8 @@
 """How weights move: clipped gradients, AdamW, and a rate that warms up and falls along a cosine."""
 
+import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import optax
@@ -53,10 +55,18 @@ class AdamW:
 
     def build(self, steps: int) -> optax.GradientTransformation:
         """The transformation for a run of `steps` updates."""
-        adamw = optax.adamw(self.rate(steps), self.b1, self.b2, weight_decay=self.weight_decay)
-        return optax.chain(optax.clip_by_global_norm(self.clip), adamw)
+        return _chain(tuple(map(float, dataclasses.astuple(self))), steps)
 
 
+@lru_cache(64)
+def _chain(settings: tuple[float, ...], steps: int) -> optax.GradientTransformation:
+    """One object for equal settings, for a step is compiled once for each."""
+    chosen = AdamW(*settings)
+    adamw = optax.adamw(chosen.rate(steps), chosen.b1, chosen.b2, weight_decay=chosen.weight_decay)
+    return optax.chain(optax.clip_by_global_norm(chosen.clip), adamw)
+
+
+@lru_cache(64)
 def accumulated(optimizer: Any, batches: int) -> optax.GradientTransformation:
     """One update from the mean gradient of every `batches` batches."""
     if batches == 1:
