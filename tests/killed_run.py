@@ -1,4 +1,7 @@
-"""A small training run in a process of its own, to be killed: argv is folder and the seconds that step 7 takes."""
+"""A small training run in a process of its own, to be killed: argv is folder and the seconds that step 7 takes.
+
+Compiled as the tests are, so that both have the same bits.
+"""
 
 import sys
 import time
