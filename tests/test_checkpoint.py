@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxsamp as js
@@ -113,12 +114,30 @@ def test_another_configuration_is_refused_by_the_names_of_its_fields(whole):
         ({"batch_size": 5}, "batch_size is 4 there and 5 here"),
         ({"ema": 0.5}, "ema is 0.9999 there and 0.5 here"),
         ({"optimizer": js.training.AdamW(clip=2.0)}, "optimizer.clip is 1.0 there and 2.0 here"),
-        ({"steps": 13}, "steps is 12 there and 13 here"),
+        ({"optimizer": optax.sgd(0.1)}, "optimizer.* there and .* here; steps is 12 there and None here"),
     ):
         with pytest.raises(ValueError, match=f"is of another configuration: {phrase}. Give the same settings"):
             run(whole[1], **options)
+    with pytest.raises(
+        ValueError, match="steps is 12 there and 13 here.* The rate of each step depends on their number"
+    ):
+        run(whole[1], steps=13)
     with pytest.raises(ValueError, match="a folder without checkpoints, or give resume=True"):
         run(whole[1], resume=False)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [js.training.AdamW(warmup=0.0, last=1.0), pytest.param(optax.sgd(0.1), marks=pytest.mark.slow)]
+)
+def test_a_finished_run_goes_on_where_its_steps_do_not_depend_on_their_number(tmp_path, optimizer):
+    options = {"optimizer": optimizer}
+    longer = run(tmp_path / "whole", steps=16, **options)
+    run(tmp_path / "run", steps=11, **options)
+    assert_same(run(tmp_path / "run", steps=16, **options), longer)
+    with pytest.raises(ValueError, match=r"steps must be at least 16, which .*run has made; got 11"):
+        run(tmp_path / "run", steps=11, **options)
+    with pytest.raises(ValueError, match="optimizer"):
+        run(tmp_path / "run", steps=16, optimizer=optax.sgd(0.2))
 
 
 def test_divergence_names_the_last_good_checkpoint(tmp_path):

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxsamp as js
-from jaxsamp import models, training
+from jaxsamp import losses, models, training
 from jaxsamp.training import data as data_of
 from jaxsamp.training.config import describe, differences
 from jaxsamp.training.journal import Journal, read
@@ -195,8 +195,8 @@ def test_each_pass_sees_each_sample_once_in_a_new_order_by_number_alone():
     passes = np.concatenate([x[:, 0] for x, _ in seen]).reshape(40, 10)
     np.testing.assert_array_equal(np.sort(passes), np.tile(np.arange(10), (40, 1)))
     assert len({tuple(order) for order in passes}) == 40  # two of 10! orders are the same with probability 2e-4
-    # Each sample comes at each place: none misses one of ten in 40 passes but with probability 0.9^40 = 0.015; so at most
-    # 8 of 100 pairs do, but with probability 1e-4 were they independent.
+    # A sample never comes at a place in 40 passes with probability 0.9^40 = 0.015; of 100 such pairs more than 8 with
+    # 1e-4, were they independent.
     assert sum(not (passes[:, place] == row).any() for place in range(10) for row in range(10)) <= 8
     assert all((cond["label"] == x[:, 0]).all() for x, cond in seen)
     again = data_of.batches(x, {"label": np.arange(10)}, jax.random.key(0))
@@ -214,6 +214,62 @@ def test_configurations_are_plain_values_and_their_differences_are_named():
     found = differences(config, other)
     assert "model.network.width is 8 there and 9 here" in found and any(f.startswith("x.crc32") for f in found)
     assert differences(config, config) == []
+
+
+def test_what_functions_hold_is_part_of_a_configuration():
+    def loss(scale, least=0.0):
+        return lambda key, model, params, x, cond: jnp.maximum(scale * x, least)
+
+    assert differences(describe(loss(1.0)), describe(loss(1.0))) == []
+    assert differences(describe(loss(1.0)), describe(loss(2.0))) == ["scale is 1.0 there and 2.0 here"]
+    halves = [describe(partial(loss, least=least)) for least in (0.5, 1.0)]
+    assert differences(*halves) == ["least is 0.5 there and 1.0 here"]
+
+    # The settings of an optax transformation are in the closures of its functions.
+    def chain(rate=1e-3, b1=0.9, clip=1.0):
+        return describe(optax.chain(optax.clip(clip), optax.adam(optax.cosine_decay_schedule(rate, 100), b1)))
+
+    assert chain() == json.loads(json.dumps(chain()))
+    for change in ({"rate": 2e-3}, {"b1": 0.8}, {"clip": 2.0}):
+        value = next(iter(change.values()))
+        assert any(f"{value} here" in str(phrase) for phrase in differences(chain(), chain(**change))), change
+
+    def itself():
+        return itself
+
+    assert describe(itself)["itself"] == "itself"  # and no endless descent
+
+
+def test_the_weighting_follows_the_standard_deviation_of_the_model():
+    """By default, in `fit` and in a loop of your own alike, and the configuration says so."""
+    key, x = jax.random.key(3), jnp.asarray(X)
+    for sigma_data in (0.2, 2.0):
+        model = models.Model(TINY, SCHEDULES["vp"], sigma_data=sigma_data)
+        params = training.TrainState.create(jax.random.key(0), model, x).params
+        by_hand = training.denoising_loss(weighting=losses.EDMWeighting(sigma_data))(key, model, params, x, None)
+        other = training.denoising_loss(weighting=losses.EDMWeighting(0.5))(key, model, params, x, None)
+        np.testing.assert_array_equal(training.denoising_loss()(key, model, params, x, None), by_hand)
+        assert (by_hand != other).any()
+    assert describe(training.denoising_loss())["weighting"] == "edm"
+    with pytest.raises(ValueError, match="weighting, where it is a word, must be one of 'edm'; got 'snr'"):
+        training.denoising_loss(weighting="snr")
+
+
+def test_tensorboard_shows_the_lines_of_the_journal(tmp_path):
+    pytest.importorskip("tensorboardX")
+    from tensorboardX.proto.event_pb2 import Event
+
+    fit(6, journal=tmp_path / "m.jsonl", tensorboard=tmp_path / "board", report_every=3)
+    (file,) = (tmp_path / "board").iterdir()
+    content, shown = file.read_bytes(), {}
+    while content:  # length, its checksum, one event, its checksum
+        size = int.from_bytes(content[:8], "little")
+        event = Event.FromString(content[12 : 12 + size])
+        shown |= {(event.step, value.tag): value.simple_value for value in event.summary.value}
+        content = content[16 + size :]
+    lines = read(tmp_path / "m.jsonl")
+    wanted = {(line["step"], f"training/{name}"): line[name] for line in lines for name in line if name != "step"}
+    assert shown == pytest.approx(wanted, rel=1e-6) and len(shown) == 12
 
 
 BAD = {

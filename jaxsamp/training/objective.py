@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
@@ -35,7 +35,7 @@ class DenoisingLoss:
 
 def denoising_loss(
     levels: losses.LevelLaw = losses.LogNormal(),  # noqa: B008  (frozen)
-    weighting: losses.Weighting | Literal["edm"] | None = "edm",
+    weighting: losses.Weighting | str | None = "edm",
     drop: float = 0.0,
     null: PyTree = None,
 ) -> Callable[..., Array]:

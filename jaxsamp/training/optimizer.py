@@ -55,7 +55,7 @@ class AdamW:
 
     def build(self, steps: int) -> optax.GradientTransformation:
         """The transformation for a run of `steps` updates."""
-        return _chain(tuple(map(float, dataclasses.astuple(self))), steps)
+        return _chain(tuple(map(float, dataclasses.astuple(self))), steps if self.depends_on_steps else 1)
 
 
 @lru_cache(64)
