@@ -75,4 +75,7 @@ def differences(stored: Any, present: Any, name: str = "") -> list[str]:
             for key in {**stored, **present}
             for phrase in differences(stored.get(key), present.get(key), f"{name}.{key}".lstrip("."))
         ]
+    if isinstance(stored, list) and isinstance(present, list) and len(stored) == len(present):
+        pairs = enumerate(zip(stored, present, strict=True))
+        return [phrase for i, (a, b) in pairs for phrase in differences(a, b, f"{name}[{i}]")]
     return [] if stored == present else [f"{name} is {stored!r} there and {present!r} here"]
