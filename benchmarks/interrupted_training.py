@@ -1,9 +1,9 @@
 """Does a run that is killed again and again end with the bits of one that is not?
 
-One run in a process of its own, to its end; and one that is killed with SIGKILL at random times, in whatever it is doing,
-and started again with the same arguments until it has been killed so often, then left to end. Compared: every byte of the
-last weights, of their average and of the optimiser's memory. A run is a U-Net on scikit-learn's digits, with a checkpoint
-every few steps, read lazily through Grain so that the position in the data counts too.
+One run in a process of its own, to its end; and one that is killed with SIGKILL at random times, in whatever it is
+doing, and started again with the same arguments until it has been killed so often, then left to end. Compared: every
+byte of the last weights, of their average and of the optimiser's memory. A run is a perceptron on scikit-learn's digits
+and labels, read one by one through Grain, with a checkpoint every few steps and a rate that falls over all the steps.
 """
 
 import json
@@ -99,9 +99,10 @@ def main():
         states = [leaves(folder, options.steps, options.checkpoint_every) for folder in (whole, cut)]
     bits = {}
     for name in states[0]:
-        pairs = [(np.asarray(a).tobytes(), np.asarray(b).tobytes()) for a, b in zip(*(s[name] for s in states))]
+        found = [state[name] for state in states]
+        pairs = [(np.asarray(a).tobytes(), np.asarray(b).tobytes()) for a, b in zip(*found, strict=True)]
         bits[name] = {"bytes": sum(len(a) for a, _ in pairs), "equal": all(a == b for a, b in pairs)}
-    same = all(found["equal"] for found in bits.values())
+    same = all(word["equal"] for word in bits.values())
     print(json.dumps(bits))
     print(f"Killed {options.kills} times and resumed: final state {'bit-identical' if same else 'DIFFERENT'}.")
     options.final_state = bits
