@@ -94,7 +94,7 @@ def test_a_run_that_fails_resumes_to_the_same_bits_and_other_data_are_refused(tm
         fit(data, callback=stop, callback_every=1, **options)
     resumed = fit(data, **options)
     assert same(whole.params, resumed.params) and same(whole.opt_state, resumed.opt_state)
-    with pytest.raises(ValueError, match=r"data\.0\.crc32|data\.0\.0\.crc32|data\.0 is"):
+    with pytest.raises(ValueError, match=r"data\.crc32 is \d+ there and \d+ here"):
         fit(source(), **options)
     with pytest.raises(ValueError, match="data.samples is 30 there and 20 here"):
         fit(data[:20], **options)
