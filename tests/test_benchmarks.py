@@ -39,6 +39,7 @@ SMALL = {
         "--dims",
         "8",
     ],
+    "interrupted_training": ["--kills", "2", "--steps", "60"],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

@@ -73,8 +73,8 @@ def fit(
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
         resume: go on from the latest checkpoint, if there is one.
-        journal: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those in which the loop
-            waited for batches since the line before: the device starved for no longer.
+        journal: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those of waits for
+            batches at whose end the device had nothing left to do: it starved for no longer since the line before.
         tensorboard: a folder for the same numbers as TensorBoard shows them; needs the package `tensorboardX`.
         callback: called with (step, state) every `callback_every` steps and at the end; the state is a copy, to keep.
         progress: show a progress bar.

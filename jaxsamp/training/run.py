@@ -64,9 +64,11 @@ class Run:
         return state
 
     def _next(self, stream: Iterator[Any]) -> Any:
+        """A batch; counts the wait for it if the device has made all its steps meanwhile."""
         began = time.perf_counter()
         batch = next(stream)
-        self.waited += time.perf_counter() - began
+        if not self.pending or self.pending[-1]["loss"].is_ready():
+            self.waited += time.perf_counter() - began
         return batch
 
     def _after(self, done: int, state: TrainState, leaving: bool, advance: Callable[..., None]) -> None:
