@@ -15,7 +15,6 @@ import numpy as np
 from jaxsamp.training import data as data_of
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.state import TrainState
-from jaxsamp.types import Array
 
 TERMINATED = 128 + signal.SIGTERM
 STARVED = 0.1
@@ -41,7 +40,7 @@ class Run:
     journal: Journal
     rate: Callable[[int], Any] | None
     callback: Callable[[int, TrainState], None] | None
-    pending: list[dict[str, Array]] = field(default_factory=list)
+    pending: list[dict[str, Any]] = field(default_factory=list)
     seen: list[np.ndarray] = field(default_factory=list)
     started: float = 0.0
     reported: float = 0.0
