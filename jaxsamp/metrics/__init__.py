@@ -11,11 +11,13 @@ from jaxsamp.metrics.memorisation import memorisation
 from jaxsamp.metrics.mmd import mmd, mmd_distance
 from jaxsamp.metrics.null import Metric
 from jaxsamp.metrics.null_bank import NullBank
+from jaxsamp.metrics.score_error import ScoreError, score_error
 from jaxsamp.metrics.sliced_w2 import sliced_w2, sliced_wasserstein
 
 __all__ = [
     "Metric",
     "NullBank",
+    "ScoreError",
     "block_rao",
     "c2st",
     "energy",
@@ -30,6 +32,7 @@ __all__ = [
     "mmd",
     "mmd_distance",
     "occupancy",
+    "score_error",
     "sliced_w2",
     "sliced_wasserstein",
     "tv_bound",
