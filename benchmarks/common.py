@@ -36,6 +36,17 @@ def g64() -> jaxsamp.targets.GaussianMixture:
     return jaxsamp.targets.GaussianMixture.spherical([0.1, 0.15, 0.2, 0.25, 0.3], means, 0.09)
 
 
+def instance(d: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, means and covariances of a random mixture whose means lie 4 apart in root mean square."""
+    rng = np.random.default_rng(100 * d + 10 * k)
+    means = rng.normal(size=(k, d)) * 2 * np.sqrt(2 / d)
+    covariances = np.empty((k, d, d))
+    for i in range(k):
+        q, _ = np.linalg.qr(rng.normal(size=(d, d)))
+        covariances[i] = (q * np.exp(rng.uniform(np.log(0.25), np.log(2), d))) @ q.T
+    return rng.dirichlet(5 * np.ones(k)), means, covariances
+
+
 def steps_within(sampler: Sampler, evaluations: int) -> int:
     """The most steps that cost at most so many evaluations."""
     return max(n for n in range(1, evaluations + 1) if sampler.evaluations(n) <= evaluations)

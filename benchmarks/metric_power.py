@@ -16,7 +16,7 @@ The instance behind the reference is not known; these components are the ones th
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import arguments, report
+from common import arguments, instance, report
 from scipy import stats
 
 import jaxsamp as js
@@ -51,16 +51,6 @@ MEANT = {
 }
 DIMS = (8, 32)
 LAST, FIRST, STEPS = 0.02, 1000.0, 128
-
-
-def instance(d, k):
-    rng = np.random.default_rng(100 * d + 10 * k)
-    means = rng.normal(size=(k, d)) * 2 * np.sqrt(2 / d)
-    covariances = np.empty((k, d, d))
-    for i in range(k):
-        q, _ = np.linalg.qr(rng.normal(size=(d, d)))
-        covariances[i] = (q * np.exp(rng.uniform(np.log(0.25), np.log(2), d))) @ q.T
-    return rng.dirichlet(5 * np.ones(k)), means, covariances
 
 
 def perturbed(weights, means, covariances):

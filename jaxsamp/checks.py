@@ -44,6 +44,16 @@ def typed_key(key: Any) -> jax.Array:
     return key
 
 
+def denoiser(got: Any) -> Any:
+    """Return `got` if it is callable and has a schedule, else raise."""
+    if callable(got) and hasattr(got, "schedule"):
+        return got
+    raise TypeError(
+        "denoiser must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "
+        f"got a {type(got).__name__}."
+    )
+
+
 def finite(argument: str, array: Any) -> np.ndarray:
     """Return `array` as NumPy if every entry is finite, else raise naming the first bad index."""
     array = np.asarray(array)

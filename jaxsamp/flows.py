@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxsamp import checks, grids
+from jaxsamp.batching import each
 from jaxsamp.random import Draws, sample_keys
 from jaxsamp.samplers import Sampler, UniPC
 from jaxsamp.sampling import check_call, raise_if_bad, sample
@@ -117,17 +117,19 @@ def _run(
 
         jacobian, (x, stats) = jax.jacfwd(flow, has_aux=True)(z.ravel())
         sign, log_det = jnp.linalg.slogdet(jacobian)
-        log_start = -0.5 * (jnp.sum(z**2) + size * math.log(2 * math.pi))
         computed = stats["evaluations_computed"] * (1 + size)
-        return FlowDensity(x, log_start - log_det, stats | {"evaluations_computed": computed, "folded": sign <= 0})
+        return FlowDensity(x, log_normal(z) - log_det, stats | {"evaluations_computed": computed, "folded": sign <= 0})
 
     batch = (keys, jax.tree.map(lambda leaf: leaf[:, None], cond))
-    if microbatch is None or microbatch >= keys.shape[0]:
-        return jax.vmap(one)(batch)
-    return lax.map(one, batch, batch_size=microbatch)
+    return each(one, batch, microbatch)
 
 
 _compiled = jax.jit(_run, static_argnums=(0, 1))
+
+
+def log_normal(z: Array) -> Array:
+    """Log density of the standard normal law at one z of any shape."""
+    return -0.5 * (jnp.sum(z**2) + z.size * math.log(2 * math.pi))
 
 
 def _whole(shape: Any, denoiser: Any) -> Any:

@@ -10,7 +10,7 @@ import jax
 
 from jaxsamp.types import Array
 
-PRIOR, UNIFORM, NORMAL, VELOCITY = range(4)
+PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS = range(5)
 CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step, far above any
 
 
@@ -47,3 +47,7 @@ class Draws:
     def normal(self, step: Array | int) -> Array:
         """Standard normal noise of the sample's own shape."""
         return jax.random.normal(stream_key(self.key, step, NORMAL), self.shape, self.dtype)
+
+    def signs(self, step: Array | int, count: int) -> Array:
+        """`count` vectors of independent fair signs, (count, *shape)."""
+        return jax.random.rademacher(stream_key(self.key, step, SIGNS), (count, *self.shape), self.dtype)

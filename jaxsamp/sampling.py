@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from jaxsamp import checks, grids
+from jaxsamp.batching import each
 from jaxsamp.langevin import Langevin
 from jaxsamp.progress import bar
 from jaxsamp.pytrees import pytree
@@ -105,6 +106,12 @@ class _Loop(NamedTuple):
 
 def _problem(plan: _Plan, denoiser: Any, lam: Array, cond: PyTree) -> Problem:
     """One sample's problem in states divided by alpha."""
+    calibration = getattr(denoiser, "calibration", None)
+    return Problem(evaluator(denoiser, cond), lam, plan.sampler.prepare(lam), denoiser.schedule.trained, calibration)
+
+
+def evaluator(denoiser: Any, cond: PyTree) -> Callable[[Array, Array], Array]:
+    """(x, lambda) -> D of one sample, x being the state divided by alpha."""
     one = jax.tree.map(lambda leaf: leaf[None], cond)
 
     def evaluate(x: Array, lam: Array) -> Array:
@@ -114,8 +121,7 @@ def _problem(plan: _Plan, denoiser: Any, lam: Array, cond: PyTree) -> Problem:
             raise ValueError(f"denoiser must return an array of x's shape {(1, *x.shape)}; got {out.shape}.")
         return out[0].astype(x.dtype)
 
-    calibration = getattr(denoiser, "calibration", None)
-    return Problem(evaluate, lam, plan.sampler.prepare(lam), denoiser.schedule.trained, calibration)
+    return evaluate
 
 
 def check_call(
@@ -129,22 +135,31 @@ def check_call(
     save_every: Any,
 ) -> None:
     """Raise one sentence for the first argument that `sample` cannot take."""
-    checks.typed_key(key)
     if isinstance(sampler, Langevin):
         raise TypeError(
             f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {sampler!r}, "
             "which jaxsamp.sample_density(key, target, shape, sampler) takes."
-        )
-    if not callable(denoiser) or not hasattr(denoiser, "schedule"):
-        raise TypeError(
-            "denoiser must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "
-            f"got a {type(denoiser).__name__}."
         )
     if not isinstance(sampler, Sampler):
         raise TypeError(
             f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {sampler!r} "
             f"of type {type(sampler).__name__}."
         )
+    check_batch(key, denoiser, shape, cond, microbatch)
+    if init is not None and jnp.shape(init) != tuple(shape):
+        raise ValueError(f"init must have the given shape {tuple(shape)}; got {jnp.shape(init)}.")
+    checks.at_least("save_every", save_every, 0)
+    if getattr(sampler, "frame", None) == "calibrated" and getattr(denoiser, "calibration", None) is None:
+        raise ValueError(
+            'frame="calibrated" needs a denoiser with a calibration and this one has none; attach one with '
+            "denoiser.with_calibration(jaxsamp.calibration.from_sigma_data(...)) or choose another frame."
+        )
+
+
+def check_batch(key: Any, denoiser: Any, shape: Any, cond: Any, microbatch: Any) -> None:
+    """The part that does not depend on a sampler."""
+    checks.typed_key(key)
+    checks.denoiser(denoiser)
     if not isinstance(shape, tuple | list) or not shape:
         raise TypeError(f"shape must be a tuple (n, *event); got {shape!r}.")
     for size in shape:
@@ -154,8 +169,6 @@ def check_call(
         raise ValueError(
             f"shape must be (n, *event) with the denoiser's event shape {tuple(event)}; got {tuple(shape)}."
         )
-    if init is not None and jnp.shape(init) != tuple(shape):
-        raise ValueError(f"init must have the given shape {tuple(shape)}; got {jnp.shape(init)}.")
     for leaf in jax.tree.leaves(cond):
         if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != shape[0]:
             raise ValueError(
@@ -163,12 +176,6 @@ def check_call(
             )
     if microbatch is not None:
         checks.at_least("microbatch", microbatch, 1)
-    checks.at_least("save_every", save_every, 0)
-    if getattr(sampler, "frame", None) == "calibrated" and getattr(denoiser, "calibration", None) is None:
-        raise ValueError(
-            'frame="calibrated" needs a denoiser with a calibration and this one has none; attach one with '
-            "denoiser.with_calibration(jaxsamp.calibration.from_sigma_data(...)) or choose another frame."
-        )
 
 
 def _start(plan: _Plan, denoiser: Any, lam: Array, key: Array, init: Array | None, cond: PyTree) -> _Loop:
@@ -226,9 +233,7 @@ def _run(plan: _Plan, microbatch: int | None, denoiser: Any, lam: Array, batch: 
         loop = _advance(plan, lam.shape[0] - 1, denoiser, lam, key, loop, cond, 0)
         return _finish(plan, denoiser, lam, loop, cond)
 
-    if microbatch is None or microbatch >= batch[0].shape[0]:
-        return jax.vmap(one)(batch)
-    return lax.map(one, batch, batch_size=microbatch)
+    return each(one, batch, microbatch)
 
 
 _compiled = jax.jit(_run, static_argnums=1)

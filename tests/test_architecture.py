@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on the levels before its own, and its own family.
 LEVELS = [
     ["jaxsamp_kernels"],
-    ["types", "random", "checks", "progress", "pytrees", "datasets"],
+    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets"],
     ["schedules", "grids"],
     ["denoisers"],
     ["losses", "models"],
@@ -21,7 +21,7 @@ LEVELS = [
     ["targets"],
     ["metrics"],
     ["samplers", "langevin"],
-    ["sampling", "chains", "flows"],
+    ["sampling", "chains", "flows", "likelihood"],
     ["training"],
     ["published"],
     ["plots", "cli"],

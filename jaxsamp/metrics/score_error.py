@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Float
 
 from jaxsamp import checks, grids
+from jaxsamp.batching import each
 from jaxsamp.types import Array, Data
 
 INTERVALS = 7  # between the levels that are looked at if none are given
@@ -68,11 +69,7 @@ def score_error(
         TypeError: a key, denoiser or target of the wrong type.
     """
     checks.typed_key(key)
-    if not callable(denoiser) or not hasattr(denoiser, "schedule"):
-        raise TypeError(
-            "denoiser must be a denoiser, such as jaxsamp.denoiser(apply, params, schedule); "
-            f"got a {type(denoiser).__name__}."
-        )
+    checks.denoiser(denoiser)
     if not (hasattr(target, "sample") and hasattr(target, "posterior_mean")):
         raise TypeError(f"target must have `sample` and `posterior_mean`; got a {type(target).__name__}.")
     checks.at_least("samples", samples, 2)
@@ -115,7 +112,7 @@ def _run(
         return lax.map(at, lam)
 
     n = x.shape[0]
-    error, risk = jax.vmap(one)((x, noise)) if microbatch is None else lax.map(one, (x, noise), batch_size=microbatch)
+    error, risk = each(one, (x, noise), microbatch)
     mse, bayes = error.mean(0), risk.mean(0)
     relative = mse / bayes
     scatter = jnp.std(error - relative * risk, axis=0, ddof=1)  # of a ratio of means, to first order
