@@ -15,6 +15,7 @@ SMALL = {
     "exact_scores": ["--small", "--repeats", "1"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
+    "fit_overhead": ["--repeats", "2", "--steps", "2"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
     "log_concave": [
         *("--dim", "6", "--gradients", "40", "--posterior-gradients", "40", "--chains", "8", "--posterior-chains", "8"),
@@ -23,6 +24,7 @@ SMALL = {
     "vs_diffrax": [*TINY, "128", "--only", "UniPC2", "diffrax Tsit5, controlled, batch", "diffrax Heun, fixed steps"],
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],
+    "unet_throughput": ["--small", "--repeats", "1"],
     "vs_diffusers_numbers": ["--samples", "4", "--steps", "4"],
     "metric_power": [
         "--samples",
