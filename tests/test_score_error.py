@@ -41,12 +41,13 @@ def test_error_of_a_linear_denoiser_of_a_gaussian_is_the_closed_form(x64):
     noise, (mean, variance) = LEVELS[:, None] ** 2, OTHER
     gain, other = VARIANCE / (VARIANCE + noise), variance / (variance + noise)
     mse = ((1 - other) ** 2 * (mean - MEAN) ** 2 + (other - gain) ** 2 * (VARIANCE + noise)).sum(1)
-    bayes = (gain * noise).sum(1)
+    bayes, size = (gain * noise).sum(1), ((1 - gain) ** 2 * (VARIANCE + noise)).sum(1)
     np.testing.assert_allclose(found.lam, -np.log(LEVELS), rtol=1e-12)
     np.testing.assert_allclose(found.bayes, bayes, rtol=0.05)
     assert (np.abs(found.relative - mse / bayes) < 4 * found.stderr).all()
     assert (found.stderr < 0.03 * found.relative).all()
     np.testing.assert_allclose(found.relative, found.mse / found.bayes, rtol=1e-12)
+    np.testing.assert_allclose(found.score, mse / size, rtol=0.1)
 
 
 def test_the_standard_error_is_the_scatter_over_keys(x64):

@@ -24,6 +24,7 @@ class ScoreError(NamedTuple):
         bayes: E|x_0 - D*|^2, the least that the loss of any denoiser can be: the Bayes risk.
         relative: mse / bayes.
         stderr: standard error of `relative`.
+        score: the same error as that of the score, E|s - s*|^2 / E|s*|^2, s = (alpha D - x_t) / sigma^2.
     """
 
     lam: Array
@@ -31,6 +32,7 @@ class ScoreError(NamedTuple):
     bayes: Array
     relative: Array
     stderr: Array
+    score: Array
 
 
 def score_error(
@@ -48,9 +50,11 @@ def score_error(
 
         relative(lambda) = E|D(x_t) - D*(x_t)|^2 / E|x_0 - D*(x_t)|^2.
 
-    It is the excess of the denoising loss over the least possible one, as a share of that: E|D - x_0|^2 is
-    (1 + relative) E|D* - x_0|^2. It is also the relative error of the score, or of any other prediction, for these are
-    linear in D: E|s - s*|^2 = (alpha / sigma^2)^2 E|D - D*|^2. It does not depend on the scale of the schedule.
+    It is the excess of the denoising loss over the least possible one, as a share of that, whatever D predicts:
+    E|D - x_0|^2 is (1 + relative) E|D* - x_0|^2. It does not depend on the scale of the schedule. At both ends of the
+    noise nearly any sensible D is good by this measure, for there x_0 cannot be told from its mean, or hardly differs
+    from x_t / alpha: judge it next to that of a simple denoiser, such as the exact one of a Gaussian. `score` divides
+    by the size of the score instead, E|x_t / alpha - D*|^2 in the scale of x_0, and is the sharper one at small noise.
 
     Args:
         key: a typed key; the same x_0 and z serve all levels.
@@ -62,7 +66,7 @@ def score_error(
         microbatch: at most so many samples at a time, against running out of memory.
 
     Returns:
-        `ScoreError(lam, mse, bayes, relative, stderr)`.
+        `ScoreError(lam, mse, bayes, relative, stderr, score)`.
 
     Raises:
         ValueError: levels that are not positive and finite, or another argument out of range; or D was NaN or infinite.
@@ -100,23 +104,26 @@ def _run(
 ) -> ScoreError:
     """All levels of all samples, one sample a call as in `jaxsamp.sample`."""
 
-    def one(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+    def one(pair: tuple[Array, Array]) -> tuple[Array, Array, Array]:
         x, noise = pair
 
-        def at(lam: Array) -> tuple[Array, Array]:
+        def at(lam: Array) -> tuple[Array, Array, Array]:
             level = denoiser.schedule.level(lam)
             noisy = (level.alpha.astype(x.dtype) * x + level.sigma.astype(x.dtype) * noise)[None]
             exact = target.posterior_mean(noisy, level)
-            return jnp.sum(jnp.square(denoiser(noisy, level) - exact)), jnp.sum(jnp.square(x - exact[0]))
+            s = jnp.exp(-lam).astype(x.dtype)  # x_t / alpha - D* = x - D* + s noise, without cancellation of x
+            differences = denoiser(noisy, level) - exact, x - exact[0], x - exact[0] + s * noise
+            error, risk, size = (jnp.sum(jnp.square(difference)) for difference in differences)
+            return error, risk, size
 
         return lax.map(at, lam)
 
     n = x.shape[0]
-    error, risk = each(one, (x, noise), microbatch)
+    error, risk, size = each(one, (x, noise), microbatch)
     mse, bayes = error.mean(0), risk.mean(0)
     relative = mse / bayes
     scatter = jnp.std(error - relative * risk, axis=0, ddof=1)  # of a ratio of means, to first order
-    return ScoreError(lam, mse, bayes, relative, scatter / (bayes * jnp.sqrt(n)))
+    return ScoreError(lam, mse, bayes, relative, scatter / (bayes * jnp.sqrt(n)), mse / size.mean(0))
 
 
 _compiled = jax.jit(_run, static_argnums=0)
