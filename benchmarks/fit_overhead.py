@@ -3,8 +3,9 @@
 The same network, batch size, loss, optimiser, clipping and averaging on scikit-learn's digits. The loop by hand is a
 jitted step of optax over rows of a shuffled array; it reports nothing, while `fit` checks every loss and reports every
 50 steps. Both run in turn within one run of `fit`: its callback, called every few steps, runs as many steps by hand.
-Table: the median over these pairs of (seconds of fit) / (seconds by hand) and the quartiles, the share of fit's time in
-which it prepares batches, the compilations of its step, and those of anything after the first interval.
+Table: the median over these pairs of (seconds of fit) / (seconds by hand) and quartiles, the same for processor time
+of all threads, which a busy machine does not change, the share of fit's seconds in which it prepares batches, the
+compilations of its step, and those of anything after the first interval.
 """
 
 import time
@@ -83,28 +84,24 @@ class ByHand:
 
 
 def measured(network, batch, each, repeats):
-    """Paired seconds of fit, by hand and in batches; compilations of the step; what was compiled after the start."""
+    """Seconds, processor seconds, seconds in batches and compilations, (repeats, 4), of fit and of the loop by hand."""
     x, *_ = js.datasets.digits()
     model, steps = js.models.Model(network, SCHEDULE), each * (repeats + 1)
-    hand, data = ByHand(model, x, batch, steps), Timed(x)
+    hand, data, marks = ByHand(model, x, batch, steps), Timed(x), []
     hand.run(each)  # compiles
-    pairs, again, begun = {"fit": [], "hand": [], "data": []}, [], {}
+
+    def clocks():
+        return [time.perf_counter(), time.process_time(), data.seconds, len(COMPILED)]
 
     def callback(step, state):
-        now = time.perf_counter()
-        if begun:
-            pairs["fit"].append(now - begun["time"])
-            pairs["data"].append(data.seconds - begun["data"])
-            again.extend(COMPILED[begun["compiled"] :])
-        start = time.perf_counter()
+        reached = clocks()
         hand.run(each)
-        if begun:
-            pairs["hand"].append(time.perf_counter() - start)
-        begun.update(data=data.seconds, compiled=len(COMPILED), time=time.perf_counter())
+        marks.append([reached, clocks()])
 
     before = len(COMPILED)
     js.fit(jax.random.key(0), model, data, steps=steps, batch_size=batch, callback=callback, callback_every=each)
-    return pairs, COMPILED[before:].count("jit(train_step)"), again
+    marks = np.array(marks)
+    return marks[1:, 0] - marks[:-1, 1], marks[1:, 1] - marks[1:, 0], COMPILED[before:].count("jit(train_step)")
 
 
 def main():
@@ -118,19 +115,20 @@ def main():
     for name in options.only:
         network, batch, each = NETWORKS[name]
         each = options.steps or each
-        pairs, compiled, again = measured(network, batch, each, options.repeats)
-        low, high = np.quantile(np.divide(pairs["fit"], pairs["hand"]), [0.25, 0.75])
+        fit, hand, compiled = measured(network, batch, each, options.repeats)
+        low, high = np.quantile(fit[:, 0] / hand[:, 0], [0.25, 0.75])
         rows.append(
             {
                 "network": name,
                 "batch": batch,
-                "steps/s, fit": each / min(pairs["fit"]),
-                "steps/s, by hand": each / min(pairs["hand"]),
-                "fit / by hand (median of pairs)": ratio(pairs["fit"], pairs["hand"]),
+                "steps/s, fit": each / fit[:, 0].min(),
+                "steps/s, by hand": each / hand[:, 0].min(),
+                "fit / by hand": ratio(fit[:, 0], hand[:, 0]),
                 "quartiles": f"{low:.3f} to {high:.3f}",
-                "share of fit in batches": sum(pairs["data"]) / sum(pairs["fit"]),
+                "processor time": ratio(fit[:, 1], hand[:, 1]),
+                "share in batches": fit[:, 2].sum() / fit[:, 0].sum(),
                 "compilations of the step": compiled,
-                "compilations later": len(again),
+                "compilations later": int(fit[:, 3].sum()),
             }
         )
     report("fit_overhead", "fit over a loop by hand", rows, options, ("flax", "optax"))
