@@ -70,7 +70,7 @@ def log_likelihood(
     Args:
         key: a typed key; sample i draws its signs from fold_in(key, i), so its result does not depend on the others.
         denoiser: E[x_0 | x_t], differentiable in x. Discrete times: the network is shown the trained time nearest to
-            each stage.
+            each stage, which leaves an error that more steps do not remove.
         x: data in the scale of x_0, (n, *event).
         steps: number of intervals, of four evaluations each; 32 unless `grid` is an array.
         grid: as in `sample`; give your own for another range, such as
