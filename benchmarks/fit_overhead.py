@@ -43,7 +43,7 @@ class Timed:
 
     def batch(self, index, size):
         start = time.perf_counter()
-        batch = data_of.on_device(self.inner.batch(index, size))
+        batch = self.inner.batch(index, size)
         self.seconds += time.perf_counter() - start
         return batch
 
@@ -106,7 +106,7 @@ def measured(network, batch, each, repeats):
 
 def main():
     parser = arguments(__doc__)
-    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--steps", type=int, help="of each interval, instead of each network's own")
     options = parser.parse_args()

@@ -55,11 +55,12 @@ class Shuffled:
 
     def batch(self, index: int, size: int) -> tuple[np.ndarray, PyTree]:
         """Samples index * size ... of the passes laid end to end; a batch may reach into the next pass."""
-        places = index * size + np.arange(size)
-        rows = np.empty(size, int)
-        for number in np.unique(places // len(self.x)):
-            mine = places // len(self.x) == number
-            rows[mine] = self._order(int(number))[places[mine] % len(self.x)]
+        start, end, parts = index * size, (index + 1) * size, []
+        while start < end:
+            number, place = divmod(start, len(self.x))
+            parts.append(self._order(number)[place : place + end - start])
+            start += len(parts[-1])
+        rows = np.concatenate(parts)
         return self.x[rows], jax.tree.map(lambda leaf: leaf[rows], self.cond)
 
     def std(self) -> float:
