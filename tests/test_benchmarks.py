@@ -15,7 +15,7 @@ SMALL = {
     "exact_scores": ["--small", "--repeats", "1"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
-    "fit_overhead": ["--repeats", "2", "--steps", "2"],
+    "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
     "log_concave": [
         *("--dim", "6", "--gradients", "40", "--posterior-gradients", "40", "--chains", "8", "--posterior-chains", "8"),
