@@ -41,7 +41,7 @@ class BaseDenoiser:
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]
 
 
-class _Wrapper(BaseDenoiser):
+class Wrapper(BaseDenoiser):
     """A denoiser around another: schedule, event shape and cost are the inner one's."""
 
     denoiser: Any
@@ -121,7 +121,7 @@ def denoiser(
 
 @pytree
 @dataclass(frozen=True)
-class Guided(_Wrapper):
+class Guided(Wrapper):
     """Classifier-free guidance; made by `guide`."""
 
     denoiser: Any
@@ -160,7 +160,7 @@ def guide(denoiser: Any, scale: ArrayLike, null: PyTree) -> Guided:
 
 @pytree
 @dataclass(frozen=True)
-class Clipped(_Wrapper):
+class Clipped(Wrapper):
     """A denoiser with a bounded output; made by `clip`."""
 
     denoiser: Any

@@ -15,7 +15,7 @@ LEVELS = [
     ["jaxsamp_kernels"],
     ["types", "random", "checks", "progress", "pytrees", "batching", "datasets"],
     ["schedules", "grids"],
-    ["denoisers"],
+    ["denoisers", "inverse"],
     ["losses", "models"],
     ["calibration"],
     ["targets"],

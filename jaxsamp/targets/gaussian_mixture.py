@@ -134,6 +134,38 @@ class GaussianMixture(Target):
         basis = np.linalg.qr(np.asarray(jax.random.normal(k_basis, (components, dim, dim)), float))[0]
         return cls._of(_on_device(np.log(np.asarray(weights, float)), np.asarray(means), np.asarray(values), basis))
 
+    def condition(self, y: Data, matrix: Data, noise: float) -> "GaussianMixture":
+        """The law of x_0 given y = matrix x_0 + noise n with n standard normal: again a mixture, in full form.
+
+        Component k becomes N(mu_k + G_k (y - A mu_k), (I - G_k A) S_k) with G_k = S_k A^T (A S_k A^T + noise^2 I)^-1,
+        of weight proportional to w_k N(y; A mu_k, A S_k A^T + noise^2 I). On the host in float64.
+
+        Args:
+            y: (m,).
+            matrix: A, (m, d).
+            noise: standard deviation of the observation, above 0.
+
+        Raises:
+            ValueError: shapes that do not fit, entries that are not finite, or noise not above 0.
+        """
+        log_weights, means, covariances = _dense(self.mixture)
+        d, y = means.shape[1], checks.finite("y", y).astype(float)
+        if not noise > 0:
+            raise ValueError(f"noise must be above 0; got {noise}.")
+        matrix = _shaped("matrix", matrix, (y.size, d), "(m, d)")
+        crossed = covariances @ matrix.T
+        spread = matrix @ crossed + noise**2 * np.eye(y.size)
+        gain = np.linalg.solve(spread, crossed.swapaxes(1, 2)).swapaxes(1, 2)
+        delta = y - means @ matrix.T
+        fit = np.einsum("km,km->k", delta, np.linalg.solve(spread, delta[..., None])[..., 0])
+        log_weights = log_weights - 0.5 * (fit + np.linalg.slogdet(spread)[1])
+        kept = np.eye(d) - gain @ matrix  # this form of the covariance stays positive under rounding
+        after = kept @ covariances @ kept.swapaxes(1, 2) + noise**2 * gain @ gain.swapaxes(1, 2)
+        eigenvalues, basis = np.linalg.eigh(0.5 * (after + after.swapaxes(1, 2)))
+        shift = log_weights.max() + np.log(np.exp(log_weights - log_weights.max()).sum())
+        moved = means + np.einsum("kdm,km->kd", gain, delta)
+        return self._of(_on_device(log_weights - shift, moved, np.maximum(eigenvalues, 0), basis))
+
     @property
     def weights(self) -> Array:
         """Component weights, (K,)."""
@@ -225,6 +257,17 @@ def _sample(mixture: kernel.Mixture, k_component: Array, k_noise: Array, n: int)
         return jnp.where((component == k)[:, None], mixture.means[k] + own, x), None
 
     return jax.lax.scan(add, jnp.zeros_like(noise), jnp.arange(mixture.means.shape[0]))[0]
+
+
+def _dense(mixture: kernel.Mixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log weights, means and full covariances, in float64."""
+    log_weights, means, values = (np.asarray(leaf, float) for leaf in mixture[:3])
+    eye = np.eye(means.shape[1])
+    if mixture.basis is None:
+        return log_weights, means, np.broadcast_to(values, means.shape)[:, None] * eye
+    basis = np.asarray(mixture.basis, float)
+    floor = np.zeros((len(means), 1)) if mixture.floor is None else np.asarray(mixture.floor, float)
+    return log_weights, means, (basis * (values - floor)[:, None]) @ basis.swapaxes(1, 2) + floor[..., None] * eye
 
 
 def _on_device(log_weights: np.ndarray, *arrays: np.ndarray) -> kernel.Mixture:
