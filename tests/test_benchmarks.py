@@ -13,6 +13,7 @@ SMALL = {
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
     "exact_scores": ["--small", "--repeats", "1"],
+    "inverse_problems": ["--samples", "40", "--observations", "1", "--noise", "0.5"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
     "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],

@@ -1,0 +1,58 @@
+"""How far is a learned score from the exact one, at each noise level?
+
+Five Gaussians in 64 dimensions, known through 20,000 samples. Beside the network: the score of one Gaussian with their
+mean and covariance, the best linear one, and that of the samples themselves, which a network of any size would learn
+if it were trained for ever.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+import jaxsamp as js
+from jaxsamp.targets import Empirical, GaussianMixture
+
+OUT = Path("runs/examples")
+SCHEDULE, D, N = js.schedules.VarianceExploding(), 64, 2000
+
+
+def main():
+    for_law, for_data, for_training, for_test, for_noise, for_samples = jax.random.split(jax.random.key(0), 6)
+    target = GaussianMixture.random(for_law, components=5, dim=D, separation=6.0)
+    data = np.asarray(target.sample(for_data, 20_000))
+    rate = js.training.AdamW(learning_rate=2e-3)
+    network = js.models.MLP(width=192, depth=2)
+    state = js.fit(for_training, network, data, SCHEDULE, 1500, batch_size=256, optimizer=rate, ema=0.995)
+    laws = {"one Gaussian": GaussianMixture([1.0], data.mean(0)[None], np.cov(data.T)[None]), "data": Empirical(data)}
+    denoisers = {"network": state.denoiser()} | {name: law.denoiser(SCHEDULE) for name, law in laws.items()}
+
+    clean, noise = target.sample(for_test, N), jax.random.normal(for_noise, (N, D))
+    sigmas, errors = np.geomspace(0.05, 20, 12), {name: [] for name in denoisers}
+    for sigma in sigmas:
+        level, x = SCHEDULE.level(-jnp.log(sigma)), clean + sigma * noise
+        exact = target.score(x, level)
+        for name, denoiser in denoisers.items():
+            score = (denoiser(x, level) - x) / sigma**2
+            errors[name].append(float(jnp.sqrt(jnp.mean((score - exact) ** 2) / jnp.mean(exact**2))))
+    print("error of the score over its size, at sigma" + "".join(f"{s:8.2f}" for s in sigmas[::3]))
+    for name, error in errors.items():
+        print(f"{name:42}" + "".join(f"{e:8.3f}" for e in error[::3]))
+    for name, denoiser in ({"exact score": target.denoiser(SCHEDULE)} | denoisers).items():
+        x = js.sample(for_samples, denoiser, (500, D), steps=24).x
+        energy = js.metrics.energy(x, target, for_noise)
+        print(f"samples of {name:14} energy distance {energy.value:.4f}, true samples below {energy.null_high:.4f}")
+
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    for (name, error), mark in zip(errors.items(), "os^", strict=True):
+        axes.loglog(sigmas, error, mark + "-", label=name)
+    axes.set(xlabel="noise level sigma", ylabel="relative error of the score", title="five Gaussians, d = 64")
+    axes.legend(frameon=False)
+    OUT.mkdir(parents=True, exist_ok=True)
+    figure.savefig(OUT / "09_learned_score.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()

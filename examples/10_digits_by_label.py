@@ -1,0 +1,58 @@
+"""Train a network on handwritten digits and their labels, and ask it for each digit, with and without guidance.
+
+One training sample in ten loses its label, so that the network also knows digits as such: the difference between the
+two is what guidance makes larger. It costs a second evaluation and buys clear digits at the price of variety.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+import jaxsamp as js
+from jaxsamp.losses import EDMWeighting
+
+OUT = Path("runs/examples")
+SCHEDULE, EACH, STEPS = js.schedules.VarianceExploding(), 50, 2000
+
+
+def main():
+    digits, labels, held_out = js.datasets.digits()
+    for_training, for_samples = jax.random.split(jax.random.key(0))
+    loss = js.training.denoising_loss(weighting=EDMWeighting(float(digits.std())), drop=0.1)
+    state = js.fit(
+        for_training,
+        js.models.MLP(width=256, depth=2, classes=10),
+        digits,
+        SCHEDULE,
+        STEPS,
+        cond=labels,
+        batch_size=128,
+        loss=loss,
+        optimizer=js.training.AdamW(learning_rate=2e-3),
+        ema=0.995,
+    )
+    reader = LogisticRegression(max_iter=2000).fit(digits.reshape(-1, 64), labels)
+    asked = np.repeat(np.arange(10), EACH)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.6), layout="constrained")
+    print("scale   recognised as asked   spread inside a class   copies of training digits (real digits at most)")
+    for axes, scale in zip(panels, (1.0, 2.0, 5.0), strict=True):
+        guided = js.guide(state.denoiser(), scale, null=10)  # a new scale does not recompile
+        x = np.asarray(js.sample(for_samples, guided, (len(asked), 8, 8), steps=16, cond=jnp.asarray(asked)).x)
+        right = (reader.predict(x.reshape(-1, 64)) == asked).mean()
+        spread = x.reshape(10, EACH, 64).std(1).mean()
+        copies = js.metrics.memorisation(x, digits, held_out)
+        print(f"{scale:5.1f}   {right:19.1%}   {spread:21.3f}   {copies.value:.1%} ({copies.null_high:.1%})")
+        sheet = np.pad(x.reshape(10, EACH, 8, 8)[:, :10], ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
+        axes.imshow(sheet.swapaxes(1, 2).reshape(90, 90), cmap="gray", vmin=-1, vmax=1)
+        axes.set(title=f"guidance scale {scale:g}", xticks=[], yticks=9 * np.arange(10) + 4, yticklabels=range(10))
+    panels[0].set_ylabel("label asked for")
+    OUT.mkdir(parents=True, exist_ok=True)
+    figure.savefig(OUT / "10_digits_by_label.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()

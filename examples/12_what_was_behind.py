@@ -1,0 +1,57 @@
+"""Half of a digit was seen, with noise: what may the rest look like?
+
+A denoiser that knows the observation wraps one that does not, and every sampler takes it. The digits are a mixture of
+Gaussians fitted to real ones, so that their law given the observation is known exactly, and each way of using a denoiser
+alone can be compared with it. With a trained network nothing changes except that the first row is not to be had.
+"""
+
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+
+import jaxsamp as js
+from jaxsamp import inverse
+from jaxsamp.samplers import DDPM
+
+OUT = Path("runs/examples")
+N, NOISE, CHOSEN = 200, 0.2, (3, 8, 12)
+
+
+def main():
+    digits, _, held_out = js.datasets.digits()
+    law = js.targets.GaussianMixture.fit(digits, components=10, reg_covar=0.01)
+    prior = law.denoiser(js.schedules.VarianceExploding())
+    mask = np.repeat(np.arange(8) < 4, 8)  # the upper half
+    for_noise, for_samples, for_metrics = jax.random.split(jax.random.key(0), 3)
+    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 7.5), layout="constrained")
+    print("energy distance to the law given the observation; evaluations of the score, backward passes included")
+    for axes, which in zip(panels, CHOSEN, strict=True):
+        digit = held_out[which].ravel()
+        y = np.asarray(digit + NOISE * jax.random.normal(for_noise, digit.shape))
+        exact = law.condition(y[mask], np.eye(64)[mask], NOISE)
+        bank = js.metrics.NullBank(exact, N, for_metrics)
+        ways = {
+            "exact": exact.denoiser(prior.schedule),
+            "posterior": inverse.posterior(prior, y, mask, NOISE),
+            "posterior, v = 0.5": inverse.posterior(prior, y, mask, NOISE, variance=0.5),
+            "inpaint": inverse.inpaint(prior, y, mask),
+        }
+        rows = []
+        for name, denoiser in ways.items():
+            drawn = js.sample(for_samples, denoiser, (N, 64), DDPM(), 64)
+            energy = js.metrics.energy(drawn.x, bank)
+            cost = int(drawn.stats["evaluations"][0])
+            print(f"{name:20} {energy.value:7.3f}   true samples below {energy.null_high:.3f}   {cost:4}")
+            rows.append([digit, np.where(mask, y, 1), *np.asarray(drawn.x[:10])])
+        sheet = np.pad(np.reshape(rows, (4, 12, 8, 8)), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
+        axes.imshow(sheet.swapaxes(1, 2).reshape(36, 108), cmap="gray", vmin=-1, vmax=1)
+        axes.set(xticks=[4, 13, 62], xticklabels=["digit", "seen", "samples"], yticks=9 * np.arange(4) + 4)
+        axes.set_yticklabels(ways)
+    OUT.mkdir(parents=True, exist_ok=True)
+    figure.savefig(OUT / "12_what_was_behind.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
