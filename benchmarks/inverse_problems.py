@@ -1,9 +1,9 @@
 """How far from the true law given an observation are the samples of each way to use it?
 
-Five Gaussians in eight dimensions, three of them seen with noise, so the law given y is a known mixture. The denoiser of
-the prior is exact: what is measured is the error of the approximation alone. Means over observations drawn from the law
-itself, of the energy distance to the law given y and of the total variation between the weights of the components; "-"
-where a run diverged.
+Five Gaussians in eight dimensions, three of them seen with noise, so the law given y is a known mixture. The denoiser
+of the prior is exact: what is measured is the error of the approximation alone. Means over observations drawn from the
+law itself, of the energy distance to the law given y and of the total variation between the weights of the components;
+"-" where a run diverged.
 """
 
 from functools import partial
@@ -76,7 +76,7 @@ def main():
         means = [float(m) for m in np.mean(values, 0)] if np.max(values, 0)[0] < 1e3 else [None] * 3
         names = ("energy distance", "true samples below", "error of the weights")
         rows.append(row | dict(zip(names, means, strict=True)))
-    report("inverse_problems", f"Samples given {SEEN} of {DIM} coordinates, data of variance v = {v:.3g}", rows, options)
+    report("inverse_problems", f"Samples given {SEEN} of {DIM} coordinates, v = {v:.3g}", rows, options)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Half of a digit was seen, with noise: what may the rest look like?
 
 A denoiser that knows the observation wraps one that does not, and every sampler takes it. The digits are a mixture of
-Gaussians fitted to real ones, so that their law given the observation is known exactly, and each way of using a denoiser
-alone can be compared with it. With a trained network nothing changes except that the first row is not to be had.
+Gaussians fitted to real ones, so their law given the observation is known exactly, and each way of using a denoiser
+alone can be compared with it. With a trained network all is the same, except that the first row is not to be had.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ def main():
     prior = law.denoiser(js.schedules.VarianceExploding())
     mask = np.repeat(np.arange(8) < 4, 8)  # the upper half
     for_noise, for_samples, for_metrics = jax.random.split(jax.random.key(0), 3)
-    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 7.5), layout="constrained")
+    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 6.2), layout="constrained")
     print("energy distance to the law given the observation; evaluations of the score, backward passes included")
     for axes, which in zip(panels, CHOSEN, strict=True):
         digit = held_out[which].ravel()

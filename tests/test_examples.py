@@ -18,6 +18,12 @@ PICTURES = {
     "05_noise_and_denoise": 1,
     "06_empirical": 2,
     "07_log_concave": 0,
+    "08_train_a_toy": 1,
+    "09_learned_score": 1,
+    "10_digits_by_label": 1,
+    "11_photo_patches": 1,
+    "12_what_was_behind": 1,
+    "13_your_own_training": 1,
 }
 
 
