@@ -14,26 +14,28 @@ import jaxsamp as js
 
 OUT = Path("runs/examples")
 TARGET, SCHEDULE = js.targets.pinwheel(), js.schedules.VarianceExploding()
-N, SIGMA = 2000, 0.2  # of the score field
+N, SIGMA = 1000, 0.2  # of the score field
 
 
 def main():
     for_training, for_samples, for_truth, for_metrics = jax.random.split(jax.random.key(0), 4)
-    network = js.models.MLP(width=64, depth=2)
+    network = js.models.MLP(width=96, depth=2)
     rate = js.training.AdamW(learning_rate=3e-3)
-    state = js.fit(for_training, network, TARGET, SCHEDULE, 1500, batch_size=256, optimizer=rate, ema=0.99)
+    state = js.fit(for_training, network, TARGET, SCHEDULE, 2500, batch_size=256, optimizer=rate, ema=0.995)
     learned, exact = state.denoiser(), TARGET.denoiser(SCHEDULE)
-    level = SCHEDULE.level(-jnp.log(0.02))
+    level = SCHEDULE.level(-jnp.log(0.02))  # where the default grid ends
     for name, denoiser in (("network", learned), ("exact score", exact)):
         x = js.sample(for_samples, denoiser, (N, 2), steps=32, final_denoise=False).x
-        found = js.evaluate(x, TARGET, for_metrics, metrics=("energy", "log_density"), level=level)
-        for metric, m in found.items():
-            print(f"{name:12} {metric:12} {m.value:8.4f}   true samples {m.null_low:7.4f} to {m.null_high:6.4f}")
+        gap = js.evaluate(x, TARGET, for_metrics, metrics=("log_density",), level=level)["log_density"]
+        print(
+            f"{name:12} mean log density against the truth's {gap.value:+.3f}; true samples within {gap.null_high:.3f}"
+        )
 
     x = js.sample(for_samples, learned, (N, 2), steps=32).x
     side = np.linspace(-2.1, 2.1, 18)
     grid = jnp.asarray(np.stack(np.meshgrid(side, side), -1).reshape(-1, 2), jnp.float32)
     level = SCHEDULE.level(-jnp.log(SIGMA))
+    grid = grid[TARGET.log_prob(grid, level) > -7]  # elsewhere the network was never asked
     fields = [(denoiser(grid, level) - grid) / SIGMA**2 for denoiser in (exact, learned)]
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.6), sharex=True, sharey=True, layout="constrained")
     panels[0].scatter(*TARGET.sample(for_truth, N).T, s=3, c="tab:blue")

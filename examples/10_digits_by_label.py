@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import jaxsamp as js
-from jaxsamp.losses import EDMWeighting
+from jaxsamp.losses import EDMWeighting, LogNormal
 
 OUT = Path("runs/examples")
 SCHEDULE, EACH, STEPS = js.schedules.VarianceExploding(), 50, 2000
@@ -22,7 +22,7 @@ SCHEDULE, EACH, STEPS = js.schedules.VarianceExploding(), 50, 2000
 def main():
     digits, labels, held_out = js.datasets.digits()
     for_training, for_samples = jax.random.split(jax.random.key(0))
-    loss = js.training.denoising_loss(weighting=EDMWeighting(float(digits.std())), drop=0.1)
+    loss = js.training.denoising_loss(LogNormal(-0.5), EDMWeighting(float(digits.std())), drop=0.1)
     state = js.fit(
         for_training,
         js.models.MLP(width=256, depth=2, classes=10),
