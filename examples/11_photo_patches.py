@@ -14,7 +14,7 @@ from scipy.stats import kurtosis
 import jaxsamp as js
 
 OUT = Path("runs/examples")
-SCHEDULE, N, STEPS = js.schedules.VarianceExploding(), 400, 700
+SCHEDULE, N, STEPS = js.schedules.VarianceExploding(), 400, 500
 
 
 def sheet(patches):
