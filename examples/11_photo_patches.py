@@ -25,6 +25,7 @@ def sheet(patches):
 
 def main():
     train, test = js.datasets.photo_patches()
+    test = np.random.default_rng(0).permutation(test)  # they come in the order of the photographs
     for_training, for_samples, for_metrics = jax.random.split(jax.random.key(0), 3)
     network = js.models.UNet(channels=16, multipliers=(1, 2), blocks=1, attention=())
     rate = js.training.AdamW(learning_rate=3e-3)
