@@ -15,7 +15,7 @@ import jaxsamp as js
 
 OUT = Path("runs/examples")
 TARGET, SCHEDULE = js.targets.moons(), js.schedules.RectifiedFlow()
-UPDATES, BATCH, N = 2000, 256, 1000
+UPDATES, BATCH, N = 6000, 256, 1000
 SIZES, RNGS = (2 + 16, 96, 96, 96, 2), nnx.Rngs(0)
 LAYERS = [nnx.Linear(*ends, rngs=RNGS) for ends in zip(SIZES, SIZES[1:], strict=False)]
 GRAPH, PARAMS = nnx.split(nnx.Sequential(*(f for layer in LAYERS[:-1] for f in (layer, nnx.silu)), LAYERS[-1]))
@@ -48,8 +48,8 @@ def main():
     (params, _), losses = train(PARAMS, for_training)
     print(f"loss {losses[:100].mean():.3f} in the first hundred updates, {losses[-100:].mean():.3f} in the last")
     x = js.sample(for_samples, js.denoiser(apply, params, SCHEDULE, "velocity"), (N, 2), steps=24).x
-    energy = js.metrics.energy(x, TARGET, for_metrics)
-    print(f"energy distance {energy.value:.4f}, true samples {energy.null_low:.4f} to {energy.null_high:.4f}")
+    for name, metric in js.evaluate(x, TARGET, for_metrics, metrics=("energy", "log_density")).items():
+        print(f"{name:12} {metric.value:7.4f}   true samples {metric.null_low:7.4f} to {metric.null_high:.4f}")
     figure = js.plots.scatter(x, TARGET.sample(for_truth, N), log_prob=TARGET.log_prob, title="two moons, in NNX")
     OUT.mkdir(parents=True, exist_ok=True)
     js.plots.save(figure, OUT / "13_your_own_training.png")
