@@ -44,8 +44,7 @@ def main():
     for name, denoiser in ({"exact score": target.denoiser(SCHEDULE)} | denoisers).items():
         x = js.sample(for_samples, denoiser, (300, D), steps=24).x
         energy, copies = js.metrics.energy(x, bank), js.metrics.memorisation(x, data, clean)
-        line = f"{name:13} energy distance {energy.value:6.3f} (true samples below {energy.null_high:.3f}), copies"
-        print(line, f"{copies.value:.0%}")
+        print(f"{name:13} energy distance {energy.value:.3f}, true {energy.null_high:.3f}; copies {copies.value:.0%}")
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     for (name, error), mark in zip(errors.items(), "os^", strict=True):
