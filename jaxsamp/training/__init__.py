@@ -1,6 +1,7 @@
 """Training: `fit`, its parts for loops of your own, checkpoints and weights. Needs `pip install "jaxsamp[train]"`."""
 
-from jaxsamp.training.checkpoint import load_weights
+from jaxsamp.training.checkpoint import latest_step, load_weights
+from jaxsamp.training.load import load_denoiser
 from jaxsamp.training.loop import fit
 from jaxsamp.training.objective import denoising_loss
 from jaxsamp.training.optimizer import AdamW
@@ -13,6 +14,8 @@ __all__ = [
     "denoising_loss",
     "ema_decay",
     "fit",
+    "latest_step",
+    "load_denoiser",
     "load_safetensors",
     "load_weights",
     "save_safetensors",

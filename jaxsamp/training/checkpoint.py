@@ -88,15 +88,38 @@ def load_weights(folder: str | Path, ema: bool = True) -> Any:
     Raises:
         ValueError: there is no complete checkpoint.
     """
-    folder = Path(folder).expanduser().absolute()
-    manager = _manager(folder, None) if folder.is_dir() else None
-    step = manager and manager.latest_step()
-    if manager is None or step is None:
-        raise ValueError(f"folder must hold a complete checkpoint; {folder} has none.")
-    args = _orbax().args
-    found = manager.restore(step, args=args.Composite(state=args.StandardRestore()))["state"]
-    manager.close()
+    found = _read(folder, state=_orbax().args.StandardRestore())["state"]
     return jax.tree.map(np.asarray, found["ema" if ema else "params"])
+
+
+def load_config(folder: str | Path) -> Any:
+    """The configuration that was stored with the latest complete checkpoint in `folder`; see `describe`.
+
+    Raises:
+        ValueError: there is no complete checkpoint.
+    """
+    return _read(folder, config=_orbax().args.JsonRestore())["config"]["config"]
+
+
+def latest_step(folder: str | Path) -> int | None:
+    """Step of the latest complete checkpoint in `folder`, or None; nothing is made."""
+    folder = Path(folder).expanduser().absolute()
+    if not folder.is_dir():
+        return None
+    manager = _manager(folder, None)
+    step = manager.latest_step()
+    manager.close()
+    return step
+
+
+def _read(folder: str | Path, **parts: Any) -> Any:
+    step, folder = latest_step(folder), Path(folder).expanduser().absolute()
+    if step is None:
+        raise ValueError(f"folder must hold a complete checkpoint; {folder} has none.")
+    manager = _manager(folder, None)
+    found = manager.restore(step, args=_orbax().args.Composite(**parts))
+    manager.close()
+    return found
 
 
 def _orbax() -> Any:
