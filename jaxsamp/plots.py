@@ -179,6 +179,30 @@ def comparison(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
         return _titled(figure, title)
 
 
+def losses(entries: list[dict[str, Any]], *, title: str = "") -> Figure:
+    """The loss of a training run, and the norm of its gradient, against the number of updates.
+
+    Args:
+        entries: lines of the journal of `jaxsamp.fit`: "step", "loss" and "grad_norm", means since the line before.
+        title: above both panels.
+    """
+    steps = [entry["step"] for entry in entries]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 5.0), dpi=DPI, layout="constrained")
+        panels = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        for axes, name, label in zip(panels, ("loss", "grad_norm"), ("loss", "norm of its gradient"), strict=True):
+            values = np.array([entry[name] for entry in entries], float)
+            axes.plot(steps, values, ".", color=TRUE, markersize=3, alpha=0.35)
+            axes.plot(steps, _smooth(values), color=NEW if name == "loss" else TRUE, linewidth=1.3)
+            axes.set_ylabel(label)
+            if len(values) and values.min() > 0:
+                axes.set_yscale("log")
+                axes.yaxis.set_major_formatter(ScalarFormatter())
+                axes.yaxis.set_minor_formatter(ScalarFormatter())
+        panels[1].set_xlabel("updates")
+        return _titled(figure, title)
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, 150 dots an inch."""
     figure.savefig(path, dpi=DPI, format="png", facecolor="white")
@@ -197,6 +221,15 @@ def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:
     height, width, channels = framed.shape[1:]
     sheet = framed.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     return sheet.reshape(rows * height, columns * width, channels)[:-gap, :-gap].squeeze()
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Running means over a twentieth of the values, shorter towards both ends."""
+    half = len(values) // 40
+    places = np.arange(len(values))
+    reach = np.minimum(half, np.minimum(places, places[::-1]))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
 
 
 def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, centre: Any, half: float) -> None:

@@ -12,9 +12,8 @@ from typing import Any
 
 import jax
 
-from jaxsamp.cli.errors import BadArgument, missing_package
+from jaxsamp.cli.errors import DONE, INTERRUPTED, REFUSED, BadArgument, Stopped, missing_package
 
-DONE, REFUSED, INTERRUPTED = 0, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `jaxsamp`; by default those that the program was called with.
 
     Returns:
-        The exit code: 0; 2 for arguments that cannot be used, with one sentence on stderr; or 130 for Ctrl-C.
+        The exit code: 0; 2 for arguments that cannot be used, with one sentence on stderr; 1 for training that diverged;
+        130 for Ctrl-C; 143 for SIGTERM, on which training saves.
     """
     try:
         command = _parse(argv)
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else DONE
     except BadArgument as refused:
         return _stop(str(refused), REFUSED)
+    except Stopped as stopped:
+        return _stop(str(stopped), stopped.code)
     except ModuleNotFoundError as error:
         sentence = missing_package(error)
         if sentence is None:
@@ -55,11 +57,14 @@ def _parse(argv: Sequence[str] | None) -> Any:
     from jaxsamp.cli.compare import Compare
     from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
+    from jaxsamp.cli.train import Train
 
-    commands = {"sample": Sample, "compare": Compare, "evaluate": Evaluate}
-    return tyro.extras.subcommand_cli_from_dict(
-        commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=argv
+    commands = {"train": Train, "sample": Sample, "compare": Compare, "evaluate": Evaluate}
+    words = sys.argv[1:] if argv is None else argv
+    command = tyro.extras.subcommand_cli_from_dict(
+        commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=words
     )
+    return command.completed(words[1:]) if isinstance(command, Train) else command
 
 
 def _keep_compilations() -> None:

@@ -1,8 +1,9 @@
 """`jaxsamp compare`: several samplers at several step counts, on one target."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,15 @@ from tyro.conf import arg
 
 import jaxsamp as js
 from jaxsamp import checks, metrics, plots
-from jaxsamp.cli import data, output, report
+from jaxsamp.cli import output, report
+from jaxsamp.cli.data import Source
 from jaxsamp.cli.errors import BadArgument, complaints
-from jaxsamp.cli.setup import Setup
+from jaxsamp.cli.setup import Problem, Setup
 from jaxsamp.progress import bar
 from jaxsamp.samplers import BY_NAME, Sampler, UniPC, by_name
 
 FILES = ("compare.png", "compare.json")
-FINEST, NULL_SETS = 1024, 49
+FINEST, FINEST_OF_NETWORKS, NULL_SETS = 1024, 256, 49
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Compare(Setup):
 
     All start from the same noise. The distance to the flow is the median over samples of the root mean square per
     coordinate, at the last noise level in the scale of the data, to the flow from the same noise, which UniPC of
-    order 3 follows in 1,024 steps or more. Samplers of the reverse SDE leave the flow on purpose and have none. The
-    energy distance compares with true samples, and is shown with the band where other true samples fall.
+    order 3 follows in 1,024 steps or more (of a network in 256 or more). Samplers of the reverse SDE leave the flow on purpose and have none. The
+    energy distance compares with true samples (of data that a network has learned: those held out), and is shown with the band where other true samples fall.
     """
 
     samplers: Annotated[tuple[str, ...], arg(metavar="NAME ...", help=f"Which samplers: {', '.join(BY_NAME)}.")] = (
@@ -50,7 +52,7 @@ class Compare(Setup):
     """Numbers of steps."""
     num_samples: int = 1000
     """Number of samples of each."""
-    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET-compare)")] = None
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET-compare, or CHECKPOINT/compare)")] = None
     """Where to write."""
 
     def run(self) -> None:
@@ -60,21 +62,20 @@ class Compare(Setup):
         with complaints():
             out = self._checked()
             with stages("load"):
-                source = data.load(self.target, self.image_size)
+                source = self.source()
         with output.folder(out, FILES, self.force) as folder:
             with complaints():
-                law = self.law(source, stages)
-                key_noise, key_truth = jax.random.split(jax.random.key(self.seed))
-                denoiser = law.denoiser(self.schedule_used)
+                key_noise, key_truth, key_labels = jax.random.split(jax.random.key(self.seed), 3)
+                problem = self.problem(key_labels, source, self.num_samples, stages)
                 with stages("flow", "following the flow"):
                     fine = UniPC(order=3, lower_order_final=False)
                     flow, coarser = (
-                        self._draw(key_noise, denoiser, fine, steps)[0] for steps in (self._finest, self._finest // 2)
+                        self._draw(key_noise, problem, fine, steps)[0] for steps in (self._finest, self._finest // 2)
                     )
-                last = js.Level(1.0, float(self.levels(1)[-1]))
-                bank = metrics.NullBank(law, self.num_samples, key_truth, last)
                 with stages("compare"):
-                    rows = list(self._rows(key_noise, denoiser, flow, bank, watched))
+                    judge = self._judge(problem.law, source, key_truth)
+                    rows = list(self._rows(key_noise, problem, flow, judge, watched))
+            law = problem.law
             facts = {
                 "target": source.name,
                 "settings": asdict(self),
@@ -90,7 +91,7 @@ class Compare(Setup):
 
     @property
     def _finest(self) -> int:
-        return max(FINEST, 8 * max(self.steps))
+        return max(FINEST if self.checkpoint is None else FINEST_OF_NETWORKS, 8 * max(self.steps))
 
     def _checked(self) -> Path:
         self.check()
@@ -102,29 +103,34 @@ class Compare(Setup):
         for steps in self.steps:
             checks.at_least("--steps", steps, 1)
         checks.at_least("--num-samples", self.num_samples, 2)
-        out = self.out or self.default_out("-compare")
+        out = self.out or self.default_out("compare", "-compare")
         output.check_free(out, FILES, self.force)
         return out
 
-    def _draw(self, key: jax.Array, denoiser: Any, sampler: Sampler, steps: int) -> tuple[Any, Any]:
+    def _draw(self, key: jax.Array, problem: Problem, sampler: Sampler, steps: int) -> tuple[Any, Any]:
         """Samples at the last level in the scale of the data, and what each cost."""
-        grid = self.levels(steps)
-        shape = (self.num_samples, *denoiser.event_shape)
-        drawn = js.sample(
-            key, denoiser, shape, sampler, grid=grid, final_denoise=False, microbatch=self.microbatch
-        )  # fmt: skip
-        return drawn.x / denoiser.schedule.level(-jnp.log(grid[-1])).alpha, drawn.stats
+        grid, shape = self.levels(steps), (self.num_samples, *problem.event)
+        options = {"cond": problem.cond, "final_denoise": False, "microbatch": self.microbatch}
+        drawn = js.sample(key, problem.denoiser, shape, sampler, grid=grid, **options)
+        return drawn.x / self.schedule_used.level(-jnp.log(grid[-1])).alpha, drawn.stats
+
+    def _judge(self, law: Any, source: Source, key: jax.Array) -> Callable[[Any], metrics.Metric]:
+        """The energy distance to the law at the last noise level or, where it is not known, to what was held out."""
+        if law is None:
+            return partial(metrics.energy, reference=source.held_out, key=key, null_sets=NULL_SETS)
+        bank = metrics.NullBank(law, self.num_samples, key, js.Level(1.0, float(self.levels(1)[-1])))
+        return partial(metrics.energy, reference=bank, null_sets=NULL_SETS)
 
     def _rows(
-        self, key: jax.Array, denoiser: Any, flow: Any, bank: metrics.NullBank, watched: bool
+        self, key: jax.Array, problem: Problem, flow: Any, judge: Callable[[Any], metrics.Metric], watched: bool
     ) -> Iterator[dict[str, Any]]:
         names = list(dict.fromkeys(self.samplers))
         with bar("comparing", len(names) * len(self.steps), shown=watched) as advance:
             for name in names:
                 sampler = by_name(name)
                 for steps in sorted(set(self.steps)):
-                    x, stats = self._draw(key, denoiser, sampler, steps)
-                    energy = metrics.energy(x, bank, null_sets=NULL_SETS)
+                    x, stats = self._draw(key, problem, sampler, steps)
+                    energy = judge(x)
                     yield {
                         "sampler": name,
                         "steps": steps,

@@ -1,19 +1,24 @@
-"""What can be sampled: a law known by name, the digits, a file of arrays, or a folder of images."""
+"""What can be sampled or learned: a law known by name or from a file, known data, arrays, or a folder of images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 
 from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
-from jaxsamp.datasets import checked, digit_features, digits, read_file, read_folder
+from jaxsamp.datasets import checked, digit_features, digits, photo_patches, read_file, read_folder
 from jaxsamp.datasets.arrays import FILES
+from jaxsamp.datasets.digits import held_out_labels
+from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS
 
 LEAST, LEAST_COMPARED = 10, 4
+KNOWN = ("digits", "patches")
+MIXTURE, LABELS = ("weights", "means", "covariances"), "labels"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Source:
         train: (n, *event), what a law is made of; None for a known law.
         held_out: (m, *event), what it is compared with.
         fit_features: makes a feature map for the Frechet distance; None where there is no good one.
+        labels: (n,) integers from 0 for `train`; None where there are none.
+        held_out_labels: (m,), the same for `held_out`.
     """
 
     name: str
@@ -35,16 +42,32 @@ class Source:
     train: Any = None
     held_out: Any = None
     fit_features: Callable[[], Callable[[Any], np.ndarray]] | None = None
+    labels: Any = None
+    held_out_labels: Any = None
+
+    def only(self, label: int) -> "Source":
+        """The data of one label; the whole where there are no labels."""
+        if self.labels is None:
+            return self
+        train, held_out = self.train[self.labels == label], self.held_out[self.held_out_labels == label]
+        return replace(self, name=f"{self.name} {label}", train=train, held_out=held_out)
 
 
-def load(target: str, image_size: int) -> Source:
-    """Find what `--target` names; a name wins over a file of the same name.
+def is_known(target: str) -> bool:
+    """Whether this is the name of data or of a law, and not a place."""
+    return target in (*KNOWN, *TOYS)
+
+
+def load(target: str, image_size: int, flag: str = "--target") -> Source:
+    """Find what `flag` names; a name wins over a file of the same name.
 
     Raises:
         BadArgument, ValueError: there is no such target, or nothing usable in it.
     """
-    path = _path(target, "--target")
-    return _named(target) if path is None else _split(path, read(path, image_size, "--target", LEAST))
+    path = _path(target, flag)
+    if path is None:
+        return _named(target)
+    return _mixture(path, flag) or _split(path, read(path, image_size, flag, LEAST), _labels(path, flag))
 
 
 def load_reference(reference: str, image_size: int) -> Source:
@@ -56,6 +79,8 @@ def load_reference(reference: str, image_size: int) -> Source:
     path = _path(reference, "--reference")
     if path is None:
         return _named(reference)
+    if (law := _mixture(path, "--reference")) is not None:
+        return law
     array = read(path, image_size, "--reference", LEAST_COMPARED)
     return Source(path.resolve().stem, array.shape[1:], None, array, array)
 
@@ -78,17 +103,20 @@ def load_samples(path: Path, image_size: int) -> tuple[np.ndarray, float]:
 
 def _path(target: str, flag: str) -> Path | None:
     """The place that a flag names, or None if it names something known."""
-    names, path = ["digits", *TOYS], Path(target).expanduser()
-    if target not in names and (path.exists() or path.suffix.lower() in FILES or len(path.parts) > 1):
+    path = Path(target).expanduser()
+    if not is_known(target) and (path.exists() or path.suffix.lower() in FILES or len(path.parts) > 1):
         return path
-    checks.one_of(f"{flag}, where no such file or folder exists,", target, names)
+    checks.one_of(f"{flag}, where no such file or folder exists,", target, (*KNOWN, *TOYS))
     return None
 
 
 def _named(name: str) -> Source:
     if name == "digits":
-        train, _, held_out = digits()
-        return Source(name, train.shape[1:], None, train, held_out, digit_features)
+        train, labels, held_out = digits()
+        return Source(name, train.shape[1:], None, train, held_out, digit_features, labels, held_out_labels())
+    if name == "patches":
+        train, held_out = photo_patches()
+        return Source(name, train.shape[1:], None, train, held_out)
     law = TOYS[name]()
     return Source(name, law.event_shape, law)
 
@@ -109,7 +137,40 @@ def read(path: Path, image_size: int, flag: str, least: int) -> np.ndarray:
     return checked(array, f"{flag} {path}")
 
 
-def _split(path: Path, values: np.ndarray) -> Source:
+def _mixture(path: Path, flag: str) -> Source | None:
+    """The mixture of Gaussians in a file of weights (K,), means (K, d) and covariances (K, d, d); None for others."""
+    stored = _arrays(path, MIXTURE)
+    if len(stored) < len(MIXTURE):
+        return None
+    try:
+        law = GaussianMixture(*(stored[name] for name in MIXTURE))
+    except ValueError as error:
+        raise BadArgument(f"{flag} must hold a mixture of Gaussians, as {path} seems to; {error}") from error
+    return Source(path.resolve().stem, law.event_shape, law)
+
+
+def _labels(path: Path, flag: str) -> np.ndarray | None:
+    """The labels in a file; None for a file without."""
+    labels = _arrays(path, (LABELS,)).get(LABELS)
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.min(initial=0) < 0):
+        raise BadArgument(f"{flag} must hold integers from 0, (n,), in its `labels`; {path} holds {labels!r}.")
+    return labels
+
+
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those of the arrays that an .npz file holds; none of anything else, about which `read` complains."""
+    if path.suffix.lower() != ".npz" or not path.is_file() or not is_zipfile(path):
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in names if name in stored.files}
+
+
+def _split(path: Path, values: np.ndarray, labels: np.ndarray | None) -> Source:
     """Four fifths for the law and one fifth held out, the same ones every time."""
-    values, held_out = values[np.random.default_rng(0).permutation(len(values))], len(values) // 5
-    return Source(path.resolve().stem, values.shape[1:], None, values[held_out:], values[:held_out])
+    order, cut = np.random.default_rng(0).permutation(len(values)), len(values) // 5
+    source = Source(path.resolve().stem, values.shape[1:], None, values[order[cut:]], values[order[:cut]])
+    if labels is None:
+        return source
+    if len(labels) != len(values):
+        raise BadArgument(f"{path} must hold one label for each of its {len(values)} samples; it has {len(labels)}.")
+    return replace(source, labels=labels[order[cut:]], held_out_labels=labels[order[:cut]])

@@ -3,11 +3,25 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+DONE, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes; 143 is 128 + SIGTERM
 OPTIONAL = {"tyro": "tyro", "matplotlib": "matplotlib", "sklearn": "scikit-learn", "PIL": "pillow"}
+FOR_TRAINING = {"flax": "flax", "optax": "optax", "orbax": "orbax-checkpoint"}
 
 
 class BadArgument(Exception):
     """An argument that cannot be used; its message is the sentence that the user reads."""
+
+
+class Stopped(Exception):
+    """A run that ended before its time; its message is the sentence that the user reads.
+
+    Attributes:
+        code: the exit code.
+    """
+
+    def __init__(self, sentence: str, code: int):
+        super().__init__(sentence)
+        self.code = code
 
 
 @contextmanager
@@ -26,5 +40,8 @@ def complaints() -> Iterator[None]:
 
 def missing_package(error: ModuleNotFoundError) -> str | None:
     """The sentence for an optional package that is not installed; None for any other module."""
-    package = OPTIONAL.get((error.name or "").partition(".")[0])
-    return package and f'this command needs {package}, which is not installed: pip install "jaxsamp[cli]".'
+    module = (error.name or "").partition(".")[0]
+    package, extra = (FOR_TRAINING, "cli,train") if module in FOR_TRAINING else (OPTIONAL, "cli")
+    return package.get(module) and (
+        f'this command needs {package[module]}, which is not installed: pip install "jaxsamp[{extra}]".'
+    )

@@ -11,7 +11,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import jaxsamp as js
 from jaxsamp import checks, plots
-from jaxsamp.cli import data, output, report
+from jaxsamp.cli import data, learned, output, report
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.metrics.evaluate import ALL_BLOCKS, METRICS
@@ -33,12 +33,15 @@ class Evaluate:
         arg(metavar="SAMPLES", help="A .npy or .npz file, such as `jaxsamp sample` writes; or a folder of images."),
     ]
     reference: Annotated[
-        str,
+        str | None,
         arg(
             metavar="NAME|FILE|FOLDER",
-            help=f"The truth: {', '.join(TOYS)}; digits; a .npy or .npz file; a folder of images.",
+            help=f"The truth: {', '.join((*TOYS, *data.KNOWN))}; a .npy or .npz file; a folder of images.",
+            help_behavior_hint="(required, or --checkpoint)",
         ),
-    ]
+    ] = None
+    checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
+    """The truth: what the network was trained on that `jaxsamp train` has trained in this folder."""
     metrics: Annotated[
         tuple[str, ...],
         arg(metavar="NAME ...", help=f"Which: {', '.join(NAMES)}.", help_behavior_hint="(default: all that apply)"),
@@ -65,12 +68,11 @@ class Evaluate:
             out = self._checked()
             with stages("load"):
                 x, sigma = data.load_samples(self.samples.expanduser(), self.image_size)
-                source = data.load_reference(self.reference, self.image_size)
+                source = self._truth()
         sigma = sigma if self.sigma is None else self.sigma
         if x.shape[1:] != source.event:
-            raise BadArgument(
-                f"--reference must have samples of the shape of SAMPLES, {x.shape[1:]}; got {source.event}."
-            )
+            flag = "--reference" if self.checkpoint is None else "--checkpoint"
+            raise BadArgument(f"{flag} must have samples of the shape of SAMPLES, {x.shape[1:]}; got {source.event}.")
         level = None if sigma == 0 else js.Level(1.0, sigma)
         with output.folder(out, FILES, self.force) as folder:
             keys = jax.random.split(jax.random.key(self.seed))
@@ -87,8 +89,16 @@ class Evaluate:
             report.write_json(facts, folder / "report.json")
         report.show(self.samples.name, headline, facts, out)
 
+    def _truth(self) -> data.Source:
+        """What --reference names, or what a network was trained on: its own split into training and held-out data."""
+        if self.checkpoint is not None:
+            return data.load(*learned.trained_on(self.checkpoint))
+        return data.load_reference(str(self.reference), self.image_size)
+
     def _checked(self) -> Path:
         """Check every flag that can be checked without data; the folder to write."""
+        if (self.reference is None) == (self.checkpoint is None):
+            raise BadArgument("--reference or --checkpoint must say what the truth is, one of them.")
         for name in self.metrics:
             checks.one_of("--metrics", name, NAMES)
         checks.at_least("--image-size", self.image_size, 1)

@@ -26,19 +26,30 @@ def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
         BadArgument: `out` cannot be written, or holds such files already.
     """
     check_free(out, names, force)
-    new = [path for path in (out, *out.parents) if not path.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        hidden = tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out)
-    except OSError as error:
-        raise BadArgument(f"--out must be a folder that can be written; got {out} ({error.strerror}).") from error
-    try:
-        with hidden as unfinished:
+    with made(out):
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out) as unfinished:
             yield Path(unfinished)
             check_free(out, names, force)
             for name in names:
                 os.replace(Path(unfinished) / name, out / name)
+
+
+@contextmanager
+def made(out: Path) -> Iterator[None]:
+    """Make the folder `out`, and take away what is new and still empty when the block ends.
+
+    Raises:
+        BadArgument: `out` cannot be written.
+    """
+    new = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise BadArgument(f"--out must be a folder that can be written; got {out} ({error.strerror}).") from error
+    try:
+        yield
     finally:
-        with suppress(OSError):  # only what is new, and only if still empty
+        with suppress(OSError):
             for path in new:
                 path.rmdir()

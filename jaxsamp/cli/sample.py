@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -12,20 +12,21 @@ from tyro.conf import arg
 
 import jaxsamp as js
 from jaxsamp import checks, plots, samplers
-from jaxsamp.cli import data, output, report
+from jaxsamp.cli import output, report
 from jaxsamp.cli.errors import complaints
 from jaxsamp.cli.picture import beside_truth
-from jaxsamp.cli.setup import Setup, named
+from jaxsamp.cli.setup import Problem, Setup, named
 
 FILES = ("samples.npz", "samples.png", "report.json")
 
 
 @dataclass(frozen=True)
 class Sample(Setup):
-    """Draw samples by an exact score, and test that their law is right.
+    """Draw samples by an exact score or a trained network, and test that their law is right.
 
     Without arguments: fits a mixture of Gaussians to scikit-learn's handwritten digits, draws new digits, and writes
-    them, a picture of them beside real ones, and a report to runs/digits.
+    them, a picture of them beside real ones, and a report to runs/digits. With --checkpoint: draws from a network that
+    `jaxsamp train` has trained, and compares with the data that were held out from it.
     """
 
     sampler: Annotated[str, named("How to step", samplers.BY_NAME)] = "unipc"
@@ -33,7 +34,7 @@ class Sample(Setup):
     """Number of steps."""
     num_samples: int = 2000
     """Number of samples."""
-    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET)")] = None
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET, or CHECKPOINT/samples)")] = None
     """Where to write."""
     metrics: bool = True
     """Compare the samples with the law, and with held-out data."""
@@ -45,17 +46,19 @@ class Sample(Setup):
         with complaints():
             out, levels = self._checked()
             with stages("load"):
-                source = data.load(self.target, self.image_size)
+                source = self.source()
         with output.folder(out, FILES, self.force) as folder:
             with complaints():
-                law = self.law(source, stages)
-                keys = jax.random.split(jax.random.key(self.seed), 4)
+                keys = jax.random.split(jax.random.key(self.seed), 5)
+                problem = self.problem(keys[4], source, self.num_samples, stages)
+                law = problem.law
                 with stages("sample"):
-                    x, costs = self._draw(keys[0], law, levels, watched)
+                    x, costs = self._draw(keys[0], problem, levels, watched)
             x, last, found = x.reshape(-1, *source.event), js.Level(1.0, float(levels[-1])), {}
             if self.metrics:
                 with stages("metrics", "comparing with the truth"):
-                    found["law"] = report.against_law(x, law, keys[1], last)
+                    if law is not None:
+                        found["law"] = report.against_law(x, law, keys[1], last)
                     if source.train is not None:
                         found["data"] = report.against_data(x, source, keys[2])
             with stages("picture"):
@@ -78,22 +81,22 @@ class Sample(Setup):
         checks.at_least("--steps", self.steps, 1)
         # One sample can be drawn; to compare it with anything takes two.
         checks.at_least("--num-samples", self.num_samples, 2 if self.metrics else 1)
-        out = self.out or self.default_out("")
+        out = self.out or self.default_out("samples", "")
         output.check_free(out, FILES, self.force)
         return out, self.levels(self.steps)
 
-    def _draw(self, key: jax.Array, law: Any, levels: np.ndarray, watched: bool) -> tuple[np.ndarray, dict[str, int]]:
+    def _draw(self, key: jax.Array, problem: Problem, levels: np.ndarray, watched: bool) -> tuple[np.ndarray, dict[str, int]]:
         """Samples at the last level in the scale of the data, x_0 + (sigma / alpha) z, and the cost of each."""
-        schedule = self.schedule_used
         drawn = js.sample(
             key,
-            law.denoiser(schedule),
-            (self.num_samples, *law.event_shape),
+            problem.denoiser,
+            (self.num_samples, *problem.event),
             samplers.by_name(self.sampler),
             grid=levels,
             final_denoise=False,
+            cond=problem.cond,
             microbatch=self.microbatch,
             progress=watched,
         )
-        x = np.asarray(drawn.x / schedule.level(-jnp.log(levels[-1])).alpha)
+        x = np.asarray(drawn.x / self.schedule_used.level(-jnp.log(levels[-1])).alpha)
         return x, {cost: int(drawn.stats[cost][0]) for cost in ("evaluations", "rounds")}

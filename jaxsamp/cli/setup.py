@@ -2,20 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from tyro.conf import FlagCreatePairsOff, arg
 
+import jaxsamp as js
 from jaxsamp import checks, grids, schedules
-from jaxsamp.cli.data import Source
+from jaxsamp.cli import learned
+from jaxsamp.cli.data import KNOWN, Source, load
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.laws import MODELS
 from jaxsamp.cli.report import Stages
 from jaxsamp.targets.toys import TOYS
+
+DEFAULT = "digits"
 
 
 def named(what: str, names: Iterable[str]) -> Any:
@@ -23,23 +29,53 @@ def named(what: str, names: Iterable[str]) -> Any:
     return arg(metavar="NAME", help=f"{what}: {', '.join(names)}.")
 
 
+class Problem(NamedTuple):
+    """What is sampled.
+
+    Attributes:
+        law: the exact law, or None if it is not known.
+        denoiser: that of the law, or a network.
+        event: shape of one sample of the denoiser.
+        cond: labels (n,), or None.
+    """
+
+    law: Any
+    denoiser: Any
+    event: tuple[int, ...]
+    cond: Any
+
+
 @dataclass(frozen=True)
 class Setup:
     """The flags that commands share, and what they stand for."""
 
     target: Annotated[
-        str,
+        str | None,
         arg(
             metavar="NAME|FILE|FOLDER",
-            help=f"What to sample: digits; {', '.join(TOYS)}; a .npy or .npz file; a folder of images.",
+            help=f"What to sample: {', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images.",
+            help_behavior_hint="(default: digits, or what --checkpoint was trained on)",
         ),
-    ] = "digits"
+    ] = None
     model: Annotated[str, named("How data become a law", MODELS)] = "mixture"
     components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 20, fewer for few data)")] = None
     """Size of the mixture fitted to data."""
+    checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
+    """Sample the network that `jaxsamp train` has trained in this folder, in the place of a law."""
+    label: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: as in the data)")] = None
+    """Label to sample, of a network that was trained with labels."""
+    guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
+    """Scale of classifier-free guidance towards the label."""
     image_size: int = 16
     """Height and width that the images of a folder are cropped to."""
-    schedule: Annotated[str, named("How noise grows", schedules.BY_NAME)] = "vp"
+    schedule: Annotated[
+        str | None,
+        arg(
+            metavar="NAME",
+            help=f"How noise grows: {', '.join(schedules.BY_NAME)}.",
+            help_behavior_hint="(default: vp, or that of --checkpoint)",
+        ),
+    ] = None
     grid: Annotated[str, named("How the steps are spaced", grids.RULES)] = "log_snr"
     sigma_max: float = grids.SIGMA_MAX
     """Noise level sigma / alpha to start from."""
@@ -54,15 +90,21 @@ class Setup:
     progress: bool = True
     """Show progress, on a terminal."""
 
+    @cached_property
+    def network(self) -> Any:
+        """The denoiser that --checkpoint has learned, or None."""
+        return None if self.checkpoint is None else learned.network(self.checkpoint)
+
     @property
     def schedule_used(self) -> schedules.Schedule:
-        """The schedule of that name."""
-        return schedules.BY_NAME[self.schedule]
+        """The schedule of that name, or that of the network."""
+        return schedules.BY_NAME[self.schedule or "vp"] if self.network is None else self.network.schedule
 
     def check(self) -> None:
         """Raise one sentence for a flag that no data can make right."""
         checks.one_of("--model", self.model, MODELS)
-        checks.one_of("--schedule", self.schedule, schedules.BY_NAME)
+        if self.schedule is not None:
+            checks.one_of("--schedule", self.schedule, schedules.BY_NAME)
         checks.one_of("--grid", self.grid, grids.RULES)
         checks.at_least("--image-size", self.image_size, 1)
         for flag, value in (("--components", self.components), ("--microbatch", self.microbatch)):
@@ -74,19 +116,63 @@ class Setup:
             raise BadArgument(f"--sigma-min must be above 0; got {self.sigma_min}.")
         if not self.sigma_min < self.sigma_max or not isfinite(self.sigma_max):
             raise BadArgument(f"--sigma-max must be finite and above {self.sigma_min}; got {self.sigma_max}.")
+        self._check_network()
 
     def levels(self, steps: int) -> np.ndarray:
         """The noise levels that so many steps visit."""
         rule = partial(grids.RULES[self.grid], sigma_max=self.sigma_max, sigma_min=self.sigma_min)
         return np.asarray(rule(self.schedule_used, steps))
 
-    def default_out(self, suffix: str) -> Path:
-        """runs/TARGET, without the folders and the ending of a file."""
-        return Path("runs") / (Path(self.target).expanduser().resolve().stem + suffix)
+    def default_out(self, command: str, suffix: str) -> Path:
+        """runs/TARGET and a suffix, without the folders and the ending of a file; or inside the run of a network."""
+        if self.checkpoint is not None:
+            return self.checkpoint / command
+        return Path("runs") / (Path(self.target or DEFAULT).expanduser().resolve().stem + suffix)
 
-    def law(self, source: Source, stages: Stages) -> Any:
-        """The law to sample: a known one, or what the data become."""
-        if source.law is not None:
-            return source.law
-        with stages("fit", f"fitting to {len(source.train):,} samples"):
-            return MODELS[self.model](source.train, self.components, self.seed)
+    def source(self) -> Source:
+        """The data or the law that --target names, or that the network was trained on; of --label alone."""
+        target, size = self.target or DEFAULT, self.image_size
+        if self.checkpoint is not None and self.target is None:
+            target, size = learned.trained_on(self.checkpoint)
+        source = load(target, size)
+        return source if self.label is None else source.only(self.label)
+
+    def problem(self, key: jax.Array, source: Source, n: int, stages: Stages) -> Problem:
+        """What is sampled: a known law, what the data become, or a network, with labels for `n` samples."""
+        if self.network is None:
+            law = source.law
+            if law is None:
+                with stages("fit", f"fitting to {len(source.train):,} samples"):
+                    law = MODELS[self.model](source.train, self.components, self.seed)
+            return Problem(law, law.denoiser(self.schedule_used), law.event_shape, None)
+        count, cond = learned.classes(self.network), None
+        if self.label is not None:
+            cond = jnp.full(n, self.label)
+        elif count:
+            cond = learned.draw_labels(key, source.labels, count, n)
+        learned.check_event(self.network, source.event, cond)
+        guided = self.network if self.guidance is None else js.guide(self.network, self.guidance, count)
+        return Problem(source.law, guided, source.event, cond)
+
+    def _check_network(self) -> None:
+        """What goes with --checkpoint, and what does not."""
+        if self.checkpoint is None:
+            for flag, value in (("--label", self.label), ("--guidance", self.guidance)):
+                if value is not None:
+                    raise BadArgument(f"{flag} is for a network that was trained with labels: give its --checkpoint.")
+            return
+        for flag, given in (
+            ("--schedule", self.schedule is not None),
+            ("--components", self.components is not None),
+            ("--model", self.model != "mixture"),
+        ):
+            if given:
+                raise BadArgument(f"{flag} must be left out with --checkpoint, whose network has its own law and schedule.")
+        count = learned.classes(self.network)
+        for flag, value in (("--label", self.label), ("--guidance", self.guidance)):
+            if value is not None and not count:
+                raise BadArgument(f"{flag} is for a network that was trained with labels; {self.checkpoint} was not.")
+        if self.label is not None and not 0 <= self.label < count:
+            raise BadArgument(f"--label must be from 0 to {count - 1}; got {self.label}.")
+        if self.guidance is not None and not isfinite(self.guidance):
+            raise BadArgument(f"--guidance must be finite; got {self.guidance}.")

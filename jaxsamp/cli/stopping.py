@@ -1,0 +1,49 @@
+"""Training that is stopped from outside ends with a checkpoint and one sentence that says how to go on."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jaxsamp.cli.errors import FAILED, INTERRUPTED, TERMINATED, Stopped
+
+
+@contextmanager
+def stoppable(out: Path, steps: int) -> Iterator[None]:
+    """Around `fit`: the first Ctrl-C is taken as SIGTERM, on which `fit` saves and exits; a second one stops at once.
+
+    Raises:
+        Stopped: in the place of what `fit` raises when it is stopped, or when the loss is no longer finite.
+    """
+    pressed: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        pressed.append(number)
+        if len(pressed) > 1 or signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not inside the loop
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGTERM)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, interrupt) if main else None
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as stop:
+        if isinstance(stop, SystemExit) and stop.code != TERMINATED:
+            raise
+        code = INTERRUPTED if pressed or isinstance(stop, KeyboardInterrupt) else TERMINATED
+        raise Stopped(_sentence(out, steps, "Ctrl-C" if code == INTERRUPTED else "SIGTERM"), code) from stop
+    except FloatingPointError as error:
+        raise Stopped(str(error), FAILED) from error
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+
+
+def _sentence(out: Path, steps: int, cause: str) -> str:
+    from jaxsamp.training import latest_step
+
+    step = latest_step(out)
+    if step is None:
+        return f"stopped by {cause} before the first checkpoint; nothing was kept."
+    return f"stopped by {cause}; step {step} of {steps} is saved. To go on: jaxsamp train --resume --out {out}"
