@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 DPI = 150
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
 OUTSIDE, SHADES, PIXELS = (0.01, 0.05, 0.2, 0.5), ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1"), 200
+WIDE = 20.0  # values that differ by more are drawn on a logarithmic axis
 LINES, MARKS = ("#d1495b", "#30638e", "#edae49", "#00798c", "#6a4c93", "#7a7a7a", "#3f7d20", "#b56576"), "osD^v"
 STYLE: Any = {
     "font.size": 9,
@@ -195,10 +196,8 @@ def losses(entries: list[dict[str, Any]], *, title: str = "") -> Figure:
             axes.plot(steps, values, ".", color=TRUE, markersize=3, alpha=0.35)
             axes.plot(steps, _smooth(values), color=NEW if name == "loss" else TRUE, linewidth=1.3)
             axes.set_ylabel(label)
-            if len(values) and values.min() > 0:
+            if len(values) and values.max() > WIDE * values.min() > 0:
                 axes.set_yscale("log")
-                axes.yaxis.set_major_formatter(ScalarFormatter())
-                axes.yaxis.set_minor_formatter(ScalarFormatter())
         panels[1].set_xlabel("updates")
         return _titled(figure, title)
 

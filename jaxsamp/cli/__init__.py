@@ -15,7 +15,6 @@ import jax
 from jaxsamp.cli.errors import DONE, INTERRUPTED, REFUSED, BadArgument, Stopped, missing_package
 
 
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -23,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `jaxsamp`; by default those that the program was called with.
 
     Returns:
-        The exit code: 0; 2 for arguments that cannot be used, with one sentence on stderr; 1 for training that diverged;
-        130 for Ctrl-C; 143 for SIGTERM, on which training saves.
+        The exit code: 0; or, after one sentence on stderr, 2 for arguments that cannot be used, 1 for training that
+        diverged, 130 for Ctrl-C and 143 for SIGTERM, on both of which training saves.
     """
     try:
         command = _parse(argv)

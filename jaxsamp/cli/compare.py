@@ -35,8 +35,9 @@ class Compare(Setup):
 
     All start from the same noise. The distance to the flow is the median over samples of the root mean square per
     coordinate, at the last noise level in the scale of the data, to the flow from the same noise, which UniPC of
-    order 3 follows in 1,024 steps or more (of a network in 256 or more). Samplers of the reverse SDE leave the flow on purpose and have none. The
-    energy distance compares with true samples (of data that a network has learned: those held out), and is shown with the band where other true samples fall.
+    order 3 follows in 1,024 steps or more (of a network, in 256 or more). Samplers of the reverse SDE leave the flow
+    on purpose and have none. The energy distance compares with true samples (of data that a network has learned,
+    those held out), and is shown with the band where other true samples fall.
     """
 
     samplers: Annotated[tuple[str, ...], arg(metavar="NAME ...", help=f"Which samplers: {', '.join(BY_NAME)}.")] = (
@@ -52,7 +53,9 @@ class Compare(Setup):
     """Numbers of steps."""
     num_samples: int = 1000
     """Number of samples of each."""
-    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET-compare, or CHECKPOINT/compare)")] = None
+    out: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET-compare, or CHECKPOINT/compare)")
+    ] = None
     """Where to write."""
 
     def run(self) -> None:

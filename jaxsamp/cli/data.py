@@ -153,7 +153,10 @@ def _labels(path: Path, flag: str) -> np.ndarray | None:
     """The labels in a file; None for a file without."""
     labels = _arrays(path, (LABELS,)).get(LABELS)
     if labels is not None and (labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.min(initial=0) < 0):
-        raise BadArgument(f"{flag} must hold integers from 0, (n,), in its `labels`; {path} holds {labels!r}.")
+        raise BadArgument(
+            f"{flag} must hold integers from 0, (n,), in its `labels`; {path} holds shape "
+            f"{labels.shape} of {labels.dtype}, from {labels.min(initial=0)}."
+        )
     return labels
 
 

@@ -57,11 +57,19 @@ class Objective:
         from jaxsamp.training import denoising_loss
 
         mean = EDM_MEAN + math.log(std / EDM_DATA) if self.level_mean is None else self.level_mean
-        laws = (losses.LogNormal(mean, self.level_std), losses.UniformTime(), losses.UniformLogSNR())
-        known = (losses.EDMWeighting(std), losses.UnitWeighting(), losses.SNRWeighting(), losses.MinSNRWeighting())
-        weightings = dict(zip(WEIGHTINGS, (*known, None), strict=True))
-        drop = self.drop if labels else 0.0
-        return denoising_loss(dict(zip(LEVELS, laws, strict=True))[self.levels], weightings[self.weighting], drop)
+        levels: dict[str, losses.LevelLaw] = {
+            "log-normal": losses.LogNormal(mean, self.level_std),
+            "uniform-time": losses.UniformTime(),
+            "uniform-log-snr": losses.UniformLogSNR(),
+        }
+        weightings: dict[str, losses.Weighting | None] = {
+            "edm": losses.EDMWeighting(std),
+            "unit": losses.UnitWeighting(),
+            "snr": losses.SNRWeighting(),
+            "min-snr": losses.MinSNRWeighting(),
+            "none": None,
+        }
+        return denoising_loss(levels[self.levels], weightings[self.weighting], self.drop if labels else 0.0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,9 @@ class Optimizer:
         for flag, value in (("--batch-size", self.batch_size), ("--accumulate", self.accumulate)):
             checks.at_least(flag, value, 1)
         if self.batch_size % self.accumulate:
-            raise BadArgument(f"--batch-size must be divisible by --accumulate = {self.accumulate}; got {self.batch_size}.")
+            raise BadArgument(
+                f"--batch-size must be divisible by --accumulate = {self.accumulate}; got {self.batch_size}."
+            )
         for flag, value in (("--learning-rate", self.learning_rate), ("--clip", self.clip)):
             if not value > 0:
                 raise BadArgument(f"{flag} must be above 0; got {value}.")

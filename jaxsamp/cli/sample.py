@@ -34,7 +34,9 @@ class Sample(Setup):
     """Number of steps."""
     num_samples: int = 2000
     """Number of samples."""
-    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET, or CHECKPOINT/samples)")] = None
+    out: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET, or CHECKPOINT/samples)")
+    ] = None
     """Where to write."""
     metrics: bool = True
     """Compare the samples with the law, and with held-out data."""
@@ -85,7 +87,9 @@ class Sample(Setup):
         output.check_free(out, FILES, self.force)
         return out, self.levels(self.steps)
 
-    def _draw(self, key: jax.Array, problem: Problem, levels: np.ndarray, watched: bool) -> tuple[np.ndarray, dict[str, int]]:
+    def _draw(
+        self, key: jax.Array, problem: Problem, levels: np.ndarray, watched: bool
+    ) -> tuple[np.ndarray, dict[str, int]]:
         """Samples at the last level in the scale of the data, x_0 + (sigma / alpha) z, and the cost of each."""
         drawn = js.sample(
             key,

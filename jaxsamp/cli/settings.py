@@ -25,7 +25,9 @@ def read(kind: type, path: Path, flag: str) -> Any:
     try:
         stored = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise BadArgument(f"{flag} must be a file of settings that `jaxsamp train` wrote; got {path} ({error}).") from error
+        raise BadArgument(
+            f"{flag} must be a file of settings that `jaxsamp train` wrote; got {path} ({error})."
+        ) from error
     return _made(kind, stored, f"{flag} {path}")
 
 

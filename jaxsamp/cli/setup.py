@@ -167,7 +167,9 @@ class Setup:
             ("--model", self.model != "mixture"),
         ):
             if given:
-                raise BadArgument(f"{flag} must be left out with --checkpoint, whose network has its own law and schedule.")
+                raise BadArgument(
+                    f"{flag} must be left out with --checkpoint, whose network has its own law and schedule."
+                )
         count = learned.classes(self.network)
         for flag, value in (("--label", self.label), ("--guidance", self.guidance)):
             if value is not None and not count:

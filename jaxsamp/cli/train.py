@@ -92,6 +92,7 @@ class Train:
     def run(self) -> None:
         """Load, train, draw, write and print."""
         from jaxsamp import training
+        from jaxsamp.training import journal
 
         with complaints():
             self._check(training)
@@ -104,7 +105,7 @@ class Train:
         out, watched = self.folder, self.progress and sys.stderr.isatty()
         with self._kept(out), stoppable(out, self.steps), complaints():
             state = js.fit(jax.random.key(self.seed), model, progress=watched, **options)
-            entries = training.journal.read(out / JOURNAL)
+            entries = journal.read(out / JOURNAL)
             title = f"{source.name}: {type(network).__name__}, batches of {self.optimizer.batch_size}"
             plots.save(plots.losses(entries, title=title), out / CURVE)
         self._show(source, network, state, entries)
@@ -119,7 +120,9 @@ class Train:
         if not 0 <= self.seed < 2**32:
             raise BadArgument(f"--seed must be at least 0 and below 2^32; got {self.seed}.")
         if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
-            raise BadArgument(f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one.")
+            raise BadArgument(
+                f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one."
+            )
 
     def _prepared(self, training: Any, source: Source, network: Any) -> tuple[Any, dict[str, Any]]:
         """The model, and what else `fit` takes."""

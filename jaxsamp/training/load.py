@@ -39,7 +39,9 @@ def _rebuilt(told: Any, name: str, folder: Path) -> Any:
         return tuple(_rebuilt(value, name, folder) for value in told)
     if not isinstance(told, Mapping):
         return told
-    kind = next((found for home in HOMES if is_dataclass(found := getattr(home, told.get("type", ""), None))), None)
+    kind: Any = next(
+        (found for home in HOMES if is_dataclass(found := getattr(home, told.get("type", ""), None))), None
+    )
     if kind is None or not set(told) - {"type"} <= {field.name for field in fields(kind) if field.init}:
         what = f"the {told['type']}" if "type" in told else f"an array of shape {tuple(told.get('shape', ()))}"
         raise ValueError(
