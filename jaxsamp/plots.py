@@ -202,6 +202,25 @@ def losses(entries: list[dict[str, Any]], *, title: str = "") -> Figure:
         return _titled(figure, title)
 
 
+def score_errors(rows: list[dict[str, float]], *, title: str = "") -> Figure:
+    """The relative error of a denoiser against the noise level, with two standard errors.
+
+    Args:
+        rows: of `jaxsamp score-error`: "level" (sigma / alpha), "relative" and "stderr".
+        title: above the panel.
+    """
+    level, relative, stderr = (np.array([row[name] for row in rows]) for name in ("level", "relative", "stderr"))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 4.5), dpi=DPI, layout="constrained")
+        axes = figure.subplots()
+        # The lower end of a bar may lie below zero, which a logarithmic axis does not have.
+        bars = np.minimum(2 * stderr, 0.9 * relative), 2 * stderr
+        axes.errorbar(level, relative, bars, fmt="o-", color=TRUE, markersize=4, linewidth=1.2, capsize=2)
+        axes.set(xscale="log", yscale="log", xlabel="noise level sigma / alpha", ylabel="error / Bayes risk")
+        axes.grid(color=SHADES[1])
+        return _titled(figure, title)
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, 150 dots an inch."""
     figure.savefig(path, dpi=DPI, format="png", facecolor="white")

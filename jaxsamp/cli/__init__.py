@@ -56,9 +56,10 @@ def _parse(argv: Sequence[str] | None) -> Any:
     from jaxsamp.cli.compare import Compare
     from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
+    from jaxsamp.cli.score_error import ScoreError
     from jaxsamp.cli.train import Train
 
-    commands = {"train": Train, "sample": Sample, "compare": Compare, "evaluate": Evaluate}
+    commands = {"train": Train, "sample": Sample, "compare": Compare, "evaluate": Evaluate, "score-error": ScoreError}
     words = sys.argv[1:] if argv is None else argv
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=words

@@ -39,8 +39,8 @@ def trained_on(folder: Path) -> tuple[str, int]:
         return str(stored["data"]), int(stored["image_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadArgument(
-            f"--target must say what to compare with, or --checkpoint be a run of `jaxsamp train`, whose {CONFIG} names "
-            f"its data; {file} could not be read ({type(error).__name__})."
+            f"--target must say what to compare with, or --checkpoint be a run of `jaxsamp train`, whose {CONFIG} says "
+            f"it; {file} could not be read ({type(error).__name__})."
         ) from error
 
 
