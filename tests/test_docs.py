@@ -1,7 +1,7 @@
 """The documentation is true: its code runs, its links lead somewhere, its options are those of the command line."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -54,19 +54,32 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.compare import Compare
     from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
+    from jaxsamp.cli.score_error import ScoreError
     from jaxsamp.cli.setup import Setup
+    from jaxsamp.cli.train import Train
 
     page = (ROOT / "docs" / "command-line.md").read_text()
-    sections = dict(re.findall(r"^## `jaxsamp (\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^## `jaxsamp ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     shared = {f.name for f in fields(Setup)}  # said once, in the section of `sample`
     for command, section, left_out in (
+        (Train, "train", set()),
         (Sample, "sample", set()),
         (Compare, "compare", shared | {"out"}),
         (Evaluate, "evaluate", {"samples"}),
+        (ScoreError, "score-error", set()),
     ):
-        names = {f.name: f.name.replace("_", "-") for f in fields(command) if f.name not in left_out}
-        options = {("--no-" if getattr(command, name, None) is True else "--") + flag for name, flag in names.items()}
-        assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == options
+        assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
+    assert set(sections) == {"train", "sample", "compare", "evaluate", "score-error"}
+
+
+def options(command, left_out):
+    """The flags of a command, as its page gives them: those that are on are shown by the flag that turns them off."""
+    for field in fields(command):
+        if is_dataclass(field.default):
+            yield from options(type(field.default), left_out)
+        elif field.name not in left_out:
+            name = "network" if field.name == "kind" else field.name.replace("_", "-")
+            yield ("--no-" if field.default is True else "--") + name
 
 
 def test_every_sampler_target_and_metric_is_on_its_page():
