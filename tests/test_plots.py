@@ -70,6 +70,29 @@ def test_pictures_of_any_number_of_points_and_coordinates_are_drawn(pixels):
     assert pixels(plots.scatter(rng.normal(size=(1, 2)), rng.normal(size=(2, 2)))).std() > 0
 
 
+def test_losses_are_drawn_smoothed_and_on_a_logarithmic_axis_where_they_fall_far(pixels):
+    def drawn(values):
+        entries = [{"step": 10 * i, "loss": v, "grad_norm": 1.0} for i, v in enumerate(values)]
+        return plots.losses(entries, title="a run")
+
+    far, near = drawn(0.9 ** np.arange(100)), drawn(np.linspace(2, 1, 100))
+    assert [figure.axes[0].get_yscale() for figure in (far, near)] == ["log", "linear"]
+    noisy = np.linspace(2, 1, 100) + 0.3 * (-1) ** np.arange(100)
+    line = drawn(noisy).axes[0].lines[1].get_ydata()
+    np.testing.assert_allclose(line[[0, -1]], noisy[[0, -1]])  # at the ends there is nothing to average
+    assert np.abs(line - np.linspace(2, 1, 100))[5:-5].max() < 0.07
+    for figure in (far, drawn([]), drawn([1.0])):
+        assert pixels(figure).std() > 0
+
+
+def test_errors_by_level_have_bars_of_two_standard_errors_that_stay_above_zero(pixels):
+    rows = [{"level": 10.0**-k, "relative": 0.1, "stderr": s} for k, s in enumerate((0.01, 0.04, 0.2))]
+    figure = plots.score_errors(rows, title="errors")
+    ends = np.array([path.vertices[:, 1] for path in figure.axes[0].containers[0].lines[2][0].get_paths()])
+    np.testing.assert_allclose(ends, [[0.08, 0.12], [0.02, 0.18], [0.01, 0.5]], rtol=1e-6)
+    assert pixels(figure).std() > 0
+
+
 def test_arrays_that_do_not_fit_are_sentences():
     with pytest.raises(ValueError, match=r"images of one shape.*\(5, 4\)"):
         plots.images(np.zeros((5, 4)), np.zeros((5, 4)))
