@@ -26,6 +26,7 @@ from jaxsamp.cli.objective import Objective, Optimizer
 from jaxsamp.cli.train import OF_ONE_CALL, Train
 from jaxsamp.training import load
 from jaxsamp.training.config import describe
+from jaxsamp.training.data import batches
 from jaxsamp.training.journal import read
 
 ROOT = Path(__file__).parents[1]
@@ -53,10 +54,10 @@ def own_folder(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory):
-    """A run on a toy that is trained enough to be told from an untrained network, with two pictures."""
+    """A run on a toy that is trained enough to be told from an untrained network, with a picture of its samples."""
     out = tmp_path_factory.mktemp("train") / "ring"
     words = ["train", "--data", "ring", "--network", "mlp", "--width", "32", "--depth", "2", "--steps", "400"]
-    assert cli.main([*words, "--samples-every", "250", "--ema", "0.98", "--no-progress", "--out", str(out)]) == 0
+    assert cli.main([*words, "--samples-every", "1000", "--ema", "0.98", "--no-progress", "--out", str(out)]) == 0
     return out
 
 
@@ -76,7 +77,7 @@ def labelled(tmp_path_factory):
 def test_a_run_leaves_checkpoints_settings_metrics_a_curve_and_pictures(ring):
     files = {path.name for path in ring.iterdir()}
     assert files == {"400", "config.json", "metrics.jsonl", "loss.png", "pictures"}
-    assert {path.name for path in (ring / "pictures").iterdir()} == {"step-250.png", "step-400.png"}
+    assert {path.name for path in (ring / "pictures").iterdir()} == {"step-400.png"}
     for picture in (ring / "loss.png", *(ring / "pictures").iterdir()):
         assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
     steps = [entry["step"] for entry in read(ring / "metrics.jsonl")]
@@ -210,7 +211,7 @@ BAD = {
     "no labels": (("--data", "ring", "--labels"), "--labels needs data with labels; ring has none"),
     "constant": (("--data", "flat.npy"), "--data must vary; every sample of flat is the same"),
     "odd labels": (("--data", "odd.npz"), "--data must hold integers from 0, .* in its `labels`; odd.npz holds"),
-    "few labels": (("--data", "few.npz"), "few.npz must hold one label for each of its 50 samples; it has 3"),
+    "few labels": (("--data", "few.npz"), "--data must hold one label for each of its 50 samples; got 3"),
     "no mixture": (("--data", "law.npz"), "--data must hold a mixture of Gaussians, as law.npz seems to; weights must"),
     "nothing to resume": (("--resume", "--out", "none"), "--resume must find a run in --out; none has no config.json"),
     "no config": (("--config", "none.json"), "--config must be a file of settings .* got none.json"),
@@ -467,12 +468,37 @@ def test_what_does_not_go_with_a_checkpoint_is_a_sentence(ring, labelled, capsys
     assert re.search(sentence, err) and err.count("\n") == 1 and not Path("out").exists(), err
 
 
+def test_another_law_is_another_configuration():
+    def told(**options):
+        return describe(batches(js.targets.ring(**options), None, jax.random.key(0)).config())
+
+    assert told() == told() != told(std=0.2) and told() != told(radius=1.0)
+    json.dumps(told())
+
+
 def test_a_mixture_in_a_file_is_a_law():
     means = np.array([[0.0, 0.0], [3.0, 1.0]])
     np.savez("law.npz", weights=[0.25, 0.75], means=means, covariances=np.stack([np.eye(2)] * 2))
     for source in (data.load("law.npz", 1), data.load_reference("law.npz", 1)):
         assert source.train is None and source.event == (2,) and source.name == "law"
         np.testing.assert_allclose(source.law.means, means)
+
+
+def test_data_sets_on_a_hub_are_data_with_their_labels(monkeypatch):
+    def hub(name, size):
+        assert (name, size) == ("someone/shapes", 4)
+        return js.datasets.lazy.dataset(30, lambda i: (np.full((size, size), i, np.float32), np.int32(i % 3)))
+
+    def closed(name, size):
+        raise ConnectionError("no way to it")
+
+    monkeypatch.setattr(data, "HUBS", {"hf": hub, "tfds": closed})
+    source = data.load("hf:someone/shapes", 4)
+    assert source.name == "shapes" and source.train.shape == (24, 4, 4) and source.held_out.shape == (6, 4, 4)
+    np.testing.assert_array_equal(source.train[:, 0, 0] % 3, source.labels)
+    assert Train("hf:someone/shapes").folder == Path("runs/shapes") and data.is_known("hf:someone/shapes")
+    with pytest.raises(data.BadArgument, match=r"--data must be a data set that tfds has; cifar .* \(no way to it\)"):
+        data.load("tfds:cifar", 4, "--data")
 
 
 def test_patches_and_labels_are_data():

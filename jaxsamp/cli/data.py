@@ -10,7 +10,17 @@ import numpy as np
 
 from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
-from jaxsamp.datasets import checked, digit_features, digits, photo_patches, read_file, read_folder
+from jaxsamp.datasets import (
+    checked,
+    digit_features,
+    digits,
+    hugging_face,
+    in_memory,
+    photo_patches,
+    read_file,
+    read_folder,
+    tfds,
+)
 from jaxsamp.datasets.arrays import FILES
 from jaxsamp.datasets.digits import held_out_labels
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
@@ -18,7 +28,10 @@ from jaxsamp.targets.toys import TOYS
 
 LEAST, LEAST_COMPARED = 10, 4
 KNOWN = ("digits", "patches")
+HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # of names such as hf:ylecun/mnist
 MIXTURE, LABELS = ("weights", "means", "covariances"), "labels"
+
+PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images; hf:NAME or tfds:NAME."
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class Source:
 
 def is_known(target: str) -> bool:
     """Whether this is the name of data or of a law, and not a place."""
-    return target in (*KNOWN, *TOYS)
+    return target in (*KNOWN, *TOYS) or target.partition(":")[0] in HUBS
 
 
 def load(target: str, image_size: int, flag: str = "--target") -> Source:
@@ -64,10 +77,13 @@ def load(target: str, image_size: int, flag: str = "--target") -> Source:
     Raises:
         BadArgument, ValueError: there is no such target, or nothing usable in it.
     """
+    if (hub := target.partition(":"))[0] in HUBS:
+        return _from_hub(*hub, image_size, flag)
     path = _path(target, flag)
     if path is None:
         return _named(target)
-    return _mixture(path, flag) or _split(path, read(path, image_size, flag, LEAST), _labels(path, flag))
+    values = None if (law := _mixture(path, flag)) else read(path, image_size, flag, LEAST)
+    return law or _split(path.resolve().stem, values, _labels(path, flag), flag)
 
 
 def load_reference(reference: str, image_size: int) -> Source:
@@ -76,9 +92,9 @@ def load_reference(reference: str, image_size: int) -> Source:
     Raises:
         BadArgument, ValueError: there is no such reference, or nothing usable in it.
     """
-    path = _path(reference, "--reference")
+    path = None if is_known(reference) else _path(reference, "--reference")
     if path is None:
-        return _named(reference)
+        return load(reference, image_size, "--reference")
     if (law := _mixture(path, "--reference")) is not None:
         return law
     array = read(path, image_size, "--reference", LEAST_COMPARED)
@@ -168,12 +184,22 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         return {name: stored[name] for name in names if name in stored.files}
 
 
-def _split(path: Path, values: np.ndarray, labels: np.ndarray | None) -> Source:
+def _from_hub(hub: str, _: str, name: str, image_size: int, flag: str) -> Source:
+    """The training split of a data set on a hub, all of it in memory; the held-out part is cut from it."""
+    try:
+        found = in_memory(HUBS[hub](name, size=image_size))
+    except OSError as error:  # no such set, or no way to it
+        raise BadArgument(f"{flag} must be a data set that {hub} has; {name} could not be read ({error}).") from error
+    values, labels = found if isinstance(found, tuple) else (found, None)
+    return _split(Path(name).name, values, labels, flag)
+
+
+def _split(name: str, values: Any, labels: np.ndarray | None, flag: str) -> Source:
     """Four fifths for the law and one fifth held out, the same ones every time."""
     order, cut = np.random.default_rng(0).permutation(len(values)), len(values) // 5
-    source = Source(path.resolve().stem, values.shape[1:], None, values[order[cut:]], values[order[:cut]])
+    source = Source(name, values.shape[1:], None, values[order[cut:]], values[order[:cut]])
     if labels is None:
         return source
     if len(labels) != len(values):
-        raise BadArgument(f"{path} must hold one label for each of its {len(values)} samples; it has {len(labels)}.")
+        raise BadArgument(f"{flag} must hold one label for each of its {len(values)} samples; got {len(labels)}.")
     return replace(source, labels=labels[order[cut:]], held_out_labels=labels[order[:cut]])

@@ -4,8 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 DONE, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes; 143 is 128 + SIGTERM
-OPTIONAL = {"tyro": "tyro", "matplotlib": "matplotlib", "sklearn": "scikit-learn", "PIL": "pillow"}
-FOR_TRAINING = {"flax": "flax", "optax": "optax", "orbax": "orbax-checkpoint"}
+OPTIONAL = {  # of modules: the package, and what installs it
+    "tyro": ("tyro", '"jaxsamp[cli]"'),
+    "matplotlib": ("matplotlib", '"jaxsamp[cli]"'),
+    "sklearn": ("scikit-learn", '"jaxsamp[cli]"'),
+    "PIL": ("pillow", '"jaxsamp[cli]"'),
+    "flax": ("flax", '"jaxsamp[cli,train]"'),
+    "optax": ("optax", '"jaxsamp[cli,train]"'),
+    "orbax": ("orbax-checkpoint", '"jaxsamp[cli,train]"'),
+    "grain": ("grain", '"jaxsamp[cli,data]"'),
+    "datasets": ("datasets", "datasets"),
+    "tensorflow_datasets": ("tensorflow-datasets", "tensorflow-datasets"),
+}
 
 
 class BadArgument(Exception):
@@ -40,8 +50,5 @@ def complaints() -> Iterator[None]:
 
 def missing_package(error: ModuleNotFoundError) -> str | None:
     """The sentence for an optional package that is not installed; None for any other module."""
-    module = (error.name or "").partition(".")[0]
-    package, extra = (FOR_TRAINING, "cli,train") if module in FOR_TRAINING else (OPTIONAL, "cli")
-    return package.get(module) and (
-        f'this command needs {package[module]}, which is not installed: pip install "jaxsamp[{extra}]".'
-    )
+    package, install = OPTIONAL.get((error.name or "").partition(".")[0], (None, None))
+    return package and f"this command needs {package}, which is not installed: pip install {install}."

@@ -15,7 +15,6 @@ from jaxsamp.cli import data, learned, output, report
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.metrics.evaluate import ALL_BLOCKS, METRICS
-from jaxsamp.targets.toys import TOYS
 
 FILES = ("comparison.png", "report.json")
 NAMES = (*METRICS, ALL_BLOCKS)
@@ -36,7 +35,7 @@ class Evaluate:
         str | None,
         arg(
             metavar="NAME|FILE|FOLDER",
-            help=f"The truth: {', '.join((*TOYS, *data.KNOWN))}; a .npy or .npz file; a folder of images.",
+            help=f"The truth: {data.PLACES}",
             help_behavior_hint="(required, or --checkpoint)",
         ),
     ] = None
@@ -51,7 +50,7 @@ class Evaluate:
     ] = None
     """Noise level sigma / alpha that is left in the samples; the truth is noised alike."""
     image_size: int = 16
-    """Height and width that the images of a folder are cropped to."""
+    """Height and width that images of a folder or of a set by name are cropped to."""
     seed: int = 0
     """Seed of the metrics."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: beside SAMPLES)")] = None

@@ -15,11 +15,10 @@ from tyro.conf import FlagCreatePairsOff, arg
 import jaxsamp as js
 from jaxsamp import checks, grids, schedules
 from jaxsamp.cli import learned
-from jaxsamp.cli.data import KNOWN, Source, load
+from jaxsamp.cli.data import PLACES, Source, load
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.laws import MODELS
 from jaxsamp.cli.report import Stages
-from jaxsamp.targets.toys import TOYS
 
 DEFAULT = "digits"
 
@@ -53,7 +52,7 @@ class Setup:
         str | None,
         arg(
             metavar="NAME|FILE|FOLDER",
-            help=f"What to sample: {', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images.",
+            help=f"What to sample: {PLACES}",
             help_behavior_hint="(default: digits, or what --checkpoint was trained on)",
         ),
     ] = None
@@ -67,7 +66,7 @@ class Setup:
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
     """Scale of classifier-free guidance towards the label."""
     image_size: int = 16
-    """Height and width that the images of a folder are cropped to."""
+    """Height and width that images of a folder or of a set by name are cropped to."""
     schedule: Annotated[
         str | None,
         arg(

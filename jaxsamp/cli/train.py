@@ -15,14 +15,13 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 import jaxsamp as js
 from jaxsamp import checks, plots
 from jaxsamp.cli import output, settings
-from jaxsamp.cli.data import KNOWN, Source, is_known, load
+from jaxsamp.cli.data import PLACES, Source, is_known, load
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.learned import CONFIG, draw_labels
 from jaxsamp.cli.network import Network
 from jaxsamp.cli.objective import Objective, Optimizer
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.stopping import stoppable
-from jaxsamp.targets.toys import TOYS
 
 JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "progress"})
@@ -41,11 +40,11 @@ class Train:
         str,
         arg(
             metavar="NAME|FILE|FOLDER",
-            help=f"What to learn: {', '.join(KNOWN)}; {', '.join(TOYS)}; a .npy or .npz file; a folder of images.",
+            help=f"What to learn: {PLACES}",
         ),
     ] = "digits"
     image_size: int = 16
-    """Height and width that the images of a folder are cropped to."""
+    """Height and width that images of a folder or of a set by name are cropped to."""
     labels: bool = False
     """Learn the data given their labels: of digits, or those in `labels` of an .npz file."""
     network: OmitArgPrefixes[Network] = Network()

@@ -99,8 +99,8 @@ class Fresh:
         return float(np.std(x - x.mean(0)))
 
     def config(self) -> Any:
-        """The law."""
-        return self.target
+        """The law, and its arrays where it is a pytree."""
+        return {"law": self.target, "arrays": jax.tree.leaves(self.target)}
 
 
 def batches(data: Any, cond: PyTree, key: Array) -> Any:
