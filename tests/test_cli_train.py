@@ -115,22 +115,31 @@ def test_every_choice_of_the_objective_is_built():
         (Objective(), losses.LogNormal(-1.2, 1.2), losses.EDMWeighting(0.5)),
     ):
         objective.check()
-        model, loss = objective.model(network, 0.5), objective.loss(0.5, True)
+        model, loss = objective.model(network, 0.5), objective.loss(0.5, (2,), True)
         assert (model.predicts, model.sigma_data) == (objective.predicts, 0.5)
         assert model.schedule == js.schedules.BY_NAME[objective.schedule]
         assert (loss.levels, loss.weighting, loss.drop) == (levels, weighting, 0.1)
-    assert Objective().loss(1.0, False).drop == 0
+    assert Objective().loss(1.0, (2,), False).drop == 0
     # The same noise levels relative to the data, whatever their scale.
-    assert Objective().loss(5.0, False).levels.mean == pytest.approx(-1.2 + np.log(10))
+    assert Objective().loss(5.0, (2,), False).levels.mean == pytest.approx(-1.2 + np.log(10))
+    assert Objective().loss(5.0, (8, 8), False).levels.mean == pytest.approx(-0.5 + np.log(10))
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
-    [((2,), "MLP"), ((8, 8), "UNet(1, 2)"), ((16, 16, 3), "UNet(1, 2, 2)"), ((7, 7), "UNet(1,)"), ((3, 4, 5), "MLP")],
+    [
+        ((2,), "MLP 256"),
+        ((8, 8), "MLP 384"),
+        ((3, 4, 5), "MLP 256"),
+        ((16, 16, 3), "UNet (1, 2, 2)"),
+        ((24, 20), "UNet (1, 2, 2)"),
+        ((27, 27), "UNet (1,)"),
+    ],
 )
 def test_the_network_suits_the_data(event, expected):
     network = Network().build(event, 0)
-    assert type(network).__name__ + str(getattr(network, "multipliers", "")) == expected
+    size = network.width if isinstance(network, js.models.MLP) else network.multipliers
+    assert f"{type(network).__name__} {size}" == expected
     params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *event)), jnp.zeros(1))
     assert jax.tree.leaves(params)
 
@@ -186,6 +195,21 @@ def test_training_that_diverges_is_a_sentence_and_leaves_nothing(capsys):
     err = capsys.readouterr().err
     assert re.match(r"jaxsamp: training must stay finite; at step \d+ of 8 .*\n$", err) and err.count("\n") == 1
     assert not Path("deep").exists()
+
+
+def test_too_little_memory_is_a_sentence_and_a_bug_keeps_its_traceback(capsys, monkeypatch):
+    def fail(error):
+        def fit(*_, **__):
+            raise error
+
+        monkeypatch.setattr(js.training, "fit", fit)
+        return cli.main(["train", "--data", "two.npz", *RUN, "--out", "run"])
+
+    assert fail(jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")) == 2
+    assert capsys.readouterr().err == "jaxsamp: out of memory; give --accumulate, or a larger one.\n"
+    with pytest.raises(RuntimeError, match="a bug"):
+        fail(RuntimeError("a bug"))
+    assert not Path("run").exists()
 
 
 BAD = {

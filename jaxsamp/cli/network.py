@@ -1,5 +1,6 @@
 """The flags that say which network is trained."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from jaxsamp.cli.errors import BadArgument
 from jaxsamp.plots import is_image
 
 KINDS, DTYPES = ("mlp", "unet", "dit"), ("float32", "bfloat16")
+LARGE = 256  # numbers of an image that a U-Net is worth its time for
+WIDTH = 384  # of a perceptron for smaller images
 COARSEST = 4  # a U-Net halves an image until its sides are so small, or odd
 
 
@@ -29,10 +32,14 @@ class Network:
 
     kind: Annotated[
         str | None,
-        arg(name="network", metavar="NAME", help_behavior_hint="(default: unet for images, mlp for other data)"),
+        arg(
+            name="network",
+            metavar="NAME",
+            help_behavior_hint="(default: unet for images of more than 256 numbers, else mlp)",
+        ),
     ] = None
     """One of mlp, unet, dit."""
-    width: Annotated[int | None, _whole("mlp, dit", "256, 192")] = None
+    width: Annotated[int | None, _whole("mlp, dit", "256, of images 384; 192")] = None
     """Width of hidden layers or tokens."""
     depth: Annotated[int | None, _whole("mlp, dit", "3, 6")] = None
     """Number of blocks or layers."""
@@ -72,7 +79,7 @@ class Network:
         """
         from jaxsamp import models
 
-        kind = self.kind or ("unet" if is_image(event) else "mlp")
+        kind = self.kind or ("unet" if is_image(event) and math.prod(event) > LARGE else "mlp")
         if kind != "mlp" and not is_image(event):
             raise BadArgument(f"--network {kind} takes images; --data has samples of shape {event}. Give mlp.")
         make = {"mlp": models.MLP, "unet": models.UNet, "dit": models.DiT}[kind]
@@ -81,6 +88,8 @@ class Network:
             if name not in own:
                 takes = ", ".join(f"--{field.name}" for field in fields(self) if field.name in own - {"dtype"})
                 raise BadArgument(f"--{name} is no setting of --network {kind}, which takes {takes}.")
+        if kind == "mlp" and is_image(event):
+            given = {"width": WIDTH} | given
         if kind == "unet":
             given = {"channels": 32, "multipliers": _multipliers(event)} | given
         return make(**given, classes=classes, dtype=None if self.dtype == "float32" else self.dtype)

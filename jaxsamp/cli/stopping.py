@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxsamp.cli.errors import FAILED, INTERRUPTED, TERMINATED, Stopped
+import jax
+
+from jaxsamp.cli.errors import FAILED, INTERRUPTED, TERMINATED, BadArgument, Stopped
 
 
 @contextmanager
@@ -15,6 +17,7 @@ def stoppable(out: Path, steps: int) -> Iterator[None]:
 
     Raises:
         Stopped: in the place of what `fit` raises when it is stopped, or when the loss is no longer finite.
+        BadArgument: there is not enough memory.
     """
     pressed: list[int] = []
 
@@ -35,6 +38,10 @@ def stoppable(out: Path, steps: int) -> Iterator[None]:
         raise Stopped(_sentence(out, steps, "Ctrl-C" if code == INTERRUPTED else "SIGTERM"), code) from stop
     except FloatingPointError as error:
         raise Stopped(str(error), FAILED) from error
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise BadArgument("out of memory; give --accumulate, or a larger one.") from error
     finally:
         if main:
             signal.signal(signal.SIGINT, before)

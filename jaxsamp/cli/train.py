@@ -50,7 +50,7 @@ class Train:
     network: OmitArgPrefixes[Network] = Network()
     objective: OmitArgPrefixes[Objective] = Objective()
     optimizer: OmitArgPrefixes[Optimizer] = Optimizer()
-    steps: int = 3000
+    steps: int = 2500
     """Number of updates."""
     seed: int = 0
     """Seed of the weights, the order of the data and the noise."""
@@ -102,8 +102,9 @@ class Train:
             network = self.network.build(source.event, classes)
             model, options = self._prepared(training, source, network)
         out, watched = self.folder, self.progress and sys.stderr.isatty()
-        with self._kept(out), stoppable(out, self.steps), complaints():
-            state = js.fit(jax.random.key(self.seed), model, progress=watched, **options)
+        with self._kept(out), stoppable(out, self.steps):
+            with complaints():
+                state = js.fit(jax.random.key(self.seed), model, progress=watched, **options)
             entries = journal.read(out / JOURNAL)
             title = f"{source.name}: {type(network).__name__}, batches of {self.optimizer.batch_size}"
             plots.save(plots.losses(entries, title=title), out / CURVE)
@@ -130,9 +131,10 @@ class Train:
         std = training.data.batches(learned, None, jax.random.key(self.seed)).std()
         if not std > 0:
             raise BadArgument(f"--data must vary; every sample of {source.name} is the same.")
-        options = {"data": learned, "steps": self.steps, "cond": labels, "loss": self.objective.loss(std, self.labels)}
+        options = {"data": learned, "steps": self.steps, "cond": labels, "resume": self.resume}
+        options |= {"loss": self.objective.loss(std, source.event, self.labels)}
         options |= {"batch_size": self.optimizer.batch_size, "accumulate": self.optimizer.accumulate}
-        options |= {"optimizer": self.optimizer.build(), "ema": self.optimizer.ema, "resume": self.resume}
+        options |= {"optimizer": self.optimizer.build(), "ema": self.optimizer.ema}
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
         options |= {"journal": self.folder / JOURNAL, "report_every": self.report_every}
         if self.samples_every:
