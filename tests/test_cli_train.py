@@ -422,7 +422,7 @@ def test_the_error_of_a_network_is_measured_where_it_is_known(ring, capsys):
     denoiser, levels = js.training.load_denoiser(ring), np.array([2.0, 0.2])
     expected = js.metrics.score_error(jax.random.key(3), denoiser, law, levels, 500)
     assert [row["level"] for row in rows] == pytest.approx(levels)
-    for name in ("relative", "stderr", "mse", "bayes"):
+    for name in ("relative", "stderr", "score", "mse", "bayes"):
         assert [row[name] for row in rows] == pytest.approx(np.asarray(getattr(expected, name)), rel=1e-4)
 
 

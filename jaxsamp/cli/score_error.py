@@ -27,7 +27,7 @@ class ScoreError:
     """Measure how far a trained network is from the exact denoiser of a known law.
 
     At each noise level, E|D - D*|^2 over the Bayes risk E|x_0 - D*|^2: by this share the denoising loss exceeds the
-    least possible one. The score has the same relative error.
+    least possible one. Beside it the same error as that of the score, E|s - s*|^2 / E|s*|^2.
     """
 
     checkpoint: Annotated[Path, arg(metavar="FOLDER")]
@@ -77,11 +77,9 @@ class ScoreError:
                 key, levels = jax.random.key(self.seed), np.array(sorted(self.levels, reverse=True))
                 options = {"samples": self.num_samples, "microbatch": self.microbatch}
                 found = metrics.score_error(key, denoiser, source.law, levels if levels.size else None, **options)
-            rows = [
-                {"level": float(np.exp(-lam)), "lambda": float(lam), "relative": float(relative)}
-                | {"stderr": float(stderr), "mse": float(mse), "bayes": float(bayes)}
-                for lam, mse, bayes, relative, stderr in zip(*map(np.asarray, found), strict=True)
-            ]
+            columns = {"level": np.exp(-found.lam), "lambda": found.lam, "relative": found.relative}
+            columns |= {"stderr": found.stderr, "score": found.score, "mse": found.mse, "bayes": found.bayes}
+            rows = [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
             title = f"{source.name}: error of the network in {self.checkpoint}"
             plots.save(plots.score_errors(rows, title=title), folder / FILES[0])
             facts = {"target": source.name, "settings": asdict(self), "rows": rows, "seconds": stages.seconds}
@@ -110,11 +108,11 @@ def _show(title: str, facts: dict[str, Any], out: Path) -> None:
         f"[bold]{escape(title)}[/], {facts['settings']['num_samples']:,} samples at each level", soft_wrap=True
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("sigma / alpha", "relative error", "", "E|D - D*|^2", "Bayes risk"):
+    for column in ("sigma / alpha", "relative error", "", "of the score", "E|D - D*|^2", "Bayes risk"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in facts["rows"]:
-        numbers = (f"{row[name]:.3g}" for name in ("level", "relative", "stderr", "mse", "bayes"))
-        level, relative, stderr, mse, bayes = numbers
-        table.add_row(level, relative, f"± {stderr}", mse, bayes)
+        names = ("level", "relative", "stderr", "score", "mse", "bayes")
+        level, relative, stderr, *rest = (f"{row[name]:.3g}" for name in names)
+        table.add_row(level, relative, f"± {stderr}", *rest)
     console.print(table)
     console.print(f"written: {', '.join(facts['files'])} in {out}", soft_wrap=True, markup=False)
