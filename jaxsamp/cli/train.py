@@ -100,11 +100,14 @@ class Train:
                 raise BadArgument(f"--labels needs data with labels; {source.name} has none.")
             classes = int(source.labels.max()) + 1 if self.labels else 0
             network = self.network.build(source.event, classes)
-            model, options = self._prepared(training, source, network)
+            key, for_scale, for_pictures = jax.random.split(jax.random.key(self.seed), 3)
+            model, options = self._prepared(training, for_scale, source, network)
+            if self.samples_every:
+                options |= {"callback": self._painter(for_pictures, source), "callback_every": self.samples_every}
         out, watched = self.folder, self.progress and sys.stderr.isatty()
         with self._kept(out), stoppable(out, self.steps):
             with complaints():
-                state = js.fit(jax.random.key(self.seed), model, progress=watched, **options)
+                state = js.fit(key, model, progress=watched, **options)
             entries = journal.read(out / JOURNAL)
             title = f"{source.name}: {type(network).__name__}, batches of {self.optimizer.batch_size}"
             plots.save(plots.losses(entries, title=title), out / CURVE)
@@ -124,11 +127,11 @@ class Train:
                 f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one."
             )
 
-    def _prepared(self, training: Any, source: Source, network: Any) -> tuple[Any, dict[str, Any]]:
+    def _prepared(self, training: Any, key: jax.Array, source: Source, network: Any) -> tuple[Any, dict[str, Any]]:
         """The model, and what else `fit` takes."""
         learned = source.train if source.law is None else source.law
         labels = source.labels.astype(np.int32) if self.labels else None
-        std = training.data.batches(learned, None, jax.random.key(self.seed)).std()
+        std = training.data.batches(learned, None, key).std()
         if not std > 0:
             raise BadArgument(f"--data must vary; every sample of {source.name} is the same.")
         options = {"data": learned, "steps": self.steps, "cond": labels, "resume": self.resume}
@@ -137,13 +140,11 @@ class Train:
         options |= {"optimizer": self.optimizer.build(), "ema": self.optimizer.ema}
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
         options |= {"journal": self.folder / JOURNAL, "report_every": self.report_every}
-        if self.samples_every:
-            options |= {"callback": self._painter(source), "callback_every": self.samples_every}
         return self.objective.model(network, std), options
 
-    def _painter(self, source: Source) -> Any:
+    def _painter(self, key: jax.Array, source: Source) -> Any:
         """Draws what the averaged weights make of the same noise each time."""
-        folder, key = self.folder / PICTURES, jax.random.key(self.seed + 1)
+        folder = self.folder / PICTURES
         for_noise, for_labels, for_truth = jax.random.split(key, 3)
         n = DRAWN[plots.is_image(source.event)]
         cond = draw_labels(for_labels, source.labels, 0, n) if self.labels else None
