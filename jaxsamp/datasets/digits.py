@@ -8,15 +8,23 @@ import numpy as np
 TRAINED = 1297
 
 
-def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """1,297 training digits, their labels and 500 held-out digits, (n, 8, 8) in [-1, 1]."""
-    images, labels = _shuffled()
-    return images[:TRAINED], labels[:TRAINED], images[TRAINED:]
+def _shuffled() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
+    order = np.random.default_rng(0).permutation(len(images))
+    return (images[order] / 8 - 1).astype(np.float32).reshape(-1, 8, 8), labels[order]
 
 
 def held_out_labels() -> np.ndarray:
     """The labels of the 500 held-out digits."""
     return _shuffled()[1][TRAINED:]
+
+
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """1,297 training digits, their labels and 500 held-out digits, (n, 8, 8) in [-1, 1]."""
+    images, labels = _shuffled()
+    return images[:TRAINED], labels[:TRAINED], images[TRAINED:]
 
 
 def digit_features() -> Callable[[Any], np.ndarray]:
@@ -28,14 +36,6 @@ def digit_features() -> Callable[[Any], np.ndarray]:
     network = MLPClassifier((64,), max_iter=300, random_state=0).fit(_rows(images).astype(float), labels)
     weights, bias = network.coefs_[0], network.intercepts_[0]
     return lambda x: np.maximum(_rows(np.asarray(x)) @ weights + bias, 0)
-
-
-def _shuffled() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits
-
-    images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
-    order = np.random.default_rng(0).permutation(len(images))
-    return (images[order] / 8 - 1).astype(np.float32).reshape(-1, 8, 8), labels[order]
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
