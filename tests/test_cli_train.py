@@ -69,7 +69,7 @@ def labelled(tmp_path_factory):
     x = np.random.default_rng(0).normal(size=(200, 2)) / 4 + np.where(labels, 1.0, -1.0)[:, None]
     np.savez(folder / "two.npz", x=x, labels=labels)
     words = ["train", "--data", str(folder / "two.npz"), "--labels", "--width", "32", "--depth", "1", "--drop", "0.2"]
-    words += ["--steps", "300", "--ema", "0.98", "--samples-every", "0", "--out", str(folder / "run")]
+    words += ["--steps", "600", "--ema", "0.98", "--samples-every", "0", "--out", str(folder / "run")]
     assert cli.main(words) == 0
     return folder / "run"
 
@@ -383,7 +383,8 @@ def test_labels_are_sampled_as_in_the_data_or_one_alone_and_guidance_sharpens(la
         return np.load("out/samples.npz")["samples"].mean(1)
 
     both, one = drawn(), drawn("--label", "1")
-    assert 0.35 < (both > 0).mean() < 0.65 and (one > 0).mean() > 0.95  # 200 fair coins: 4.2 deviations
+    # 200 fair coins: 4.2 deviations; a narrow network leaves 1 % of the points on the other side.
+    assert 0.35 < (both > 0).mean() < 0.65 and (one > 0).mean() > 0.95
     assert drawn("--label", "0", "--guidance", "2.0").mean() < drawn("--label", "0").mean() < -0.5
 
 
