@@ -20,6 +20,21 @@ def test_digits_are_scaled_and_split_as_documented():
     assert labels[5] == raw.target[order[5]]
 
 
+def test_the_classifier_of_digits_reads_those_it_has_not_seen_and_its_features_are_its_hidden_layer():
+    from sklearn.datasets import load_digits
+
+    held_out = datasets.digits()[2]
+    truth = load_digits().target[np.random.default_rng(0).permutation(1797)][1297:]
+    read = datasets.digit_classifier()(held_out)
+    assert np.mean(read == truth) > 0.97
+    # A linear map of the features gives the same labels, as the layer after the hidden one does.
+    features = datasets.digit_features()(held_out)
+    assert features.shape == (500, 64) and features.min() == 0
+    scores = np.eye(10)[read]
+    fitted = features @ np.linalg.lstsq(features, scores, rcond=None)[0]
+    assert np.mean(fitted.argmax(1) == read) > 0.95
+
+
 def test_patches_are_textured_grey_pieces_of_the_photographs_and_no_test_patch_is_trained_on():
     train, test = datasets.photo_patches()
     for patches in (train, test):

@@ -5,7 +5,7 @@ not fit in memory is a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
 """
 
 from jaxsamp.datasets.arrays import checked, checked_sample, read_file
-from jaxsamp.datasets.digits import digit_features, digits
+from jaxsamp.datasets.digits import digit_classifier, digit_features, digits
 from jaxsamp.datasets.hubs import hugging_face, tfds
 from jaxsamp.datasets.images import read_folder
 from jaxsamp.datasets.lazy import folder, in_memory, memory_mapped
@@ -14,6 +14,7 @@ from jaxsamp.datasets.patches import photo_patches
 __all__ = [
     "checked",
     "checked_sample",
+    "digit_classifier",
     "digit_features",
     "digits",
     "folder",
