@@ -70,8 +70,9 @@ def of_seed(seed, options):
     asked = jnp.arange(options.samples) % CLASSES
     for scale in options.scales:
         name = f"by label, guidance {scale:g}"
-        guided = js.guide(denoiser, scale, null=CLASSES)
-        rows[name] = judged(guided, seed, options, asked) | timed(*seconds)
+        asks = denoiser if scale == 1 else js.guide(denoiser, scale, null=CLASSES)
+        rows[name] = judged(asks, seed, options, asked) | timed(*seconds)
+    print(seed, {name: round(row["Frechet distance"], 3) for name, row in rows.items()}, flush=True)
     return rows
 
 
@@ -85,11 +86,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="how many; each trains two networks")
     parser.add_argument("--steps", type=int, default=3000, help="of training")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--decay", type=float, default=0.0, help="weight decay")
-    parser.add_argument("--levels", type=float, nargs=2, default=(-1.2, 1.2), help="mean and std of log(sigma / alpha)")
+    parser.add_argument("--levels", type=float, nargs=2, default=(-0.5, 1.2), help="mean and std of log(sigma / alpha)")
     parser.add_argument("--drop", type=float, default=0.1, help="probability that a label is dropped in training")
     parser.add_argument("--scales", type=float, nargs="+", default=(1.0, 2.0), help="guidance")
     parser.add_argument("--samples", type=int, default=2000)
