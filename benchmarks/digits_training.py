@@ -84,7 +84,7 @@ def timed(seconds, used):
 def main():
     parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="how many; each trains two networks")
-    parser.add_argument("--steps", type=int, default=3000, help="of training")
+    parser.add_argument("--steps", type=int, default=2500, help="of training")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--depth", type=int, default=3)
