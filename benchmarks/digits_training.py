@@ -48,16 +48,19 @@ def train(seed, options, labels=None):
 
 
 def judged(denoiser, seed, options, cond=None):
-    """Frechet distance, share of copies, accuracy (None without labels) and evaluations of one set of samples."""
+    """Frechet distance, mean over sets of samples; share of copies, accuracy and evaluations of the first set."""
     images, _, held_out = digits()
-    key = jax.random.fold_in(jax.random.key(1), seed)
-    found = js.sample(key, denoiser, (options.samples, 8, 8), steps=options.sampling_steps, cond=cond)
-    x, features = np.asarray(found.x), digit_features()
+    features, sets = digit_features(), []
+    for i in range(options.sets):
+        key = jax.random.fold_in(jax.random.key(1), seed + 1000 * i)
+        sets.append(js.sample(key, denoiser, (options.samples, 8, 8), steps=options.sampling_steps, cond=cond))
+    x = np.asarray(sets[0].x)
+    distances = [frechet_distance(features(np.asarray(one.x)), features(held_out)) for one in sets]
     return {
-        "Frechet distance": frechet_distance(features(x), features(held_out)),
+        "Frechet distance": float(np.mean(distances)),
         "copied": js.metrics.memorisation(x[:COPIES], images).value,
         "accuracy": None if cond is None else float(np.mean(digit_classifier()(x) == np.asarray(cond))),
-        "evaluations": int(found.stats["evaluations"][0]),
+        "evaluations": int(sets[0].stats["evaluations"][0]),
     }
 
 
@@ -94,6 +97,7 @@ def main():
     parser.add_argument("--drop", type=float, default=0.1, help="probability that a label is dropped in training")
     parser.add_argument("--scales", type=float, nargs="+", default=(1.0, 2.0), help="guidance")
     parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--sets", type=int, default=1, help="of samples from each network, for the mean distance")
     parser.add_argument("--sampling-steps", type=int, default=32)
     options = parser.parse_args()
 
