@@ -12,7 +12,9 @@ TINY = ["--samples", "4", "--target", "10", "--repeats", "1", "--dtypes", "float
 SMALL = {
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
-    "digits_training": ["--seeds", "1", "--steps", "5", "--width", "16", "--samples", "20", "--sampling-steps", "3", "--sets", "2"],
+    "digits_training": [
+        *("--seeds", "1", "--steps", "5", "--width", "16", "--samples", "20", "--sampling-steps", "3", "--sets", "2"),
+    ],
     "exact_scores": ["--small", "--repeats", "1"],
     "inverse_problems": ["--samples", "40", "--observations", "1", "--noise", "0.5"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
