@@ -14,11 +14,16 @@ _HOMES = {
     "sample_density": "chains",
     "Chains": "chains",
     "flow_density": "flows",
+    "log_likelihood": "likelihood",
+    "bits_per_dim": "likelihood",
     "evaluate": "metrics",
+    "score_error": "metrics",
     "fit": "training",
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
+    "posterior": "inverse",
+    "inpaint": "inverse",
     "Level": "types",
     "Samples": "types",
 }
@@ -27,6 +32,7 @@ _MODULES = (
     "datasets",
     "denoisers",
     "grids",
+    "inverse",
     "langevin",
     "losses",
     "metrics",
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
     from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
     from jaxsamp import grids as grids
+    from jaxsamp import inverse as inverse
     from jaxsamp import langevin as langevin
     from jaxsamp import losses as losses
     from jaxsamp import metrics as metrics
@@ -66,7 +73,12 @@ if TYPE_CHECKING:
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
     from jaxsamp.flows import flow_density as flow_density
+    from jaxsamp.inverse import inpaint as inpaint
+    from jaxsamp.inverse import posterior as posterior
+    from jaxsamp.likelihood import bits_per_dim as bits_per_dim
+    from jaxsamp.likelihood import log_likelihood as log_likelihood
     from jaxsamp.metrics import evaluate as evaluate
+    from jaxsamp.metrics import score_error as score_error
     from jaxsamp.sampling import sample as sample
     from jaxsamp.training import fit as fit
     from jaxsamp.types import Level as Level
