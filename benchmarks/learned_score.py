@@ -54,7 +54,7 @@ def main():
             "MLP": [trained(x, seed, options.steps) for seed, x in enumerate(data)],
         }
         for name, kind in denoisers.items():
-            found = [js.metrics.score_error(jax.random.key(99), one, law, samples=options.samples) for one in kind]
+            found = [js.score_error(jax.random.key(99), one, law, samples=options.samples) for one in kind]
             levels = [f"{level:.2g}" for level in np.exp(-np.asarray(found[0].lam))]
             for measure, rows in tables.items():
                 errors = np.asarray([getattr(one, measure) for one in found])
