@@ -57,7 +57,10 @@ def denoiser(got: Any) -> Any:
 def finite(argument: str, array: Any) -> np.ndarray:
     """Return `array` as NumPy if every entry is finite, else raise naming the first bad index."""
     array = np.asarray(array)
-    bad = ~np.isfinite(array)
+    try:
+        bad = ~np.isfinite(array)
+    except TypeError:
+        raise TypeError(f"{argument} must be numbers; got dtype {array.dtype}.") from None
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{argument} must be finite; got {array[first]} at index {first} ({bad.sum()} in all).")

@@ -140,6 +140,26 @@ def test_a_finished_run_goes_on_where_its_steps_do_not_depend_on_their_number(tm
         run(tmp_path / "run", steps=16, optimizer=optax.sgd(0.2))
 
 
+def test_a_signal_during_the_last_step_ends_the_program_too(tmp_path, whole):
+    def stop(step, state):
+        if step == STEPS:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit, match="143"):
+        run(tmp_path, callback=stop, callback_every=1)
+    assert_same(run(tmp_path), whole[0])
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_training(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/run"):
+        with pytest.raises(ValueError, match=f"checkpoint must be a folder, or one that can be made; got .*{place}"):
+            run(tmp_path / place, checkpoint_every=STEPS)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match="checkpoint must be a folder that can be written to"):
+        run(tmp_path)
+
+
 def test_divergence_names_the_last_good_checkpoint(tmp_path):
     def loss(key, model, params, x, cond):
         return jnp.mean(model(params, x, jnp.full(len(x), 0.5)), 1) / (count() < 5)

@@ -84,11 +84,14 @@ def test_files_and_folders_are_read(tmp_path):
     np.savez(tmp_path / "x.npz", x=x, other=np.zeros(3))
     for name in ("x.npy", "x.npz"):
         np.testing.assert_array_equal(datasets.read_file(tmp_path / name), x)
+        np.testing.assert_array_equal(datasets.read_file(str(tmp_path / name)), x)
     with pytest.raises(ValueError, match="data must be a file that exists; there is no"):
         datasets.read_file(tmp_path / "none.npy")
     Image.new("L", (4, 6), 255).save(tmp_path / "white.png")
-    images = datasets.read_folder(tmp_path, 4)
+    images = datasets.read_folder(str(tmp_path), 4)
     assert images.shape == (1, 4, 4) and (images == 1).all()
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="data must be a folder of images; got .*empty, which is empty"):
         datasets.read_folder(tmp_path / "empty", 4)
+    with pytest.raises(ValueError, match="data must be a folder of images; there is no folder .*none"):
+        datasets.read_folder(tmp_path / "none", 4)

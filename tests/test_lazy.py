@@ -125,6 +125,8 @@ BAD = {
     "cond": (lambda: source([(X[0], np.nan)]), ValueError, "the condition of sample 0 must be finite"),
     "empty": (lambda: source([]), ValueError, "data must have samples; the dataset is empty"),
     "constant": (lambda: source([X[0]] * 9), ValueError, "data must vary"),
+    "filter": (lambda: source().filter(lambda x: x[0] > 0), ValueError, "of known length, without `filter`"),
+    "endless": (lambda: source().repeat(), ValueError, "of known length, without .* endless `repeat`"),
     "stream": (lambda: source().to_iter_dataset(), TypeError, "grain.MapDataset.*; got a PrefetchIterDataset"),
 }
 

@@ -143,6 +143,14 @@ def test_a_bare_network_predicts_what_it_is_told_to(predicts):
     assert model.prediction == predicts
 
 
+def test_the_null_of_a_condition_has_its_structure():
+    model = models.Model(TINY["mlp"], SCHEDULES["vp"])
+    cond = {"label": jnp.zeros(4, int), "vector": None, "channels": jnp.ones((4, 5))}
+    assert model.null(cond) == {"label": 3, "vector": None, "channels": None}
+    dropped = js.losses.drop(jax.random.key(0), cond, model.null(cond), 1.0)
+    assert (dropped["label"] == 3).all() and dropped["vector"] is None and (dropped["channels"] == 1).all()
+
+
 @pytest.mark.parametrize("name", SLOW_UNET)
 def test_models_are_sampled_with_guidance(name):
     network, params, _, _ = made(name, shake=0.05)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -72,6 +73,18 @@ def test_one_compilation_serves_the_whole_run():
     assert traces.count((8, 2)) == 2 and not same(first.ema, again.ema)  # another run of the same shape, nothing
     fit(7, network, loss=training.denoising_loss(weighting=None))
     assert traces.count((8, 2)) == 3  # another loss
+
+
+def test_a_second_run_compiles_nothing():
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, _, **__: compiled.append(event) if "backend_compile" in event else None
+    )
+    for data in (X, js.targets.moons()):
+        fit(2, data=data)
+        before = len(compiled)
+        fit(2, data=data)
+        assert len(compiled) == before > 0
 
 
 def test_the_key_decides_everything_and_the_step_is_counted():
@@ -216,6 +229,15 @@ def test_configurations_are_plain_values_and_their_differences_are_named():
     assert differences(config, config) == []
 
 
+def test_a_class_of_the_name_of_one_of_ours_is_another():
+    @dataclass(frozen=True)
+    class Cosine:
+        name: str
+
+    assert "foreign is None there and True here" in differences(describe(SCHEDULES["cosine"]), describe(Cosine("a")))
+    assert differences(describe(Cosine("a")), describe(Cosine("b"))) == ["name is 'a' there and 'b' here"]
+
+
 def test_what_functions_hold_is_part_of_a_configuration():
     def loss(scale, least=0.0):
         return lambda key, model, params, x, cond: jnp.maximum(scale * x, least)
@@ -234,6 +256,24 @@ def test_what_functions_hold_is_part_of_a_configuration():
         value = next(iter(change.values()))
         (phrase,) = differences(chain(), chain(**change))
         assert phrase.startswith("[1].update_fns[") and phrase.endswith(f" and {value} here")
+
+    # So are those of optax.MultiSteps, whose functions are bound to an object, and of objects that are called; a
+    # function compiled by jit is the function itself.
+    def parts(rate):
+        return optax.MultiSteps(optax.sgd(rate), 4).gradient_transformation()
+
+    class Scaled:
+        def __init__(self, scale):
+            self.scale = scale
+
+        def __call__(self, key, model, params, x, cond):
+            return self.scale * x
+
+    for make in (parts, Scaled, lambda scale: jax.jit(loss(scale)), lambda scale: partial(loss, np.ones(2) * scale)):
+        assert describe(make(1.0)) == json.loads(json.dumps(describe(make(1.0))))
+        assert differences(describe(make(1.0)), describe(make(2.0)))
+    for array in (np.ones(2), jnp.ones(2)):
+        assert describe(partial(loss, scale=array))["scale"]["shape"] == [2]
 
     def itself():
         return itself
@@ -293,6 +333,51 @@ BAD = {
     "rate": ({"optimizer": training.AdamW(learning_rate=0.0)}, ValueError, "learning_rate must be above 0"),
     "warmup": ({"optimizer": training.AdamW(warmup=1.0)}, ValueError, r"warmup must be in \[0, 1\)"),
 }
+
+
+def integers():
+    """Data of the right methods and the wrong type."""
+    methods = {"batch": lambda self, index, size: (np.ones((size, 2), int), None)}
+    return type("Integers", (), methods | {"std": lambda self: 1.0, "config": lambda self: None})()
+
+
+def discrete():
+    return js.schedules.Discrete(jnp.array([0.9, 0.5, 0.1]))
+
+
+LABELLED = {"model": models.MLP(width=8, depth=1, classes=3)}
+BAD |= {
+    "keep": ({"keep": 0}, ValueError, "keep must be at least 1; got 0"),
+    "last": ({"optimizer": training.AdamW(last=-1.0)}, ValueError, r"last must be in \[0, 1\]; got -1.0"),
+    "optimizer": ({"optimizer": optax.adam}, TypeError, "optimizer must be an optax transformation.*; got a function"),
+    "integers": ({"data": integers()}, TypeError, "data must give batches of floating-point numbers; got int32"),
+    "names": ({"cond": np.array(["a"] * 50)}, TypeError, "cond must be numbers; got dtype <U1"),
+    "label": (
+        LABELLED | {"cond": np.arange(50)},
+        ValueError,
+        "labels from 0 to 2, or 3 for .*; got labels from 0 to 49",
+    ),
+    "minus": (LABELLED | {"cond": {"label": np.arange(50) % 3 - 1}}, ValueError, "got labels from -1 to 1"),
+    "column": (
+        LABELLED | {"cond": np.ones((50, 1), int)},
+        ValueError,
+        r"shape \(8,\), one a sample; got shape \(8, 1\)",
+    ),
+    "schedules": (
+        {"model": models.Model(TINY, discrete()), "schedule": js.schedules.Discrete(jnp.array([0.9, 0.4, 0.1]))},
+        ValueError,
+        "schedule must be left out, for the model has its own",
+    ),
+    "journal": (
+        {"journal": "/dev/null/metrics.jsonl"},
+        ValueError,
+        "journal must be a file that can be written; got /dev",
+    ),
+}
+
+
+def test_the_schedule_of_a_model_may_be_given_again():
+    assert int(fit(1, models.Model(TINY, discrete()), schedule=discrete()).step) == 1
 
 
 @pytest.mark.parametrize("name", BAD)

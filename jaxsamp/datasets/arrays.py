@@ -54,12 +54,13 @@ def _real(array: np.ndarray, argument: str) -> None:
         raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
 
 
-def read_file(path: Path, argument: str = "data") -> np.ndarray:
+def read_file(path: str | Path, argument: str = "data") -> np.ndarray:
     """The array in a .npy file, or in an .npz file the only one or the one named `x` or `samples`.
 
     Raises:
         ValueError: no such file, or nothing usable in it.
     """
+    path = Path(path).expanduser()
     if not path.exists():
         raise ValueError(f"{argument} must be a file that exists; there is no {path}.")
     if path.suffix.lower() not in FILES:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 
-def read_folder(folder: Path, size: int, argument: str = "data") -> np.ndarray:
+def read_folder(folder: str | Path, size: int, argument: str = "data") -> np.ndarray:
     """All images in `folder` and below, in the order of their names, cropped about the centre to size x size.
 
     Files that Pillow cannot read are passed over. For folders that do not fit in memory see `jaxsamp.datasets.folder`.
@@ -20,7 +20,7 @@ def read_folder(folder: Path, size: int, argument: str = "data") -> np.ndarray:
     from PIL import Image
 
     images = []
-    for path in files(folder, argument):
+    for path in files(Path(folder).expanduser(), argument):
         try:
             with Image.open(path) as opened:
                 images.append(fitted(opened, size))
@@ -34,6 +34,8 @@ def read_folder(folder: Path, size: int, argument: str = "data") -> np.ndarray:
 
 def files(folder: Path, argument: str = "data") -> list[Path]:
     """The files in `folder` and below, hidden ones left out; raises ValueError if there are none."""
+    if not folder.is_dir():
+        raise ValueError(f"{argument} must be a folder of images; there is no folder {folder}.")
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not found:
         raise ValueError(f"{argument} must be a folder of images; got {folder}, which is empty.")

@@ -63,12 +63,16 @@ class Embedding(nn.Module):
 
     @nn.compact
     def __call__(self, noise: Array, cond: PyTree) -> Array:
-        """Raise ValueError for labels without classes."""
+        """Raise ValueError for labels without classes, or not one for each sample."""
         given = parts(cond)
         h = nn.silu(nn.Dense(self.width, dtype=self.dtype)(fourier(noise)))
         h = nn.Dense(self.width, dtype=self.dtype)(h)
         if self.classes:
             label = given.get("label", jnp.full(noise.shape, self.classes))
+            if label.shape != noise.shape:
+                raise ValueError(
+                    f"cond must have labels of shape {noise.shape}, one a sample; got shape {label.shape}."
+                )
             h += nn.Embed(self.classes + 1, self.width, dtype=self.dtype)(label)
         elif "label" in given:
             raise ValueError("cond has labels, for which the network needs classes=, their number; got classes=0.")

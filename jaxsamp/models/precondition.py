@@ -89,8 +89,22 @@ class Model:
         """The condition "none" for one sample: label `classes`, zeros for vectors; channels stay (None)."""
         nulls = {"label": getattr(self.network, "classes", 0), "vector": 0.0, "channels": None}
         if isinstance(cond, dict):
-            return {key: nulls[key] for key in parts(cond)}
+            given = parts(cond)
+            return {key: nulls[key] if key in given else None for key in cond}
         return None if cond is None else nulls[next(iter(parts(cond)))]
+
+    def check(self, cond: PyTree) -> None:
+        """Raise ValueError for concrete labels that are none of the network's, 0 ... classes."""
+        classes = getattr(self.network, "classes", 0)
+        label = cond.get("label") if isinstance(cond, dict) else cond
+        if not classes or not hasattr(label, "dtype") or not jnp.issubdtype(label.dtype, jnp.integer):
+            return
+        low, high = int(label.min()), int(label.max())
+        if low < 0 or high > classes:
+            raise ValueError(
+                f"cond must have labels from 0 to {classes - 1}, or {classes} for no label, for a network of classes="
+                f"{classes}; got labels from {low} to {high}."
+            )
 
     def denoiser(self, params: PyTree) -> NetworkDenoiser:
         """The denoiser of these weights."""

@@ -5,6 +5,7 @@ that a crash cut short is never seen.
 """
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,21 @@ class Checkpoints:
         folder: where they are; made if need be.
         config: the run's configuration, plain values; stored with each checkpoint and compared before one is read.
         keep: so many of the latest are kept.
+
+    Raises:
+        ValueError: no folder can be there, or be written to.
     """
 
     def __init__(self, folder: str | Path, config: Any, keep: int = 2):
         self.folder, self.config = Path(folder).expanduser().absolute(), config
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"checkpoint must be a folder, or one that can be made; got {folder} ({error})."
+            ) from error
+        if not os.access(self.folder, os.W_OK):
+            raise ValueError(f"checkpoint must be a folder that can be written to; got {folder}.")
         self._manager = _manager(self.folder, keep)
 
     def latest(self) -> int | None:

@@ -4,7 +4,7 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import CellType, FunctionType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import jax
@@ -16,8 +16,9 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
     """`thing` as values for JSON: what can be known of it.
 
     Dataclasses by their type and fields, arrays by shape, dtype and checksum, functions by their name and by what they
-    hold: arguments of a partial, defaults, closure, the object of a bound method. An optax transformation is a pair of
-    functions, so its settings are in their closures. What a function does is not compared, nor the globals it reads.
+    hold: arguments of a partial, defaults, closure, the object of a bound method; objects that are called by their
+    attributes, and what jit made by what it was made of. An optax transformation is a pair of functions, so its
+    settings are in their closures. What a function does is not compared, nor the globals it reads.
     """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
@@ -25,9 +26,13 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
         return "itself"
     inner = partial(describe, _above=(*_above, id(thing)))
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        # Flax modules carry a parent and a name, which say nothing about what they compute.
-        fields = [f.name for f in dataclasses.fields(thing) if f.name not in ("parent", "name") and f.init]
-        return {"type": type(thing).__name__} | {name: inner(getattr(thing, name)) for name in fields}
+        fields = [f.name for f in dataclasses.fields(thing) if f.init]
+        if "parent" in fields:  # a Flax module's, which like its name says nothing about what it computes
+            fields = [name for name in fields if name not in ("parent", "name")]
+        # Another class may have the name of one of jaxsamp's own.
+        kind = {"type": type(thing).__name__}
+        kind |= {} if type(thing).__module__.startswith("jaxsamp.") else {"foreign": True}
+        return kind | {name: inner(getattr(thing, name)) for name in fields}
     if isinstance(thing, Mapping):
         return {str(key): inner(value) for key, value in thing.items()}
     if isinstance(thing, list | tuple):
@@ -45,12 +50,20 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
 
 
 def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
-    """A function by its name and what it holds; anything else by its type."""
+    """A function, or an object that is called, by its name and what it holds; anything else by its type."""
     if isinstance(thing, partial):
         held: dict[str, Any] = {"args": thing.args, **thing.keywords}
-        return {"partial": inner(thing.func)} | {name: inner(value) for name, value in held.items() if value != ()}
+        return {"partial": inner(thing.func)} | {
+            name: inner(value) for name, value in held.items() if name != "args" or value
+        }
+    if hasattr(thing, "__wrapped__") and not isinstance(thing, FunctionType):  # by jit
+        return inner(thing.__wrapped__)
     name = getattr(thing, "__qualname__", type(thing).__name__)
-    held = {"self": getattr(thing, "__self__", None), **(getattr(thing, "__kwdefaults__", None) or {})}
+    owner = getattr(thing, "__self__", None)
+    if attributes := _attributes(owner):
+        owner = {"type": type(owner).__name__} | attributes
+    held = _attributes(thing) if callable(thing) else {}
+    held |= {"self": owner, **(getattr(thing, "__kwdefaults__", None) or {})}
     held["defaults"] = [value for value in getattr(thing, "__defaults__", None) or () if value is not None] or None
     if isinstance(thing, FunctionType) and thing.__closure__:
         held |= dict(zip(thing.__code__.co_freevars, map(_content, thing.__closure__), strict=True))
@@ -58,6 +71,12 @@ def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
         word: inner(value) for word, value in held.items() if value is not None and not isinstance(value, ModuleType)
     }
     return {"function": name} | held if held else name
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    """Those of a plain object: dataclasses have fields, and functions, classes and modules are known by name."""
+    known = type | ModuleType | FunctionType | MethodType
+    return {} if dataclasses.is_dataclass(thing) or isinstance(thing, known) else dict(getattr(thing, "__dict__", {}))
 
 
 def _content(cell: CellType) -> Any:

@@ -8,6 +8,7 @@ not fit in memory is read by Grain; see `jaxsamp.training.lazy`.
 import itertools
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -73,7 +74,9 @@ class Shuffled:
 
     def _order(self, number: int) -> np.ndarray:
         if number not in self._orders:
-            kept = {k: v for k, v in self._orders.items() if k == number - 1}  # a batch spans two passes at most
+            kept = {
+                k: v for k, v in self._orders.items() if k == number - 1
+            }  # a batch seldom spans more than two passes
             order = np.random.default_rng([*self.seed, number]).permutation(len(self.x))
             self._orders = {**kept, number: order}
         return self._orders[number]
@@ -87,7 +90,8 @@ class Fresh:
     key: Array
 
     def __post_init__(self) -> None:
-        self._draw = jax.jit(lambda key, size: self.target.sample(key, size), static_argnums=1)
+        plain = jax.tree_util.treedef_is_leaf(jax.tree.structure(self.target))  # no pytree: compiled for itself alone
+        self._draw = jax.jit(self.target.sample, static_argnums=1) if plain else partial(_drawn, self.target)
 
     def batch(self, index: int, size: int) -> tuple[Array, None]:
         """Drawn with fold_in(key, index)."""
@@ -101,6 +105,11 @@ class Fresh:
     def config(self) -> Any:
         """The law, and its arrays where it is a pytree."""
         return {"law": self.target, "arrays": jax.tree.leaves(self.target)}
+
+
+@partial(jax.jit, static_argnums=2)
+def _drawn(target: Any, key: Array, size: int) -> Array:
+    return target.sample(key, size)
 
 
 def batches(data: Any, cond: PyTree, key: Array) -> Any:
@@ -157,5 +166,8 @@ def part(size: int, accumulate: int) -> int:
 
 
 def on_device(batch: tuple[Any, PyTree]) -> tuple[Array, PyTree]:
-    """The batch as arrays of JAX, sent without waiting."""
-    return jax.tree.map(jnp.asarray, batch)
+    """The batch as arrays of JAX, sent without waiting; raises TypeError for samples that noise cannot be added to."""
+    x, cond = jax.tree.map(jnp.asarray, batch)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"data must give batches of floating-point numbers; got {x.dtype}.")
+    return x, cond

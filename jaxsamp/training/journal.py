@@ -12,19 +12,25 @@ class Journal:
         path: a file of one line of JSON an entry; None for none.
         step: the step that the run starts from.
         tensorboard: a folder of scalars for TensorBoard; None for none.
+
+    Raises:
+        ValueError: the file cannot be written.
     """
 
     def __init__(self, path: str | Path | None, step: int, tensorboard: str | Path | None = None):
-        self.path, self._board = None if path is None else Path(path), None
+        self.path, self._board = None if path is None else Path(path).expanduser(), None
         if tensorboard is not None:
             from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(tensorboard), purge_step=step + 1 if step else None)
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in read(self.path) if line["step"] <= step] if step and self.path.exists() else []
-        self.path.write_text("".join(_line(entry) for entry in kept))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            kept = [line for line in read(self.path) if line["step"] <= step] if step and self.path.exists() else []
+            self.path.write_text("".join(_line(entry) for entry in kept))
+        except OSError as error:
+            raise ValueError(f"journal must be a file that can be written; got {path} ({error}).") from error
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one entry; its line of JSON is on disk when this returns, up to the machine's own cache."""

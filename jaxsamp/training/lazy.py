@@ -45,6 +45,12 @@ class Lazy:
             raise ValueError("data must have samples; the dataset is empty.")
         self._kind = jax.tree.map(np.shape, self._plain(0, self.dataset[0]))
         self._order = self.dataset.map_with_index(self._sample).shuffle(seed=self.seed)
+        try:
+            self._order.repeat().batch(1)
+        except ValueError as error:
+            raise ValueError(
+                f"data must be a dataset of known length, without `filter` and endless `repeat`; got {self.dataset}."
+            ) from error
 
     def batch(self, index: int, size: int) -> tuple[np.ndarray, Any]:
         """This host's share of batch `index` of `size` samples of the passes laid end to end."""

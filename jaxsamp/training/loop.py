@@ -83,22 +83,25 @@ def fit(
         The `TrainState`; `.denoiser()` is that of the averaged weights.
 
     Raises:
-        ValueError: an argument out of range; data that are not finite; a folder with checkpoints without `resume`, or
-            with checkpoints of another configuration, naming the fields that differ.
-        TypeError: a key or model of the wrong type.
+        ValueError: an argument out of range; data that are not finite; labels the network has not; a folder that cannot
+            be written to, or has checkpoints without `resume`, or has those of another configuration, naming the
+            fields that differ.
+        TypeError: a key, model or optimizer of the wrong type.
         FloatingPointError: the loss or its gradient became NaN or infinite.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
     """
-    for name, value in {"steps": steps, "checkpoint_every": checkpoint_every, "report_every": report_every}.items():
+    counts = {"steps": steps, "checkpoint_every": checkpoint_every, "keep": keep}
+    for name, value in (counts | {"report_every": report_every, "callback_every": callback_every}).items():
         checks.at_least(name, value, 1)
-    checks.at_least("callback_every", callback_every, 1)
     if not 0 <= ema < 1:
         raise ValueError(f"ema must be in [0, 1); got {ema}.")
     for_training, for_data = jax.random.split(checks.typed_key(key))
     batches = data_of.batches(data, cond, for_data)
     size = data_of.part(batch_size, accumulate)
     model = _model(model, schedule, batches)
+    if isinstance(model, Model):
+        model.check(cond)
     loss = denoising_loss() if loss is None else loss
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
@@ -131,7 +134,7 @@ def _static(loss: Callable[..., Array]) -> Callable[..., Array]:
 def _model(model: Any, schedule: Any, batches: Any) -> Any:
     """The model to train: as given, or EDM's preconditioning around a bare network."""
     if isinstance(model, Model) or (hasattr(model, "prediction") and callable(model)):
-        if schedule is not None and schedule is not model.schedule and schedule != model.schedule:
+        if schedule is not None and describe(schedule) != describe(model.schedule):
             raise ValueError(f"schedule must be left out, for the model has its own, {model.schedule}; got {schedule}.")
         return model
     if not (hasattr(model, "init") and hasattr(model, "apply")):

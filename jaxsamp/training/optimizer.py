@@ -7,6 +7,8 @@ from typing import Any
 
 import optax
 
+from jaxsamp import checks
+
 
 @dataclass(frozen=True)
 class AdamW:
@@ -36,6 +38,8 @@ class AdamW:
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0; got {getattr(self, name)}.")
+        if not 0 <= self.last <= 1:
+            raise ValueError(f"last must be in [0, 1]; got {self.last}.")
         for name in ("warmup", "b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1); got {getattr(self, name)}.")
@@ -68,7 +72,13 @@ def _chain(settings: tuple[float, ...], steps: int) -> optax.GradientTransformat
 
 @lru_cache(64)
 def accumulated(optimizer: Any, batches: int) -> optax.GradientTransformation:
-    """One update from the mean gradient of every `batches` batches."""
+    """One update from the mean gradient of every `batches` batches; raises TypeError for no transformation."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            "optimizer must be an optax transformation, such as optax.adam(1e-3) or AdamW().build(steps); "
+            f"got a {type(optimizer).__name__}."
+        )
+    checks.at_least("accumulate", batches, 1)
     if batches == 1:
         return optimizer
     return optax.MultiSteps(optimizer, batches).gradient_transformation()

@@ -121,7 +121,7 @@ class Run:
 
 @contextmanager
 def terminated() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM has come; what it did before is put back at the end. Signals reach the main thread alone."""
+    """Whether SIGTERM has come; ends in SystemExit if so. Signals reach the main thread alone, so elsewhere never."""
     come = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield come.is_set
@@ -131,3 +131,5 @@ def terminated() -> Iterator[Callable[[], bool]]:
         yield come.is_set
     finally:
         signal.signal(signal.SIGTERM, before)
+    if come.is_set():  # after the last step: the run is whole, but whoever sent it wants the program to end
+        raise SystemExit(TERMINATED)
