@@ -96,7 +96,7 @@ class Model:
     def check(self, cond: PyTree) -> None:
         """Raise ValueError for concrete labels that are none of the network's, 0 ... classes."""
         classes = getattr(self.network, "classes", 0)
-        label = cond.get("label") if isinstance(cond, dict) else cond
+        label: Any = cond.get("label") if isinstance(cond, dict) else cond
         if not classes or not hasattr(label, "dtype") or not jnp.issubdtype(label.dtype, jnp.integer):
             return
         low, high = int(label.min()), int(label.max())
