@@ -54,6 +54,13 @@ def denoiser(got: Any) -> Any:
     )
 
 
+def conditions(cond: Any, n: int) -> None:
+    """Raise unless every leaf of `cond` has one entry for each of n samples."""
+    for leaf in jax.tree.leaves(cond):
+        if np.ndim(leaf) == 0 or len(leaf) != n:
+            raise ValueError(f"cond must have leaves ({n}, ...), one a sample; got shape {np.shape(leaf)}.")
+
+
 def finite(argument: str, array: Any) -> np.ndarray:
     """Return `array` as NumPy if every entry is finite, else raise naming the first bad index."""
     array = np.asarray(array)

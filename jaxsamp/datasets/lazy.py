@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsamp import checks
 from jaxsamp.datasets.arrays import checked, checked_sample
 from jaxsamp.datasets.images import files, fitted, pixels
 
@@ -104,9 +105,7 @@ def memory_mapped(path: str | Path, cond: Any = None) -> Any:
         shape = f"shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"
         raise ValueError(f"path must hold real numbers of shape (n, *event); {path} holds {shape}.")
     checked(stored[:1], "path")
-    for leaf in jax.tree.leaves(cond):
-        if np.ndim(leaf) == 0 or len(leaf) != len(stored):
-            raise ValueError(f"cond must have leaves ({len(stored)}, ...), one a sample; got shape {np.shape(leaf)}.")
+    checks.conditions(cond, len(stored))
 
     def read(index: int) -> Any:
         x = checked_sample(stored[index], index)

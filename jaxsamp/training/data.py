@@ -135,11 +135,8 @@ def batches(data: Any, cond: PyTree, key: Array) -> Any:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")
         return Fresh(data, key)
     x = datasets.checked(data)
-    for leaf in jax.tree.leaves(cond):
-        if np.ndim(leaf) == 0 or len(leaf) != len(x):
-            raise ValueError(f"cond must have leaves ({len(x)}, ...), one for each sample; got shape {np.shape(leaf)}.")
-    cond = jax.tree.map(_plain, cond)
-    return Shuffled(x, cond, words)
+    checks.conditions(cond, len(x))
+    return Shuffled(x, lazy.condition("cond", cond), words)
 
 
 def stream(batches: Any, first: int, size: int) -> Generator[tuple[Any, PyTree], None, None]:
@@ -148,12 +145,6 @@ def stream(batches: Any, first: int, size: int) -> Generator[tuple[Any, PyTree],
         yield from batches.stream(first, size)
     for index in itertools.count(first):
         yield batches.batch(index, size)
-
-
-def _plain(leaf: Any) -> np.ndarray:
-    """A condition in JAX's own precision, finite."""
-    array = checks.finite("cond", leaf)
-    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
 
 
 def part(size: int, accumulate: int) -> int:

@@ -105,12 +105,13 @@ class Lazy:
                     f"data must hold arrays or pairs (x, cond); sample {number} is a tuple of {len(item)}."
                 )
             x, cond = item
-        return datasets.checked_sample(x, number), jax.tree.map(lambda leaf: _condition(leaf, number), cond)
+        return datasets.checked_sample(x, number), condition(f"the condition of sample {number}", cond)
 
 
-def _condition(leaf: Any, number: int) -> np.ndarray:
-    array = checks.finite(f"the condition of sample {number}", leaf)
-    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+def condition(name: str, cond: Any) -> Any:
+    """A condition as arrays in JAX's own precision, which must be finite; `name` is what an error calls it."""
+    arrays = jax.tree.map(lambda leaf: checks.finite(name, leaf), cond)
+    return jax.tree.map(lambda array: array.astype(jax.dtypes.canonicalize_dtype(array.dtype)), arrays)
 
 
 def _ahead(batches: Any) -> Iterator[Any]:
