@@ -1,5 +1,6 @@
 """Data sets are split as documented, and what cannot be used is named."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -57,7 +58,9 @@ def test_patches_are_textured_grey_pieces_of_the_photographs_and_no_test_patch_i
 
 
 def test_arrays_become_float32_and_bytes_become_pixels():
-    assert datasets.checked([[0, 1], [2, 3]]).dtype == np.float32
+    for given in ([[0, 1], [2, 3]], jnp.array([[0, 1], [2, 3]], jnp.bfloat16)):
+        found = datasets.checked(given)
+        assert found.dtype == np.float32 and (found == [[0, 1], [2, 3]]).all()
     np.testing.assert_array_equal(datasets.checked(np.array([[0, 255]], np.uint8)), [[-1.0, 1.0]])
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -345,9 +346,19 @@ def discrete():
     return js.schedules.Discrete(jnp.array([0.9, 0.5, 0.1]))
 
 
+def test_a_loss_is_made_of_the_parts_of_a_loss(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for those who use it
+    for argument in ("levels", "weighting"):
+        for wrong in (losses.UniformTime, losses.SNRWeighting, 3.0):
+            with pytest.raises(TypeError, match=f"{argument} must be a .* of jaxsamp.losses, such as .*; got"):
+                training.denoising_loss(**{argument: wrong})
+
+
 LABELLED = {"model": models.MLP(width=8, depth=1, classes=3)}
 BAD |= {
     "keep": ({"keep": 0}, ValueError, "keep must be at least 1; got 0"),
+    "class": ({"model": models.MLP}, TypeError, "model must be a network or a Model of jaxsamp.models; got <class"),
+    "word": ({"schedule": "vp"}, TypeError, r"schedule must be a schedule, such as .*Cosine\(\); got 'vp'"),
     "last": ({"optimizer": training.AdamW(last=-1.0)}, ValueError, r"last must be in \[0, 1\]; got -1.0"),
     "optimizer": ({"optimizer": optax.adam}, TypeError, "optimizer must be an optax transformation.*; got a function"),
     "integers": ({"data": integers()}, TypeError, "data must give batches of floating-point numbers; got int32"),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import jax.numpy as jnp
 import numpy as np
 
 FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
@@ -50,7 +51,7 @@ def checked_sample(sample: Any, number: int, argument: str = "data") -> np.ndarr
 
 
 def _real(array: np.ndarray, argument: str) -> None:
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, np.floating):  # bfloat16
         raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
 
 

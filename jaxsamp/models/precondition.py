@@ -46,6 +46,7 @@ class Model:
 
     Raises:
         ValueError: unknown `predicts`, or sigma_data not above 0.
+        TypeError: no schedule.
     """
 
     network: Any
@@ -55,6 +56,8 @@ class Model:
 
     def __post_init__(self) -> None:
         checks.one_of("predicts", self.predicts, (EDM, *predictions.NAMES))
+        if isinstance(self.schedule, type) or not hasattr(self.schedule, "level"):
+            raise TypeError(f"schedule must be a schedule, such as jaxsamp.schedules.Cosine(); got {self.schedule!r}.")
         if not self.sigma_data > 0:
             raise ValueError(f"sigma_data must be above 0; got {self.sigma_data}.")
 

@@ -137,8 +137,8 @@ def _model(model: Any, schedule: Any, batches: Any) -> Any:
         if schedule is not None and describe(schedule) != describe(model.schedule):
             raise ValueError(f"schedule must be left out, for the model has its own, {model.schedule}; got {schedule}.")
         return model
-    if not (hasattr(model, "init") and hasattr(model, "apply")):
-        raise TypeError(f"model must be a network or a Model of jaxsamp.models; got a {type(model).__name__}.")
+    if isinstance(model, type) or not (hasattr(model, "init") and hasattr(model, "apply")):
+        raise TypeError(f"model must be a network or a Model of jaxsamp.models; got {model!r}.")
     if schedule is None:
         raise ValueError("schedule must be given with a bare network, such as jaxsamp.schedules.Cosine(); got None.")
     std = batches.std()

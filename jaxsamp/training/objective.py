@@ -50,12 +50,20 @@ def denoising_loss(
 
     Raises:
         ValueError: a setting out of range.
+        TypeError: `levels` or `weighting` of another kind.
     """
+    _made("levels", levels, losses.LevelLaw, "UniformTime()")
     levels.check()
     if isinstance(weighting, str):
         checks.one_of("weighting, where it is a word,", weighting, ["edm"])
     elif weighting is not None:
+        _made("weighting", weighting, losses.Weighting, "SNRWeighting()")
         weighting.check()
     if not 0 <= drop < 1:
         raise ValueError(f"drop must be in [0, 1); got {drop}.")
     return DenoisingLoss(levels, weighting, drop, null)
+
+
+def _made(argument: str, got: Any, kind: type, example: str) -> None:
+    if not isinstance(got, kind):
+        raise TypeError(f"{argument} must be a {kind.__name__} of jaxsamp.losses, such as {example}; got {got!r}.")
