@@ -105,7 +105,7 @@ def drop(key: Array, cond: PyTree, null: PyTree, rate: ArrayLike) -> PyTree:
     batch = jax.tree.leaves(cond)[0].shape[0]
     dropped = jax.random.bernoulli(key, rate, (batch,))
 
-    def choose(null: ArrayLike | None, leaf: Array) -> Array:
+    def choose(null: ArrayLike | None, leaf: Any) -> Any:
         return leaf if null is None else jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
 
     return jax.tree.map(choose, null, cond, is_leaf=lambda leaf: leaf is None)
