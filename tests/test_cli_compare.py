@@ -5,6 +5,8 @@ import json
 import pytest
 
 from jaxsamp.cli import REFUSED, main
+from jaxsamp.cli.compare import _show
+from jaxsamp.samplers import BY_NAME
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,15 @@ def test_errors_fall_with_steps_and_rank_the_samplers(compared):
     assert compared[2]["flow"]["distance_to_half_as_many"] < 0.1 * flow["unipc", 16]
     assert all(row["evaluations"] == row["rounds"] == row["steps"] for row in found.values())
     assert all(low < high for low, high in (row["energy_null"] for row in found.values()))
+
+
+def test_the_table_is_not_cut_off_in_80_columns(compared, capsys, monkeypatch):
+    """With the longest name and numbers of five digits."""
+    monkeypatch.setenv("COLUMNS", "80")
+    row = compared[2]["rows"][0] | {"sampler": max(BY_NAME, key=len), "energy": -1e-3, "energy_null": [0.0, 1.0]}
+    _show(compared[2] | {"rows": [row | {"steps": 9999, "evaluations": 20_000, "rounds": 20_000}]}, compared[1])
+    printed = capsys.readouterr().out
+    assert row["sampler"] in printed and "-1.00e-03" in printed and "outside" in printed and "…" not in printed
 
 
 def test_picture_is_written(compared):

@@ -154,7 +154,8 @@ def _distance(x: Any, y: Any) -> float:
 def _show(facts: dict[str, Any], out: Path) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(facts['target'])}[/]: {facts['settings']['num_samples']:,} samples of each")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # So that no cell is cut off in 80 columns, which is also what a pipe gets.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for column in ("sampler", "steps", "evals", "rounds", "to flow", "energy", ""):
         table.add_column(column, justify="left" if column in ("sampler", "") else "right", no_wrap=True)
     previous = None

@@ -107,7 +107,8 @@ def _show(title: str, facts: dict[str, Any], out: Path) -> None:
     console.print(
         f"[bold]{escape(title)}[/], {facts['settings']['num_samples']:,} samples at each level", soft_wrap=True
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # So that no cell is cut off in 80 columns, which is also what a pipe gets.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for column in ("sigma / alpha", "relative error", "", "of the score", "E|D - D*|^2", "Bayes risk"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in facts["rows"]:
