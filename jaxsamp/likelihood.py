@@ -118,8 +118,8 @@ def bits_per_dim(log_prob: Float[Array | np.ndarray, "*batch"], shape: tuple[int
     Data with grey levels k = 0, 1, ... at x = scale k + offset have no density: a sharp model's grows without bound.
     Add uniform noise before `log_likelihood`, x + scale u with u in [0, 1). The density in units of grey levels is
     scale^d p(x), and by Jensen's inequality its mean log over u is at most the log probability of k: the bits are an
-    upper bound of what the best code under the model needs. For 256 grey levels on [-1, 1], scale = 2 / 256 and the
-    offset is 7 bits.
+    upper bound of what the best code under the model needs. For 256 grey levels as `jaxsamp.datasets` reads them, x =
+    k / 127.5 - 1, scale = 2 / 255; with 2 / 256, for x = k / 128 - 1, the offset is 7 bits.
 
     Args:
         log_prob: log densities in nats, of any shape.
