@@ -117,7 +117,7 @@ def posterior(
     if checks.is_concrete(noise, variance) and variance is not None and np.any(np.add(noise, variance) == 0):
         raise ValueError("noise must be above 0 with variance = 0, for nothing else is left to divide by.")
     if not callable(operator):
-        y = _seen(denoiser, y, operator)
+        y = _seen(denoiser, y, operator, "operator must be a function of one event, or a boolean mask")
         return Posterior(denoiser, y, Partial(jnp.multiply, jnp.asarray(operator)), noise, variance, iterations)
     if checks.is_concrete(y):
         checks.finite("y", y)
@@ -160,14 +160,14 @@ def inpaint(denoiser: Any, y: ArrayLike, mask: ArrayLike) -> Inpainted:
     (imputation); Lugmayr et al., "RePaint: Inpainting Using Denoising Diffusion Probabilistic Models", arXiv
     2201.09865.
     """
-    return Inpainted(denoiser, _seen(denoiser, y, mask), jnp.asarray(mask))
+    return Inpainted(denoiser, _seen(denoiser, y, mask, "mask must be boolean"), jnp.asarray(mask))
 
 
-def _seen(denoiser: Any, y: ArrayLike, mask: Any) -> Array:
-    """y where the mask is True, and zero elsewhere."""
+def _seen(denoiser: Any, y: ArrayLike, mask: Any, takes: str) -> Array:
+    """y where the mask is True, and zero elsewhere; `takes` begins the sentence about another mask."""
     if not (hasattr(mask, "dtype") and mask.dtype == jnp.bool_):
         got = f"dtype {mask.dtype}" if hasattr(mask, "dtype") else f"a {type(mask).__name__}"
-        raise TypeError(f"operator must be a function of one event, or a boolean mask; got {got}.")
+        raise TypeError(f"{takes}; got {got}.")
     event = getattr(denoiser, "event_shape", None)
     if event is not None and mask.shape != tuple(event) or jnp.shape(y) != mask.shape:
         raise ValueError(f"y and mask must have the event's shape {event}; got {jnp.shape(y)} and {mask.shape}.")

@@ -1,5 +1,6 @@
 """Denoisers that know an observation: exact where the algebra is, and measured against an exact posterior elsewhere."""
 
+import inspect
 from functools import partial
 
 import jax
@@ -226,6 +227,8 @@ def test_bad_observations_are_one_sentence():
             posterior(inner, **good | change)
     with pytest.raises(ValueError, match="operator must return y's shape"):
         posterior(inner, np.zeros(2), operator(), 0.1)(jnp.zeros((1, 5)), js.Level(1.0, 1.0))
+    with pytest.raises(TypeError, match="mask must be boolean; got dtype int64"):
+        inspect.unwrap(inpaint)(inner, np.zeros(5), MASK.astype(int))
     with pytest.raises(ValueError, match="y must be finite"):
         inpaint(inner, np.full(5, np.nan), MASK)
 
