@@ -407,16 +407,21 @@ def test_evaluate_compares_with_what_a_network_was_trained_on(labelled, capsys):
     assert cli.main(words) == 0
     facts = report(Path("copies-evaluation"))
     assert facts["metrics"]["data"]["memorisation"]["value"] == 1 and (facts["train"], facts["held_out"]) == (160, 40)
+    Path("bare").mkdir()
+    assert cli.main(["evaluate", "copies.npy", "--checkpoint", "bare", "--out", "out"]) == 2
+    assert "--reference must say what to compare with" in capsys.readouterr().err
     assert cli.main(["evaluate", "copies.npy"]) == 2
     assert "--reference or --checkpoint must say" in capsys.readouterr().err
 
 
-def test_the_error_of_a_network_is_measured_where_it_is_known(ring, capsys):
+def test_the_error_of_a_network_is_measured_where_it_is_known(ring, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     means, covariances = np.array([[0.5, 0.0], [-0.5, 0.0]]), np.stack([np.eye(2) / 4, np.diag([0.1, 0.5])])
     np.savez("law.npz", weights=[0.25, 0.75], means=means, covariances=covariances)
     words = ["--target", "law.npz", "--levels", "0.2", "2", "--num-samples", "500", "--seed", "3", "--out", "errors"]
     assert cli.main(["score-error", "--checkpoint", str(ring), *words]) == 0
-    assert "500 samples at each level" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "500 samples at each level" in printed and "Bayes risk" in printed and "…" not in printed
     assert sorted(os.listdir("errors")) == ["score-error.json", "score-error.png"]
     rows = report(Path("errors"), "score-error.json")["rows"]
     law = js.targets.GaussianMixture([0.25, 0.75], means, covariances)
@@ -524,6 +529,8 @@ def test_data_sets_on_a_hub_are_data_with_their_labels(monkeypatch):
     assert Train("hf:someone/shapes").folder == Path("runs/shapes") and data.is_known("hf:someone/shapes")
     with pytest.raises(data.BadArgument, match=r"--data must be a data set that tfds has; cifar .* \(no way to it\)"):
         data.load("tfds:cifar", 4, "--data")
+    with pytest.raises(data.BadArgument, match="--data must name a data set, hf:NAME; got hf: alone"):
+        data.load("hf:", 4, "--data")
 
 
 def test_patches_and_labels_are_data():
@@ -533,6 +540,9 @@ def test_patches_and_labels_are_data():
     assert digits.labels.shape == (1297,) and digits.held_out_labels.shape == (500,)
     nines = digits.only(9)
     assert len(nines.train) == (digits.labels == 9).sum() and nines.name == "digits 9"
+    np.savez("rare.npz", x=np.zeros((50, 3)), labels=np.r_[np.zeros(49, int), 2])
+    with pytest.raises(data.BadArgument, match="--label must have at least 4 .* label 1 of rare has 0 and 0"):
+        data.load("rare.npz", 1).only(1)
     blobs = data.load("two.npz", 1)
     assert ((blobs.train.mean(1) > 2) == blobs.labels).mean() > 0.9  # labels are shuffled with their samples
     assert ((blobs.held_out.mean(1) > 2) == blobs.held_out_labels).all()

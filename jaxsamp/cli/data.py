@@ -59,10 +59,19 @@ class Source:
     held_out_labels: Any = None
 
     def only(self, label: int) -> "Source":
-        """The data of one label; the whole where there are no labels."""
+        """The data of one label; the whole where there are no labels.
+
+        Raises:
+            BadArgument: too few of that label.
+        """
         if self.labels is None:
             return self
         train, held_out = self.train[self.labels == label], self.held_out[self.held_out_labels == label]
+        if min(len(train), len(held_out)) < LEAST_COMPARED:
+            raise BadArgument(
+                f"--label must have at least {LEAST_COMPARED} training and held-out samples to compare with; label "
+                f"{label} of {self.name} has {len(train)} and {len(held_out)}."
+            )
         return replace(self, name=f"{self.name} {label}", train=train, held_out=held_out)
 
 
@@ -186,6 +195,8 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 def _from_hub(hub: str, _: str, name: str, image_size: int, flag: str) -> Source:
     """The training split of a data set on a hub, all of it in memory; the held-out part is cut from it."""
+    if not name:
+        raise BadArgument(f"{flag} must name a data set, {hub}:NAME; got {hub}: alone.")
     try:
         found = in_memory(HUBS[hub](name, size=image_size))
     except OSError as error:  # no such set, or no way to it

@@ -91,7 +91,7 @@ class Evaluate:
     def _truth(self) -> data.Source:
         """What --reference names, or what a network was trained on: its own split into training and held-out data."""
         if self.checkpoint is not None:
-            return data.load(*learned.trained_on(self.checkpoint))
+            return data.load(*learned.trained_on(self.checkpoint, "--reference"))
         return data.load_reference(str(self.reference), self.image_size)
 
     def _checked(self) -> Path:

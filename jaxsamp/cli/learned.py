@@ -27,8 +27,8 @@ def network(folder: Path) -> Any:
         raise BadArgument(f"--checkpoint: {error}") from error
 
 
-def trained_on(folder: Path) -> tuple[str, int]:
-    """--data and --image-size of a run of `jaxsamp train`.
+def trained_on(folder: Path, flag: str = "--target") -> tuple[str, int]:
+    """--data and --image-size of a run of `jaxsamp train`; `flag` is the argument that would say it instead.
 
     Raises:
         BadArgument: it has no settings, as those of `jaxsamp.fit` have not.
@@ -39,7 +39,7 @@ def trained_on(folder: Path) -> tuple[str, int]:
         return str(stored["data"]), int(stored["image_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadArgument(
-            f"--target must say what to compare with, or --checkpoint be a run of `jaxsamp train`, whose {CONFIG} says "
+            f"{flag} must say what to compare with, or --checkpoint be a run of `jaxsamp train`, whose {CONFIG} says "
             f"it; {file} could not be read ({type(error).__name__})."
         ) from error
 
