@@ -116,6 +116,10 @@ def posterior(
             raise ValueError(f"{name} must be at least 0; got {value}.")
     if checks.is_concrete(noise, variance) and variance is not None and np.any(np.add(noise, variance) == 0):
         raise ValueError("noise must be above 0 with variance = 0, for nothing else is left to divide by.")
+    if jnp.shape(noise) not in ((), jnp.shape(y)):
+        raise ValueError(f"noise must be a number or of y's shape {jnp.shape(y)}; got shape {jnp.shape(noise)}.")
+    if variance is not None and jnp.ndim(variance):
+        raise ValueError(f"variance must be a number or None; got shape {jnp.shape(variance)}.")
     if not callable(operator):
         y = _seen(denoiser, y, operator, "operator must be a function of one event, or a boolean mask")
         return Posterior(denoiser, y, Partial(jnp.multiply, jnp.asarray(operator)), noise, variance, iterations)
@@ -170,7 +174,8 @@ def _seen(denoiser: Any, y: ArrayLike, mask: Any, takes: str) -> Array:
         raise TypeError(f"{takes}; got {got}.")
     event = getattr(denoiser, "event_shape", None)
     if event is not None and mask.shape != tuple(event) or jnp.shape(y) != mask.shape:
-        raise ValueError(f"y and mask must have the event's shape {event}; got {jnp.shape(y)} and {mask.shape}.")
+        shape = "" if event is None else f" {tuple(event)}"
+        raise ValueError(f"y and mask must have the event's shape{shape}; got {jnp.shape(y)} and {mask.shape}.")
     seen = jnp.where(mask, jnp.asarray(y), 0)
     if checks.is_concrete(seen):
         checks.finite("y", seen)

@@ -217,6 +217,8 @@ def test_bad_observations_are_one_sentence():
     for change, error, words in (
         ({"noise": -1.0}, ValueError, "noise must be at least 0"),
         ({"variance": -1.0}, ValueError, "variance must be at least 0"),
+        ({"noise": np.ones(3)}, ValueError, r"noise must be a number or of y's shape \(5,\); got shape \(3,\)"),
+        ({"variance": np.ones(5)}, ValueError, r"variance must be a number or None; got shape \(5,\)"),
         ({"noise": 0.0, "variance": 0.0}, ValueError, "noise must be above 0"),
         ({"iterations": 0}, ValueError, "iterations must be at least 1"),
         ({"operator": MATRIX}, TypeError, "a boolean mask; got dtype float64"),
