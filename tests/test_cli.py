@@ -227,6 +227,20 @@ def test_a_run_that_fails_leaves_nothing_behind_and_a_bug_keeps_its_traceback(ca
     assert not Path("runs").exists()
 
 
+def test_a_program_that_is_interrupted_ends_without_taking_jax_down(monkeypatch):
+    """Which can crash it, so that the shell would see a fault for 130; a caller in Python gets the code back."""
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    ends = []
+    monkeypatch.setattr(cli, "_parse", interrupted)
+    monkeypatch.setattr(os, "_exit", ends.append)
+    assert cli.main(["sample"]) == 130 and not ends
+    cli.main()
+    assert ends == [130]
+
+
 @pytest.mark.parametrize("module, package", [("sklearn.mixture", "scikit-learn"), ("PIL", "pillow"), ("tyro", "tyro")])
 def test_a_missing_package_is_a_sentence_with_the_way_to_install_it(capsys, monkeypatch, module, package):
     Path("photos").mkdir()

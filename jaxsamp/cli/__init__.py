@@ -45,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
     except KeyboardInterrupt:
-        return _stop("interrupted; nothing was written.", INTERRUPTED)
+        code = _stop("interrupted; nothing was written.", INTERRUPTED)
+        if argv is None:  # JAX, cut off in a compilation, can crash while Python takes it down, and lose the code
+            sys.stdout.flush()
+            os._exit(code)
+        return code
     return DONE
 
 
