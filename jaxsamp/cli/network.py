@@ -39,9 +39,9 @@ class Network:
         ),
     ] = None
     """One of mlp, unet, dit."""
-    width: Annotated[int | None, _whole("mlp, dit", "256, of images 384; 192")] = None
+    width: Annotated[int | None, _whole("mlp, dit", "mlp 256, of images 384; dit 192")] = None
     """Width of hidden layers or tokens."""
-    depth: Annotated[int | None, _whole("mlp, dit", "3, 6")] = None
+    depth: Annotated[int | None, _whole("mlp, dit", "mlp 3, dit 6")] = None
     """Number of blocks or layers."""
     channels: Annotated[int | None, _whole("unet", "32")] = None
     """Channels at the finest resolution."""
