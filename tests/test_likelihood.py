@@ -108,6 +108,28 @@ def test_random_probes_are_unbiased_with_an_honest_standard_error(wide, x64):
     np.testing.assert_allclose(found.latent, exact.latent, rtol=1e-12)
 
 
+def test_signs_are_drawn_anew_at_every_stage(x64):
+    """The variance of a normal law's estimate is a sum over stages, for v^T J v has variance 4 J_12^2 in the plane.
+
+    That of 8,000 samples is within 12 % of it (7.6 standard errors). Signs shared by the stages of a step give
+    3.6 times as much.
+    """
+    covariance, levels, n = np.array([[1.0, 0.6], [0.6, 0.8]]), np.geomspace(20.0, 0.1, 9), 8000
+
+    def gain(s):
+        return jnp.asarray(covariance) @ jnp.linalg.inv(jnp.asarray(covariance) + s**2 * jnp.eye(2))
+
+    denoiser = js.denoiser(lambda p, x, t, cond: jax.vmap(lambda x, s: gain(s) @ x)(x, t), None, SCHEDULES["ve"], "x0")
+    found = log_likelihood(KEY, denoiser, jnp.ones((n, 2)), grid=levels, probes=1)
+    h, start = np.log(levels[0] / levels[1]), np.log(levels[:0:-1])
+    expected = sum(
+        (h * weight) ** 2 * 4 * float(gain(np.exp(log_s + place * h))[0, 1]) ** 2
+        for log_s in start
+        for place, weight in ((0, 1 / 6), (1 / 2, 1 / 3), (1 / 2, 1 / 3), (1, 1 / 6))
+    )
+    assert np.var(found.log_prob) == pytest.approx(expected, rel=0.12)
+
+
 def test_a_sample_does_not_depend_on_its_batch(wide, x64):
     denoiser, x, _, whole = wide
     part = log_likelihood(KEY, denoiser, x[:3], 8, probes=24, microbatch=2)

@@ -22,6 +22,12 @@ class BadArgument(Exception):
     """An argument that cannot be used; its message is the sentence that the user reads."""
 
 
+def check_seed(seed: int) -> None:
+    """Raise unless `--seed` is one that every part of a run can take."""
+    if not 0 <= seed < 2**32:
+        raise BadArgument(f"--seed must be at least 0 and below 2^32; got {seed}.")
+
+
 class Stopped(Exception):
     """A run that ended before its time; its message is the sentence that the user reads.
 

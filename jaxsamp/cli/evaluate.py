@@ -12,7 +12,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 import jaxsamp as js
 from jaxsamp import checks, plots
 from jaxsamp.cli import data, learned, output, report
-from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.errors import BadArgument, check_seed, complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.metrics.evaluate import ALL_BLOCKS, METRICS
 
@@ -101,8 +101,7 @@ class Evaluate:
         for name in self.metrics:
             checks.one_of("--metrics", name, NAMES)
         checks.at_least("--image-size", self.image_size, 1)
-        if not 0 <= self.seed < 2**32:
-            raise BadArgument(f"--seed must be at least 0 and below 2^32; got {self.seed}.")
+        check_seed(self.seed)
         if self.sigma is not None and not (self.sigma >= 0 and isfinite(self.sigma)):
             raise BadArgument(f"--sigma must be finite and at least 0; got {self.sigma}.")
         samples = self.samples.expanduser()

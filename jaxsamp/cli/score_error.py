@@ -16,7 +16,7 @@ from tyro.conf import FlagCreatePairsOff, arg
 
 from jaxsamp import checks, metrics, plots
 from jaxsamp.cli import data, learned, output, report
-from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.errors import BadArgument, check_seed, complaints
 from jaxsamp.targets.toys import TOYS
 
 FILES = ("score-error.png", "score-error.json")
@@ -92,8 +92,7 @@ class ScoreError:
         checks.at_least("--num-samples", self.num_samples, 2)
         if self.microbatch is not None:
             checks.at_least("--microbatch", self.microbatch, 1)
-        if not 0 <= self.seed < 2**32:
-            raise BadArgument(f"--seed must be at least 0 and below 2^32; got {self.seed}.")
+        check_seed(self.seed)
         for level in self.levels:
             if not (level > 0 and isfinite(level)):
                 raise BadArgument(f"--levels must be finite and above 0; got {level}.")

@@ -16,7 +16,7 @@ import jaxsamp as js
 from jaxsamp import checks, grids, schedules
 from jaxsamp.cli import learned
 from jaxsamp.cli.data import PLACES, Source, load
-from jaxsamp.cli.errors import BadArgument
+from jaxsamp.cli.errors import BadArgument, check_seed
 from jaxsamp.cli.laws import MODELS
 from jaxsamp.cli.report import Stages
 
@@ -109,8 +109,7 @@ class Setup:
         for flag, value in (("--components", self.components), ("--microbatch", self.microbatch)):
             if value is not None:
                 checks.at_least(flag, value, 1)
-        if not 0 <= self.seed < 2**32:
-            raise BadArgument(f"--seed must be at least 0 and below 2^32; got {self.seed}.")
+        check_seed(self.seed)
         if not self.sigma_min > 0:
             raise BadArgument(f"--sigma-min must be above 0; got {self.sigma_min}.")
         if not self.sigma_min < self.sigma_max or not isfinite(self.sigma_max):

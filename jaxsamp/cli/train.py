@@ -16,7 +16,7 @@ import jaxsamp as js
 from jaxsamp import checks, plots
 from jaxsamp.cli import output, settings
 from jaxsamp.cli.data import PLACES, Source, is_known, load
-from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.errors import BadArgument, check_seed, complaints
 from jaxsamp.cli.learned import CONFIG, draw_labels
 from jaxsamp.cli.network import Network
 from jaxsamp.cli.objective import Objective, Optimizer
@@ -120,8 +120,7 @@ class Train:
         for name in ("steps", "checkpoint_every", "report_every", "image_size"):
             checks.at_least(f"--{name.replace('_', '-')}", getattr(self, name), 1)
         checks.at_least("--samples-every", self.samples_every, 0)
-        if not 0 <= self.seed < 2**32:
-            raise BadArgument(f"--seed must be at least 0 and below 2^32; got {self.seed}.")
+        check_seed(self.seed)
         if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
             raise BadArgument(
                 f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one."
