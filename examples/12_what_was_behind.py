@@ -50,7 +50,7 @@ def main():
         axes.set(xticks=[4, 13, 62], xticklabels=["digit", "seen", "samples"], yticks=9 * np.arange(4) + 4)
         axes.set_yticklabels(ways)
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "12_what_was_behind.png", dpi=120)
+    figure.savefig(OUT / "12_what_was_behind.png", dpi=120, bbox_inches="tight")
 
 
 if __name__ == "__main__":
