@@ -19,6 +19,7 @@ _HOMES = {
     "evaluate": "metrics",
     "score_error": "metrics",
     "fit": "training",
+    "calibrate": "calibration",
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from jaxsamp import targets as targets
     from jaxsamp import training as training
     from jaxsamp import types as types
+    from jaxsamp.calibration import calibrate as calibrate
     from jaxsamp.chains import Chains as Chains
     from jaxsamp.chains import sample_density as sample_density
     from jaxsamp.denoisers import clip as clip

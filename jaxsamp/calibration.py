@@ -1,56 +1,102 @@
-"""The measured linear part of a denoiser: the tables behind the frame "calibrated"."""
+"""`calibrate`: measure the linear part of a denoiser, which the frame "calibrated" takes out."""
 
-import jax.numpy as jnp
-import numpy as np
-from scipy.interpolate import CubicSpline
+import math
+from typing import Any
 
-from jaxsamp import checks
-from jaxsamp.types import Data
-from jaxsamp_kernels.frame import Calibrated
+import jax
 
-KNOTS = 512
-# Jacobians measured on a network may pass 1 by a little; the curve is a logistic of this height.
-_CEILING = 1.02
+from jaxsamp import checks, grids
+from jaxsamp.linear_part import Calibration, from_curve, from_sigma_data, load
+from jaxsamp.measuring import BASES, LEVELS, SAMPLES, measure
+from jaxsamp.sampling import check_batch, sample
+from jaxsamp.targets.base import WIDEST
+from jaxsamp.types import Array, PyTree
+
+__all__ = ["Calibration", "calibrate", "from_curve", "from_sigma_data", "load"]
 
 
-def from_curve(log_snr: Data, linear: Data) -> Calibrated:
-    """Tables from the curve a(lambda): the average Jacobian of the denoiser, MMSE / (sigma / alpha)^2.
+def calibrate(
+    key: Array,
+    denoiser: Any,
+    data: Any = None,
+    levels: int = LEVELS,
+    samples: int = SAMPLES,
+    basis: str | None = "auto",
+    *,
+    shape: tuple[int, ...] | None = None,
+    cond: PyTree = None,
+    sigma_max: float = grids.SIGMA_MAX,
+    sigma_min: float = grids.SIGMA_MIN,
+    microbatch: int | None = None,
+) -> Calibration:
+    """Measure a(lambda), the average Jacobian of a denoiser D, by its denoising loss: a = E|x_0 - D|^2 / (d s^2).
+
+    The loss at s = sigma / alpha equals s^2 times the mean Jacobian of the exact posterior mean (Tweedie). Give data
+    that the network was not trained on: on its training data it looks too good at low noise.
 
     Args:
-        log_snr: lambda = log(alpha / sigma), increasing, (levels,).
-        linear: a at these levels, in (0, 1.02), (levels,).
+        key: a typed key.
+        denoiser: D, as it will be sampled: guidance and clipping on the outside.
+        data: samples of the law, (n, *event); or a target; or None for the denoiser's own samples, drawn by UniPC.
+        levels: noise levels, even in lambda, at least 4.
+        samples: how many of the data to use, the first ones; or to draw.
+        basis: one curve for each coordinate of a basis: "pca", principal components; "dct", the cosine transform of
+            images (height, width, channels); "coordinates", the numbers of a sample themselves; None, one curve for
+            all. "auto": "pca" up to 256 numbers a sample, then "dct" for images and None for others.
+        shape: of one sample, where neither data nor the denoiser tell it.
+        cond: a pytree for the denoiser, leaves (n, ...) along with the data.
+        sigma_max: noisiest sigma / alpha.
+        sigma_min: cleanest; beyond both ends a stays constant.
+        microbatch: at most so many samples at a time, against running out of memory.
+
+    Returns:
+        A `Calibration`, for `denoiser.with_calibration` and for `Calibration.save`.
 
     Raises:
-        ValueError: lengths differ, fewer than 4 levels, lambda not increasing, or a outside (0, 1.02).
+        ValueError: a count, level, basis or shape out of its range; or D was not finite.
+        TypeError: a key or denoiser of the wrong type.
+
+    Source: the mean linear part is that of DPM-Solver-v3 (Zheng et al., arXiv 2310.13268) and, for sigma_data known, of
+    EDM preconditioning (Karras et al., arXiv 2206.00364).
     """
-    lam, a = checks.finite("log_snr", log_snr).astype(float), checks.finite("linear", linear).astype(float)
-    if lam.shape != a.shape or lam.ndim != 1 or len(lam) < 4 or (np.diff(lam) <= 0).any():
-        raise ValueError(
-            "log_snr and linear must be 1-D, of one length of at least 4, and log_snr increasing; got shapes "
-            f"{lam.shape} and {a.shape}."
-        )
-    if a.min() <= 0 or a.max() >= _CEILING:
-        raise ValueError(f"linear must lie inside (0, {_CEILING}); got values from {a.min():g} to {a.max():g}.")
-    knots = np.linspace(lam[0], lam[-1], KNOTS)
-    logit = CubicSpline(lam, np.log(a) - np.log(_CEILING - a))(knots)
-    slope = _CEILING / (1 + np.exp(-logit)) - 1
-    return _tables(knots, CubicSpline(knots, slope).antiderivative()(knots), slope)
+    checks.typed_key(key)
+    checks.denoiser(denoiser)
+    checks.at_least("levels", levels, 4)
+    checks.at_least("samples", samples, 2)
+    for_data, for_noise = jax.random.split(key)
+    x = _data(for_data, denoiser, data, samples, shape, cond, microbatch)
+    cond = jax.tree.map(lambda leaf: leaf[: len(x)], cond)
+    check_batch(key, denoiser, x.shape, cond, microbatch)
+    checks.finite("data", x)
+    grid = grids.log_snr(denoiser.schedule, levels - 1, sigma_max=sigma_max, sigma_min=sigma_min)
+    return measure(for_noise, denoiser, x, grid, _basis(basis, x.shape[1:]), cond, microbatch)
 
 
-def from_sigma_data(sigma_data: float, sigma_max: float = 200.0, sigma_min: float = 1e-3) -> Calibrated:
-    """Tables for data of standard deviation `sigma_data`: a = s^2 / (s^2 + (sigma / alpha)^2), exact for a Gaussian.
+def _data(
+    key: Array, denoiser: Any, data: Any, n: int, shape: tuple[int, ...] | None, cond: PyTree, microbatch: int | None
+) -> Array:
+    """Samples of the law."""
+    if hasattr(data, "sample"):
+        return data.sample(key, n)
+    if data is not None:
+        x = jax.numpy.asarray(data, float)
+        if x.ndim < 1 or len(x) < 2:
+            raise ValueError(f"data must hold at least 2 samples, (n, *event); got shape {x.shape}.")
+        return x[:n]
+    event = shape if shape is not None else getattr(denoiser, "event_shape", None)
+    if event is None:
+        raise ValueError("shape must be that of one sample where no data are given; got None.")
+    n = n if cond is None else min(n, len(jax.tree.leaves(cond)[0]))
+    cond = jax.tree.map(lambda leaf: leaf[:n], cond)
+    return sample(key, denoiser, (n, *event), cond=cond, microbatch=microbatch).x
 
-    This is the linear part that EDM preconditioning takes out (Karras et al., arXiv 2206.00364).
 
-    Raises:
-        ValueError: sigma_data is not above 0.
-    """
-    if not sigma_data > 0:
-        raise ValueError(f"sigma_data must be above 0; got {sigma_data}.")
-    knots = np.linspace(-np.log(sigma_max), -np.log(sigma_min), KNOTS)
-    noise = np.exp(-2 * knots)
-    return _tables(knots, 0.5 * np.log(sigma_data**2 + noise), -noise / (sigma_data**2 + noise))
-
-
-def _tables(knots: np.ndarray, log_scale: np.ndarray, slope: np.ndarray) -> Calibrated:
-    return Calibrated(*(jnp.asarray(v) for v in (knots[0], knots[1] - knots[0], log_scale, slope)))
+def _basis(name: str | None, event: tuple[int, ...]) -> str | None:
+    """What "auto" stands for."""
+    if name == "auto":
+        name = "pca" if math.prod(event) <= WIDEST else "dct" if len(event) == 3 else None
+    if name not in BASES:
+        checks.one_of("basis", name, [b for b in (*BASES, "auto") if b is not None])
+    if name == "dct" and len(event) < 2:
+        raise ValueError(f'basis="dct" needs images (height, width, channels); got samples of shape {tuple(event)}.')
+    return name

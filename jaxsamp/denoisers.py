@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp import checks
+from jaxsamp.linear_part import Calibration
 from jaxsamp.pytrees import pytree
 from jaxsamp.types import Array, ArrayLike, Level, PyTree
 from jaxsamp_kernels import prediction as predictions
-from jaxsamp_kernels.frame import Calibrated
 
 
 def per_event(values: ArrayLike, x: Array) -> Array:
@@ -36,7 +36,7 @@ class BaseDenoiser:
     event_shape: tuple[int, ...] | None = None
     evaluations: int = 1
 
-    def with_calibration(self, calibration: Calibrated) -> Any:
+    def with_calibration(self, calibration: Calibration | None) -> Any:
         """The same denoiser carrying a measured linear part, which the frame "calibrated" reads."""
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]
 

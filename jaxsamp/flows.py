@@ -83,7 +83,7 @@ def flow_density(
         raise ValueError(
             f"shape must have at most {WIDEST} numbers a sample, for each costs one more run; got {tuple(whole)}."
         )
-    levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps), jnp.result_type(float))
+    levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps), jnp.result_type(float))
     eager = checks.is_concrete(key, denoiser, sampler, levels, cond)
     keys = sample_keys(key, whole[0])
     out = (_compiled if eager else _run)(tuple(whole[1:]), microbatch, denoiser, sampler, levels, keys, cond)

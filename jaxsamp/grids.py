@@ -67,7 +67,9 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
 
 
-def resolve(grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, steps: Any) -> ArrayLike:
+def resolve(
+    grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, steps: Any, default: int = 32
+) -> ArrayLike:
     """The levels that `grid` stands for: a rule's name, a function (schedule, steps) -> levels, or the levels.
 
     Raises:
@@ -79,7 +81,7 @@ def resolve(grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, st
     if isinstance(grid, str):
         grid = RULES[checks.one_of("grid", grid, RULES)]
     if callable(grid):
-        return grid(schedule, checks.at_least("steps", 32 if steps is None else steps, 1))
+        return grid(schedule, checks.at_least("steps", default if steps is None else steps, 1))
     if jnp.ndim(grid) != 1 or jnp.size(grid) < 2:
         raise ValueError(
             f"grid must be a rule or a 1-D array of at least 2 levels of sigma / alpha; got shape {jnp.shape(grid)}."

@@ -10,14 +10,18 @@ import numpy as np
 from jax import lax
 
 from jaxsamp import checks, grids
+from jaxsamp.bases import PLAIN
 from jaxsamp.batching import each
+from jaxsamp.denoisers import per_event
 from jaxsamp.langevin import Langevin
 from jaxsamp.progress import bar
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws, sample_keys
 from jaxsamp.samplers import Sampler, UniPC
-from jaxsamp.samplers.base import Problem
+from jaxsamp.samplers.base import Cost, Problem
 from jaxsamp.types import Array, ArrayLike, PyTree, Samples
+
+LEAST_PIECE = 64  # samples at a time between two moves of a progress bar
 
 
 def sample(
@@ -46,7 +50,7 @@ def sample(
         denoiser: E[x_0 | x_t]; see `jaxsamp.denoiser`, or `target.denoiser(schedule)` for a known law.
         shape: (n, *event).
         sampler: how to step; see `jaxsamp.samplers`.
-        steps: number of intervals; 32 unless `grid` is an array.
+        steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
         grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
             steps + 1 levels of sigma / alpha from noisy to clean. Rules go from 80 to 0.02.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
@@ -67,21 +71,25 @@ def sample(
     """
     check_call(key, denoiser, shape, sampler, init, cond, microbatch, save_every)
     sampler.check()
-    levels = grids.resolve(grid, denoiser.schedule, steps)
+    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)
+    if save_every and sampler.pieces(jnp.size(levels) - 1) != jnp.size(levels) - 1:
+        raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
+    denoiser = carrying(denoiser, sampler)
     eager = checks.is_concrete(key, denoiser, sampler, levels, init, cond)
     dtype = jnp.result_type(float) if init is None else jnp.promote_types(init.dtype, jnp.float32)
     lam = -jnp.log(jnp.asarray(levels, dtype))
     plan = _Plan(sampler, tuple(shape[1:]), dtype, final_denoise, save_every)
     batch = (sample_keys(key, shape[0]), init, cond)
     if eager and progress:
-        x, bad, path = _with_progress(plan, microbatch or shape[0], denoiser, lam, batch)
+        out = _with_progress(plan, microbatch, denoiser, lam, batch)
     else:
-        x, bad, path = (_compiled if eager else _run)(plan, microbatch, denoiser, lam, batch)
+        out = (_compiled if eager else _run)(plan, microbatch, denoiser, lam, batch)
+    x, path = out.x, out.path
     if init is not None:
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
     if eager:
-        raise_if_bad(bad, lam.shape[0] - 1)
-    return Samples(x, _stats(plan, denoiser, lam.shape[0] - 1, shape[0], bad), path)
+        raise_if_bad(out.bad, lam.shape[0] - 1)
+    return Samples(x, _stats(plan, denoiser, out, microbatch), path)
 
 
 @pytree
@@ -104,22 +112,60 @@ class _Loop(NamedTuple):
     path: Array | None
 
 
-def _problem(plan: _Plan, denoiser: Any, lam: Array, cond: PyTree) -> Problem:
-    """One sample's problem in states divided by alpha."""
+class _End(NamedTuple):
+    """One sample after its last step."""
+
+    x: Array
+    bad: Array
+    path: Array | None
+    cost: Cost
+
+
+def carrying(denoiser: Any, sampler: Sampler) -> Any:
+    """The denoiser, holding its calibration as arrays where the sampler reads it; targets measure theirs here."""
+    if not sampler.reads_calibration:
+        return denoiser
     calibration = getattr(denoiser, "calibration", None)
-    return Problem(evaluator(denoiser, cond), lam, plan.sampler.prepare(lam), denoiser.schedule.trained, calibration)
+    if calibration is None:
+        raise ValueError(
+            f"sampler {type(sampler).__name__} needs a denoiser with a calibration and this one has none; measure it "
+            "with denoiser.with_calibration(jaxsamp.calibrate(key, denoiser, data)), or choose another frame."
+        )
+    return denoiser.with_calibration(calibration)
+
+
+def _basis(plan: _Plan, denoiser: Any) -> Any:
+    """The coordinates that the steps are taken in: those of the calibration, where the sampler reads it."""
+    return denoiser.calibration.basis if plan.sampler.reads_calibration else PLAIN
+
+
+def _problem(plan: _Plan, denoiser: Any, lam: Array, cond: PyTree) -> Problem:
+    """One sample's problem in states divided by alpha, and in the coordinates of the calibration."""
+    calibration = denoiser.calibration if plan.sampler.reads_calibration else None
+    basis = _basis(plan, denoiser)
+    plain = evaluator(denoiser, cond)
+
+    def evaluate(x: Array, lam: Array) -> Array:
+        return basis.into(plain(basis.out_of(x), lam))
+
+    def evaluate_all(x: Array, lam: Array) -> Array:
+        return jax.vmap(basis.into)(plain(jax.vmap(basis.out_of)(x), lam))
+
+    tables = plan.sampler.prepare(lam, calibration)
+    return Problem(evaluate, evaluate_all, lam, tables, denoiser.schedule.trained, calibration)
 
 
 def evaluator(denoiser: Any, cond: PyTree) -> Callable[[Array, Array], Array]:
-    """(x, lambda) -> D of one sample, x being the state divided by alpha."""
-    one = jax.tree.map(lambda leaf: leaf[None], cond)
+    """(x, lambda) -> D of one sample, x being the state divided by alpha; or of R places in one call, lambda (R,)."""
 
     def evaluate(x: Array, lam: Array) -> Array:
-        level = denoiser.schedule.level(lam)
-        out = denoiser((level.alpha.astype(x.dtype) * x)[None], level, one)
-        if out.shape != (1, *x.shape):
-            raise ValueError(f"denoiser must return an array of x's shape {(1, *x.shape)}; got {out.shape}.")
-        return out[0].astype(x.dtype)
+        level, many = denoiser.schedule.level(lam), jnp.ndim(lam) == 1
+        batch = x if many else x[None]
+        each = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(batch), *leaf.shape)), cond)
+        out = denoiser(per_event(level.alpha, batch).astype(x.dtype) * batch, level, each)
+        if out.shape != batch.shape:
+            raise ValueError(f"denoiser must return an array of x's shape {batch.shape}; got {out.shape}.")
+        return (out if many else out[0]).astype(x.dtype)
 
     return evaluate
 
@@ -149,11 +195,6 @@ def check_call(
     if init is not None and jnp.shape(init) != tuple(shape):
         raise ValueError(f"init must have the given shape {tuple(shape)}; got {jnp.shape(init)}.")
     checks.at_least("save_every", save_every, 0)
-    if getattr(sampler, "frame", None) == "calibrated" and getattr(denoiser, "calibration", None) is None:
-        raise ValueError(
-            'frame="calibrated" needs a denoiser with a calibration and this one has none; attach one with '
-            "denoiser.with_calibration(jaxsamp.calibration.from_sigma_data(...)) or choose another frame."
-        )
 
 
 def check_batch(key: Any, denoiser: Any, shape: Any, cond: Any, microbatch: Any) -> None:
@@ -189,7 +230,7 @@ def _start(plan: _Plan, denoiser: Any, lam: Array, key: Array, init: Array | Non
     if plan.save_every:
         path = jnp.zeros(((lam.shape[0] - 1) // plan.save_every + 1, *plan.event), plan.dtype)
         path = path.at[0].set(level.alpha.astype(plan.dtype) * x)
-    state = plan.sampler.init(_problem(plan, denoiser, lam, cond), x)
+    state = plan.sampler.init(_problem(plan, denoiser, lam, cond), _basis(plan, denoiser).into(x))
     return _Loop(state, jnp.full((), -1, jnp.int32), path)
 
 
@@ -197,40 +238,41 @@ def _advance(
     plan: _Plan, length: int, denoiser: Any, lam: Array, key: Array, loop: _Loop, cond: PyTree, first: Any
 ) -> _Loop:
     """Steps first .. first + length - 1 of one sample."""
-    problem = _problem(plan, denoiser, lam, cond)
-    draws = Draws(key, plan.event, plan.dtype)
+    problem, basis = _problem(plan, denoiser, lam, cond), _basis(plan, denoiser)
 
     def body(loop: _Loop, i: Array) -> tuple[_Loop, None]:
-        state = plan.sampler.step(problem, loop.state, i, draws)
+        state = plan.sampler.step(problem, loop.state, i, Draws(key, jnp.shape(loop.state[0]), plan.dtype))
         bad = jnp.where((loop.bad < 0) & ~jnp.isfinite(state[0]).all(), i.astype(jnp.int32), loop.bad)
         path = loop.path
         if path is not None:
             slot = jnp.where((i + 1) % plan.save_every == 0, (i + 1) // plan.save_every, path.shape[0])
             alpha = denoiser.schedule.level(lam[i + 1]).alpha.astype(plan.dtype)
-            path = path.at[slot].set(alpha * state[0], mode="drop")
+            path = path.at[slot].set(alpha * basis.out_of(state[0]), mode="drop")
         return _Loop(state, bad, path), None
 
     return lax.scan(body, loop, first + jnp.arange(length))[0]
 
 
-def _finish(plan: _Plan, denoiser: Any, lam: Array, loop: _Loop, cond: PyTree) -> tuple[Array, Array, Any]:
+def _finish(plan: _Plan, denoiser: Any, lam: Array, loop: _Loop, cond: PyTree) -> _End:
     """The output in x_0 scale, or the state in the schedule's."""
-    x = loop.state[0]
+    x, steps = _basis(plan, denoiser).out_of(loop.state[0]), lam.shape[0] - 1
     if plan.final_denoise:
-        x = _problem(plan, denoiser, lam, cond).evaluate(x, lam[-1])
+        x = evaluator(denoiser, cond)(x, lam[-1])
     else:
         x = denoiser.schedule.level(lam[-1]).alpha.astype(x.dtype) * x
-    last = jnp.asarray(lam.shape[0] - 1, jnp.int32)
-    return x, jnp.where((loop.bad < 0) & ~jnp.isfinite(x).all(), last, loop.bad), loop.path
+    bad = jnp.where((loop.bad < 0) & ~jnp.isfinite(x).all(), jnp.asarray(steps, jnp.int32), loop.bad)
+    kinds = (jnp.int32, jnp.int32, jnp.int32, plan.dtype, jnp.bool_)
+    cost = Cost(*(jnp.asarray(v, d) for v, d in zip(plan.sampler.cost(loop.state, steps), kinds, strict=True)))
+    return _End(x, bad, loop.path, cost)
 
 
-def _run(plan: _Plan, microbatch: int | None, denoiser: Any, lam: Array, batch: Any) -> Any:
+def _run(plan: _Plan, microbatch: int | None, denoiser: Any, lam: Array, batch: Any) -> _End:
     """All steps of all samples, `microbatch` at a time; batch is (keys, init, cond)."""
 
-    def one(item: Any) -> Any:
+    def one(item: Any) -> _End:
         key, init, cond = item
         loop = _start(plan, denoiser, lam, key, init, cond)
-        loop = _advance(plan, lam.shape[0] - 1, denoiser, lam, key, loop, cond, 0)
+        loop = _advance(plan, plan.sampler.pieces(lam.shape[0] - 1), denoiser, lam, key, loop, cond, 0)
         return _finish(plan, denoiser, lam, loop, cond)
 
     return each(one, batch, microbatch)
@@ -243,15 +285,16 @@ _advance_all = jax.jit(jax.vmap(_advance, (None, None, None, None, 0, 0, 0, None
 _finish_all = jax.jit(jax.vmap(_finish, (None, None, None, 0, 0)))
 
 
-def _with_progress(plan: _Plan, microbatch: int, denoiser: Any, lam: Array, batch: Any) -> Any:
+def _with_progress(plan: _Plan, microbatch: int | None, denoiser: Any, lam: Array, batch: Any) -> _End:
     """The same numbers as `_run`, in equal pieces of steps and samples with a progress bar between them."""
-    n, steps = batch[0].shape[0], lam.shape[0] - 1
+    n, steps = batch[0].shape[0], plan.sampler.pieces(lam.shape[0] - 1)
+    size = microbatch or (n if steps > 1 else max(LEAST_PIECE, -(-n // 20)))
     length = max(k for k in range(1, max(1, steps // 20) + 1) if steps % k == 0)
-    starts = range(0, n, microbatch)
+    starts = range(0, n, size)
     done = []
     with bar("sampling", len(starts) * steps) as advance:
         for start in starts:
-            rows = jnp.minimum(start + jnp.arange(min(microbatch, n)), n - 1)  # the last piece is padded
+            rows = jnp.minimum(start + jnp.arange(min(size, n)), n - 1)  # the last piece is padded
             keys, init, cond = jax.tree.map(lambda leaf: leaf[rows], batch)  # noqa: B023
             loop = _start_all(plan, denoiser, lam, keys, init, cond)
             for first in range(0, steps, length):
@@ -261,18 +304,25 @@ def _with_progress(plan: _Plan, microbatch: int, denoiser: Any, lam: Array, batc
     return jax.tree.map(lambda *pieces: jnp.concatenate(pieces)[:n], *done)
 
 
-def _stats(plan: _Plan, denoiser: Any, steps: int, n: int, bad: Array) -> dict[str, Array]:
+def _stats(plan: _Plan, denoiser: Any, out: _End, microbatch: int | None) -> dict[str, Array]:
     """What the run cost, sample by sample."""
-    last = int(plan.final_denoise)
-    calls = (plan.sampler.evaluations(steps) + last) * getattr(denoiser, "evaluations", 1)
+    last, calls, cost = int(plan.final_denoise), getattr(denoiser, "evaluations", 1), out.cost
     return {
-        "rounds": jnp.full((n,), plan.sampler.rounds(steps) + last),
-        "evaluations": jnp.full((n,), calls),
-        "evaluations_computed": jnp.full((n,), calls),
-        "converged": bad < 0,
-        "residual": jnp.zeros((n,), plan.dtype),
-        "first_bad_step": bad,
+        "rounds": cost.rounds + last,
+        "evaluations": (cost.evaluations + last) * calls,
+        "evaluations_computed": (slowest(cost.computed, microbatch) + last) * calls,
+        "converged": cost.converged & (out.bad < 0),
+        "residual": cost.residual,
+        "first_bad_step": out.bad,
     }
+
+
+def slowest(computed: Array, microbatch: int | None) -> Array:
+    """What each sample's batch really computed: the loop of a batch runs until its slowest sample is done."""
+    n = len(computed)
+    size = min(microbatch or n, n)
+    batch = jnp.arange(n) // size
+    return jax.ops.segment_max(computed, batch, num_segments=-(-n // size))[batch]
 
 
 def raise_if_bad(bad: Array, steps: int) -> None:

@@ -34,7 +34,7 @@ def corrected(corrector, x):
     denoiser = gaussian().denoiser(SCHEDULES["ve"])
     evaluate = lambda x, lam: denoiser(x[None], denoiser.schedule.level(lam))[0]  # noqa: E731
     lam = -jnp.log(jnp.array([1.0, SIGMA]))
-    problem = Problem(evaluate, lam, None, lambda lam: lam, None)
+    problem = Problem(evaluate, jax.vmap(evaluate), lam, None, lambda lam: lam, None)
     one = lambda x, key: corrector.correct(problem, x, lam[1], jnp.array(0), Draws(key, (2,), x.dtype))  # noqa: E731
     return jax.jit(jax.vmap(one))(x, sample_keys(jax.random.key(5), len(x)))
 
@@ -119,7 +119,6 @@ def test_step_size_and_friction_do_not_recompile():
         (PredictorCorrector(UniPC(), UnderdampedCorrector(-0.1)), "step_size must be positive"),
         (PredictorCorrector(UniPC(), UnderdampedCorrector(steps=0)), "steps of a corrector must be at least 1"),
         (PredictorCorrector(UniPC(), OverdampedCorrector(units="sigm")), "Did you mean 'sigma'"),
-        (PredictorCorrector(RandomizedMidpoint(frame="calibrated")), "needs a denoiser with a calibration"),
     ],
 )
 def test_bad_settings_are_named(sampler, message):

@@ -143,8 +143,9 @@ def test_wrappers_nest_and_clip():
 
 def test_calibration_is_carried():
     tables = js.calibration.from_sigma_data(0.5)
-    for denoiser in (conditional(), js.clip(conditional()), small_mixture().denoiser(SCHEDULES["ve"])):
+    for denoiser in (conditional(), js.clip(conditional())):
         assert denoiser.calibration is None and denoiser.with_calibration(tables).calibration is tables
+    assert small_mixture().denoiser(SCHEDULES["ve"]).with_calibration(tables).calibration is tables
 
 
 def test_unknown_prediction_names_the_nearest():

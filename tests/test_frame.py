@@ -11,7 +11,7 @@ from jaxsamp_kernels import frame as frames
 
 def make(name):
     if name == "calibrated":
-        return calibration.from_sigma_data(0.5)
+        return calibration.from_sigma_data(0.5).frame
     return getattr(frames, name.upper())
 
 
@@ -63,7 +63,7 @@ def test_float32_keeps_the_digits_of_small_steps(name, lam0):
 
 def test_calibration_of_a_gaussian_is_the_closed_form(x64):
     # a = s^2 / (s^2 + sigma^2) integrates to Phi = sqrt(s^2 + sigma^2) and kappa = asinh(s e^lambda) / s.
-    frame, s = calibration.from_sigma_data(0.5), 0.5
+    frame, s = make("calibrated"), 0.5
     lam = jnp.array([-3.0, 0.1, 2.7])
     np.testing.assert_allclose(frame.scale(lam), np.sqrt(s**2 + np.exp(-2 * lam)), rtol=1e-8)
     kappa = np.arcsinh(s * np.exp(lam)) / s
@@ -71,7 +71,7 @@ def test_calibration_of_a_gaussian_is_the_closed_form(x64):
 
 
 def test_a_linear_denoiser_is_exact_in_one_calibrated_step(x64):
-    frame, s2 = calibration.from_sigma_data(0.5), 0.25
+    frame, s2 = make("calibrated"), 0.25
     lam0, lam1, x = jnp.float64(-2.0), jnp.float64(3.0), jnp.array([2.0])
     denoised = s2 / (s2 + jnp.exp(-2 * lam0)) * x
     stepped = frames.step(frame, x, frame.integrand(x, denoised, lam0), lam0, lam1)
@@ -82,7 +82,7 @@ def test_a_linear_denoiser_is_exact_in_one_calibrated_step(x64):
 def test_calibration_from_a_curve_passes_through_it(x64):
     lam = np.linspace(-4, 4, 40)
     a = 1 / (1 + np.exp(-2 * lam)) * 0.9 + 0.01
-    frame = calibration.from_curve(lam, a)
+    frame = calibration.from_curve(lam, a).frame
     slope = jax.vmap(jax.grad(lambda v: jnp.log(frame.scale(v))))(jnp.asarray(lam[1:-1]))
     np.testing.assert_allclose(slope + 1, a[1:-1], atol=1e-5)
     for bad in ((lam[::-1], a), (lam, a * 2), (lam[:3], a[:3])):

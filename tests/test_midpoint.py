@@ -16,7 +16,7 @@ FRAMES = {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE, "lo
 @pytest.mark.parametrize("name", [*FRAMES, "calibrated"])
 @pytest.mark.parametrize(("lam0", "lam1"), [(-3.0, -2.2), (1.0, 1.7)])
 def test_weighted_node_is_unbiased_for_the_clock_integral(x64, draws, name, lam0, lam1):
-    frame = FRAMES.get(name) or calibration.from_sigma_data(0.5)
+    frame = FRAMES.get(name) or calibration.from_sigma_data(0.5).frame
     smooth = lambda lam: jnp.cos(lam) + lam**2  # noqa: E731
     nodes, weights = (jnp.asarray(v) for v in np.polynomial.legendre.leggauss(40))
     ends = jnp.float64(lam0), jnp.float64(lam1)

@@ -76,6 +76,13 @@ def test_calibrated_frame_reads_the_denoisers_tables(x64):
     np.testing.assert_allclose(out.x, ratio * out.path[:, 0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("wrap", [lambda sampler: sampler, js.samplers.PredictorCorrector])
+def test_calibrated_frame_without_a_calibration_names_the_way_to_one(wrap):
+    sampler = wrap(js.samplers.RandomizedMidpoint(frame="calibrated"))
+    with pytest.raises(ValueError, match=r"needs a denoiser with a calibration.*jaxsamp\.calibrate"):
+        js.sample(KEY, spoiled(5), (4, 2), sampler, 4)
+
+
 def spoiled(step):
     """NaN for half of the batch once the noise is below the level of that step."""
     grid = js.grids.log_snr(SCHEDULES["ve"], 8)
@@ -118,7 +125,6 @@ def test_non_finite_network_output_names_the_step_and_the_count(progress, capsys
         ({"save_every": -1}, ValueError, "save_every must be at least 0"),
         ({"sampler": js.samplers.RandomizedMidpoint(frame="dta")}, ValueError, "Did you mean 'data'"),
         ({"sampler": js.samplers.RandomizedMidpoint(draws="uniform")}, ValueError, "draws must be one of"),
-        ({"sampler": js.samplers.RandomizedMidpoint(frame="calibrated")}, ValueError, "needs a denoiser with a cal"),
         ({"sampler": js.samplers.UniPC(order=4)}, ValueError, "order must be 1, 2 or 3; got 4"),
         ({"sampler": js.samplers.UniPC(variant="bh3")}, ValueError, "variant must be one of"),
         ({"sampler": js.samplers.DDIM(eta=1.5)}, ValueError, r"eta must be None or a number in \[0, 1\]; got 1.5"),

@@ -14,6 +14,7 @@ class Problem(NamedTuple):
 
     Attributes:
         evaluate: (x, lambda) -> posterior mean, one network call.
+        evaluate_all: the same for R nodes at once, (R, *event) and (R,): one batched network call.
         lam: the grid, (steps + 1,), increasing.
         tables: what the sampler's `prepare` made of the grid.
         trained: lambda -> the nearest one the network was trained at.
@@ -21,10 +22,29 @@ class Problem(NamedTuple):
     """
 
     evaluate: Callable[[Array, Array], Array]
+    evaluate_all: Callable[[Array, Array], Array]
     lam: Array
     tables: Any
     trained: Callable[[Array], Array]
     calibration: Any
+
+
+class Cost(NamedTuple):
+    """What one sample took, and how far it was from settled.
+
+    Attributes:
+        rounds: network calls that waited for each other.
+        evaluations: network calls in all.
+        computed: the same with those that only fill up a batch of fixed size.
+        residual: the last change of an iterative sampler in its own measure; 0 of others.
+        converged: whether that is within its tolerance.
+    """
+
+    rounds: Any
+    evaluations: Any
+    computed: Any
+    residual: Any
+    converged: Any
 
 
 class Sampler:
@@ -34,11 +54,18 @@ class Sampler:
         convergence_order: p such that the global error falls like step^p.
         stochastic: whether the output is random given the starting state.
         discretises: "ode" or "sde", whose solution the error refers to.
+        default_steps: intervals of the grid where the user names none.
     """
 
     convergence_order: float
     stochastic: bool = False
     discretises: str = "ode"
+    default_steps: int = 32
+
+    @property
+    def reads_calibration(self) -> bool:
+        """Whether it needs a denoiser with a measured linear part, and steps in the coordinates of that."""
+        return getattr(self, "frame", None) == "calibrated"
 
     def check(self) -> None:
         """Raise ValueError where a setting is wrong; number settings may be tracers, which are not checked."""
@@ -51,8 +78,16 @@ class Sampler:
         """Network calls that must wait for each other."""
         return self.evaluations(steps)
 
-    def prepare(self, lam: Array) -> Any:
-        """Arrays of the grid alone, computed once for all samples."""
+    def pieces(self, steps: int) -> int:
+        """How often `step` is called: once if it takes the whole trajectory in a loop of its own."""
+        return steps
+
+    def cost(self, state: Any, steps: int) -> Cost:
+        """What the sample whose last state this is took; where it varies, `rounds` and `evaluations` are bounds."""
+        return Cost(self.rounds(steps), self.evaluations(steps), self.evaluations(steps), 0.0, True)
+
+    def prepare(self, lam: Array, calibration: Any) -> Any:
+        """Arrays of the grid and of the denoiser's measured linear part, computed once for all samples."""
         return None
 
     def init(self, problem: Problem, x: Array) -> Any:
@@ -67,7 +102,7 @@ class Sampler:
 def named_frame(name: str, calibration: Any) -> frames.Frame:
     """The frame of that name; "calibrated" is what the denoiser carries."""
     if name == "calibrated":
-        return calibration
+        return calibration.frame
     return {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE}[name]
 
 

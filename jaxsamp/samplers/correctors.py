@@ -143,9 +143,14 @@ class PredictorCorrector(Sampler):
         return self.predictor.convergence_order
 
     @property
-    def frame(self) -> str | None:
-        """The predictor's frame."""
-        return getattr(self.predictor, "frame", None)
+    def reads_calibration(self) -> bool:
+        """As the predictor does."""
+        return self.predictor.reads_calibration
+
+    @property
+    def default_steps(self) -> int:  # type: ignore[override]
+        """The predictor's."""
+        return self.predictor.default_steps
 
     def check(self) -> None:
         """A sampler, a corrector, and steps to correct after."""
@@ -163,9 +168,9 @@ class PredictorCorrector(Sampler):
         visits = sum(k <= steps for k in self.every) if isinstance(self.every, tuple) else steps // self.every
         return self.predictor.evaluations(steps) + visits * self.corrector.evaluations
 
-    def prepare(self, lam: Array) -> Any:
+    def prepare(self, lam: Array, calibration: Any) -> Any:
         """The predictor's arrays."""
-        return self.predictor.prepare(lam)
+        return self.predictor.prepare(lam, calibration)
 
     def init(self, problem: Problem, x: Array) -> Any:
         """The predictor's state."""

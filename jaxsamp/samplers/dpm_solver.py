@@ -51,7 +51,7 @@ class DPMSolverPP(Sampler):
         if checks.at_least("order", self.order, 1) > most:
             raise ValueError(f"order must be at most {most} with stochastic={self.stochastic}; got {self.order}.")
 
-    def prepare(self, lam: Array) -> Any:
+    def prepare(self, lam: Array, calibration: Any) -> Any:
         """One row of weights a step, by slot of the ring of posterior means."""
         weights, *others = multistep.dpm_solver_table(lam, self.order, self.stochastic, self.lower_order_final)
         return multistep.by_slot(weights), *others

@@ -45,7 +45,7 @@ class UniPC(Sampler):
             raise ValueError(f"order must be 1, 2 or 3; got {self.order}.")
         checks.one_of("variant", self.variant, multistep.VARIANTS)
 
-    def prepare(self, lam: Array) -> Any:
+    def prepare(self, lam: Array, calibration: Any) -> Any:
         """One row of weights a step, by slot of the ring of posterior means."""
         weights, decay = multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
         return multistep.by_slot(weights), decay

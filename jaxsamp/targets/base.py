@@ -1,17 +1,26 @@
 """What every target shares: its score and its denoiser, both views of the posterior mean."""
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from jaxsamp import checks
 from jaxsamp.denoisers import BaseDenoiser, per_event
+from jaxsamp.grids import SIGMA_MAX, SIGMA_MIN
+from jaxsamp.linear_part import Calibration
+from jaxsamp.measuring import LEVELS, SAMPLES, measure
 from jaxsamp.pytrees import pytree
+from jaxsamp.schedules import VarianceExploding
 from jaxsamp.types import Array, Level, PyTree
+
+WIDEST = 256  # numbers a sample of which principal components can be told from SAMPLES
 
 
 class Target(ABC):
@@ -48,6 +57,26 @@ class Target(ABC):
         """The exact denoiser of this law when noise grows as `schedule` says."""
         return TargetDenoiser(self, schedule)
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The linear part of the exact denoiser, measured once, when it is first asked for, on samples of a fixed key.
+
+        It does not depend on the schedule. Of up to 256 numbers a sample it has one curve for each principal
+        component of the law, and of more one for each number.
+
+        Raises:
+            ValueError: under a transformation that traces the law itself.
+        """
+        if not checks.is_concrete(self):
+            raise ValueError(
+                "target must be concrete where its calibration is measured: take target.calibration outside of jax.jit."
+            )
+        basis = "pca" if math.prod(self.event_shape) <= WIDEST else "coordinates"
+        with jax.ensure_compile_time_eval():
+            for_data, for_noise = jax.random.split(jax.random.key(0))
+            x, levels = self.sample(for_data, SAMPLES), np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
+            return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
+
     def checked(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
         """Return x, alpha and sigma in the dtype of x, or raise ValueError if their shapes do not fit."""
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
@@ -71,13 +100,22 @@ def noisy(level: Level) -> Level:
 class TargetDenoiser(BaseDenoiser):
     """The posterior mean of a target as a denoiser: no network, no error.
 
-    `target` is the law of x_0, `schedule` says how noise grows, and `calibration` is the measured linear part
-    of the denoiser, or None.
+    `target` is the law of x_0 and `schedule` says how noise grows. `calibration`, the measured linear part, is what
+    `with_calibration` was given, and else the target's own.
     """
 
     target: Any
     schedule: Any
-    calibration: Any = None
+    measured: Any = None
+
+    @property
+    def calibration(self) -> Any:  # type: ignore[override]
+        """The measured linear part."""
+        return self.target.calibration if self.measured is None else self.measured
+
+    def with_calibration(self, calibration: Any) -> "TargetDenoiser":
+        """The same denoiser carrying this linear part in the place of the target's own."""
+        return replace(self, measured=calibration)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

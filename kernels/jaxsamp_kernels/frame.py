@@ -21,6 +21,7 @@ several per cent of a step in float32.
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from numpy.polynomial.legendre import leggauss
@@ -168,6 +169,52 @@ class Calibrated(NamedTuple):
     def integrand(self, x, denoised, lam):
         """D - a x."""
         return denoised - (1 + self._interpolate(lam)[1]) * x
+
+
+class PerCoordinate(NamedTuple):
+    """A calibrated frame for each coordinate: what others give as one number is (d,), and (..., d) for lambda (...).
+
+    Nodes are drawn in the clock of one common curve; `clock_share` is the weight that then keeps a node unbiased.
+    """
+
+    curves: Calibrated  # log_scale and slope (knots, d)
+    common: Calibrated
+
+    def _each(self, function, *lam):
+        one_curve = Calibrated(None, None, 1, 1)  # type: ignore[arg-type]
+        return jax.vmap(function, (one_curve, *(None,) * len(lam)), -1)(self.curves, *lam)
+
+    def scale(self, lam):
+        """Phi_i(lambda)."""
+        return self._each(Calibrated.scale, lam)
+
+    def clock_rate(self, lam):
+        """1 / Phi_i(lambda)."""
+        return self._each(Calibrated.clock_rate, lam)
+
+    def clock_delta(self, lam0, lam1):
+        """The integrals of 1 / Phi_i."""
+        return self._each(Calibrated.clock_delta, lam0, lam1)
+
+    def clock_share(self, lam0, lam1, lam):
+        """The common clock's difference times the ratio of the rates at the node."""
+        share = self.common.clock_delta(lam0, lam1) / self.common.clock_rate(lam)
+        return share[..., None] * self.clock_rate(lam)
+
+    def advance(self, lam0, u, lam1):
+        """In the common clock."""
+        return self.common.advance(lam0, u, lam1)
+
+    def integrand(self, x, denoised, lam):
+        """D_i - a_i x_i."""
+        return denoised - (1 + self._each(lambda curve, lam: curve._interpolate(lam)[1], lam)) * x
+
+
+def clock_share(frame, lam0, lam1, lam):
+    """The weight of the slope at one node, uniform in the frame's clock between lam0 and lam1."""
+    if isinstance(frame, PerCoordinate):
+        return frame.clock_share(lam0, lam1, lam)
+    return frame.clock_delta(lam0, lam1)
 
 
 DATA, NOISE, LOCALIZATION = Exponential(1.0, 1.0), Exponential(-1.0, 0.0), Exponential(2.0, 2.0)

@@ -12,7 +12,7 @@ and Parallel", arXiv 2406.00924, where kappa = -e^tau and c = tau, the time of t
 
 import jax.numpy as jnp
 
-from jaxsamp_kernels.frame import Frame, step
+from jaxsamp_kernels.frame import Frame, clock_share, step
 
 DRAWS = ("importance", "uniform_ou", "uniform_log_snr")
 
@@ -29,7 +29,8 @@ def node(frame: Frame, draws, u, lam0, lam1):
         lam1: end of the step.
     """
     if draws == "importance":
-        return frame.advance(lam0, u, lam1), frame.clock_delta(lam0, lam1)
+        lam = frame.advance(lam0, u, lam1)
+        return lam, clock_share(frame, lam0, lam1, lam)
     if draws == "uniform_log_snr":
         lam = lam0 + u * (lam1 - lam0)
         return lam, (lam1 - lam0) * frame.clock_rate(lam)

@@ -133,7 +133,7 @@ def strong():
             lam = jnp.linspace(-jnp.log(80.0), -jnp.log(0.02), steps + 1)
             at = jax.random.uniform(jax.random.key(4), (16, steps))
             evaluate = lambda x, lam: denoiser(x[None], denoiser.schedule.level(lam))[0]  # noqa: E731
-            problem = Problem(evaluate, lam, sampler.prepare(lam), lambda lam: lam, None)
+            problem = Problem(evaluate, jax.vmap(evaluate), lam, sampler.prepare(lam, None), lambda lam: lam, None)
 
             def one(x, noise, at):
                 draws = _Path(None, (64,), None, noise, lam, at)

@@ -1,0 +1,76 @@
+"""Measuring the linear part of a denoiser on samples of its law."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxsamp import bases, checks
+from jaxsamp.bases import Basis
+from jaxsamp.batching import each
+from jaxsamp.linear_part import CEILING, Calibration, from_curve
+from jaxsamp.types import Array, Data, PyTree
+
+BASES = (None, "pca", *bases.BY_NAME)
+SAMPLES, LEVELS = 1024, 40
+
+
+def measure(
+    key: Array, denoiser: Any, x: Array, levels: Data, basis: str | None, cond: PyTree, microbatch: int | None
+) -> Calibration:
+    """The calibration of `denoiser` on samples `x` of the data, (n, *event), at `levels` of sigma / alpha, decreasing.
+
+    With the coordinates x_i of the basis, a_i(lambda) = mean (x_0 - D(x_0 + s z))_i^2 / s^2; without, their mean. The
+    same noise serves all levels, so that the curves are smooth.
+    """
+    made, mean, variance = _moments(x, basis)
+    lam = -jnp.log(jnp.asarray(levels, x.dtype))
+    loss = _loss(microbatch, denoiser, lam, x, jax.random.normal(key, x.shape, x.dtype), made, cond)
+    loss = loss.reshape(len(lam), -1)
+    linear = (loss if basis else loss.mean(1)) / jnp.square(jnp.exp(-lam)).reshape(-1, *(1,) * bool(basis))
+    if checks.is_concrete(linear) and not np.isfinite(linear).all():
+        raise ValueError("denoiser must return finite values; it gave NaN or infinity on the data with noise.")
+    return from_curve(lam, jnp.clip(linear, 1e-6, CEILING - 1e-3), mean=mean, variance=variance, basis=made)
+
+
+def _moments(x: Array, basis: str | None) -> tuple[Basis, Array, Array]:
+    """The basis, and mean and variance of the data in it."""
+    event = x.shape[1:]
+    if basis is None:
+        mean = x.mean(0)
+        return bases.PLAIN, mean, jnp.mean(jnp.square(x - mean))
+    made = _components(x) if basis == "pca" else bases.BY_NAME[basis](event)
+    z = jax.vmap(made.into)(x)
+    return made, z.mean(0), z.var(0)
+
+
+def _components(x: Array) -> Basis:
+    """Principal components."""
+    flat = x.reshape(len(x), -1)
+    centred = flat - flat.mean(0)
+    columns = jnp.linalg.eigh(jnp.matmul(centred.T, centred, precision="highest"))[1]
+    return bases.Orthogonal(columns, x.shape[1:])
+
+
+def _run(
+    microbatch: int | None, denoiser: Any, lam: Array, x: Array, noise: Array, basis: Basis, cond: PyTree
+) -> Array:
+    """Mean over samples of the squared error of D at each level, by coordinate of the basis, (levels, ...)."""
+
+    def one(item: Any) -> Array:
+        x, noise, cond = item
+        cond = jax.tree.map(lambda leaf: leaf[None], cond)
+
+        def at(lam: Array) -> Array:
+            level = denoiser.schedule.level(lam)
+            noisy = level.alpha.astype(x.dtype) * x + level.sigma.astype(x.dtype) * noise
+            return jnp.square(basis.into(x - denoiser(noisy[None], level, cond)[0].astype(x.dtype)))
+
+        return lax.map(at, lam)
+
+    return each(one, (x, noise, cond), microbatch).mean(0)
+
+
+_loss = jax.jit(_run, static_argnums=0)
