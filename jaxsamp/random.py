@@ -44,6 +44,15 @@ class Draws:
         """One uniform number in [0, 1)."""
         return jax.random.uniform(stream_key(self.key, step, UNIFORM), (), self.dtype)
 
+    def fraction(self, step: Array | int, nodes: str) -> Array:
+        """Where in its cell the node of a step lies: "random", "antithetic" (U, then 1 - U) or "midpoint" (1/2)."""
+        if nodes == "midpoint":
+            return jax.numpy.full((), 0.5, self.dtype)
+        if nodes == "random":
+            return self.uniform(step)
+        u = self.uniform(step // 2)
+        return jax.numpy.where(step % 2 == 0, u, 1 - u)
+
     def normal(self, step: Array | int) -> Array:
         """Standard normal noise of the sample's own shape."""
         return jax.random.normal(stream_key(self.key, step, NORMAL), self.shape, self.dtype)

@@ -8,6 +8,7 @@ from jaxsamp.samplers.dpm_solver import DPMSolverPP
 from jaxsamp.samplers.euler import ExponentialEuler
 from jaxsamp.samplers.heun import Heun
 from jaxsamp.samplers.midpoint import Midpoint
+from jaxsamp.samplers.parallel_midpoint import ParallelMidpoint
 from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint, RandomizedMidpointSDE
 from jaxsamp.samplers.unipc import UniPC
 
@@ -27,6 +28,8 @@ BY_NAME = {
     "randomized-midpoint-plain": RandomizedMidpoint(reuse=False, antithetic=False),
     "randomized-midpoint-paper": RandomizedMidpoint.paper(),
     "randomized-midpoint-sde": RandomizedMidpointSDE(),
+    "parallel-midpoint": ParallelMidpoint(),
+    "parallel-blocked": ParallelMidpoint.blocked(),
     "unipc-corrected": PredictorCorrector(UniPC()),
 }
 
@@ -50,6 +53,7 @@ __all__ = [
     "Heun",
     "Midpoint",
     "OverdampedCorrector",
+    "ParallelMidpoint",
     "PredictorCorrector",
     "Problem",
     "RandomizedMidpoint",

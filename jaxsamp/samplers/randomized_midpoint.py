@@ -74,9 +74,7 @@ class RandomizedMidpoint(Sampler):
         x, *carried = state
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         frame = named_frame(self.frame, problem.calibration)
-        u = draws.uniform(i // 2 if self.antithetic else i)
-        if self.antithetic:
-            u = jnp.where(i % 2 == 0, u, 1 - u)
+        u = draws.fraction(i, "antithetic" if self.antithetic else "random")
         lam_mid, weight = midpoint.node(frame, self.draws, u, lam0, lam1)
         lam_mid = problem.trained(lam_mid)
         start = carried[0] if self.reuse else self._slope(problem, x, lam0)
