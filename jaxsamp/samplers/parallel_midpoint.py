@@ -42,7 +42,8 @@ class _Sweep(NamedTuple):
 class ParallelMidpoint(Sampler):
     """Windows of `midpoints` nodes, all evaluated at once in each of `iterations` sweeps; one window by default.
 
-        X_i = scale_i (x_0 / scale_0 + sum_j A_ij f_j),   f_j <- f(X_j, lambda_j),   x_1 = scale_1 (x_0 / scale_0 + sum_j E_j f_j)
+        X_i = scale_i (x_0 / scale_0 + sum_j A_ij f_j),   f_j <- f(X_j, lambda_j),
+        x_1 = scale_1 (x_0 / scale_0 + sum_j E_j f_j)
 
     in one of the frames of `jaxsamp_kernels.frame`, with the weights of `jaxsamp_kernels.window`. In the frame
     "calibrated" little is left for the sweeps to settle, and one window carries noise to data in about five rounds
@@ -85,7 +86,7 @@ class ParallelMidpoint(Sampler):
 
     @classmethod
     def paper(cls, midpoints: int = 16, iterations: int = 3) -> "ParallelMidpoint":
-        """The parallel predictor of arXiv 2406.00924 as published: score frame, one node uniform in each OU-time cell."""
+        """The parallel predictor of arXiv 2406.00924 as published: score frame, nodes uniform in cells of OU time."""
         return cls(midpoints, iterations, "random", "score", "constant", 0, draws="uniform_ou")
 
     @property
@@ -121,14 +122,18 @@ class ParallelMidpoint(Sampler):
         if self.tolerance is not None and checks.is_concrete(self.tolerance) and not float(self.tolerance) >= 0:
             raise ValueError(f"tolerance must be None or a number of at least 0; got {self.tolerance}.")
 
+    @property
+    def _sweeps(self) -> int:
+        """All-node evaluations of a window: the first one along the Gaussian path counts as its start."""
+        return self.iterations + (self.initial == "gaussian")
+
     def evaluations(self, steps: int) -> int:
-        """R a sweep, and those of the initial path."""
-        first = {"gaussian": steps * self.midpoints, "constant": steps, "warm": 1}[self.initial]
-        return first + steps * self.midpoints * self.iterations
+        """R a sweep, and one for each slope that a window starts from."""
+        return {"gaussian": 0, "constant": steps, "warm": 1}[self.initial] + steps * self._sweeps * self.midpoints
 
     def rounds(self, steps: int) -> int:
-        """One a sweep, and one for each initial path that is evaluated."""
-        return (1 if self.initial == "warm" else steps) + steps * self.iterations
+        """One a sweep, and one for each slope that a window starts from."""
+        return {"gaussian": 0, "constant": steps, "warm": 1}[self.initial] + steps * self._sweeps
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
         """The weights of Gauss windows, one row a window."""
@@ -144,7 +149,7 @@ class ParallelMidpoint(Sampler):
 
     def cost(self, state: Any, steps: int) -> Cost:
         """From the sweeps that were taken."""
-        spared = steps * self.iterations - state.sweeps
+        spared = steps * self._sweeps - state.sweeps
         evaluations = self.evaluations(steps) - spared * self.midpoints
         return Cost(self.rounds(steps) - spared, evaluations, evaluations, state.residual, state.settled)
 
@@ -166,13 +171,13 @@ class ParallelMidpoint(Sampler):
             end = win.end(x, after)
             return _Sweep(after, memory, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
 
+        most = self._sweeps
         if self.tolerance is None:
-            sweeps, last = self.iterations, lax.fori_loop(0, self.iterations, sweep, start)
-            settled = state.settled
+            sweeps, last, settled = most, lax.fori_loop(0, most, sweep, start), state.settled
         else:
             tolerance = jnp.asarray(self.tolerance, x.dtype)
             sweeps, last = lax.while_loop(
-                lambda at: (at[0] < self.iterations) & (at[1].residual > tolerance),
+                lambda at: (at[0] < most) & (at[1].residual > tolerance),
                 lambda at: (at[0] + 1, sweep(*at)),
                 (jnp.zeros((), jnp.int32), start),
             )
@@ -196,8 +201,7 @@ class ParallelMidpoint(Sampler):
         """Slopes along the initial path."""
         x, lam0 = state.x, problem.lam[i]
         if self.initial == "gaussian":
-            held = problem.calibration
-            path = window.gaussian_path(x, lam0, win.lam, held.mean, held.variance)
-            return self._slopes(problem, path, win.lam, problem.evaluate_all)
+            frame, held = named_frame(self.frame, problem.calibration), problem.calibration
+            return window.gaussian_slopes(frame, x, lam0, win.lam, held.mean, held.variance)
         slope = state.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.evaluate)
         return jnp.broadcast_to(slope, (self.midpoints, *x.shape))

@@ -9,8 +9,9 @@ and a sweep puts the f of the last X into the next: Picard iteration, one batche
 
     x_1 = scale_1 (x_0 / scale_0 + sum_j E_j f_j).
 
-Gauss nodes: A and E integrate the polynomial through the f_j. Cells: one node in each of R cells; A_ij is the clock that
-passes in cell j before node i, exact for f constant in a cell, and E_j the weight that makes a random node unbiased.
+Gauss nodes: A and E integrate the polynomial through the f_j. Cells: one node in each of R cells; A_ij is the clock
+that passes in cell j before node i, exact for f constant in a cell, and E_j the weight that makes a random node
+unbiased.
 
 Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
 arXiv 2406.00924 (cells); Gauss nodes, whole trajectories in one window and acceleration are this library's.
@@ -135,13 +136,20 @@ def cell_window(frame: Frame, lam0, lam1, u, draws, trained) -> Cells:
     )
 
 
-def gaussian_path(x, lam0, lam, mean, variance):
-    """The exact flow of N(mean, variance) from x, in the coordinates where the covariance is diagonal; (R, *event).
+def gaussian_slopes(frame: Frame, x, lam0, lam, mean, variance):
+    """f at the nodes along the exact flow of N(mean, variance) from x at lam0, without any evaluation; (R, *event).
 
-    x(lambda) = mean + sqrt((v + s^2) / (v + s_0^2)) (x - mean).
+    X(lambda) = mean + sqrt((v + s^2) / (v + s_0^2)) (x - mean),   D = mean + v / (v + s^2) (X - mean),
+
+    in coordinates where the covariance is diagonal.
     """
-    ratio = jax.vmap(lambda lam: jnp.sqrt((variance + jnp.exp(-2 * lam)) / (variance + jnp.exp(-2 * lam0))))(lam)
-    return mean + lift(ratio, jnp.broadcast_to(x, (len(lam), *x.shape))) * (x - mean)
+
+    def at(lam):
+        total = variance + jnp.exp(-2 * lam)
+        path = jnp.sqrt(total / (variance + jnp.exp(-2 * lam0))) * (x - mean)
+        return frame.integrand(mean + path, mean + variance / total * path, lam)
+
+    return jax.vmap(at)(lam)
 
 
 def slopes(frame: Frame, x, denoised, lam):
@@ -161,8 +169,8 @@ class Memory(NamedTuple):
 def anderson(memory, weights, k, before, after):
     """Anderson acceleration of f <- g(f) after sweep k from its latest `depth` sweeps; returns (memory, next f).
 
-    Among combinations of the latest g(f) with weights that sum to one, the one with the least combined change g(f) - f in
-    the norm sum_j |w_j| |f_j|^2, by normal equations with a ridge. Source: Walker and Ni, "Anderson acceleration for
+    Among combinations of the latest g(f) with weights that sum to one, the one with the least combined change g(f) - f
+    in the norm sum_j |w_j| |f_j|^2, by normal equations with a ridge. Source: Walker and Ni, "Anderson acceleration for
     fixed-point iterations", SIAM J. Numer. Anal. 49 (2011).
     """
     depth, change = memory.out.shape[0], after - before
