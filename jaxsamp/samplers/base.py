@@ -106,6 +106,12 @@ def named_frame(name: str, calibration: Any) -> frames.Frame:
     return {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE}[name]
 
 
+def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
+    """The integrand of that frame at one state: one network call."""
+    denoised = problem.evaluate(x, lam)
+    return denoised if name == "data" else named_frame(name, problem.calibration).integrand(x, denoised, lam)
+
+
 def check_frame(name: str) -> None:
     """Raise ValueError unless `name` is a frame of the deterministic flow."""
     checks.one_of("frame", name, ("data", "noise", "score", "calibrated"))

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxsamp import checks
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
-from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp.types import Array
 from jaxsamp_kernels import multistep
+from jaxsamp_kernels.adams import adams_table
 
 
 @pytree
@@ -26,6 +27,8 @@ class DPMSolverPP(Sampler):
         order: 1 to 3; 1 is DDIM, or DDPM if stochastic.
         stochastic: solve the reverse SDE, order 1 or 2; its error from one Brownian path is of order 1.
         lower_order_final: lower the order towards the end; steadier with few steps.
+        frame: "data", or any other of `jaxsamp_kernels.frame` for the flow, where the same polynomials are integrated
+            exactly; "calibrated" needs a denoiser with a calibration.
 
     Source: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models",
     arXiv 2211.01095.
@@ -34,6 +37,7 @@ class DPMSolverPP(Sampler):
     order: int = field(default=2, metadata={"static": True})
     stochastic: bool = field(default=False, metadata={"static": True})
     lower_order_final: bool = field(default=True, metadata={"static": True})
+    frame: str = field(default="data", metadata={"static": True})
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
@@ -50,21 +54,28 @@ class DPMSolverPP(Sampler):
         most = 2 if self.stochastic else 3
         if checks.at_least("order", self.order, 1) > most:
             raise ValueError(f"order must be at most {most} with stochastic={self.stochastic}; got {self.order}.")
+        check_frame(self.frame)
+        if self.stochastic and self.frame != "data":
+            raise ValueError(f'frame must be "data" with stochastic=True; got {self.frame!r}.')
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """One row of weights a step, by slot of the ring of posterior means."""
+        """One row of weights a step, by slot of the ring of integrands."""
+        if self.frame != "data":
+            frame = named_frame(self.frame, calibration)
+            weights, decay = adams_table(frame, lam, self.order, self.lower_order_final, corrected=False)
+            return multistep.by_slot(weights), decay, None
         weights, *others = multistep.dpm_solver_table(lam, self.order, self.stochastic, self.lower_order_final)
         return multistep.by_slot(weights), *others
 
     def init(self, problem: Problem, x: Array) -> Any:
-        """The state and a ring of the latest `order` posterior means."""
+        """The state and a ring of the latest `order` integrands, posterior means in the data frame."""
         return (x, jnp.zeros((self.order, *x.shape), x.dtype))
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
         """Evaluate, extrapolate, step."""
         x, ring = state
         weights, decay, noise = problem.tables
-        ring = ring.at[i % self.order].set(problem.evaluate(x, problem.lam[i]))
+        ring = ring.at[i % self.order].set(slope(problem, self.frame, x, problem.lam[i]))
         x = decay[i] * x + sum(weights[i, k] * ring[k] for k in range(self.order))
         if self.stochastic:
             x = x + noise[i] * draws.normal(i)

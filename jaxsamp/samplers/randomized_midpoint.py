@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxsamp import checks
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
-from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame
+from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp.types import Array
 from jaxsamp_kernels import frame as frames
 from jaxsamp_kernels import midpoint
@@ -67,7 +67,7 @@ class RandomizedMidpoint(Sampler):
         """The state, and with reuse the slope at it."""
         if not self.reuse:
             return (x,)
-        return x, self._slope(problem, x, problem.lam[0])
+        return x, slope(problem, self.frame, x, problem.lam[0])
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
         """Draw the node, go there, step with its slope."""
@@ -77,13 +77,9 @@ class RandomizedMidpoint(Sampler):
         u = draws.fraction(i, "antithetic" if self.antithetic else "random")
         lam_mid, weight = midpoint.node(frame, self.draws, u, lam0, lam1)
         lam_mid = problem.trained(lam_mid)
-        start = carried[0] if self.reuse else self._slope(problem, x, lam0)
-        x, slope = midpoint.midpoint_step(frame, problem.evaluate, x, start, lam0, lam1, lam_mid, weight)
-        return (x, slope) if self.reuse else (x,)
-
-    def _slope(self, problem: Problem, x: Array, lam: Array) -> Array:
-        frame = named_frame(self.frame, problem.calibration)
-        return frame.integrand(x, problem.evaluate(x, lam), lam)
+        start = carried[0] if self.reuse else slope(problem, self.frame, x, lam0)
+        x, latest = midpoint.midpoint_step(frame, problem.evaluate, x, start, lam0, lam1, lam_mid, weight)
+        return (x, latest) if self.reuse else (x,)
 
 
 @pytree

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxsamp import checks
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
-from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp.types import Array
 from jaxsamp_kernels import multistep
+from jaxsamp_kernels.adams import adams_table
 
 
 @pytree
@@ -25,6 +26,8 @@ class UniPC(Sampler):
         order: p, 1 to 3.
         variant: "bh2" (B = e^-h - 1) or "bh1" (B = -h).
         lower_order_final: lower the order towards the end; steadier with few steps.
+        frame: "data", or any other of `jaxsamp_kernels.frame`, where the same polynomials are integrated exactly and
+            `variant` does not matter; "calibrated" needs a denoiser with a calibration.
 
     Source: Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
     arXiv 2302.04867; terms as in diffusers' UniPCMultistepScheduler.
@@ -33,6 +36,7 @@ class UniPC(Sampler):
     order: int = field(default=2, metadata={"static": True})
     variant: str = field(default="bh2", metadata={"static": True})
     lower_order_final: bool = field(default=True, metadata={"static": True})
+    frame: str = field(default="data", metadata={"static": True})
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
@@ -44,19 +48,24 @@ class UniPC(Sampler):
         if checks.at_least("order", self.order, 1) > 3:
             raise ValueError(f"order must be 1, 2 or 3; got {self.order}.")
         checks.one_of("variant", self.variant, multistep.VARIANTS)
+        check_frame(self.frame)
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """One row of weights a step, by slot of the ring of posterior means."""
-        weights, decay = multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
+        """One row of weights a step, by slot of the ring of integrands."""
+        if self.frame == "data":
+            weights, decay = multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
+        else:
+            frame = named_frame(self.frame, calibration)
+            weights, decay = adams_table(frame, lam, self.order, self.lower_order_final, corrected=True)
         return multistep.by_slot(weights), decay
 
     def init(self, problem: Problem, x: Array) -> Any:
-        """The predicted state and a ring of the latest order + 1 posterior means."""
+        """The predicted state and a ring of the latest order + 1 integrands, posterior means in the data frame."""
         return (x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
         """Evaluate at the predicted state, correct it, predict the next: one linear step."""
         x, ring = state
         weights, decay = problem.tables
-        ring = ring.at[i % len(ring)].set(problem.evaluate(x, problem.lam[i]))
+        ring = ring.at[i % len(ring)].set(slope(problem, self.frame, x, problem.lam[i]))
         return decay[i] * x + sum(weights[i, k] * ring[k] for k in range(len(ring))), ring

@@ -83,7 +83,7 @@ def unipc_table(lam, order, variant, lower_order_final):
         decay: (steps,), e^-h.
     """
     i, h = jnp.arange(lam.shape[0] - 1), jnp.diff(lam)
-    used = _orders_used(i, order, lower_order_final)
+    used = orders_used(i, order, lower_order_final)
     # Where there is no history yet the ratio is any number that keeps the unused orders finite.
     ratios = [jnp.where(i >= k, (lam[jnp.maximum(i - k, 0)] - lam[:-1]) / h, -float(k)) for k in range(1, order)]
 
@@ -91,12 +91,19 @@ def unipc_table(lam, order, variant, lower_order_final):
         each = jnp.stack([_weights(p, variant, h, ratios, corrector) for p in range(1, order + 1)])
         return each[used - 1, i]
 
-    # Rows (D_i, D_{i-1}, ..., D_{i+1}): rolled, the correction of step i is in terms of D_{i+1}, D_i, ...
-    predictor = rows(False)
-    correction = jnp.roll(rows(True) - predictor, 1, axis=1)
-    correction = jnp.concatenate([jnp.zeros_like(correction[:1]), correction[:-1]])
     decay = jnp.exp(-h)
-    return predictor + decay[:, None] * correction, decay
+    return merged(rows(False), rows(True), decay), decay
+
+
+def merged(predictor, corrector, decay):
+    """Correcting a step and predicting the next as one linear step: weights (steps, order + 1, ...).
+
+    Both take rows of weights of (D_i, D_{i-1}, ..., D_{i+1}): rolled, the correction of step i is in terms of
+    D_{i+1}, D_i, ...
+    """
+    correction = jnp.roll(corrector - predictor, 1, axis=1)
+    correction = jnp.concatenate([jnp.zeros_like(correction[:1]), correction[:-1]])
+    return predictor + decay[:, None] * correction
 
 
 def dpm_solver_table(lam, order, stochastic, lower_order_final):
@@ -108,7 +115,7 @@ def dpm_solver_table(lam, order, stochastic, lower_order_final):
         noise: (steps,), standard deviation of the fresh noise in units of the state divided by alpha.
     """
     i, h = jnp.arange(lam.shape[0] - 1), jnp.diff(lam)
-    used = _orders_used(i, order, lower_order_final)
+    used = orders_used(i, order, lower_order_final)
     # Earlier steps in units of this one; where there is no history yet, any number that keeps the unused orders finite.
     r1, r2 = (jnp.where(i >= k, jnp.roll(h, k) / h, 1.0) for k in (1, 2))
     zero, one = jnp.zeros_like(h), jnp.ones_like(h)
@@ -130,7 +137,7 @@ def dpm_solver_table(lam, order, stochastic, lower_order_final):
     return each[used - 1, i, :order], jnp.exp(-rate * h), noise
 
 
-def _orders_used(i, order, lower_order_final):
+def orders_used(i, order, lower_order_final):
     """The order of each step: no more than the history, nor than the steps still to go, allow."""
     used = jnp.minimum(order, i + 1)
     return jnp.minimum(used, i.shape[0] - i) if lower_order_final else used
@@ -141,6 +148,6 @@ def by_slot(weights):
 
     A ring is written in place, one slot a step; shifting the history instead would copy all of it.
     """
-    steps, slots = weights.shape
+    steps, slots = weights.shape[:2]
     age = (jnp.arange(steps)[:, None] - jnp.arange(slots)) % slots
-    return jnp.take_along_axis(weights, age, 1)
+    return jnp.take_along_axis(weights, age.reshape(age.shape + (1,) * (weights.ndim - 2)), 1)
