@@ -31,8 +31,9 @@ class _State(NamedTuple):
 class _Sweep(NamedTuple):
     """Between two sweeps of a window."""
 
-    f: Array  # slopes at the nodes
-    memory: Any
+    x: Array  # states at the nodes
+    f: Array  # the slopes that made them
+    memory: window.Memory
     end: Array
     residual: Array
 
@@ -60,7 +61,8 @@ class ParallelMidpoint(Sampler):
         initial: the path that the first slopes are taken along: "gaussian", the exact flow of the Gaussian with the
             data's mean and variance; "constant", the slope at the window's start everywhere; "warm", the last slope of
             the window before, and of the first window its start.
-        anderson: how many of the latest sweeps Anderson acceleration combines; 0 for none.
+        secants: from how many of its latest sweeps each node's Jacobian is estimated, for the quasi-Newton
+            acceleration of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
         tolerance: None, or the root mean square over coordinates of the change of the window's end, in the scale of
             x_0, at which a sample stops sweeping; `stats` tells which samples have converged.
         draws: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
@@ -74,14 +76,14 @@ class ParallelMidpoint(Sampler):
     nodes: str = field(default="gauss", metadata={"static": True})
     frame: str = field(default="calibrated", metadata={"static": True})
     initial: str = field(default="gaussian", metadata={"static": True})
-    anderson: int = field(default=4, metadata={"static": True})
+    secants: int = field(default=1, metadata={"static": True})
     tolerance: Any = None
     draws: str = field(default="importance", metadata={"static": True})
 
     @classmethod
     def blocked(cls, midpoints: int = 16, iterations: int = 3, **settings: Any) -> "ParallelMidpoint":
         """Several windows in the data frame, with antithetic nodes and a warm start: needs no calibration."""
-        chosen = {"frame": "data", "nodes": "antithetic", "initial": "warm", "anderson": 0} | settings
+        chosen = {"frame": "data", "nodes": "antithetic", "initial": "warm", "secants": 0} | settings
         return cls(midpoints, iterations, **chosen)
 
     @classmethod
@@ -114,7 +116,7 @@ class ParallelMidpoint(Sampler):
         """Counts, names and the tolerance."""
         checks.at_least("midpoints", self.midpoints, 1)
         checks.at_least("iterations", self.iterations, 1)
-        checks.at_least("anderson", self.anderson, 0)
+        checks.at_least("secants", self.secants, 0)
         checks.one_of("nodes", self.nodes, NODES)
         checks.one_of("initial", self.initial, INITIAL)
         checks.one_of("draws", self.draws, midpoint.DRAWS)
@@ -157,19 +159,17 @@ class ParallelMidpoint(Sampler):
         """One window."""
         win, x = self._window(problem, i, draws), state.x
         f = self._first(problem, win, state, i)
-        memory = None
-        if self.anderson > 1:
-            rings = jnp.zeros((2, self.anderson, *f.shape), f.dtype)
-            memory = window.Memory(*rings)
-        start = _Sweep(f, memory, win.end(x, f), jnp.full((), jnp.inf, x.dtype))
+        rings = jnp.zeros((2, self.secants, *f.shape), f.dtype)
+        start = _Sweep(win.states(x, f), f, window.Memory(*rings), win.end(x, f), jnp.full((), jnp.inf, x.dtype))
 
         def sweep(k: Array, at: _Sweep) -> _Sweep:
-            after = self._slopes(problem, win.states(x, at.f), win.lam, problem.evaluate_all)
-            memory = at.memory
-            if memory is not None:
-                memory, after = window.anderson(memory, win.outer, k, at.f, after)
-            end = win.end(x, after)
-            return _Sweep(after, memory, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
+            f, memory = self._slopes(problem, at.x, win.lam, problem.evaluate_all), at.memory
+            if self.secants:
+                slot, found = k % self.secants, f
+                f = window.secant_step(win, memory, k, x, at.x, found)
+                memory = window.Memory(memory.x.at[slot].set(at.x), memory.f.at[slot].set(found))
+            end = win.end(x, f)
+            return _Sweep(win.states(x, f), f, memory, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
 
         most = self._sweeps
         if self.tolerance is None:

@@ -23,14 +23,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from numpy.polynomial.legendre import leggauss
 
 from jaxsamp_kernels.frame import Frame
 from jaxsamp_kernels.midpoint import node
 
 QUADRATURE = 60  # points for each integral of the polynomial times the clock's rate
-RIDGE = 1e-6  # of the mean diagonal of Anderson's normal equations
+RIDGE = 1e-3  # of the mean square of a node's differences
 
 
 class Gauss(NamedTuple):
@@ -50,6 +50,14 @@ class Gauss(NamedTuple):
     def end(self, x, f):
         """x_1."""
         return self.end_ratio * x + weighted(self.outer, f)
+
+    def between(self, left, right):
+        """sum_d left_iad scale_i A_ijd right_jbd, (R, a, R, b)."""
+        if self.inner.ndim == 2:
+            return self.inner[:, None, :, None] * jnp.einsum("iad,jbd->iajb", left, right, precision="highest")
+        # Row by row: all at once would hold R times the window.
+        row = lambda at: jnp.einsum("ad,jd,jbd->ajb", *at, right, precision="highest")  # noqa: E731
+        return lax.map(row, (left, self.inner))
 
 
 class Cells(NamedTuple):
@@ -71,6 +79,19 @@ class Cells(NamedTuple):
     def end(self, x, f):
         """x_1."""
         return self.end_ratio * x + weighted(self.outer, f)
+
+    def between(self, left, right):
+        """sum_d left_iad scale_i A_ijd right_jbd, (R, a, R, b)."""
+        left, flat = left * _flat(self.scale), "iad,jbd->iajb"
+        earlier = jnp.einsum(flat, left, right * _flat(self.whole), precision="highest")
+        own = jnp.einsum("iad,ibd->iab", left * _flat(self.before), right, precision="highest")
+        i = jnp.arange(len(self.lam))
+        return jnp.where((i[:, None] > i)[:, None, :, None], earlier, 0.0).at[i, :, i, :].set(own)
+
+
+def _flat(values):
+    """Numbers of the nodes, (R,) or (R, d), against (R, a, d)."""
+    return values[:, None, None] if values.ndim == 1 else values[:, None]
 
 
 def lift(values, f):
@@ -160,28 +181,45 @@ def slopes(frame: Frame, x, denoised, lam):
 
 
 class Memory(NamedTuple):
-    """The latest sweeps for Anderson acceleration: rings of what came out and of how much it changed."""
+    """The latest sweeps: rings of the states at the nodes and of the slopes there."""
 
-    out: Array  # (depth, R, *event)
-    change: Array
+    x: Array  # (depth, R, *event)
+    f: Array
 
 
-def anderson(memory, weights, k, before, after):
-    """Anderson acceleration of f <- g(f) after sweep k from its latest `depth` sweeps; returns (memory, next f).
+def secant_step(win, memory, k, start, x, f):
+    """One accelerated sweep: the slopes f at the states x, corrected for where they will move the states; (R, *event).
 
-    Among combinations of the latest g(f) with weights that sum to one, the one with the least combined change g(f) - f
-    in the norm sum_j |w_j| |f_j|^2, by normal equations with a ridge. Source: Walker and Ni, "Anderson acceleration for
-    fixed-point iterations", SIAM J. Numer. Anal. 49 (2011).
+    Each node's Jacobian df/dx is estimated from its own latest sweeps, J_j = U_j V_j^+ with the differences V_j of the
+    states and U_j of the slopes, and the linear equations of the whole window are solved with these:
+
+        X_i = scale_i (x_0 / scale_0 + sum_j A_ij (f_j + J_j (X_j - x_j))),   returning f_j + J_j (X_j - x_j).
+
+    A quasi-Newton method, of as many unknowns a node as there are differences. Unlike one combination of sweeps for the
+    whole window, it keeps the order of time, which samples that come close to a boundary between modes need.
+    Source: Broyden, "A class of methods for solving nonlinear simultaneous equations", Math. Comp. 19 (1965).
+
+    Args:
+        win: the window.
+        memory: rings of the latest sweeps, before this one.
+        k: how many sweeps came before.
+        start: x_0.
+        x: states at the nodes.
+        f: slopes there.
     """
-    depth, change = memory.out.shape[0], after - before
-    memory = Memory(memory.out.at[k % depth].set(after), memory.change.at[k % depth].set(change))
-    ages = jnp.arange(1, depth)
-    slots, known = (k - ages) % depth, lift((ages <= k).astype(after.dtype), memory.out[1:])
-    root = jnp.sqrt(jnp.abs(lift(weights, after)))
-    moved = (root * (change - memory.change[slots]) * known).reshape(depth - 1, -1)
-    normal = jnp.matmul(moved, moved.T, precision="highest")
-    ridge = RIDGE * jnp.trace(normal) / (depth - 1) + jnp.finfo(after.dtype).tiny
-    # A slot that holds no sweep yet has a row of zeros, and the ridge alone gives it no share.
-    aim = jnp.matmul(moved, (root * change).ravel(), precision="highest")
-    share = jnp.linalg.solve(normal + ridge * jnp.eye(depth - 1, dtype=after.dtype), aim)
-    return memory, after - jnp.tensordot(share, (after - memory.out[slots]) * known, 1)
+    depth, nodes = memory.x.shape[:2]
+    known = (jnp.arange(depth) < k).astype(f.dtype)  # rings fill from the front
+    moved, changed = (
+        jnp.moveaxis((ring - now) * lift(known, ring), 0, 1).reshape(nodes, depth, -1)
+        for ring, now in ((memory.x, x), (memory.f, f))
+    )
+    gram = jnp.einsum("iad,ibd->iab", moved, moved, precision="highest")
+    eye = jnp.eye(depth, dtype=f.dtype)
+    ridge = RIDGE * jnp.trace(gram, axis1=1, axis2=2) / jnp.maximum(known.sum(), 1) + jnp.finfo(f.dtype).tiny
+    # A slot that holds no sweep yet has zeros for its difference; the ridge and this one keep its share at zero.
+    inverse = jnp.linalg.solve(gram + (ridge[:, None] + (1 - known))[..., None] * eye, moved)
+    gap = (win.states(start, f) - x).reshape(nodes, -1)
+    aim = jnp.einsum("iad,id->ia", inverse, gap, precision="highest").ravel()
+    system = jnp.eye(nodes * depth, dtype=f.dtype) - win.between(inverse, changed).reshape(nodes * depth, -1)
+    share = jnp.linalg.solve(system, aim).reshape(nodes, depth)
+    return f + jnp.einsum("ja,jad->jd", share, changed, precision="highest").reshape(f.shape)

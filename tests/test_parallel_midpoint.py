@@ -1,0 +1,124 @@
+"""Whole trajectories in a handful of rounds, and the sequential methods that they contain."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp.samplers import DPMSolverPP, ParallelMidpoint, RandomizedMidpoint, UniPC
+from tests.cases import SCHEDULES, g64, run, small_mixture
+
+N = 48
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Denoiser of g64 in float64, and the ends of the converged flow."""
+    with jax.enable_x64(True):
+        denoiser = g64().denoiser(SCHEDULES["ve"])
+        yield denoiser, run(UniPC(order=3, lower_order_final=False), denoiser, N, 800)
+
+
+def median_error(problem, sampler, steps=None):
+    denoiser, flow = problem
+    return float(jnp.median(jnp.sqrt(jnp.mean((run(sampler, denoiser, N, steps) - flow) ** 2, -1))))
+
+
+def test_a_trajectory_of_g64_takes_a_handful_of_rounds(x64, problem):
+    assert ParallelMidpoint(iterations=3).rounds(1) == 4
+    assert median_error(problem, ParallelMidpoint(iterations=3)) < 3e-4
+    assert median_error(problem, UniPC(order=3), 16) > 1e-3  # what a sequential solver has after four times the rounds
+    # Without the calibrated frame the sweeps have hardly begun.
+    assert median_error(problem, ParallelMidpoint(iterations=3, frame="data", initial="constant")) > 0.1
+
+
+def test_antithetic_nodes_take_a_handful_too(x64, problem):
+    assert median_error(problem, ParallelMidpoint(64, 4, "antithetic")) < 1e-3
+
+
+def test_many_sweeps_over_many_nodes_reach_the_flow(x64, problem):
+    assert median_error(problem, ParallelMidpoint(64, 12)) < 1e-5
+
+
+SEQUENTIAL = {
+    "random": (
+        ParallelMidpoint(1, 1, "random", "data", "constant", 0),
+        RandomizedMidpoint(reuse=False, antithetic=False),
+    ),
+    "antithetic": (
+        ParallelMidpoint(1, 1, "antithetic", "noise", "constant", 0),
+        RandomizedMidpoint("noise", reuse=False),
+    ),
+    "warm": (ParallelMidpoint.blocked(1, 1), RandomizedMidpoint()),
+    "paper": (ParallelMidpoint.paper(1, 1), RandomizedMidpoint.paper()),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_one_node_and_one_sweep_is_the_sequential_step(x64, name):
+    parallel, sequential = SEQUENTIAL[name]
+    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
+    np.testing.assert_allclose(run(parallel, denoiser, 8, 10), run(sequential, denoiser, 8, 10), rtol=1e-12, atol=1e-12)
+    assert parallel.rounds(10) == sequential.rounds(10) and parallel.evaluations(10) == sequential.evaluations(10)
+
+
+def test_each_sample_stops_at_the_tolerance_by_itself(x64):
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    sample = lambda sampler: js.sample(jax.random.key(0), denoiser, (64, 2), sampler, final_denoise=False)  # noqa: E731
+    out = sample(ParallelMidpoint(iterations=30, tolerance=1e-5))
+    rounds = np.asarray(out.stats["rounds"])
+    assert rounds.min() < rounds.max() < 31 and out.stats["converged"].all() and (out.stats["residual"] <= 1e-5).all()
+    assert (out.stats["evaluations"] == 32 * rounds).all() and (
+        out.stats["evaluations_computed"] == 32 * rounds.max()
+    ).all()
+    # A sample that stopped after k rounds is what k rounds give it, whatever the others did.
+    k = int(np.median(rounds))
+    fixed = sample(ParallelMidpoint(iterations=k - 1))
+    np.testing.assert_allclose(out.x[rounds == k], fixed.x[rounds == k], rtol=1e-10, atol=1e-10)
+    short = sample(ParallelMidpoint(iterations=2, tolerance=1e-9))
+    assert not short.stats["converged"].any() and (short.stats["rounds"] == 3).all()
+
+
+def test_what_it_cost_is_told():
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    blocked = js.sample(jax.random.key(0), denoiser, (3, 2), ParallelMidpoint.blocked(4, 2))
+    assert (blocked.stats["rounds"] == 1 + 8 * 2 + 1).all() and (blocked.stats["evaluations"] == 1 + 8 * 8 + 1).all()
+    whole = js.sample(jax.random.key(0), denoiser, (3, 2), ParallelMidpoint(midpoints=8), final_denoise=False)
+    assert (whole.stats["rounds"] == 5).all() and (whole.stats["evaluations"] == 40).all()
+    constant = ParallelMidpoint(midpoints=8, initial="constant")
+    assert constant.rounds(1) == 5 and constant.evaluations(1) == 33
+
+
+@pytest.mark.parametrize("frame", ["score", "calibrated"])
+def test_multistep_methods_in_other_frames_converge_to_the_same_flow(x64, problem, frame):
+    for sampler in (UniPC(order=3, frame=frame), DPMSolverPP(order=3, frame=frame)):
+        few, many = (median_error(problem, sampler, steps) for steps in (24, 96))
+        assert many < 0.25 * few and many < 2e-4
+
+
+def test_multistep_in_the_calibrated_frame_is_exact_for_a_gaussian(x64):
+    target = js.targets.GaussianMixture([1.0], [[0.0, 0.0]], 0.25 * np.eye(2)[None])
+    denoiser = target.denoiser(SCHEDULES["ve"]).with_calibration(js.calibration.from_sigma_data(0.5))
+    flow = run(UniPC(order=3, lower_order_final=False), denoiser, 4, 400)
+    np.testing.assert_allclose(run(UniPC(order=3, frame="calibrated"), denoiser, 4, 4), flow, atol=1e-6)
+    assert np.abs(run(UniPC(order=3), denoiser, 4, 20) - flow).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (ParallelMidpoint(midpoints=0), "midpoints must be at least 1"),
+        (ParallelMidpoint(iterations=0), "iterations must be at least 1"),
+        (ParallelMidpoint(secants=-1), "secants must be at least 0"),
+        (ParallelMidpoint(nodes="gaus"), "Did you mean 'gauss'"),
+        (ParallelMidpoint(initial="gauss"), "Did you mean 'gaussian'"),
+        (ParallelMidpoint(frame="calibrate"), "Did you mean 'calibrated'"),
+        (ParallelMidpoint(tolerance=-1.0), "tolerance must be None or a number of at least 0; got -1.0"),
+        (DPMSolverPP(stochastic=True, frame="score"), 'frame must be "data" with stochastic=True'),
+        (UniPC(frame="scor"), "Did you mean 'score'"),
+    ],
+)
+def test_bad_settings_are_named(sampler, message):
+    with pytest.raises(ValueError, match=message):
+        js.sample(jax.random.key(0), small_mixture().denoiser(SCHEDULES["ve"]), (2, 2), sampler)
