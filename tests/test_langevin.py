@@ -85,8 +85,9 @@ def test_mixture_law_is_right_to_the_sampling_floor():
 
 
 def test_velocities_start_from_their_stationary_law():
+    sampler = Underdamped(0.3, inverse_lipschitz=0.2)
     start = jax.vmap(
-        lambda key: Underdamped(0.3, inverse_lipschitz=0.2).init(jnp.zeros(2), 0, Draws(key, (2,), jnp.float32))[1]
+        lambda key: sampler.init(GAUSSIAN.score, jnp.zeros(2), 0, Draws(key, (2,), jnp.float32))[1],
     )
     v = np.asarray(start(jax.random.split(KEY, N)), float).ravel()
     assert chi2.sf(v @ v / 0.2, v.size) > FALSE_ALARM and chi2.cdf(v @ v / 0.2, v.size) > FALSE_ALARM
@@ -189,7 +190,7 @@ def test_polish_is_so_many_frozen_steps_of_fixed_total_time_from_a_fresh_velocit
     np.testing.assert_array_equal(plain.draws, polished.draws)
     steps = Underdamped(2 / (1.6 * 5), 1.6, False, 0.4)
     draws = Draws(jax.random.fold_in(KEY, 0), (2,), jnp.float32)
-    state = steps.init(plain.x[0], 8, draws)
+    state = steps.init(GAUSSIAN.score, plain.x[0], 8, draws)
     for i in jnp.arange(8, 13):
         state = steps.step(lambda x: GAUSSIAN.score(x[None])[0], state, i, draws)
     np.testing.assert_allclose(polished.x[0], state[0], rtol=1e-5)
