@@ -27,7 +27,7 @@ CORRECTORS = {
     "underdamped": UnderdampedCorrector(0.1, steps=20),
     "midpoint": UnderdampedCorrector(0.3, steps=10, midpoint=True),
     "ou": UnderdampedCorrector(0.03, steps=40, units="ou"),
-    "parallel": ParallelCorrector(steps=3),
+    "parallel": ParallelCorrector(steps=2),
 }
 
 
