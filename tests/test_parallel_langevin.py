@@ -175,3 +175,10 @@ def test_bias_falls_with_the_nodes_and_a_warm_start_adds_none(x64):
     assert 16 < few / many < 64 and many < 6e-5
     cold = parallel_stationary(1.0, 1.0, 2.0, placed(16), 4, warm=False)[0, 0] - 1
     np.testing.assert_allclose(cold, many, rtol=0.02)
+
+
+@pytest.mark.parametrize("nodes", ["antithetic", "midpoint"])
+def test_bias_has_the_declared_order(x64, nodes):
+    places = placed(4) if nodes == "antithetic" else jnp.full((128, 4), 0.5)
+    coarse, fine = (parallel_stationary(1.0, h, 2.0, places, 3)[0, 0] - 1 for h in (0.25, 0.125))
+    assert abs(np.log2(coarse / fine) - ParallelUnderdamped(nodes=nodes).bias_order) < 0.2
