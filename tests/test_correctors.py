@@ -13,6 +13,7 @@ from jaxsamp.samplers import (
     DDIM,
     OverdampedCorrector,
     ParallelCorrector,
+    ParallelMidpoint,
     PredictorCorrector,
     RandomizedMidpoint,
     UnderdampedCorrector,
@@ -75,12 +76,14 @@ def test_corrected_sampler_uses_what_it_declares(x64):
         drawn = js.sample(jax.random.key(0), denoiser, (1, 2), sampler, 6, final_denoise=False)
         jax.effects_barrier()
         assert len(calls) == sampler.evaluations(6) == 6 + 4 * visits == int(drawn.stats["evaluations"][0])
-    sampler = PredictorCorrector(DDIM(), ParallelCorrector(midpoints=4, iterations=3, steps=2), every=3)
+    windows = ParallelMidpoint.blocked(midpoints=4, iterations=2)
+    sampler = PredictorCorrector(windows, ParallelCorrector(midpoints=4, iterations=3, steps=2), every=3)
     calls.clear()
     drawn = js.sample(jax.random.key(0), denoiser, (1, 2), sampler, 6, final_denoise=False)
     jax.effects_barrier()
-    assert len(calls) == sampler.rounds(6) == 6 + 2 * (1 + 2 * 3) == int(drawn.stats["rounds"][0])
-    assert sum(calls) == sampler.evaluations(6) == 6 + 2 * (1 + 2 * 4 * 3) == int(drawn.stats["evaluations"][0])
+    rounds, evaluations = windows.rounds(6) + 2 * (1 + 2 * 3), windows.evaluations(6) + 2 * (1 + 2 * 4 * 3)
+    assert len(calls) == sampler.rounds(6) == rounds == int(drawn.stats["rounds"][0])
+    assert sum(calls) == sampler.evaluations(6) == evaluations == int(drawn.stats["evaluations"][0])
 
 
 def test_corrector_between_few_steps_improves_the_law():
@@ -133,6 +136,16 @@ def test_step_size_and_friction_do_not_recompile():
 def test_bad_settings_are_named(sampler, message):
     with pytest.raises((ValueError, TypeError), match=message):
         js.sample(jax.random.key(0), small_mixture().denoiser(SCHEDULES["ou"]), (2, 2), sampler, 4)
+
+
+def test_a_predictor_in_one_loop_is_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Whole(DDIM):
+        def pieces(self, steps):
+            return 1
+
+    with pytest.raises(ValueError, match="predictor must go step by step"):
+        PredictorCorrector(Whole()).check()
 
 
 def test_corrector_is_off_by_default():

@@ -199,6 +199,11 @@ class PredictorCorrector(Sampler):
         """A sampler, a corrector, and steps to correct after."""
         if not isinstance(self.predictor, Sampler):
             raise TypeError(f"predictor must be one of jaxsamp.samplers; got {self.predictor!r}.")
+        if self.predictor.pieces(2) != 2:
+            raise ValueError(
+                f"predictor must go step by step, to be corrected in between; {type(self.predictor).__name__} takes "
+                "the whole trajectory in one loop."
+            )
         if not isinstance(self.corrector, Corrector):
             raise TypeError(f"corrector must be one of jaxsamp.samplers' correctors; got {self.corrector!r}.")
         for step in self.every if isinstance(self.every, tuple) else (self.every,):
@@ -237,14 +242,18 @@ class PredictorCorrector(Sampler):
 
     def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
         """Predict; then correct if it is this step's turn."""
-        x, *memory = self.predictor.step(problem, state, i, draws)
+        state = self.predictor.step(problem, state, i, draws)
+
+        def at(x: Array) -> Any:
+            """The predictor's state, a tuple or one with named entries, with another x."""
+            return getattr(type(state), "_make", tuple)((x, *state[1:]))
 
         def correct(x: Array) -> Array:
             return self.corrector.correct(problem, x, problem.lam[i + 1], i, draws)
 
         if self.every == 1:
-            return (correct(x), *memory)
+            return at(correct(state[0]))
         turns = self.every
         due = jnp.isin(i + 1, jnp.asarray(turns)) if isinstance(turns, tuple) else (i + 1) % turns == 0
         # The step is the same for all samples of a batch, so this stays a branch and idle correctors cost nothing.
-        return (lax.cond(due, correct, lambda x: x, x), *memory)
+        return at(lax.cond(due, correct, lambda x: x, state[0]))
