@@ -10,7 +10,8 @@ import numpy as np
 from jax import lax
 
 from jaxsamp import checks
-from jaxsamp.langevin import Langevin, Underdamped
+from jaxsamp.langevin import Langevin, ParallelUnderdamped, Underdamped
+from jaxsamp.langevin.base import Score
 from jaxsamp.progress import bar
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws, sample_keys
@@ -25,7 +26,8 @@ class Chains(NamedTuple):
     Attributes:
         x: the last state of each chain, (n, *event): n independent draws.
         draws: every `thin`-th state after the warm-up, (n, steps // thin, *event), or None with thin = 0.
-        stats: arrays of shape (n,): `evaluations` (gradients), `finite` and `first_bad_step` (-1 if finite).
+        stats: arrays of shape (n,): `rounds` (gradients that waited for each other), `evaluations` (gradients in all),
+            `finite` and `first_bad_step` (-1 if finite).
     """
 
     x: Array
@@ -108,7 +110,7 @@ def sample_density(
 
     Raises:
         ValueError: a wrong shape, count or setting; or a chain became NaN or infinite.
-        TypeError: a key, sampler or target of the wrong type; polish with another sampler than Underdamped.
+        TypeError: a key, sampler or target of the wrong type; polish with an overdamped sampler.
     """
     _check_call(key, target, shape, sampler, init, steps, warmup, thin, polish)
     sampler.check(tuple(shape[1:]))
@@ -124,8 +126,9 @@ def sample_density(
         x, draws = x.astype(init.dtype), None if draws is None else draws.astype(init.dtype)
     if eager:
         _raise_if_bad(loop.bad, warmup + steps + polish, sampler)
-    evaluations = jnp.full(shape[:1], sampler.evaluations(warmup + steps) + polish)
-    return Chains(x, draws, {"evaluations": evaluations, "finite": loop.bad < 0, "first_bad_step": loop.bad})
+    cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
+    stats = {name: jnp.full(shape[:1], count + polish) for name, count in cost.items()}
+    return Chains(x, draws, stats | {"finite": loop.bad < 0, "first_bad_step": loop.bad})
 
 
 @pytree
@@ -188,7 +191,7 @@ def _check_call(
         checks.at_least(name, count, 0)
     if thin > steps:
         raise ValueError(f"thin must be at most steps = {steps}, or 0 to keep no draws; got {thin}.")
-    if polish and not isinstance(sampler, Underdamped):
+    if polish and not isinstance(sampler, Underdamped | ParallelUnderdamped):
         raise TypeError(f"polish needs an Underdamped sampler; got {type(sampler).__name__} (polish=0 turns it off).")
 
 
@@ -200,22 +203,29 @@ def _has_clean_score(target: Any) -> bool:
     return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters[1:])
 
 
-def _start(plan: _Plan, sampler: Any, key: Array, init: Array | None) -> _Loop:
+def _score(plan: _Plan, target: Any) -> Score:
+    """The target's score at one place of one chain, or at R places in one call."""
+
+    def score(x: Array) -> Array:
+        out = target.score(x) if x.ndim > len(plan.event) else target.score(x[None])[0]
+        return out.astype(x.dtype)
+
+    return score
+
+
+def _start(plan: _Plan, sampler: Any, target: Any, key: Array, init: Array | None) -> _Loop:
     """The chain before its first step."""
     draws = Draws(key, plan.event, plan.dtype)
     x = draws.prior() if init is None else init.astype(plan.dtype)
     kept = jnp.zeros((plan.kept, *plan.event), plan.dtype) if plan.kept else None
-    return _Loop(sampler.init(x, 0, draws), jnp.full((), -1, jnp.int32), kept)
+    return _Loop(sampler.init(_score(plan, target), x, 0, draws), jnp.full((), -1, jnp.int32), kept)
 
 
 def _advance(
     plan: _Plan, sampler: Any, target: Any, key: Array, loop: _Loop, counts: _Counts, first: Any, count: Any
 ) -> _Loop:
     """`count` steps from step `first` on. A count that is a plain number leaves the loop differentiable in reverse."""
-    draws = Draws(key, plan.event, plan.dtype)
-
-    def score(x: Array) -> Array:
-        return target.score(x[None])[0].astype(x.dtype)
+    draws, score = Draws(key, plan.event, plan.dtype), _score(plan, target)
 
     def body(j: Array, loop: _Loop) -> _Loop:
         i = jnp.asarray(first + j, jnp.int32)
@@ -235,7 +245,7 @@ def _polish(plan: _Plan, sampler: Any, target: Any, key: Array, loop: _Loop, cou
     if not plan.polish:
         return loop
     first, frozen = counts.warmup + counts.steps, sampler.polishing(counts.polish)
-    state = frozen.init(loop.state[0], first, Draws(key, plan.event, plan.dtype))
+    state = frozen.init(_score(plan, target), loop.state[0], first, Draws(key, plan.event, plan.dtype))
     short = _Plan(plan.event, plan.dtype, 0, True)
     end = _advance(short, frozen, target, key, _Loop(state, loop.bad, None), counts, first, counts.polish)
     return end._replace(draws=loop.draws)
@@ -245,7 +255,7 @@ def _run(plan: _Plan, sampler: Any, target: Any, keys: Array, init: Array | None
     """All steps of all chains."""
 
     def one(key: Array, init: Array | None) -> _Loop:
-        loop = _start(plan, sampler, key, init)
+        loop = _start(plan, sampler, target, key, init)
         loop = _advance(plan, sampler, target, key, loop, counts, 0, counts.warmup + counts.steps)
         return _polish(plan, sampler, target, key, loop, counts)
 
@@ -254,7 +264,7 @@ def _run(plan: _Plan, sampler: Any, target: Any, keys: Array, init: Array | None
 
 _compiled = jax.jit(_run)
 # The same run in pieces, for the progress bar: one compilation of each.
-_start_all = jax.jit(jax.vmap(_start, (None, None, 0, 0)))
+_start_all = jax.jit(jax.vmap(_start, (None, None, None, 0, 0)))
 _advance_all = jax.jit(jax.vmap(_advance, (None, None, None, 0, 0, None, None, None)))
 _polish_all = jax.jit(jax.vmap(_polish, (None, None, None, 0, 0, None)))
 
@@ -264,7 +274,7 @@ def _with_progress(plan: _Plan, sampler: Any, target: Any, keys: Array, init: Ar
     total = counts.warmup + counts.steps
     length = max(1, total // PIECES)
     with bar("sampling", total + counts.polish) as advance:
-        loop = _start_all(plan, sampler, keys, init)
+        loop = _start_all(plan, sampler, target, keys, init)
         for first in range(0, total, length):
             count = min(length, total - first)
             loop = _advance_all(plan, sampler, target, keys, loop, counts, first, count)

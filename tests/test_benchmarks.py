@@ -25,6 +25,10 @@ SMALL = {
         *("--dim", "6", "--gradients", "40", "--posterior-gradients", "40", "--chains", "8", "--posterior-chains", "8"),
         *("--kept", "8", "--tuning", "40", "--repeats", "1"),
     ],
+    "parallel_langevin": [
+        *("--dim", "4", "--divergences", "0.1", "--midpoints", "2", "--iterations", "2", "--steps", "300"),
+        *("--step-sizes", "3", "--points", "4"),
+    ],
     "vs_diffrax": [*TINY, "128", "--only", "UniPC2", "diffrax Tsit5, controlled, batch", "diffrax Heun, fixed steps"],
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],

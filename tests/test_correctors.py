@@ -12,6 +12,8 @@ from jaxsamp.random import Draws, sample_keys
 from jaxsamp.samplers import (
     DDIM,
     OverdampedCorrector,
+    ParallelCorrector,
+    ParallelMidpoint,
     PredictorCorrector,
     RandomizedMidpoint,
     UnderdampedCorrector,
@@ -26,6 +28,7 @@ CORRECTORS = {
     "underdamped": UnderdampedCorrector(0.1, steps=20),
     "midpoint": UnderdampedCorrector(0.3, steps=10, midpoint=True),
     "ou": UnderdampedCorrector(0.03, steps=40, units="ou"),
+    "parallel": ParallelCorrector(steps=2),
 }
 
 
@@ -63,7 +66,7 @@ def test_corrected_sampler_uses_what_it_declares(x64):
     calls = []
 
     def network(params, x, t, cond):
-        jax.debug.callback(lambda: calls.append(1))
+        jax.debug.callback(lambda x: calls.append(len(x)), x)
         return x / (1 + t[:, None] ** 2)
 
     denoiser = js.denoiser(network, None, js.schedules.EDM(), "x0")
@@ -73,6 +76,14 @@ def test_corrected_sampler_uses_what_it_declares(x64):
         drawn = js.sample(jax.random.key(0), denoiser, (1, 2), sampler, 6, final_denoise=False)
         jax.effects_barrier()
         assert len(calls) == sampler.evaluations(6) == 6 + 4 * visits == int(drawn.stats["evaluations"][0])
+    windows = ParallelMidpoint.blocked(midpoints=4, iterations=2)
+    sampler = PredictorCorrector(windows, ParallelCorrector(midpoints=4, iterations=3, steps=2), every=3)
+    calls.clear()
+    drawn = js.sample(jax.random.key(0), denoiser, (1, 2), sampler, 6, final_denoise=False)
+    jax.effects_barrier()
+    rounds, evaluations = windows.rounds(6) + 2 * (1 + 2 * 3), windows.evaluations(6) + 2 * (1 + 2 * 4 * 3)
+    assert len(calls) == sampler.rounds(6) == rounds == int(drawn.stats["rounds"][0])
+    assert sum(calls) == sampler.evaluations(6) == evaluations == int(drawn.stats["evaluations"][0])
 
 
 def test_corrector_between_few_steps_improves_the_law():
@@ -117,6 +128,7 @@ def test_step_size_and_friction_do_not_recompile():
         (PredictorCorrector(UniPC(), every=0), "every must be at least 1"),
         (PredictorCorrector(UniPC(order=5)), "order must be 1, 2 or 3"),
         (PredictorCorrector(UniPC(), UnderdampedCorrector(-0.1)), "step_size must be positive"),
+        (PredictorCorrector(UniPC(), ParallelCorrector(midpoints=0)), "midpoints must be at least 1"),
         (PredictorCorrector(UniPC(), UnderdampedCorrector(steps=0)), "steps of a corrector must be at least 1"),
         (PredictorCorrector(UniPC(), OverdampedCorrector(units="sigm")), "Did you mean 'sigma'"),
     ],
@@ -124,6 +136,16 @@ def test_step_size_and_friction_do_not_recompile():
 def test_bad_settings_are_named(sampler, message):
     with pytest.raises((ValueError, TypeError), match=message):
         js.sample(jax.random.key(0), small_mixture().denoiser(SCHEDULES["ou"]), (2, 2), sampler, 4)
+
+
+def test_a_predictor_in_one_loop_is_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Whole(DDIM):
+        def pieces(self, steps):
+            return 1
+
+    with pytest.raises(ValueError, match="predictor must go step by step"):
+        PredictorCorrector(Whole()).check()
 
 
 def test_corrector_is_off_by_default():

@@ -16,7 +16,7 @@ from scipy.stats import chi2, norm
 
 import jaxsamp as js
 from jaxsamp import chains
-from jaxsamp.langevin import Overdamped, Underdamped
+from jaxsamp.langevin import Overdamped, ParallelUnderdamped, Underdamped
 from jaxsamp.random import Draws
 from tests.linear_langevin import frozen, midpoint, stationary, transition
 
@@ -30,8 +30,9 @@ SAMPLERS = {
     "midpoint": Underdamped.from_smoothness(CURVATURE, bias=1e-3),
     "frozen": Underdamped.from_smoothness(CURVATURE, bias=0.02, midpoint=False),
     "overdamped": Overdamped.from_smoothness(CURVATURE, bias=0.01),
+    "parallel": ParallelUnderdamped.from_smoothness(CURVATURE),
 }
-STEPS = {"midpoint": 130, "frozen": 500, "overdamped": 300}
+STEPS = {"midpoint": 130, "frozen": 500, "overdamped": 300, "parallel": 30}
 
 
 def quadratic(precision, mean, x):
@@ -45,6 +46,8 @@ MIXTURE = js.targets.GaussianMixture.spherical([0.3, 0.7], [[-0.8, 0.0], [0.8, 0
 
 def coarse(sampler):
     """The same with far too large a step, still stable."""
+    if isinstance(sampler, ParallelUnderdamped):
+        return replace(sampler, step_size=2.5, midpoints=1, iterations=1)
     return replace(sampler, step_size=1.5 / CURVATURE if isinstance(sampler, Overdamped) else 2.5)
 
 
@@ -72,7 +75,7 @@ def mixture_p_value(x):
     return 2 * min(p_value(lambda x: MIXTURE.responsibilities(x)[:, 0]), p_value(MIXTURE.log_prob))
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", [*list(SAMPLERS)[:3], pytest.param("parallel", marks=pytest.mark.slow)])
 def test_gaussian_law_is_right_to_the_sampling_floor(name):
     assert gaussian_p_value(final(GAUSSIAN, SAMPLERS[name], STEPS[name])) > FALSE_ALARM
     assert gaussian_p_value(final(GAUSSIAN, coarse(SAMPLERS[name]), STEPS[name])) < FALSE_ALARM
@@ -85,8 +88,9 @@ def test_mixture_law_is_right_to_the_sampling_floor():
 
 
 def test_velocities_start_from_their_stationary_law():
+    sampler = Underdamped(0.3, inverse_lipschitz=0.2)
     start = jax.vmap(
-        lambda key: Underdamped(0.3, inverse_lipschitz=0.2).init(jnp.zeros(2), 0, Draws(key, (2,), jnp.float32))[1]
+        lambda key: sampler.init(GAUSSIAN.score, jnp.zeros(2), 0, Draws(key, (2,), jnp.float32))[1],
     )
     v = np.asarray(start(jax.random.split(KEY, N)), float).ravel()
     assert chi2.sf(v @ v / 0.2, v.size) > FALSE_ALARM and chi2.cdf(v @ v / 0.2, v.size) > FALSE_ALARM
@@ -150,9 +154,16 @@ def test_smoothness_is_the_largest_curvature_among_the_points():
     np.testing.assert_allclose(js.langevin.smoothness(KEY, quartic, points), 48.0, rtol=1e-4)
 
 
-@pytest.mark.parametrize("sampler", [Underdamped(0.3), Overdamped(0.1)])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        Underdamped(0.3),
+        Overdamped(0.1),
+        pytest.param(ParallelUnderdamped(0.8, midpoints=3), marks=pytest.mark.slow),
+    ],
+)
 def test_a_chain_does_not_depend_on_the_number_of_chains(sampler):
-    options = {"steps": 20, "warmup": 5, "thin": 5, "polish": 3 * isinstance(sampler, Underdamped)}
+    options = {"steps": 20, "warmup": 5, "thin": 5, "polish": 3 * (not isinstance(sampler, Overdamped))}
     few, many = (js.sample_density(KEY, GAUSSIAN, (n, 2), sampler, **options) for n in (3, 128))
     np.testing.assert_allclose(few.draws, many.draws[:3], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(few.x, many.x[:3], rtol=1e-5, atol=1e-6)
@@ -189,7 +200,7 @@ def test_polish_is_so_many_frozen_steps_of_fixed_total_time_from_a_fresh_velocit
     np.testing.assert_array_equal(plain.draws, polished.draws)
     steps = Underdamped(2 / (1.6 * 5), 1.6, False, 0.4)
     draws = Draws(jax.random.fold_in(KEY, 0), (2,), jnp.float32)
-    state = steps.init(plain.x[0], 8, draws)
+    state = steps.init(GAUSSIAN.score, plain.x[0], 8, draws)
     for i in jnp.arange(8, 13):
         state = steps.step(lambda x: GAUSSIAN.score(x[None])[0], state, i, draws)
     np.testing.assert_allclose(polished.x[0], state[0], rtol=1e-5)
@@ -199,7 +210,7 @@ def test_polish_is_so_many_frozen_steps_of_fixed_total_time_from_a_fresh_velocit
 
 @jax.tree_util.register_static
 class Counted:
-    """A standard normal law that counts its score evaluations when they run."""
+    """A standard normal law that notes at how many places its score is evaluated, call by call, when that runs."""
 
     event_shape = (2,)
 
@@ -207,18 +218,33 @@ class Counted:
         self.calls = []
 
     def score(self, x):
-        jax.debug.callback(lambda _: self.calls.append(1), x.sum())
+        jax.debug.callback(lambda x: self.calls.append(len(x)), x)
         return -x
 
 
 @pytest.mark.parametrize(
-    ("sampler", "polish"), [(Underdamped(0.3), 3), (Underdamped(0.3, midpoint=False), 0), (Overdamped(0.1), 0)]
+    ("sampler", "polish"),
+    [
+        (Underdamped(0.3), 3),
+        (Underdamped(0.3, midpoint=False), 0),
+        (Overdamped(0.1), 0),
+        (ParallelUnderdamped(midpoints=4, iterations=2), 0),
+        pytest.param(
+            ParallelUnderdamped(midpoints=4, iterations=2, warm_start=False, nodes="midpoint"),
+            3,
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
-def test_declared_evaluations_are_the_gradients_computed(sampler, polish):
+def test_declared_evaluations_and_rounds_are_the_gradients_computed(sampler, polish):
     target = Counted()
     out = js.sample_density(KEY, target, (1, 2), sampler, 7, warmup=3, thin=2, polish=polish)
     jax.effects_barrier()
-    assert len(target.calls) == int(out.stats["evaluations"][0]) == sampler.evaluations(10) + polish
+    assert sum(target.calls) == int(out.stats["evaluations"][0]) == sampler.evaluations(10) + polish
+    assert len(target.calls) == int(out.stats["rounds"][0]) == sampler.rounds(10) + polish
+    if isinstance(sampler, ParallelUnderdamped):
+        starts = 1 if sampler.warm_start else 10
+        assert (sampler.rounds(10), sampler.evaluations(10)) == (2 * 10 + starts, 4 * 2 * 10 + starts)
 
 
 def test_new_values_and_step_counts_do_not_recompile():
@@ -339,6 +365,10 @@ DENOISER = MIXTURE.denoiser(js.schedules.EDM())
         ({"polish": 2, "sampler": Overdamped(0.1)}, TypeError, "polish needs an Underdamped sampler"),
         ({"sampler": Underdamped(-0.1)}, ValueError, "step_size must be positive and finite; got -0.1"),
         ({"sampler": Underdamped(0.1, friction=0.0)}, ValueError, "friction must be positive"),
+        ({"sampler": ParallelUnderdamped(0.0)}, ValueError, "step_size must be positive"),
+        ({"sampler": ParallelUnderdamped(midpoints=0)}, ValueError, "midpoints must be at least 1; got 0"),
+        ({"sampler": ParallelUnderdamped(iterations=0)}, ValueError, "iterations must be at least 1; got 0"),
+        ({"sampler": ParallelUnderdamped(nodes="gauss")}, ValueError, "nodes must be one of 'antithetic', 'random'"),
         (
             {"sampler": Underdamped(jnp.ones(2))},
             ValueError,

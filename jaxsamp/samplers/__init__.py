@@ -2,7 +2,13 @@
 
 from jaxsamp import checks
 from jaxsamp.samplers.base import Problem, Sampler
-from jaxsamp.samplers.correctors import Corrector, OverdampedCorrector, PredictorCorrector, UnderdampedCorrector
+from jaxsamp.samplers.correctors import (
+    Corrector,
+    OverdampedCorrector,
+    ParallelCorrector,
+    PredictorCorrector,
+    UnderdampedCorrector,
+)
 from jaxsamp.samplers.ddim import DDIM, DDPM
 from jaxsamp.samplers.dpm_solver import DPMSolverPP
 from jaxsamp.samplers.euler import ExponentialEuler
@@ -53,6 +59,7 @@ __all__ = [
     "Heun",
     "Midpoint",
     "OverdampedCorrector",
+    "ParallelCorrector",
     "ParallelMidpoint",
     "PredictorCorrector",
     "Problem",
