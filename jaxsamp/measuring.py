@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.interpolate import make_lsq_spline
+from numpy.polynomial.chebyshev import chebfit, chebval
 
 from jaxsamp import bases, checks
 from jaxsamp.bases import Basis
@@ -16,7 +16,7 @@ from jaxsamp.types import Array, Data, PyTree
 
 BASES = (None, "pca", *bases.BY_NAME)
 SAMPLES, LEVELS = 1024, 40
-PIECES = 8
+DEGREE = 8
 
 
 def measure(
@@ -38,14 +38,14 @@ def measure(
 
 
 def _smooth(lam: np.ndarray, linear: Array) -> np.ndarray:
-    """The curves without their sampling noise: a cubic spline of few pieces, by least squares on logit a.
+    """The curves without their sampling noise: a polynomial of low degree, by least squares on logit a.
 
     Any curve makes an exact frame; what a rough one costs is nodes, for its bends come back in the integrand.
     """
     a = np.clip(np.asarray(linear, float), 1e-6, CEILING - 1e-3)
-    inner = np.linspace(lam[0], lam[-1], min(PIECES, max(1, len(lam) // 3)) + 1)[1:-1]
-    knots = np.concatenate([lam[:1].repeat(4), inner, lam[-1:].repeat(4)])
-    logit = make_lsq_spline(lam, np.log(a) - np.log(CEILING - a), knots)(lam)
+    place = 2 * (lam - lam[0]) / (lam[-1] - lam[0]) - 1
+    fitted = chebfit(place, np.log(a) - np.log(CEILING - a), min(DEGREE, len(lam) - 1))
+    logit = np.moveaxis(chebval(place, fitted), -1, 0)
     return CEILING / (1 + np.exp(-np.clip(logit, -20, 6)))
 
 

@@ -13,6 +13,7 @@ from jaxsamp.samplers import (
     ExponentialEuler,
     Heun,
     Midpoint,
+    ParallelMidpoint,
     PredictorCorrector,
     RandomizedMidpoint,
     RandomizedMidpointSDE,
@@ -36,11 +37,13 @@ SAMPLERS = {
     "randomized_plain": RandomizedMidpoint(reuse=False, antithetic=False),
     "randomized_paper": RandomizedMidpoint.paper(),
     "randomized_sde": RandomizedMidpointSDE(),
+    "parallel": ParallelMidpoint(4, 2, initial="constant"),
+    "parallel_blocked": ParallelMidpoint.blocked(4, 2),
     "corrected": PredictorCorrector(Midpoint()),
 }
 
 # Every sampler; close variants of another one only in the long run.
-VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain")
+VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain", "parallel_blocked")
 EVERY = [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SAMPLERS]
 
 SCHEDULES = {

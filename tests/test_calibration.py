@@ -55,11 +55,13 @@ def test_a_network_is_calibrated_after_guidance_and_with_its_conditions():
 
 @pytest.mark.parametrize("basis", ["pca", "coordinates", "dct"])
 def test_a_basis_changes_the_curves_and_not_the_flow(x64, basis):
-    image = js.denoiser(lambda p, x, t, c: x / (1 + t[:, None, None, None] ** 2), None, SCHEDULES["ve"], "x0")
-    data = jax.random.normal(KEY, (256, 4, 3, 1)) * jnp.linspace(0.2, 2, 3)[:, None]
+    """The exact denoiser of Gaussian images whose rows differ in variance v: v / (v + s^2) x."""
+    v = jnp.array([0.1, 0.5, 1.0, 4.0])[:, None, None]
+    image = js.denoiser(lambda p, x, t, c: v / (v + t[:, None, None, None] ** 2) * x, None, SCHEDULES["ve"], "x0")
+    data = jax.random.normal(KEY, (256, 4, 3, 1)) * jnp.sqrt(v)
     calibrated = image.with_calibration(js.calibrate(KEY, image, data, basis=basis))
     flow = run(js.samplers.UniPC(order=3, lower_order_final=False), image, 3, 300, event=(4, 3, 1))
-    np.testing.assert_allclose(run(ParallelMidpoint(), calibrated, 3, 1, event=(4, 3, 1)), flow, atol=1e-3)
+    np.testing.assert_allclose(run(ParallelMidpoint(iterations=9), calibrated, 3, 1, event=(4, 3, 1)), flow, atol=3e-4)
 
 
 @pytest.mark.parametrize("basis", [None, "pca", "coordinates"])

@@ -110,7 +110,7 @@ class ParallelMidpoint(Sampler):
     def convergence_order(self) -> float:  # type: ignore[override]
         """In the windows' length: one more than the sweeps, up to what the nodes integrate."""
         most = {"gauss": 2.0 * self.midpoints, "random": 1.5}.get(self.nodes, 2.0)
-        return min(self.iterations + (self.initial != "warm"), most)
+        return min(float(self.iterations + (self.initial != "warm")), most)
 
     def check(self) -> None:
         """Counts, names and the tolerance."""

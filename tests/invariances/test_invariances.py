@@ -86,6 +86,7 @@ def test_new_weights_keys_and_grids_do_not_recompile(name):
 
     def go(seed, w, sigma_min):
         denoiser = js.denoiser(network, {"w": jnp.float32(w), "b": jnp.ones(3)}, schedule, "x0")
+        denoiser = denoiser.with_calibration(js.calibration.from_sigma_data(1.0 + w))
         grid = js.grids.log_snr(schedule, 6, sigma_min=sigma_min)
         return js.sample(jax.random.key(seed), denoiser, (4, 3), SAMPLERS[name], grid=grid).x
 
