@@ -108,3 +108,19 @@ def test_log_density_gaps_of_the_literal_schemes():
 def test_bad_arguments_are_named(arguments, sizes, message):
     with pytest.raises(ValueError, match=message):
         published.gcc(*arguments, **sizes)
+
+
+def test_the_parallel_scheme_takes_few_rounds_and_reaches_the_law(x64):
+    target = js.targets.GaussianMixture.spherical([0.3, 0.7], [[-1.0, 0.0], [1.0, 0.5]], 0.25)
+    denoiser = target.denoiser(SCHEDULES["ou"])
+    scheme = published.gcc_parallel(L, 0.3, 2, midpoints=8, iterations=4, **SIZES)
+    one_window, one_visit = 1 + 4, 1 + 4
+    visits = len(scheme.sampler.every)
+    assert scheme.rounds == (len(scheme.grid) - 1) * one_window + visits * one_visit < published.gcc(L, 0.05, 2).rounds
+    assert published.gcc_parallel(L, 0.5, 16).sampler.predictor.midpoints == 8
+    x = scheme.sample(jax.random.key(2), denoiser, (2000, 2)).x
+    level = denoiser.schedule.level(-jnp.log(scheme.grid[-1]))
+    weight = float(target.responsibilities(x, level)[:, 0].mean())
+    assert abs(weight - 0.3) < 4.5 * np.sqrt(0.21 / 2000)  # false alarms: 7e-6
+    gap = target.log_prob(x, level).mean() - target.log_prob(target.sample(jax.random.key(3), 20000), level).mean()
+    assert abs(float(gap)) < 0.15

@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -23,7 +22,8 @@ from jaxsamp.cli.data import Source
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.setup import Problem, Setup
 from jaxsamp.progress import bar
-from jaxsamp.samplers import BY_NAME, Sampler, UniPC, by_name
+from jaxsamp.samplers import BY_NAME, ParallelMidpoint, Sampler, UniPC, by_name
+from jaxsamp.sampling import carrying, raise_if_bad
 
 FILES = ("compare.png", "compare.json")
 FINEST, FINEST_OF_NETWORKS, NULL_SETS = 1024, 256, 49
@@ -48,9 +48,10 @@ class Compare(Setup):
         "ddim",
         "ddpm",
         "randomized-midpoint",
+        "parallel-midpoint",
     )
     steps: Annotated[tuple[int, ...], arg(metavar="INT ...")] = (8, 16, 32, 64)
-    """Numbers of steps."""
+    """Numbers of steps; of parallel-midpoint, which takes one, numbers of rounds."""
     num_samples: int = 1000
     """Number of samples of each."""
     out: Annotated[
@@ -68,8 +69,9 @@ class Compare(Setup):
                 source = self.source()
         with output.folder(out, FILES, self.force) as folder:
             with complaints():
-                key_noise, key_truth, key_labels = jax.random.split(jax.random.key(self.seed), 3)
+                key_noise, key_truth, key_labels, key_linear = jax.random.split(jax.random.key(self.seed), 4)
                 problem = self.problem(key_labels, source, self.num_samples, stages)
+                problem = self.calibrated(key_linear, problem, source, self.samplers, stages)
                 with stages("flow", "following the flow"):
                     fine = UniPC(order=3, lower_order_final=False)
                     flow, coarser = (
@@ -110,12 +112,20 @@ class Compare(Setup):
         output.check_free(out, FILES, self.force)
         return out
 
-    def _draw(self, key: jax.Array, problem: Problem, sampler: Sampler, steps: int) -> tuple[Any, Any]:
-        """Samples at the last level in the scale of the data, and what each cost."""
+    def _draw(self, key: jax.Array, problem: Problem, sampler: Sampler, steps: int) -> tuple[Any, Any, int]:
+        """Samples at the last level in the scale of the data, what each cost, and the memory of the program."""
         grid, shape = self.levels(steps), (self.num_samples, *problem.event)
-        options = {"cond": problem.cond, "final_denoise": False, "microbatch": self.microbatch}
-        drawn = js.sample(key, problem.denoiser, shape, sampler, grid=grid, **options)
-        return drawn.x / self.schedule_used.level(-jnp.log(grid[-1])).alpha, drawn.stats
+
+        def draw(key: jax.Array, denoiser: Any, cond: Any) -> js.Samples:
+            options = {"cond": cond, "final_denoise": False, "microbatch": self.microbatch}
+            return js.sample(key, denoiser, shape, sampler, grid=grid, **options)
+
+        given = key, carrying(problem.denoiser, sampler), problem.cond
+        program = jax.jit(draw).lower(*given).compile()
+        drawn, memory = program(*given), program.memory_analysis()
+        raise_if_bad(drawn.stats["first_bad_step"], steps)
+        used = 0 if memory is None else memory.temp_size_in_bytes + memory.output_size_in_bytes
+        return drawn.x / self.schedule_used.level(-jnp.log(grid[-1])).alpha, drawn.stats, used
 
     def _judge(self, law: Any, source: Source, key: jax.Array) -> Callable[[Any], metrics.Metric]:
         """The energy distance to the law at the last noise level or, where it is not known, to what was held out."""
@@ -132,18 +142,25 @@ class Compare(Setup):
             for name in names:
                 sampler = by_name(name)
                 for steps in sorted(set(self.steps)):
-                    x, stats = self._draw(key, problem, sampler, steps)
+                    x, stats, memory = self._draw(key, problem, *_sized(sampler, steps))
                     energy = judge(x)
                     yield {
                         "sampler": name,
                         "steps": steps,
-                        "evaluations": int(np.max(stats["evaluations"])),
-                        "rounds": int(np.max(stats["rounds"])),
+                        **report.costs(stats),
+                        "memory": memory,
                         "distance_to_flow": _distance(x, flow) if sampler.discretises == "ode" else None,
                         "energy": energy.value,
                         "energy_null": [energy.null_low, energy.null_high],
                     }
                     advance(1)
+
+
+def _sized(sampler: Sampler, steps: int) -> tuple[Sampler, int]:
+    """A sampler and its steps; one that takes the whole trajectory in one window is given as many rounds instead."""
+    if isinstance(sampler, ParallelMidpoint) and sampler.default_steps == 1:
+        return replace(sampler, iterations=max(1, steps - 1)), 1
+    return sampler, steps
 
 
 def _distance(x: Any, y: Any) -> float:
@@ -156,7 +173,7 @@ def _show(facts: dict[str, Any], out: Path) -> None:
     console.print(f"[bold]{escape(facts['target'])}[/]: {facts['settings']['num_samples']:,} samples of each")
     # So that no cell is cut off in 80 columns, which is also what a pipe gets.
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    for column in ("sampler", "steps", "evals", "rounds", "to flow", "energy", ""):
+    for column in ("sampler", "steps", "evals", "rounds", "MB", "to flow", "energy", ""):
         table.add_column(column, justify="left" if column in ("sampler", "") else "right", no_wrap=True)
     previous = None
     for row in facts["rows"]:
@@ -166,7 +183,9 @@ def _show(facts: dict[str, Any], out: Path) -> None:
         low, high = row["energy_null"]
         table.add_row(
             row["sampler"],
-            *(str(row[cost]) for cost in ("steps", "evaluations", "rounds")),
+            str(row["steps"]),
+            *(f"{row[cost]:.4g}" for cost in ("evaluations", "rounds")),
+            f"{row['memory'] / 1e6:.3g}",
             "" if distance is None else f"{distance:.2e}",
             f"{row['energy']:.2e}",
             "[green]inside[/]" if low <= row["energy"] <= high else "[yellow]outside[/]",

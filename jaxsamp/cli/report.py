@@ -3,6 +3,8 @@
 import json
 import math
 import platform
+import resource
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -87,6 +89,25 @@ def against_reference(
         held_out = None if source.held_out is source.train else source.held_out
         plain["memorisation"] = _plain(metrics.memorisation(x, source.train, held_out))
     return plain
+
+
+def costs(stats: dict[str, Any]) -> dict[str, Any]:
+    """Network calls for one sample, on average, and the most that any took where they differ."""
+    found = {}
+    for cost in ("evaluations", "rounds"):
+        values = np.asarray(stats[cost])
+        found[cost] = int(values[0]) if (values == values[0]).all() else float(values.mean())
+        found[f"{cost}_most"] = int(values.max())
+    return found
+
+
+def peak_memory() -> dict[str, Any]:
+    """The most memory held so far, in bytes: that of the accelerator, or of this process where there is none."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        return {"of": "device", "bytes": stats["peak_bytes_in_use"]}
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"of": "process", "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
 
 
 def about(law: Any, source: Source) -> dict[str, Any]:

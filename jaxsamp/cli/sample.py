@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +30,10 @@ class Sample(Setup):
     """
 
     sampler: Annotated[str, named("How to step", samplers.BY_NAME)] = "unipc"
-    steps: int = 32
-    """Number of steps."""
+    steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 32, or what suits the sampler)")] = (
+        None
+    )
+    """Number of steps; of parallel-midpoint, windows, of which it needs one."""
     num_samples: int = 2000
     """Number of samples."""
     out: Annotated[
@@ -51,11 +53,14 @@ class Sample(Setup):
                 source = self.source()
         with output.folder(out, FILES, self.force) as folder:
             with complaints():
-                keys = jax.random.split(jax.random.key(self.seed), 5)
+                keys = jax.random.split(jax.random.key(self.seed), 6)
                 problem = self.problem(keys[4], source, self.num_samples, stages)
+                problem = self.calibrated(keys[5], problem, source, [self.sampler], stages)
                 law = problem.law
                 with stages("sample"):
                     x, costs = self._draw(keys[0], problem, levels, watched)
+            count = len(levels) - 1
+            steps = f"{count} step{'s' * (count > 1)}"
             x, last, found = x.reshape(-1, *source.event), js.Level(1.0, float(levels[-1])), {}
             if self.metrics:
                 with stages("metrics", "comparing with the truth"):
@@ -64,15 +69,15 @@ class Sample(Setup):
                     if source.train is not None:
                         found["data"] = report.against_data(x, source, keys[2])
             with stages("picture"):
-                title = f"{source.name}: {len(x):,} samples by {self.sampler} in {self.steps} steps"
+                title = f"{source.name}: {len(x):,} samples by {self.sampler} in {steps}"
                 plots.save(beside_truth(x, source, law, last, keys[3], title), folder / "samples.png")
             facts = {"target": source.name, "settings": asdict(self), "noise_levels": [float(levels[0]), last.sigma]}
             facts |= {**costs, "metrics": found, "seconds": stages.seconds, **report.about(law, source), "files": FILES}
             np.savez(folder / "samples.npz", samples=x, grid=levels, seed=self.seed)
             report.write_json(facts, folder / "report.json")
         headline = (
-            f"{self.num_samples:,} samples by {self.sampler} in {self.steps} steps, {costs['evaluations']} evaluations "
-            f"and {costs['rounds']} rounds each"
+            f"{self.num_samples:,} samples by {self.sampler} in {steps}, {costs['evaluations']:g} evaluations "
+            f"and {costs['rounds']:g} rounds each"
         )
         report.show(source.name, headline, facts, out)
 
@@ -80,17 +85,18 @@ class Sample(Setup):
         """Check every flag that can be checked without data; the folder to write and the levels to visit."""
         self.check()
         checks.one_of("--sampler", self.sampler, samplers.BY_NAME)
-        checks.at_least("--steps", self.steps, 1)
+        steps = samplers.by_name(self.sampler).default_steps if self.steps is None else self.steps
+        checks.at_least("--steps", steps, 1)
         # One sample can be drawn; to compare it with anything takes two.
         checks.at_least("--num-samples", self.num_samples, 2 if self.metrics else 1)
         out = self.out or self.default_out("samples", "")
         output.check_free(out, FILES, self.force)
-        return out, self.levels(self.steps)
+        return out, self.levels(steps)
 
     def _draw(
         self, key: jax.Array, problem: Problem, levels: np.ndarray, watched: bool
-    ) -> tuple[np.ndarray, dict[str, int]]:
-        """Samples at the last level in the scale of the data, x_0 + (sigma / alpha) z, and the cost of each."""
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Samples at the last level in the scale of the data, x_0 + (sigma / alpha) z, and what they cost."""
         drawn = js.sample(
             key,
             problem.denoiser,
@@ -103,4 +109,4 @@ class Sample(Setup):
             progress=watched,
         )
         x = np.asarray(drawn.x / self.schedule_used.level(-jnp.log(levels[-1])).alpha)
-        return x, {cost: int(drawn.stats[cost][0]) for cost in ("evaluations", "rounds")}
+        return x, report.costs(drawn.stats) | {"peak_memory": report.peak_memory()}

@@ -1,6 +1,6 @@
 """What every command that samples takes: a target, how it becomes a law, how noise grows, where to write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import isfinite
@@ -19,8 +19,10 @@ from jaxsamp.cli.data import PLACES, Source, load
 from jaxsamp.cli.errors import BadArgument, check_seed
 from jaxsamp.cli.laws import MODELS
 from jaxsamp.cli.report import Stages
+from jaxsamp.samplers import by_name
 
 DEFAULT = "digits"
+LARGEST = 1024  # samples that a network is calibrated on
 
 
 def named(what: str, names: Iterable[str]) -> Any:
@@ -151,6 +153,26 @@ class Setup:
         learned.check_event(self.network, source.event, cond)
         guided = self.network if self.guidance is None else js.guide(self.network, self.guidance, count)
         return Problem(source.law, guided, source.event, cond)
+
+    def calibrated(
+        self, key: jax.Array, problem: Problem, source: Source, samplers: Sequence[str], stages: Stages
+    ) -> Problem:
+        """The problem, with a network's linear part measured on held-out data where one of the samplers needs it."""
+        needed = any(by_name(name).reads_calibration for name in samplers)
+        if self.network is None or not needed:
+            return problem
+        data, cond = source.law if source.held_out is None else source.held_out, None
+        with stages("calibrate", "measuring the linear part of the network"):
+            if problem.cond is not None:
+                n = LARGEST if source.held_out is None else min(LARGEST, len(data))
+                cond = problem.cond[jnp.arange(n) % len(problem.cond)]
+                if self.label is None and source.held_out_labels is not None:
+                    cond = jnp.asarray(source.held_out_labels[:n], jnp.int32)
+            found = js.calibrate(
+                key, problem.denoiser, data, samples=LARGEST, cond=cond, microbatch=self.microbatch,
+                sigma_max=self.sigma_max, sigma_min=self.sigma_min,
+            )  # fmt: skip
+        return problem._replace(denoiser=problem.denoiser.with_calibration(found))
 
     def _check_network(self) -> None:
         """What goes with --checkpoint, and what does not."""

@@ -88,7 +88,10 @@ class ParallelMidpoint(Sampler):
 
     @classmethod
     def paper(cls, midpoints: int = 16, iterations: int = 3) -> "ParallelMidpoint":
-        """The parallel predictor of arXiv 2406.00924 as published: score frame, nodes uniform in cells of OU time."""
+        """The parallel predictor of arXiv 2406.00924 as published: score frame, nodes uniform in cells of OU time.
+
+        `jaxsamp.published.gcc_parallel` has the windows and the corrector that go with it.
+        """
         return cls(midpoints, iterations, "random", "score", "constant", 0, draws="uniform_ou")
 
     @property
