@@ -184,10 +184,10 @@ def _show(facts: dict[str, Any], out: Path) -> None:
         table.add_row(
             row["sampler"],
             str(row["steps"]),
-            *(f"{row[cost]:.4g}" for cost in ("evaluations", "rounds")),
-            f"{row['memory'] / 1e6:.3g}",
-            "" if distance is None else f"{distance:.2e}",
-            f"{row['energy']:.2e}",
+            *(f"{row[cost]:{'.1f' if isinstance(row[cost], float) else 'd'}}" for cost in ("evaluations", "rounds")),
+            f"{row['memory'] / 1e6:.1f}",
+            "" if distance is None else f"{distance:.1e}",
+            f"{row['energy']:.1e}",
             "[green]inside[/]" if low <= row["energy"] <= high else "[yellow]outside[/]",
         )
     console.print(table)
