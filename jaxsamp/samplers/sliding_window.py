@@ -39,8 +39,7 @@ class SlidingWindow(Sampler):
         tolerance: largest change that counts as settled: root mean square over the coordinates, in units of the noise
             level at the state.
         nodes: where in its cell of the grid each midpoint step evaluates: "antithetic", uniform in the clock with
-            U and 1 - U in the two cells of a pair; "random", uniform; "midpoint", the middle in lambda. Not used with
-            `of`.
+            U and 1 - U in the two cells of a pair; "random", uniform; "midpoint", at U = 1/2. Not used with `of`.
         frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration). The states are
             corrected in its coordinates, where constant slopes need no correction; with `of`, "data" or "calibrated".
         max_sweeps: after so many rounds every further one settles its whole window, and `converged` tells; None for no
@@ -145,11 +144,8 @@ class SlidingWindow(Sampler):
         """Cells are steps with one node each, whose slopes are reused to get to the next."""
         frame, lam = named_frame(self.frame, problem.calibration), problem.lam
         lam0, lam1 = lam[:-1], lam[1:]
-        if self.nodes == "midpoint":
-            nodes, weights = 0.5 * (lam0 + lam1), frame.clock_delta(lam0, lam1)
-        else:
-            u = jax.vmap(lambda i: draws.fraction(i, self.nodes))(jnp.arange(len(lam0)))
-            nodes, weights = midpoint.node(frame, "importance", u, lam0, lam1)
+        u = jax.vmap(lambda i: draws.fraction(i, self.nodes))(jnp.arange(len(lam0)))
+        nodes, weights = midpoint.node(frame, "importance", u, lam0, lam1)
         nodes = problem.trained(nodes)
         scale, place = frame.scale(nodes), jnp.arange(min(self.window, len(lam0)))
         weights, factor = _over(weights, x.ndim), _over(scale, x.ndim)
