@@ -17,6 +17,8 @@ from jaxsamp.samplers import (
     PredictorCorrector,
     RandomizedMidpoint,
     RandomizedMidpointSDE,
+    SlidingWindow,
+    SpeculativeDDPM,
     UniPC,
 )
 
@@ -39,11 +41,18 @@ SAMPLERS = {
     "randomized_sde": RandomizedMidpointSDE(),
     "parallel": ParallelMidpoint(4, 2, initial="constant"),
     "parallel_blocked": ParallelMidpoint.blocked(4, 2),
+    "sliding": SlidingWindow(),
+    "sliding_ddim": SlidingWindow(of=DDIM()),
+    "speculative": SpeculativeDDPM(),
+    "speculative_start": SpeculativeDDPM(guesses="start"),
     "corrected": PredictorCorrector(Midpoint()),
 }
 
 # Every sampler; close variants of another one only in the long run.
-VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain", "parallel_blocked")
+VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain")
+VARIANTS += ("parallel_blocked", "sliding_ddim", "speculative_start")
+# Those whose samples decide how long they go on: rounding may move such a decision, and with it the sample.
+ADAPTIVE = ("sliding", "sliding_ddim", "speculative", "speculative_start")
 EVERY = [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SAMPLERS]
 
 SCHEDULES = {

@@ -16,6 +16,8 @@ from jaxsamp.samplers.heun import Heun
 from jaxsamp.samplers.midpoint import Midpoint
 from jaxsamp.samplers.parallel_midpoint import ParallelMidpoint
 from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint, RandomizedMidpointSDE
+from jaxsamp.samplers.sliding_window import SlidingWindow
+from jaxsamp.samplers.speculative import SpeculativeDDPM
 from jaxsamp.samplers.unipc import UniPC
 
 BY_NAME = {
@@ -36,6 +38,9 @@ BY_NAME = {
     "randomized-midpoint-sde": RandomizedMidpointSDE(),
     "parallel-midpoint": ParallelMidpoint(),
     "parallel-blocked": ParallelMidpoint.blocked(),
+    "sliding-window": SlidingWindow(),
+    "sliding-ddim": SlidingWindow(of=DDIM()),
+    "speculative-ddpm": SpeculativeDDPM(),
     "unipc-corrected": PredictorCorrector(UniPC()),
 }
 
@@ -66,6 +71,8 @@ __all__ = [
     "RandomizedMidpoint",
     "RandomizedMidpointSDE",
     "Sampler",
+    "SlidingWindow",
+    "SpeculativeDDPM",
     "UnderdampedCorrector",
     "UniPC",
     "by_name",

@@ -1,0 +1,100 @@
+"""One-step samplers as maps from state to state, and the coordinates in which such a step is nothing but an increment.
+
+With a denoiser whose linear part is known, D = a x + n, a step is x' = A x + B n + noise as far as n stays constant, so
+that y = x / S with S' = A S moves by B n / S' and noise alone: y = x / s for steps of the flow in the data frame,
+y = x / s^2 for those of the reverse SDE, with a = 0. A and B are found by asking the sampler for its step of such D.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp.random import Draws
+from jaxsamp.samplers.base import Problem, Sampler
+from jaxsamp.types import Array
+from jaxsamp_kernels import frame as frames
+
+
+class StepFrame(NamedTuple):
+    """What a one-step sampler does to a state when nothing but the linear part of the denoiser varies.
+
+    Attributes:
+        frame: whose linear part it is.
+        scale: S at the levels, (steps + 1,) or (steps + 1, d).
+        weights: B / S' of each step, (steps,) or (steps, d).
+        unit: S / s at the start of each step, likewise.
+    """
+
+    frame: Any
+    scale: Array
+    weights: Array
+    unit: Array
+
+    def problem(self, problem: Problem, rest: float = 0.0) -> Problem:
+        """The same problem for D = a x + rest, at no network call."""
+
+        def evaluate(x: Array, lam: Array) -> Array:
+            return rest - self.frame.integrand(x, jnp.zeros_like(x), lam)
+
+        return problem._replace(evaluate=evaluate, evaluate_all=jax.vmap(evaluate))
+
+
+def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> StepFrame:
+    """Measure A and B of every step.
+
+    Args:
+        sampler: a one-step sampler.
+        frame: whose integrand D - a x the steps leave.
+        lam: the grid, (steps + 1,).
+        calibration: of the denoiser.
+    """
+    shape = jnp.shape(frame.scale(lam[0]))
+    draws = Draws(jax.random.key(0), shape, lam.dtype)
+    blank: Any = None
+    bare = Problem(blank, blank, lam, sampler.prepare(lam, calibration), lambda lam: lam, calibration)
+    partial = StepFrame(frame, blank, blank, blank)
+
+    def responses(i: Array) -> tuple[Array, Array]:
+        def after(x: float, rest: float) -> Array:
+            return sampler.step(partial.problem(bare, rest), (jnp.full(shape, x, lam.dtype),), i, draws)[0]
+
+        still = after(0.0, 0.0)
+        return after(1.0, 0.0) - still, after(0.0, 1.0) - still
+
+    keep, gain = jax.vmap(responses)(jnp.arange(len(lam) - 1))
+    s = jnp.exp(-lam).reshape(-1, *(1,) * len(shape))
+    # Any positive scale is right; one that falls faster than that of the reverse SDE is no linear part of anything.
+    keep = jnp.maximum(keep, jnp.square(s[1:] / s[:-1]))
+    scale = s[0] * jnp.exp(jnp.concatenate([jnp.zeros_like(keep[:1]), jnp.cumsum(jnp.log(keep), 0)]))
+    weights = gain / scale[1:]
+    return StepFrame(frame, scale, jnp.where(weights == 0, 1.0, weights), scale[:-1] / s[:-1])
+
+
+def check_one_step(sampler: Any) -> None:
+    """Raise unless it is a sampler whose state is x alone and whose steps all cost the same."""
+    if not isinstance(sampler, Sampler):
+        raise TypeError(f"of must be one of jaxsamp.samplers, such as DDIM(); got {sampler!r}.")
+    sampler.check()
+    if sampler.pieces(2) != 2:
+        raise ValueError(f"of must be a sampler that goes step by step, such as DDIM(); got {sampler!r}.")
+    if sampler.evaluations(2) != 2 * sampler.evaluations(1) or _remembers(sampler):
+        raise ValueError(
+            f"of must be a sampler whose steps depend on the state alone, such as DDIM(), DDPM() or Heun(); got {sampler!r}."
+        )
+
+
+def _remembers(sampler: Sampler) -> bool:
+    """Whether its loop carries more than the state, found without computing anything."""
+
+    class Stand(NamedTuple):
+        frame: Any
+
+    def carried(x: Array) -> Any:
+        lam, plain = jnp.arange(3.0), lambda x, lam: x
+        calibration = Stand(frames.DATA)
+        return sampler.init(
+            Problem(plain, plain, lam, sampler.prepare(lam, calibration), lambda lam: lam, calibration), x
+        )
+
+    return len(jax.eval_shape(carried, jnp.zeros(1))) != 1

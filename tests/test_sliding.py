@@ -1,0 +1,181 @@
+"""The sliding window is the sequential method at tolerance 0, and close to it in few rounds otherwise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp.samplers import (
+    DDIM,
+    DDPM,
+    DPMSolverPP,
+    ExponentialEuler,
+    Heun,
+    Midpoint,
+    ParallelMidpoint,
+    PredictorCorrector,
+    RandomizedMidpoint,
+    RandomizedMidpointSDE,
+    SlidingWindow,
+    UniPC,
+)
+from jaxsamp_kernels import sliding
+from tests.cases import SCHEDULES, g64, run, small_mixture
+
+CELLS, WINDOW = 11, 4
+
+
+def toy(noise):
+    """A walk with known weights and a nonlinear slope; and its ends, cell by cell."""
+    rng = np.random.default_rng(5)
+    w, share, eta = rng.uniform(0.05, 0.4, CELLS), rng.uniform(size=CELLS), noise * rng.standard_normal((CELLS, 3))
+    y, slope = rng.standard_normal(3), np.array([0.3, -0.2, 0.5])
+    end, last = y, slope
+    for i in range(CELLS):
+        last = np.cos(end + share[i] * w[i] * last) + 0.1 * i
+        end = end + w[i] * last + eta[i]
+    return (jnp.asarray(v) for v in (y, slope, w, share * w, eta, end))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_window_ends_where_the_steps_one_by_one_do(x64, noise):
+    y, slope, w, offsets, eta, end = toy(noise)
+    index = lambda first: jnp.minimum(first + jnp.arange(WINDOW), CELLS - 1)  # noqa: E731
+
+    def evaluate(first, points):
+        i = index(first)
+        slopes = jnp.cos(points) + 0.1 * i[:, None]
+        return w[i][:, None] * slopes + eta[i], slopes
+
+    def slide(tolerance, max_sweeps=None):
+        known = (lambda first: eta[index(first)]) if noise else None
+        tables = (w, offsets, jnp.ones(CELLS))
+        return sliding.slide(
+            y, slope, evaluate, *tables, window=WINDOW, tolerance=tolerance, max_sweeps=max_sweeps, noise=known
+        )
+
+    exact, loose, forced = slide(0.0), slide(1e-2), slide(1e-9, 2)
+    np.testing.assert_allclose(exact.y, end, rtol=1e-13)
+    assert exact.residual == 0 and exact.sweeps <= CELLS
+    assert 0 < loose.residual <= 1e-2 and loose.sweeps < exact.sweeps
+    assert 1e-13 < np.abs(loose.y - end).max() < 2e-2
+    # Two sweeps, then whole windows: and the excess over the tolerance is told.
+    assert forced.sweeps <= 2 + -(-CELLS // WINDOW) and forced.residual > 1e-9
+    # A window is as good as counted: full but for the cells after the last.
+    assert exact.sweeps < exact.cells <= WINDOW * exact.sweeps - sum(range(WINDOW))
+
+
+def agreement(sampler, sequential, denoiser, steps=12):
+    draw = lambda s: js.sample(jax.random.key(1), denoiser, (16, 2), s, steps, final_denoise=False)  # noqa: E731
+    window, plain = draw(sampler), draw(sequential)
+    assert int(window.stats["rounds"].max()) <= int(plain.stats["rounds"][0])
+    assert bool(window.stats["converged"].all())
+    np.testing.assert_allclose(window.x, plain.x, rtol=1e-12, atol=1e-12)
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("nodes", "frame"),
+    [
+        ("antithetic", "data"),
+        pytest.param("random", "data", marks=SLOW),
+        pytest.param("antithetic", "noise", marks=SLOW),
+        pytest.param("antithetic", "score", marks=SLOW),
+        ("random", "calibrated"),
+    ],
+)
+def test_tolerance_zero_is_randomized_midpoint(x64, nodes, frame):
+    sequential = RandomizedMidpoint(frame=frame, antithetic=nodes == "antithetic")
+    window = SlidingWindow(window=5, tolerance=0.0, nodes=nodes, frame=frame)
+    agreement(window, sequential, small_mixture().denoiser(SCHEDULES["ou"]))
+
+
+ONE_STEP = {
+    "ddim": DDIM(),
+    "ddim_eta": DDIM(eta=0.5),
+    "ddpm": DDPM(),
+    "heun": Heun(),
+    "heun_churn": Heun(churn=4.0),
+    "midpoint": Midpoint(),
+    "euler_score": ExponentialEuler(),
+    "euler_calibrated": ExponentialEuler("calibrated"),
+    "randomized": RandomizedMidpoint(reuse=False),
+    "randomized_sde": RandomizedMidpointSDE(),
+    "corrected": PredictorCorrector(DDIM()),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("ddpm", "heun") else SLOW) for name in ONE_STEP]
+)
+@pytest.mark.parametrize("frame", ["data", pytest.param("calibrated", marks=SLOW)])
+def test_tolerance_zero_is_the_sampler_within(x64, name, frame):
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    if frame == "calibrated":  # one curve, so that noise is drawn in the same coordinates by both
+        denoiser = denoiser.with_calibration(js.calibration.from_sigma_data(0.8))
+    sampler = ONE_STEP[name]
+    agreement(SlidingWindow(window=5, tolerance=0.0, of=sampler, frame=frame), sampler, denoiser)
+
+
+def test_single_precision_and_windows_longer_than_the_grid(x64):
+    """Weights span e^lambda from 1/80 to 50 and their squares: float32 keeps five digits."""
+    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
+    for sampler in (SlidingWindow(window=64, tolerance=1e-3), SlidingWindow(tolerance=1e-3, of=DDPM())):
+        start = np.random.default_rng(0).standard_normal((32, 2))
+        single, double = (
+            run(sampler, denoiser, 32, 24, init=jnp.asarray(start, dtype)) for dtype in (jnp.float32, jnp.float64)
+        )
+        # The draws of both precisions differ: only the method without noise can be compared in the same numbers.
+        assert single.dtype == jnp.float32 and bool(jnp.isfinite(single).all()) and double.dtype == jnp.float64
+    midpoint = SlidingWindow(window=64, tolerance=1e-3, nodes="midpoint")
+    single, double = (run(midpoint, denoiser, 32, 24, init=jnp.asarray(start, d)) for d in (jnp.float32, jnp.float64))
+    np.testing.assert_allclose(single, double, atol=2e-3)
+    assert np.median(np.abs(single - double)) < 1e-5
+
+
+def test_few_rounds_and_what_is_counted():
+    target = g64()
+    denoiser = target.denoiser(SCHEDULES["ou"])
+    out = js.sample(jax.random.key(0), denoiser, (64, 64), SlidingWindow(), final_denoise=False)
+    exact = run(UniPC(order=3), denoiser, 64, 200)
+    error = np.sqrt(np.mean(np.square(out.x - exact), 1))
+    rounds, evaluations = np.asarray(out.stats["rounds"]), np.asarray(out.stats["evaluations"])
+    assert np.median(error) < 1.5e-3 and rounds.mean() < 17 and np.quantile(rounds, 0.99) <= 28
+    assert (evaluations <= 1 + 16 * (rounds - 1)).all() and (evaluations >= 65).all()
+    assert (out.stats["evaluations_computed"] == 1 + 16 * (rounds.max() - 1)).all()
+    assert 0 < out.stats["residual"].max() <= 3e-3 and bool(out.stats["converged"].all())
+    hurried = js.sample(jax.random.key(0), denoiser, (64, 64), SlidingWindow(max_sweeps=3), final_denoise=False)
+    assert hurried.stats["rounds"].max() <= 1 + 3 + 4 and not hurried.stats["converged"].all()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (SlidingWindow(window=0), "window must be at least 1"),
+        (SlidingWindow(tolerance=-1.0), "tolerance must be at least 0"),
+        (SlidingWindow(nodes="gaus"), "nodes must be one of"),
+        (SlidingWindow(frame="dat"), "Did you mean 'data'"),
+        (SlidingWindow(max_sweeps=0), "max_sweeps must be at least 1"),
+        (SlidingWindow(of=DDIM(), frame="score"), "frame must be 'data' or 'calibrated'"),
+        (SlidingWindow(of=DDIM(eta=2.0)), "eta must be None or a number"),
+        (SlidingWindow(of=3), "of must be one of jaxsamp.samplers"),
+        (SlidingWindow(of=UniPC()), "of must be a sampler whose steps depend on the state alone"),
+        (SlidingWindow(of=DPMSolverPP()), "whose steps depend on the state alone"),
+        (SlidingWindow(of=RandomizedMidpoint()), "whose steps depend on the state alone"),
+        (SlidingWindow(of=ParallelMidpoint()), "whose steps depend on the state alone"),
+        (SlidingWindow(of=PredictorCorrector(DDIM(), every=2)), "whose steps depend on the state alone"),
+        (SlidingWindow(of=SlidingWindow()), "of must be a sampler that goes step by step"),
+    ],
+)
+def test_bad_settings_are_named(sampler, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        sampler.check()
+
+
+def test_it_has_no_path_to_save():
+    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
+    with pytest.raises(ValueError, match="save_every must be 0"):
+        js.sample(jax.random.key(0), denoiser, (2, 2), SlidingWindow(), 4, save_every=2)
