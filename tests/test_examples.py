@@ -24,6 +24,7 @@ PICTURES = {
     "11_photo_patches": 1,
     "12_what_was_behind": 1,
     "13_your_own_training": 1,
+    "14_parallel_in_time": 1,
 }
 
 
