@@ -46,7 +46,7 @@ def main():
         print(f"{name:26}" + "".join(f"{n:6.1f} rounds {e:.0e}" for n, e, _ in points))
     axes.set(xlabel="rounds", ylabel="distance to the exact flow", xticks=(4, 8, 16, 32), xticklabels=(4, 8, 16, 32))
     axes.minorticks_off()
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     OUT.mkdir(parents=True, exist_ok=True)
     figure.savefig(OUT / "14_parallel_in_time.png", dpi=120)
 

@@ -16,7 +16,7 @@ FALSE_ALARM = 1e-4
 
 
 def test_settled_noise_makes_the_step_one_of_the_right_mean(x64):
-    """N(g, 1) coupled with N(D, 1): exactly normal, and kept with probability 2 Phi(-|Delta| / 2), the most possible."""
+    """N(g, 1) coupled with N(D, 1): exactly normal, and kept with the largest possible probability 2 Phi(-|Delta| / 2)."""
     rng = np.random.default_rng(3)
     z, u = jnp.asarray(rng.standard_normal((N, 1, 2))), jnp.asarray(rng.uniform(size=(N, 1)))
     weight, guess, drift = jnp.array([0.25]), jnp.array([[2.0, -1.0]]), jnp.array([[0.5, 0.6]])
@@ -37,7 +37,7 @@ def test_right_guesses_are_kept():
     assert speculative.settle(ones, jnp.array([0.1, 0.5, 0.999]), ones, ones, jnp.ones(3))[0] == 3
 
 
-@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_walk_has_the_law_of_single_steps(x64, fresh):
     """A double well whose drift is badly guessed: levels and products of levels against as many plain walks."""
     steps, weights = 9, jnp.linspace(0.1, 0.6, 9)

@@ -80,7 +80,8 @@ def check_one_step(sampler: Any) -> None:
         raise ValueError(f"of must be a sampler that goes step by step, such as DDIM(); got {sampler!r}.")
     if sampler.evaluations(2) != 2 * sampler.evaluations(1) or _remembers(sampler):
         raise ValueError(
-            f"of must be a sampler whose steps depend on the state alone, such as DDIM(), DDPM() or Heun(); got {sampler!r}."
+            "of must be a sampler whose steps depend on the state alone, such as DDIM(), DDPM() or Heun(); "
+            f"got {sampler!r}."
         )
 
 
