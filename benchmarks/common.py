@@ -37,6 +37,13 @@ def g64() -> jaxsamp.targets.GaussianMixture:
     return jaxsamp.targets.GaussianMixture.spherical([0.1, 0.15, 0.2, 0.25, 0.3], means, 0.09)
 
 
+def g1024() -> jaxsamp.targets.GaussianMixture:
+    """Ten equal modes in 1,024 dimensions, whose standard deviations go from 0.05 to 0.6 along the coordinates."""
+    means = 0.8 * np.random.default_rng(12345).standard_normal((10, 1024))
+    variances = np.exp(2 * np.linspace(np.log(0.05), np.log(0.6), 1024))
+    return jaxsamp.targets.GaussianMixture.diagonal([0.1] * 10, means, np.tile(variances, (10, 1)))
+
+
 def instance(d: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, means and covariances of a random mixture whose means lie 4 apart in root mean square."""
     rng = np.random.default_rng(100 * d + 10 * k)
@@ -79,11 +86,16 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def report(
-    name: str, title: str, rows: list[dict[str, Any]], options: argparse.Namespace, packages: Sequence[str] = ()
+    name: str,
+    title: str,
+    rows: list[dict[str, Any]],
+    options: argparse.Namespace,
+    packages: Sequence[str] = (),
+    **more: Any,
 ) -> None:
     """Print the rows as a table and write them, with settings, device and versions, to NAME.json.
 
-    `packages` are further ones whose versions are written, where they are installed.
+    `packages` are further ones whose versions are written, where they are installed; `more` is written unprinted.
     """
     table = Table(title=title)
     for column in rows[0]:
@@ -100,6 +112,7 @@ def report(
         "x64": bool(jax.config.read("jax_enable_x64")),
         "settings": {name: value for name, value in vars(options).items() if name != "results"},
         "rows": rows,
+        **more,
     }
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
