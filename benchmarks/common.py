@@ -7,6 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxsamp
-from jaxsamp.samplers import DDIM, DDPM, DPMSolverPP, Heun, Midpoint, RandomizedMidpoint, Sampler, UniPC
+from jaxsamp.pytrees import pytree
+from jaxsamp.samplers import (
+    DDIM,
+    DDPM,
+    DPMSolverPP,
+    Heun,
+    Midpoint,
+    ParallelMidpoint,
+    RandomizedMidpoint,
+    Sampler,
+    UniPC,
+)
 
 SAMPLERS = {
     "DDIM": DDIM(),
@@ -29,6 +41,17 @@ SAMPLERS = {
     "UniPC3": UniPC(order=3),
     "RandomizedMidpoint": RandomizedMidpoint(),
 }
+
+
+@pytree
+@dataclass(frozen=True)
+class Counted(ParallelMidpoint):
+    """The same with its iterations a leaf: one compiled program for all counts."""
+
+    iterations: Any = 4
+
+    def check(self) -> None:
+        """The count may be a tracer, which no check can read."""
 
 
 def g64() -> jaxsamp.targets.GaussianMixture:

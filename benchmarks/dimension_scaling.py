@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import arguments, report
+from common import Counted, arguments, report
 
 import jaxsamp as js
-from jaxsamp.samplers import DDIM, DPMSolverPP, ExponentialEuler, ParallelMidpoint, RandomizedMidpoint, Sampler, UniPC
+from jaxsamp.samplers import DDIM, DPMSolverPP, ExponentialEuler, RandomizedMidpoint, Sampler, UniPC
 
 MOST = 4096
 SEQUENTIAL = {
@@ -48,9 +48,7 @@ class Errors:
 
     def _run(self, sampler: Sampler, steps: int) -> Any:
         start = self.start
-        return js.sample(
-            jax.random.key(1), self.denoiser, start.shape, sampler, steps, init=start, final_denoise=False
-        )
+        return js.sample(jax.random.key(1), self.denoiser, start.shape, sampler, steps, init=start, final_denoise=False)
 
     def __call__(self, sampler: Sampler, steps: int) -> tuple[float, float, float]:
         """Total error, rounds and evaluations, both means over samples."""
@@ -79,9 +77,7 @@ def sequential(errors: Errors, sampler: Sampler, target: float) -> tuple[float |
     return (None, None) if steps is None else (sampler.rounds(steps), sampler.evaluations(steps))
 
 
-def parallel(
-    errors: Errors, settings: list[tuple[Sampler, int]], target: float
-) -> tuple[float | None, float | None]:
+def parallel(errors: Errors, settings: list[tuple[Sampler, int]], target: float) -> tuple[float | None, float | None]:
     """Rounds and evaluations of the first setting within the target, in order of rounds."""
     for sampler, steps in sorted(settings, key=lambda pair: pair[0].rounds(pair[1])):
         error, rounds, evaluations = errors(sampler, steps)
@@ -92,9 +88,11 @@ def parallel(
 
 def windows(d: int) -> dict[str, list[tuple[Sampler, int]]]:
     """Settings of the parallel samplers, by name."""
-    blocked = [(ParallelMidpoint.blocked(iterations=k), n) for n in (1, 2, 4, 8) for k in (1, 2, 3, 4)]
-    found = {
-        "ParallelMidpoint()": [(ParallelMidpoint(iterations=k), 1) for k in range(1, 9)],
+    blocked: list[tuple[Sampler, int]] = [
+        (Counted.blocked(iterations=k), n) for n in (1, 2, 4, 8) for k in (1, 2, 3, 4)
+    ]
+    found: dict[str, list[tuple[Sampler, int]]] = {
+        "ParallelMidpoint()": [(Counted(iterations=k), 1) for k in range(1, 9)],
         "ParallelMidpoint.blocked": blocked,
     }
     sliding = getattr(js.samplers, "SlidingWindow", None)

@@ -3,11 +3,11 @@
 A U-Net and a diffusion transformer of about 50 million weights on the digits enlarged to 32 x 32 x 3, each trained
 briefly in this run (`--train-steps`) and calibrated on held-out digits. First, by measurement on `--match` samples:
 the fewest steps of UniPC (order 2 or 3) and the fewest iterations of `ParallelMidpoint` whose median error against
-the network's own converged flow is within `--error`, in root mean square over coordinates, sigma / alpha from 40 to 0.02,
-no final denoise. Then the wall time of these two settings, each compiled as one program, in turn, for batches of
-1 to 256. The ratio is parallel over sequential: below 1 parallel is faster; the last line of each network names the
-first batch where it is not. A batch of n samples by R nodes is cut so that a call has at most `--images` images.
-All in float32 with the device's default precision of products. `--small` runs tiny networks of 8 x 8 digits, to see on a
+the network's own converged flow is within `--error`, in root mean square over coordinates, sigma / alpha from 40 to
+0.02, no final denoise. Then the wall time of these two settings, each compiled as one program, in turn, for batches
+of 1 to 256. The ratio is parallel over sequential: below 1 parallel is faster; a line for each network names the first
+batch where it is not. A batch of n samples by R nodes is cut so that a call has at most `--images` images. All in
+float32 with the device's default precision of products. `--small` runs tiny networks of 8 x 8 digits, to see on a
 laptop that it runs; a processor has no idle lanes to use, so there parallel sampling loses.
 """
 
@@ -146,9 +146,13 @@ def rows_of(name: str, denoiser: Any, weights: int, event: tuple[int, ...], opti
         for what in settings:
             row[f"{what} ms"] = None if seconds is None else 1e3 * statistics.median(seconds[what])
         rows.append(row | {"ratio": None if seconds is None else ratio(seconds["parallel"], seconds["sequential"])})
-    losing = next((row["batch"] for row in rows if row["ratio"] is not None and row["ratio"] > 1), None)
-    print(f"{name}: parallel sampling stops paying at batch {losing}.", flush=True)
+    print(f"{name}: parallel sampling stops paying at batch {losing(rows)}.", flush=True)
     return rows
+
+
+def losing(rows: list[dict[str, Any]]) -> int | None:
+    """The first batch size where parallel sampling takes longer."""
+    return next((row["batch"] for row in rows if row["ratio"] is not None and row["ratio"] > 1), None)
 
 
 def main():
@@ -171,12 +175,9 @@ def main():
         denoiser, weights = trained(network, data, held_out, options)
         rows += rows_of(name, denoiser, weights, data.shape[1:], options)
     if rows:
-        losing = {
-            name: next((r["batch"] for r in rows if r["network"] == name and (r["ratio"] or 0) > 1), None)
-            for name in options.networks
-        }
+        stops = {name: losing([row for row in rows if row["network"] == name]) for name in options.networks}
         title = f"Wall time at a median error of {options.error:g}: sequential, parallel"
-        report("gpu_latency", title, rows, options, ("flax", "optax"), stops_paying_at_batch=losing)
+        report("gpu_latency", title, rows, options, ("flax", "optax"), stops_paying_at_batch=stops)
 
 
 if __name__ == "__main__":

@@ -13,20 +13,18 @@ samplers that stop by themselves are means over samples ("most" is the slowest s
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import arguments, g64, g1024, instance, report
+from common import Counted, arguments, g64, g1024, instance, report
 
 import jaxsamp as js
 from jaxsamp.cli.laws import mixture
 from jaxsamp.datasets import digits
-from jaxsamp.pytrees import pytree
-from jaxsamp.samplers import DDIM, DPMSolverPP, ParallelMidpoint, UniPC
+from jaxsamp.samplers import DDIM, DPMSolverPP, UniPC
 from jaxsamp.sampling import evaluator
 
 TARGETS = (1e-2, 6e-3, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -40,17 +38,6 @@ SEQUENTIAL = {
 ROUNDS = range(2, 10)
 MICROBATCH = 128  # 64 nodes in 1,024 dimensions fill the memory
 BLOCKED = {2: (1, 2, 4), 4: (1, 2, 3), 8: (1, 2, 3)}  # iterations, by windows
-
-
-@pytree
-@dataclass(frozen=True)
-class Counted(ParallelMidpoint):
-    """The same with its iterations a leaf: one compiled program for all counts."""
-
-    iterations: Any = 4
-
-    def check(self) -> None:
-        """The count may be a tracer, which no check can read."""
 
 
 class Case(NamedTuple):
@@ -253,7 +240,9 @@ def main():
         if name != "network":
             jax.config.update("jax_enable_x64", True)
         case = CASES[name](options)
-        noise = [jax.random.normal(jax.random.key(seed), (options.starts, *case.event)) for seed in range(options.seeds)]
+        noise = [
+            jax.random.normal(jax.random.key(seed), (options.starts, *case.event)) for seed in range(options.seeds)
+        ]
         start = case.sigma_max * jnp.concatenate(noise)
         end = js.sample(
             jax.random.key(0), case.denoiser, start.shape, UniPC(order=3, lower_order_final=False), case.converged,
