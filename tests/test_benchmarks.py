@@ -50,7 +50,7 @@ SMALL = {
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
     "rounds_vs_accuracy": [
         *("--cases", "network", "instance", "--starts", "2", "--seeds", "1", "--train-steps", "5", "--width", "16"),
-        *("--rounds", "3", "--only", "ParallelMidpoint", "parareal"),
+        *("--rounds", "5", "--only", "ParallelMidpoint, data frame", "parareal"),
     ],
     "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
