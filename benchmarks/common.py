@@ -7,6 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxsamp
-from jaxsamp.samplers import DDIM, DDPM, DPMSolverPP, Heun, Midpoint, RandomizedMidpoint, Sampler, UniPC
+from jaxsamp.pytrees import pytree
+from jaxsamp.samplers import (
+    DDIM,
+    DDPM,
+    DPMSolverPP,
+    Heun,
+    Midpoint,
+    ParallelMidpoint,
+    RandomizedMidpoint,
+    Sampler,
+    UniPC,
+)
 
 SAMPLERS = {
     "DDIM": DDIM(),
@@ -31,10 +43,28 @@ SAMPLERS = {
 }
 
 
+@pytree
+@dataclass(frozen=True)
+class Counted(ParallelMidpoint):
+    """The same with its iterations a leaf: one compiled program for all counts."""
+
+    iterations: Any = 4
+
+    def check(self) -> None:
+        """The count may be a tracer, which no check can read."""
+
+
 def g64() -> jaxsamp.targets.GaussianMixture:
     """Five modes of standard deviation 0.3 in 64 dimensions, with weights 0.1 to 0.3."""
     means = np.random.default_rng(12345).standard_normal((5, 64))
     return jaxsamp.targets.GaussianMixture.spherical([0.1, 0.15, 0.2, 0.25, 0.3], means, 0.09)
+
+
+def g1024() -> jaxsamp.targets.GaussianMixture:
+    """Ten equal modes in 1,024 dimensions, whose standard deviations go from 0.05 to 0.6 along the coordinates."""
+    means = 0.8 * np.random.default_rng(12345).standard_normal((10, 1024))
+    variances = np.exp(2 * np.linspace(np.log(0.05), np.log(0.6), 1024))
+    return jaxsamp.targets.GaussianMixture.diagonal([0.1] * 10, means, np.tile(variances, (10, 1)))
 
 
 def instance(d: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,11 +109,16 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def report(
-    name: str, title: str, rows: list[dict[str, Any]], options: argparse.Namespace, packages: Sequence[str] = ()
+    name: str,
+    title: str,
+    rows: list[dict[str, Any]],
+    options: argparse.Namespace,
+    packages: Sequence[str] = (),
+    **more: Any,
 ) -> None:
     """Print the rows as a table and write them, with settings, device and versions, to NAME.json.
 
-    `packages` are further ones whose versions are written, where they are installed.
+    `packages` are further ones whose versions are written, where they are installed; `more` is written unprinted.
     """
     table = Table(title=title)
     for column in rows[0]:
@@ -100,6 +135,7 @@ def report(
         "x64": bool(jax.config.read("jax_enable_x64")),
         "settings": {name: value for name, value in vars(options).items() if name != "results"},
         "rows": rows,
+        **more,
     }
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
