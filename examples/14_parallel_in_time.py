@@ -38,8 +38,8 @@ def main():
         points = []
         for sampler, steps in runs:
             drawn = draw(sampler, steps)
-            error = jnp.sqrt(jnp.mean((drawn.x - flow) ** 2, 1))
-            points.append((float(drawn.stats["rounds"].mean()), *map(float, jnp.quantile(error, jnp.array([0.5, 0.95])))))
+            error = jnp.quantile(jnp.sqrt(jnp.mean((drawn.x - flow) ** 2, 1)), jnp.array([0.5, 0.95]))
+            points.append((float(drawn.stats["rounds"].mean()), *map(float, error)))
         rounds, median, late = zip(*points, strict=True)
         (line,) = axes.loglog(rounds, median, "o-", label=name)
         axes.loglog(rounds, late, ":", marker=".", color=line.get_color())

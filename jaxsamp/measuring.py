@@ -11,12 +11,12 @@ from numpy.polynomial.chebyshev import chebfit, chebval
 from jaxsamp import bases, checks
 from jaxsamp.bases import Basis
 from jaxsamp.batching import each
-from jaxsamp.linear_part import CEILING, Calibration, from_curve
+from jaxsamp.linear_part import Calibration, from_curve
 from jaxsamp.types import Array, Data, PyTree
 
 BASES = (None, "pca", *bases.BY_NAME)
 SAMPLES, LEVELS = 1024, 40
-DEGREE = 8
+DEGREE = 4
 
 
 def measure(
@@ -38,15 +38,16 @@ def measure(
 
 
 def _smooth(lam: np.ndarray, linear: Array) -> np.ndarray:
-    """The curves without their sampling noise: a polynomial of low degree, by least squares on logit a.
+    """The curves without their sampling noise: polynomials of low degree, by least squares on logit a.
 
-    Any curve makes an exact frame; what a rough one costs is nodes, for its bends come back in the integrand.
+    Any curve makes an exact frame; what a rough one costs is nodes, for its bends come back in the integrand. An error
+    of logit a moves a by a (1 - a), which is therefore its weight.
     """
-    a = np.clip(np.asarray(linear, float), 1e-6, CEILING - 1e-3)
+    a = np.clip(np.asarray(linear, float).reshape(len(lam), -1), 1e-6, 1 - 1e-3)
+    logit, weights = np.log(a) - np.log1p(-a), np.sqrt(a * (1 - a))
     place = 2 * (lam - lam[0]) / (lam[-1] - lam[0]) - 1
-    fitted = chebfit(place, np.log(a) - np.log(CEILING - a), min(DEGREE, len(lam) - 1))
-    logit = np.moveaxis(chebval(place, fitted), -1, 0)
-    return CEILING / (1 + np.exp(-np.clip(logit, -20, 6)))
+    fits = [chebfit(place, y, min(DEGREE, len(lam) - 1), w=w) for y, w in zip(logit.T, weights.T, strict=True)]
+    return 1 / (1 + np.exp(-np.clip(chebval(place, np.stack(fits, 1)).T, -20, 20))).reshape(np.shape(linear))
 
 
 def _moments(x: Array, basis: str | None) -> tuple[Basis, Array, Array]:

@@ -145,7 +145,7 @@ class ParallelMidpoint(Sampler):
         if self.nodes != "gauss":
             return None
         frame = named_frame(self.frame, calibration)
-        return lax.map(lambda ends: window.gauss_window(frame, *ends, self.midpoints), (lam[:-1], lam[1:]))
+        return lax.map(lambda ends: window.gauss_window(frame, ends[0], ends[1], self.midpoints), (lam[:-1], lam[1:]))
 
     def init(self, problem: Problem, x: Array) -> Any:
         """Before the first window."""
