@@ -24,7 +24,7 @@ from common import Counted, arguments, g64, g1024, instance, report
 import jaxsamp as js
 from jaxsamp.cli.laws import mixture
 from jaxsamp.datasets import digits
-from jaxsamp.samplers import DDIM, DPMSolverPP, UniPC
+from jaxsamp.samplers import DDIM, DPMSolverPP, SlidingWindow, SpeculativeDDPM, UniPC
 from jaxsamp.sampling import evaluator
 
 TARGETS = (1e-2, 6e-3, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -112,19 +112,14 @@ def samplers(rounds: Any) -> list[tuple[str, str, Any, int]]:
 
 def adaptive() -> list[tuple[str, str, Any, int]]:
     """Samplers that stop by themselves."""
-    sliding, speculative = (getattr(js.samplers, name, None) for name in ("SlidingWindow", "SpeculativeDDPM"))
-    found = []
-    if sliding is not None:
-        for n, w, tolerance in ((48, 16, 1e-2), (64, 16, 3e-3), (64, 16, 1e-3), (96, 24, 1e-3), (256, 64, 1e-4)):
-            setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
-            found.append(("SlidingWindow", setting, sliding(window=w, tolerance=tolerance), n))
-        for n, w, tolerance in ((100, 25, 0.1), (100, 25, 0.03), (250, 250, 0.3)):
-            setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
-            one = sliding(of=DDIM(), window=w, tolerance=tolerance)
-            found.append(("SlidingWindow(DDIM), ParaDiGMS", setting, one, n))
-    if speculative is not None:
-        found.append(("SpeculativeDDPM", "200 steps, lookahead 16", speculative(lookahead=16), 200))
-    return found
+    found: list[Any] = []
+    for n, w, tolerance in ((48, 16, 1e-2), (64, 16, 3e-3), (64, 16, 1e-3), (96, 24, 1e-3), (256, 64, 1e-4)):
+        setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
+        found.append(("SlidingWindow", setting, SlidingWindow(w, tolerance), n))
+    for n, w, tolerance in ((100, 25, 0.1), (100, 25, 0.03), (250, 250, 0.3)):
+        setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
+        found.append(("SlidingWindow(DDIM), ParaDiGMS", setting, SlidingWindow(w, tolerance, of=DDIM()), n))
+    return [*found, ("SpeculativeDDPM", "200 steps, lookahead 16", SpeculativeDDPM(lookahead=16), 200)]
 
 
 def parareal(case: Case, dtype: Any, blocks: int, fine: int) -> Any:
