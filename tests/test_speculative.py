@@ -16,7 +16,7 @@ FALSE_ALARM = 1e-4
 
 
 def test_settled_noise_makes_the_step_one_of_the_right_mean(x64):
-    """N(g, 1) coupled with N(D, 1): exactly normal, and kept as often as can be, 2 Phi(-|Delta| / 2)."""
+    """N(g, 1) coupled with N(D, 1): exactly normal, and kept with probability 2 Phi(-|Delta| / 2)."""
     rng = np.random.default_rng(3)
     z, u = jnp.asarray(rng.standard_normal((N, 1, 2))), jnp.asarray(rng.uniform(size=(N, 1)))
     weight, guess, drift = jnp.array([0.25]), jnp.array([[2.0, -1.0]]), jnp.array([[0.5, 0.6]])
