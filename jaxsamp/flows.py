@@ -11,7 +11,7 @@ from jaxsamp import checks, grids
 from jaxsamp.batching import each
 from jaxsamp.random import Draws, sample_keys
 from jaxsamp.samplers import Sampler, UniPC
-from jaxsamp.sampling import check_call, raise_if_bad, sample
+from jaxsamp.sampling import carrying, check_call, raise_if_bad, sample
 from jaxsamp.types import Array, ArrayLike, PyTree
 
 WIDEST = 32
@@ -84,6 +84,7 @@ def flow_density(
             f"shape must have at most {WIDEST} numbers a sample, for each costs one more run; got {tuple(whole)}."
         )
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps), jnp.result_type(float))
+    denoiser = carrying(denoiser, sampler)
     eager = checks.is_concrete(key, denoiser, sampler, levels, cond)
     keys = sample_keys(key, whole[0])
     out = (_compiled if eager else _run)(tuple(whole[1:]), microbatch, denoiser, sampler, levels, keys, cond)

@@ -18,7 +18,7 @@ def linear(calibration, lam):
     return np.asarray(1 + rate)
 
 
-@pytest.mark.parametrize("given", ["target", "samples", "own"])
+@pytest.mark.parametrize("given", ["target", *(pytest.param(g, marks=pytest.mark.slow) for g in ("samples", "own"))])
 def test_a_gaussian_has_the_curves_of_its_principal_components(given):
     """a_i = v_i / (v_i + s^2), whatever the samples come from; 1,024 of them leave some 4 %."""
     target = gaussian()
@@ -37,7 +37,7 @@ def test_one_curve_for_all_is_the_mean_jacobian():
     found, lam = js.calibrate(KEY, target.denoiser(SCHEDULES["ve"]), target, samples=4096, basis=None), 0.0
     x = target.sample(jax.random.key(1), 4096) + jax.random.normal(jax.random.key(2), (4096, 2))
     covariance = target.posterior_covariance(x, js.Level(1.0, 1.0))
-    np.testing.assert_allclose(linear(found, lam), jnp.trace(covariance.mean(0)) / 2, rtol=0.05)
+    np.testing.assert_allclose(linear(found, lam), jnp.trace(covariance.mean(0)) / 2, rtol=0.1)
 
 
 def test_a_network_is_calibrated_after_guidance_and_with_its_conditions():
@@ -53,7 +53,7 @@ def test_a_network_is_calibrated_after_guidance_and_with_its_conditions():
     assert jnp.isfinite(out.x).all() and (out.stats["evaluations"] == 2 * 13).all()
 
 
-@pytest.mark.parametrize("basis", ["pca", "coordinates", "dct"])
+@pytest.mark.parametrize("basis", ["pca", *(pytest.param(b, marks=pytest.mark.slow) for b in ("coordinates", "dct"))])
 def test_a_basis_changes_the_curves_and_not_the_flow(x64, basis):
     """The exact denoiser of Gaussian images whose rows differ in variance v: v / (v + s^2) x."""
     v = jnp.array([0.1, 0.5, 1.0, 4.0])[:, None, None]
@@ -64,7 +64,7 @@ def test_a_basis_changes_the_curves_and_not_the_flow(x64, basis):
     np.testing.assert_allclose(run(ParallelMidpoint(iterations=9), calibrated, 3, 1, event=(4, 3, 1)), flow, atol=3e-4)
 
 
-@pytest.mark.parametrize("basis", [None, "pca", "coordinates"])
+@pytest.mark.parametrize("basis", ["pca", *(pytest.param(b, marks=pytest.mark.slow) for b in (None, "coordinates"))])
 def test_saved_and_loaded_it_is_the_same(tmp_path, basis):
     denoiser = small_mixture().denoiser(SCHEDULES["ve"])
     found = js.calibrate(KEY, denoiser, small_mixture(), basis=basis)

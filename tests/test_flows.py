@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 import jaxsamp as js
 from jaxsamp import metrics
 from jaxsamp.flows import FlowDensity
-from jaxsamp.samplers import DDIM, DDPM, Heun, RandomizedMidpoint, UniPC
+from jaxsamp.samplers import DDIM, DDPM, Heun, ParallelMidpoint, RandomizedMidpoint, UniPC
 from jaxsamp.targets import GaussianMixture
 from tests.cases import SCHEDULES, gaussian, last_level, small_mixture
 
@@ -139,12 +139,13 @@ def test_a_flow_is_judged_against_the_flow_of_the_exact_denoiser():
 
 
 @pytest.mark.slow
-def test_samples_are_those_of_sample(x64):
+@pytest.mark.parametrize(("sampler", "steps"), [(Heun(), 6), (ParallelMidpoint(8, 2), 1)])
+def test_samples_are_those_of_sample(x64, sampler, steps):
     denoiser = small_mixture().denoiser(SCHEDULE)
-    drawn = js.sample(KEY, denoiser, (7, 2), Heun(), 6, final_denoise=False)
-    flow = js.flow_density(KEY, denoiser, (7, 2), Heun(), 6)
+    drawn = js.sample(KEY, denoiser, (7, 2), sampler, steps, final_denoise=False)
+    flow = js.flow_density(KEY, denoiser, (7, 2), sampler, steps)
     np.testing.assert_allclose(flow.x, drawn.x, atol=1e-10)
-    few = js.flow_density(KEY, denoiser, 3, Heun(), 6, microbatch=2)
+    few = js.flow_density(KEY, denoiser, 3, sampler, steps, microbatch=2)
     np.testing.assert_allclose(few.x, flow.x[:3], atol=1e-10)
     np.testing.assert_allclose(few.log_density, flow.log_density[:3], atol=1e-10)
     for name in ("evaluations", "rounds"):

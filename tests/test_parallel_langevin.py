@@ -139,6 +139,7 @@ def path_errors(count, monkeypatch):
     return [float(jnp.sqrt(mean_square(places).mean())) for places in (u, antithetic)]
 
 
+@pytest.mark.slow
 def test_step_tends_to_the_exact_solution_along_the_same_brownian_path(x64, monkeypatch):
     few, many = path_errors(4, monkeypatch), path_errors(16, monkeypatch)
     np.testing.assert_allclose(np.log(np.divide(few, many)) / np.log(4), [1.5, 2.1], atol=0.15)
@@ -177,7 +178,7 @@ def test_bias_falls_with_the_nodes_and_a_warm_start_adds_none(x64):
     np.testing.assert_allclose(cold, many, rtol=0.02)
 
 
-@pytest.mark.parametrize("nodes", ["antithetic", "midpoint"])
+@pytest.mark.parametrize("nodes", ["antithetic", pytest.param("midpoint", marks=pytest.mark.slow)])
 def test_bias_has_the_declared_order(x64, nodes):
     places = placed(4) if nodes == "antithetic" else jnp.full((128, 4), 0.5)
     coarse, fine = (parallel_stationary(1.0, h, 2.0, places, 3)[0, 0] - 1 for h in (0.25, 0.125))

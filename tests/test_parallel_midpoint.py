@@ -33,10 +33,12 @@ def test_a_trajectory_of_g64_takes_a_handful_of_rounds(x64, problem):
     assert median_error(problem, ParallelMidpoint(iterations=3, frame="data", initial="constant")) > 0.02
 
 
+@pytest.mark.slow
 def test_antithetic_nodes_take_a_handful_too(x64, problem):
     assert median_error(problem, ParallelMidpoint(64, 4, "antithetic")) < 1e-3
 
 
+@pytest.mark.slow
 def test_many_sweeps_over_many_nodes_reach_the_flow(x64, problem):
     assert median_error(problem, ParallelMidpoint(64, 12)) < 1e-5
 
@@ -90,11 +92,12 @@ def test_what_it_cost_is_told():
     assert constant.rounds(1) == 5 and constant.evaluations(1) == 33
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", ["score", "calibrated"])
 def test_multistep_methods_in_other_frames_converge_to_the_same_flow(x64, problem, frame):
     for sampler in (UniPC(order=3, frame=frame), DPMSolverPP(order=3, frame=frame)):
         few, many = (median_error(problem, sampler, steps) for steps in (24, 96))
-        assert many < 0.25 * few and many < 2e-4
+        assert many < 0.25 * few and many < 5e-4
 
 
 def test_multistep_in_the_calibrated_frame_is_exact_for_a_gaussian(x64):

@@ -110,6 +110,7 @@ def test_bad_arguments_are_named(arguments, sizes, message):
         published.gcc(*arguments, **sizes)
 
 
+@pytest.mark.slow
 def test_the_parallel_scheme_takes_few_rounds_and_reaches_the_law(x64):
     target = js.targets.GaussianMixture.spherical([0.3, 0.7], [[-1.0, 0.0], [1.0, 0.5]], 0.25)
     denoiser = target.denoiser(SCHEDULES["ou"])

@@ -119,6 +119,7 @@ def test_tolerance_zero_is_the_sampler_within(x64, name, frame):
 
 
 @SLOW
+@SLOW
 def test_single_precision_and_windows_longer_than_the_grid(x64):
     """Weights span e^lambda from 1/80 to 50: float32 keeps its digits, but for samples between two modes."""
     denoiser, start = small_mixture().denoiser(SCHEDULES["ou"]), np.random.default_rng(0).standard_normal((32, 2))

@@ -63,7 +63,10 @@ def error(sampler, problem, steps):
     return float(jnp.median(distance.mean(0)))
 
 
-@pytest.mark.parametrize("name", FULL_ORDER)
+LONG = ("parallel", "parallel_blocked")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in FULL_ORDER])
 def test_trajectory_error_falls_at_the_declared_order(x64, problem, name):
     sampler = FULL_ORDER[name]
     # The low-order start of third-order methods fades late.
