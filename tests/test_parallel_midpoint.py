@@ -100,6 +100,7 @@ def test_multistep_methods_in_other_frames_converge_to_the_same_flow(x64, proble
         assert many < 0.25 * few and many < 5e-4
 
 
+@pytest.mark.slow
 def test_multistep_in_the_calibrated_frame_is_exact_for_a_gaussian(x64):
     target = js.targets.GaussianMixture([1.0], [[0.0, 0.0]], 0.25 * np.eye(2)[None])
     denoiser = target.denoiser(SCHEDULES["ve"]).with_calibration(js.calibration.from_sigma_data(0.5))

@@ -70,7 +70,12 @@ def test_cells_are_exact_for_constants(x64, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "draws"), [("data", "importance"), ("score", "uniform_ou"), ("per_coordinate", "importance")]
+    ("name", "draws"),
+    [
+        ("data", "importance"),
+        ("score", "uniform_ou"),
+        pytest.param("per_coordinate", "importance", marks=pytest.mark.slow),
+    ],
 )
 def test_the_end_of_cells_is_unbiased(x64, name, draws):
     """The mean over the uniform draws, by Gauss-Legendre quadrature, is the integral."""
@@ -106,7 +111,7 @@ WINDOWS = {
 
 
 @pytest.mark.parametrize("nodes", WINDOWS)
-@pytest.mark.parametrize("name", ["data", "per_coordinate"])
+@pytest.mark.parametrize("name", ["data", pytest.param("per_coordinate", marks=pytest.mark.slow)])
 def test_between_is_the_states_own_linear_map(x64, nodes, name):
     win = WINDOWS[nodes](FRAMES[name]())
     left, right = np.random.default_rng(0).normal(size=(2, 5, 3, 2))
