@@ -89,7 +89,7 @@ def sample(
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
     if eager:
         raise_if_bad(out.bad, lam.shape[0] - 1)
-    return Samples(x, _stats(plan, denoiser, out, microbatch), path)
+    return Samples(x, out.stats, path)
 
 
 @pytree
@@ -118,7 +118,7 @@ class _End(NamedTuple):
     x: Array
     bad: Array
     path: Array | None
-    cost: Cost
+    stats: Any  # its Cost; of a batch, the dict that `sample` returns
 
 
 def carrying(denoiser: Any, sampler: Sampler) -> Any:
@@ -275,7 +275,8 @@ def _run(plan: _Plan, microbatch: int | None, denoiser: Any, lam: Array, batch: 
         loop = _advance(plan, plan.sampler.pieces(lam.shape[0] - 1), denoiser, lam, key, loop, cond, 0)
         return _finish(plan, denoiser, lam, loop, cond)
 
-    return each(one, batch, microbatch)
+    out = each(one, batch, microbatch)
+    return out._replace(stats=_stats(plan, denoiser, out.stats, out.bad, microbatch))
 
 
 _compiled = jax.jit(_run, static_argnums=1)
@@ -301,19 +302,20 @@ def _with_progress(plan: _Plan, microbatch: int | None, denoiser: Any, lam: Arra
                 loop = _advance_all(plan, length, denoiser, lam, keys, loop, cond, first)
                 advance(length, wait_for=loop.bad)
             done.append(_finish_all(plan, denoiser, lam, loop, cond))
-    return jax.tree.map(lambda *pieces: jnp.concatenate(pieces)[:n], *done)
+    out = jax.tree.map(lambda *pieces: jnp.concatenate(pieces)[:n], *done)
+    return out._replace(stats=_stats(plan, denoiser, out.stats, out.bad, size))
 
 
-def _stats(plan: _Plan, denoiser: Any, out: _End, microbatch: int | None) -> dict[str, Array]:
+def _stats(plan: _Plan, denoiser: Any, cost: Cost, bad: Array, microbatch: int | None) -> dict[str, Array]:
     """What the run cost, sample by sample."""
-    last, calls, cost = int(plan.final_denoise), getattr(denoiser, "evaluations", 1), out.cost
+    last, calls = int(plan.final_denoise), getattr(denoiser, "evaluations", 1)
     return {
         "rounds": cost.rounds + last,
         "evaluations": (cost.evaluations + last) * calls,
         "evaluations_computed": (slowest(cost.computed, microbatch) + last) * calls,
-        "converged": cost.converged & (out.bad < 0),
+        "converged": cost.converged & (bad < 0),
         "residual": cost.residual,
-        "first_bad_step": out.bad,
+        "first_bad_step": bad,
     }
 
 
