@@ -3,7 +3,6 @@
 import json
 import math
 import platform
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,11 @@ import jaxsamp as js
 from jaxsamp import metrics
 from jaxsamp.cli.data import Source
 from jaxsamp.types import Level
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None
 
 NAMES = {
     "sliced_w2": "sliced W2, squared",
@@ -102,10 +106,12 @@ def costs(stats: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_memory() -> dict[str, Any]:
-    """The most memory held so far, in bytes: that of the accelerator, or of this process where there is none."""
+    """The most memory held so far, in bytes: that of the accelerator, or of this process where there is none; None if unknown."""
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return {"of": "device", "bytes": stats["peak_bytes_in_use"]}
+    if resource is None:
+        return {"of": "process", "bytes": None}
     unit = 1 if sys.platform == "darwin" else 1024
     return {"of": "process", "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
 
