@@ -106,7 +106,7 @@ def costs(stats: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_memory() -> dict[str, Any]:
-    """The most memory held so far, in bytes: that of the accelerator, or of this process where there is none; None if unknown."""
+    """The most memory held so far, in bytes: that of the accelerator, or of this process; None if unknown."""
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return {"of": "device", "bytes": stats["peak_bytes_in_use"]}
