@@ -131,7 +131,8 @@ def carrying(denoiser: Any, sampler: Sampler) -> Any:
             f"sampler {type(sampler).__name__} needs a denoiser with a calibration and this one has none; measure it "
             "with denoiser.with_calibration(jaxsamp.calibrate(key, denoiser, data)), or choose another frame."
         )
-    return denoiser.with_calibration(calibration)
+    attach = getattr(denoiser, "with_calibration", None)  # a user's own denoiser may just have the attribute
+    return denoiser if attach is None else attach(calibration)
 
 
 def _basis(plan: _Plan, denoiser: Any) -> Any:
