@@ -116,10 +116,15 @@ def adaptive() -> list[tuple[str, str, Any, int]]:
     for n, w, tolerance in ((48, 16, 1e-2), (64, 16, 3e-3), (64, 16, 1e-3), (96, 24, 1e-3), (256, 64, 1e-4)):
         setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
         found.append(("SlidingWindow", setting, SlidingWindow(w, tolerance), n))
+    for w in (16, 32, 64):
+        setting = f"64 steps, window {w}, tolerance 0.003"
+        found.append(("SlidingWindow, calibrated", setting, SlidingWindow(w, frame="calibrated"), 64))
     for n, w, tolerance in ((100, 25, 0.1), (100, 25, 0.03), (250, 250, 0.3)):
         setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
         found.append(("SlidingWindow(DDIM), ParaDiGMS", setting, SlidingWindow(w, tolerance, of=DDIM()), n))
-    return [*found, ("SpeculativeDDPM", "200 steps, lookahead 16", SpeculativeDDPM(lookahead=16), 200)]
+    for name, guesses in (("SpeculativeDDPM", "latest"), ("SpeculativeDDPM, as published", "start")):
+        found.append((name, "200 steps, lookahead 16", SpeculativeDDPM(lookahead=16, guesses=guesses), 200))
+    return found
 
 
 def parareal(case: Case, dtype: Any, blocks: int, fine: int) -> Any:
