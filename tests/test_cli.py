@@ -281,7 +281,7 @@ def test_words_that_are_no_command_are_short_errors(capsys):
     assert cli.main(["sample", "--steps", "many"]) == 2
     assert cli.main(["sample", "--stps", "3"]) == 2
     err = capsys.readouterr().err
-    assert "Traceback" not in err and len(err.splitlines()) < 45
+    assert "Traceback" not in err and len(err.splitlines()) < 40
 
 
 def test_the_console_script_helps_and_refuses(tmp_path):

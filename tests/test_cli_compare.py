@@ -35,7 +35,7 @@ def test_the_table_is_not_cut_off_in_80_columns(compared, capsys, monkeypatch):
     row = compared[2]["rows"][0] | {"sampler": max(BY_NAME, key=len), "energy": -1e-3, "energy_null": [0.0, 1.0]}
     _show(compared[2] | {"rows": [row | {"steps": 9999, "evaluations": 20_000, "rounds": 20_000}]}, compared[1])
     printed = capsys.readouterr().out
-    assert row["sampler"] in printed and "-1.0e-03" in printed and "outside" in printed and "…" not in printed
+    assert row["sampler"] in printed and "-1.00e-03" in printed and "outside" in printed and "…" not in printed
 
 
 def test_picture_is_written(compared):

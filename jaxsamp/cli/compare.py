@@ -51,7 +51,7 @@ class Compare(Setup):
         "parallel-midpoint",
     )
     steps: Annotated[tuple[int, ...], arg(metavar="INT ...")] = (8, 16, 32, 64)
-    """Numbers of steps; of parallel-midpoint, which takes one, numbers of rounds."""
+    """Numbers of steps, or rounds of one window."""
     num_samples: int = 1000
     """Number of samples of each."""
     out: Annotated[
@@ -173,7 +173,7 @@ def _show(facts: dict[str, Any], out: Path) -> None:
     console.print(f"[bold]{escape(facts['target'])}[/]: {facts['settings']['num_samples']:,} samples of each")
     # So that no cell is cut off in 80 columns, which is also what a pipe gets.
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    for column in ("sampler", "steps", "evals", "rounds", "MB", "to flow", "energy", ""):
+    for column in ("sampler", "steps", "evals", "rounds", "to flow", "energy", ""):
         table.add_column(column, justify="left" if column in ("sampler", "") else "right", no_wrap=True)
     previous = None
     for row in facts["rows"]:
@@ -185,14 +185,15 @@ def _show(facts: dict[str, Any], out: Path) -> None:
             row["sampler"],
             str(row["steps"]),
             *(f"{row[cost]:{'.1f' if isinstance(row[cost], float) else 'd'}}" for cost in ("evaluations", "rounds")),
-            f"{row['memory'] / 1e6:.1f}",
-            "" if distance is None else f"{distance:.1e}",
-            f"{row['energy']:.1e}",
+            "" if distance is None else f"{distance:.2e}",
+            f"{row['energy']:.2e}",
             "[green]inside[/]" if low <= row["energy"] <= high else "[yellow]outside[/]",
         )
     console.print(table)
     low, high = facts["rows"][0]["energy_null"]
     console.print(f"energy distance of true samples: {low:.2e} to {high:.2e}", soft_wrap=True)
+    memory = sorted(row["memory"] / 1e6 for row in facts["rows"])
+    console.print(f"memory of a program: {memory[0]:.3g} to {memory[-1]:.3g} MB", soft_wrap=True)
     floor = facts["flow"]["distance_to_half_as_many"]
     console.print(f"the flow itself: {facts['flow']['steps']} steps, {floor:.1e} from half as many", soft_wrap=True)
     console.print(f"written: {', '.join(facts['files'])} in {out}", soft_wrap=True, markup=False)

@@ -30,10 +30,8 @@ class Sample(Setup):
     """
 
     sampler: Annotated[str, named("How to step", samplers.BY_NAME)] = "unipc"
-    steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 32, or what suits the sampler)")] = (
-        None
-    )
-    """Number of steps; of parallel-midpoint, windows, of which it needs one."""
+    steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 32, or as suits the sampler)")] = None
+    """Number of steps, or windows."""
     num_samples: int = 2000
     """Number of samples."""
     out: Annotated[
