@@ -16,7 +16,7 @@ from jaxsamp.types import Array, Data, PyTree
 
 BASES = (None, "pca", *bases.BY_NAME)
 SAMPLES, LEVELS = 1024, 40
-DEGREE = 4
+DEGREE, DEGREE_OF_MEAN = 4, 8
 
 
 def measure(
@@ -44,9 +44,11 @@ def _smooth(lam: np.ndarray, linear: Array) -> np.ndarray:
     of logit a moves a by a (1 - a), which is therefore its weight.
     """
     a = np.clip(np.asarray(linear, float).reshape(len(lam), -1), 1e-6, 1 - 1e-3)
+    # The mean over all coordinates has less noise to smooth away.
+    degree = min(DEGREE_OF_MEAN if linear.ndim == 1 else DEGREE, len(lam) - 1)
     logit, weights = np.log(a) - np.log1p(-a), np.sqrt(a * (1 - a))
     place = 2 * (lam - lam[0]) / (lam[-1] - lam[0]) - 1
-    fits = [chebfit(place, y, min(DEGREE, len(lam) - 1), w=w) for y, w in zip(logit.T, weights.T, strict=True)]
+    fits = [chebfit(place, y, degree, w=w) for y, w in zip(logit.T, weights.T, strict=True)]
     return 1 / (1 + np.exp(-np.clip(chebval(place, np.stack(fits, 1)).T, -20, 20))).reshape(np.shape(linear))
 
 
