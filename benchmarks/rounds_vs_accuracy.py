@@ -25,7 +25,7 @@ import jaxsamp as js
 from jaxsamp.cli.laws import mixture
 from jaxsamp.datasets import digits
 from jaxsamp.samplers import DDIM, DPMSolverPP, SlidingWindow, SpeculativeDDPM, UniPC
-from jaxsamp.sampling import evaluator
+from jaxsamp.trajectories import evaluator
 
 TARGETS = (1e-2, 6e-3, 1e-3, 1e-4, 1e-5, 1e-6)
 STEPS = (4, 8, 12, 16, 18, 20, 24, 28, 32, 48, 64)

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "sample": "sampling",
+    "mesh": "sharding",
     "sample_density": "chains",
     "Chains": "chains",
     "flow_density": "flows",
@@ -43,6 +44,7 @@ _MODULES = (
     "random",
     "samplers",
     "schedules",
+    "sharding",
     "targets",
     "training",
     "types",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from jaxsamp import random as random
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
+    from jaxsamp import sharding as sharding
     from jaxsamp import targets as targets
     from jaxsamp import training as training
     from jaxsamp import types as types
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
     from jaxsamp.sampling import sample as sample
+    from jaxsamp.sharding import mesh as mesh
     from jaxsamp.training import fit as fit
     from jaxsamp.types import Level as Level
     from jaxsamp.types import Samples as Samples

@@ -14,7 +14,8 @@ from jaxsamp import checks, grids
 from jaxsamp.batching import each
 from jaxsamp.flows import WIDEST, log_normal
 from jaxsamp.random import Draws, sample_keys
-from jaxsamp.sampling import check_batch, evaluator, raise_if_bad
+from jaxsamp.sampling import check_batch, raise_if_bad
+from jaxsamp.trajectories import evaluator
 from jaxsamp.types import Array, ArrayLike, Data, PyTree
 
 PROBES = 4  # where an event is too large for the exact trace

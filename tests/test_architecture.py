@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on the levels before its own, and its own family.
 LEVELS = [
     ["jaxsamp_kernels"],
-    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets"],
+    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding"],
     ["bases", "linear_part"],
     ["schedules", "grids"],
     ["denoisers", "inverse"],
@@ -21,6 +21,7 @@ LEVELS = [
     ["targets"],
     ["metrics"],
     ["samplers", "langevin"],
+    ["trajectories"],
     ["sampling", "chains", "flows", "likelihood"],
     ["calibration"],
     ["training"],

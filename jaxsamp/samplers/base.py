@@ -19,6 +19,7 @@ class Problem(NamedTuple):
         tables: what the sampler's `prepare` made of the grid.
         trained: lambda -> the nearest one the network was trained at.
         calibration: the denoiser's measured linear part, or None.
+        divided: turns a function of R rows into the same one, computed by all devices that the sample is given.
     """
 
     evaluate: Callable[[Array, Array], Array]
@@ -27,6 +28,7 @@ class Problem(NamedTuple):
     tables: Any
     trained: Callable[[Array], Array]
     calibration: Any
+    divided: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
 
 
 class Cost(NamedTuple):

@@ -1,6 +1,7 @@
 """The sliding window: a window of steps at once, in as many rounds as its corrections take to settle."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -179,7 +180,7 @@ class SlidingWindow(Sampler):
 
         def evaluate(first: Array, points: Array) -> tuple[Array, Array]:
             index = jnp.minimum(first + place, cells - 1)
-            gained = ends(problem, scale[index] * points, index) - points
+            gained = problem.divided(partial(ends, problem))(scale[index] * points, index) - points
             drift = gained - noise(first) if self.of.stochastic else gained
             return gained, drift / weights[index]
 
