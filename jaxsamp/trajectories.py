@@ -18,7 +18,7 @@ from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers import Sampler
 from jaxsamp.samplers.base import Cost, Problem
-from jaxsamp.types import Array, PyTree
+from jaxsamp.types import Array, ArrayLike, PyTree
 
 LEAST_PIECE = 64  # samples at a time between two moves of a progress bar
 
@@ -49,7 +49,7 @@ class Shared(NamedTuple):
 class Row(NamedTuple):
     """What a sample, or each of many, is given: its number, its state at the first level, its condition."""
 
-    index: Array
+    index: ArrayLike
     init: Array | None
     cond: PyTree
 
@@ -209,7 +209,7 @@ def _finish_all(shared: Shared, rows: Row, loop: Loop) -> End:
 def run_with_progress(shared: Shared, rows: Row) -> End:
     """The same numbers as `run`, in equal pieces of steps and samples with a progress bar between them."""
     plan = shared.plan
-    n, steps = len(rows.index), plan.sampler.pieces(shared.lam.shape[0] - 1)
+    n, steps = len(jax.tree.leaves(rows)[0]), plan.sampler.pieces(shared.lam.shape[0] - 1)
     if plan.microbatch:
         size = plan.microbatch * sharding.rows(1, plan.mesh)
     else:
