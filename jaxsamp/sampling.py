@@ -13,6 +13,8 @@ from jaxsamp.samplers import Sampler, UniPC
 from jaxsamp.trajectories import Plan, Row, Shared, run, run_compiled, run_with_progress
 from jaxsamp.types import Array, ArrayLike, PyTree, Samples
 
+MOST = 2**32  # numbers that can be folded into a key
+
 
 def sample(
     key: Any,
@@ -67,7 +69,10 @@ def sample(
         TypeError: a key, sampler or denoiser of the wrong type.
     """
     check_call(key, denoiser, shape, sampler, init, cond, microbatch, save_every)
-    checks.at_least("first", first, 0)
+    if checks.at_least("first", first, 0) > MOST - shape[0]:
+        raise ValueError(
+            f"first must be at most 2^32 - n = {MOST - shape[0]}, for a key has 2^32 samples; got {first}."
+        )
     sharding.check_mesh(mesh)
     sampler.check()
     levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)

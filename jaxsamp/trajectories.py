@@ -175,8 +175,7 @@ def over_devices(function: Callable[[Shared, PyTree], PyTree], shared: Shared, r
     mesh, count = shared.plan.mesh, len(jax.tree.leaves(rows)[0])
     total = sharding.rows(count, mesh)
     if total != count:
-        places = jnp.minimum(jnp.arange(total), count - 1)
-        rows = jax.tree.map(lambda leaf: leaf[places], rows)
+        rows = jax.tree.map(lambda leaf: jnp.take(leaf, jnp.arange(total), axis=0, mode="clip"), rows)
     out = sharding.on_batch(function, mesh)(shared, rows)
     return out if total == count else jax.tree.map(lambda leaf: leaf[:count], out)
 
