@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "sample": "sampling",
     "mesh": "sharding",
+    "initialize_distributed": "hosts",
     "sample_density": "chains",
     "Chains": "chains",
     "flow_density": "flows",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
     from jaxsamp.flows import flow_density as flow_density
+    from jaxsamp.hosts import initialize_distributed as initialize_distributed
     from jaxsamp.inverse import inpaint as inpaint
     from jaxsamp.inverse import posterior as posterior
     from jaxsamp.likelihood import bits_per_dim as bits_per_dim

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on the levels before its own, and its own family.
 LEVELS = [
     ["jaxsamp_kernels"],
-    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives"],
+    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives", "hosts"],
     ["bases", "linear_part"],
     ["schedules", "grids"],
     ["denoisers", "inverse"],

@@ -1,0 +1,36 @@
+"""One of the processes of `test_hosts.py`: python -m tests.two_processes PORT COUNT INDEX JOB."""
+
+import os
+import signal
+import sys
+
+import jax
+import numpy as np
+
+import jaxsamp as js
+from tests.cases import SAMPLERS, SCHEDULES, g64
+
+
+def drawn(sampler, mesh):
+    """What every process can see of samples: all of them."""
+    denoiser = g64().denoiser(SCHEDULES["ou"])
+    x = js.sample(jax.random.key(0), denoiser, (6, 64), SAMPLERS[sampler], 4, mesh=mesh, final_denoise=False).x
+    return np.asarray(x if mesh is None else jax.experimental.multihost_utils.process_allgather(x, tiled=True))
+
+
+if __name__ == "__main__":
+    port, count, index, job = *map(int, sys.argv[1:4]), sys.argv[4]
+    jax.config.update("jax_num_cpu_devices", 2)
+    process = js.initialize_distributed(f"127.0.0.1:{port}", count, index, timeout=10)
+    assert process == (index, count) and len(jax.devices()) == 2 * count
+    if job == "sample":
+        import jax.experimental.multihost_utils
+
+        for sampler, sizes in (("ddpm", (4, 1)), ("sliding", (2, 2)), ("sliding", (1, 4))):
+            np.testing.assert_allclose(drawn(sampler, js.mesh(*sizes)), drawn(sampler, None), rtol=1e-5, atol=1e-5)
+        print("equal", flush=True)
+    elif index == 1:
+        print("dying", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    else:
+        signal.pause()
