@@ -100,7 +100,8 @@ def load_weights(folder: str | Path, ema: bool = True) -> Any:
     Raises:
         ValueError: there is no complete checkpoint.
     """
-    found = _read(folder, state=_orbax().args.StandardRestore())["state"]
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])  # where those that wrote them are not
+    found = _read(folder, state=_orbax().args.StandardRestore(fallback_sharding=here))["state"]
     return jax.tree.map(np.asarray, found["ema" if ema else "params"])
 
 

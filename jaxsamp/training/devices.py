@@ -32,7 +32,8 @@ class Layout:
         parts = self.mesh.shape[sharding.BATCH]
         if part % parts:
             raise ValueError(
-                f"batch_size / accumulate must be divisible by the size of the mesh's axis 'batch', {parts}; got {part}."
+                f"batch_size / accumulate must be divisible by the devices along the mesh's axis 'batch', {parts}; "
+                f"got {part}."
             )
 
     def arranged(self, tree: PyTree) -> PyTree:
