@@ -9,6 +9,7 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
+import jax.extend.backend
 import jax.numpy as jnp
 import numpy as np
 
@@ -49,6 +50,12 @@ def places(state):
     return {jax.tree_util.keystr(path): str(leaf.sharding.spec) for path, leaf in leaves}
 
 
+def programs():
+    """The text of each step that was compiled."""
+    for executable in jax.extend.backend.get_backend().live_executables():
+        yield from (module.to_string() for module in executable.hlo_modules() if module.name == "jit_step")
+
+
 def main(folder):
     compiled, seen, mesh = [], [], js.mesh()
     jax.monitoring.register_event_duration_secs_listener(
@@ -65,7 +72,7 @@ def main(folder):
     except ValueError as error:
         refused = str(error)
     found = {"copied": places(copied), "divided": places(divided), "callback": seen, "refused": refused}
-    found |= {"compiled": compiled_steps, "devices": jax.device_count()}
+    found |= {"compiled": compiled_steps, "programs": list(programs()), "devices": jax.device_count()}
     (folder / "found.json").write_text(json.dumps(found))
     np.savez(folder / "samples.npz", over=sample(divided, mesh=mesh), alone=sample(divided))
 
