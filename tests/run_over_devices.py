@@ -41,7 +41,7 @@ def run(folder, name, steps=STEPS, data=X, model=MODEL, **options):
 
 
 def sample(state, **options):
-    return js.sample(jax.random.key(1), state.denoiser(), (6, 2), steps=2, **options).x
+    return js.sample(jax.random.key(1), state.denoiser(), (8, 2), steps=2, **options).x
 
 
 def places(state):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,20 +16,19 @@ import pytest
 import jaxsamp as js
 from jaxsamp.training.devices import SMALL
 from jaxsamp.training.journal import read
-from tests.run_over_devices import STEPS, run, sample
+from tests.run_over_devices import STEPS, X, run, sample
 
 ROOT = Path(__file__).parents[1]
 COLLECTIVE = re.compile(r" = (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
 
 
-def start(folder, devices=4, words=()):
-    """The program in a process of its own, with this one's compiler options."""
+def start(program, devices, *words):
+    """A program in a process of its own, with this one's compiler options."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}", "JAX_NUM_CPU_DEVICES": str(devices)}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    command = [sys.executable, "-m", "tests.run_over_devices", str(folder), *words]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    command = [sys.executable, "-m", f"tests.{program}", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def alone(tmp_path_factory):
 def four(tmp_path_factory, alone):
     """What four devices have made, in a folder."""
     folder = tmp_path_factory.mktemp("four")
-    process = start(folder)
+    process = start("run_over_devices", 4, folder)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     return folder
@@ -120,3 +120,34 @@ def test_samples_of_the_result_are_the_same_with_and_without_the_mesh(four, alon
     drawn, expected = np.load(four / "samples.npz"), sample(alone[0])
     for name in ("over", "alone"):
         np.testing.assert_allclose(drawn[name], expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_hosts_train_as_one_and_leave_together(tmp_path):
+    """SIGTERM reaches the second host alone during step 3; both leave after the next step at which anything is due."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [start("run_over_hosts", 2, tmp_path, host, port) for host in range(2)]
+    for process in processes:
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+    np.save(tmp_path / "x.npy", X)
+    arrays = run(tmp_path, "arrays", 20)
+    run(tmp_path, "lazy", 20, data=js.datasets.memory_mapped(tmp_path / "x.npy"))
+    run(tmp_path, "law", 3, data=js.targets.moons())
+    for name in ("arrays", "lazy", "law"):  # the same batches, in the same order
+        np.testing.assert_allclose(
+            losses(tmp_path / "0" / f"{name}.jsonl"), losses(tmp_path / f"{name}.jsonl"), rtol=1e-5
+        )
+    found = [json.loads((tmp_path / str(host) / "found.json").read_text()) for host in range(2)]
+    for one in found:
+        assert one["callback"] == [8, 16, 20] and one["code"] == 143 and one["saved"] == 4 and one["step"] == 20
+        assert "P('batch',)" in one["places"].values()
+    assert found[0]["journals"] and not found[1]["journals"]  # the first writes
+    resumed = losses(tmp_path / "0" / "again.jsonl")
+    assert resumed[0] == pytest.approx(losses(tmp_path / "arrays.jsonl")[4], rel=1e-5) and len(resumed) == 16
+    drawn = np.concatenate([np.concatenate(np.load(tmp_path / str(host) / "samples.npy")) for host in range(2)])
+    np.testing.assert_allclose(drawn, sample(arrays), atol=1e-4)
+    weights = js.training.load_weights(tmp_path / "run")  # of two hosts, read by one
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights))
