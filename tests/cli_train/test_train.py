@@ -220,7 +220,7 @@ BAD = {
     ),
     "no device": (("--devices", "0"), "--devices must be all or a number from 1 to 4; got 0"),
     "devices in words": (("--devices", "two"), "--devices must be all or a number from 1 to 4; got two"),
-    "uneven": (("--devices", "3"), "--devices must divide the 128 samples of a batch, or of its parts; got 3"),
+    "uneven": (("--devices", "3"), "--devices must divide the 16 samples of a batch, or of its parts; got 3"),
     "one to divide over": (("--fsdp",), "--fsdp needs more than one device; give --devices all"),
     "out is a file": (("--out", "two.npz"), "--out must be a folder that can be written; got two.npz"),
 }
