@@ -113,10 +113,10 @@ def _drawn(target: Any, key: Array, size: int) -> Array:
     return target.sample(key, size)
 
 
-def batches(data: Any, cond: PyTree, key: Array, share: tuple[int, int] = (0, 1)) -> Any:
+def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
     """`Batches` of an array, of a law or of a `grain.MapDataset`; anything that is `Batches` is taken as it is.
 
-    `share` is (host, hosts): of a dataset each host reads its own part of a batch alone.
+    Of a dataset each host of a mesh reads its own part of a batch alone.
 
     Raises:
         TypeError, ValueError: data that cannot be trained on, naming the first bad sample.
@@ -125,7 +125,7 @@ def batches(data: Any, cond: PyTree, key: Array, share: tuple[int, int] = (0, 1)
     if lazy.is_dataset(data):
         if cond is not None:
             raise ValueError("cond must be None for a dataset, whose samples carry theirs; got conditions.")
-        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *share)
+        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *sharding.share(mesh))
     if hasattr(data, "batch"):
         if not (hasattr(data, "std") and hasattr(data, "config")):
             kind = type(data).__name__

@@ -40,9 +40,9 @@ class Layout:
         """Inside jit: each array where it belongs, so that a step leaves them where it found them."""
         return jax.tree.map(lambda leaf: sharding.constrain(leaf, self.mesh, self._axis(leaf)), tree)
 
-    def __call__(self, loss: Any) -> Any:
+    def gathering(self, loss: Any) -> Any:
         """The loss, whose gradient is divided as the weights are."""
-        return partial(_gathering, self, loss) if self.fsdp else loss
+        return partial(_gathered, self, loss) if self.fsdp else loss
 
     def _axis(self, leaf: Array) -> int | None:
         axes = [axis for axis, size in enumerate(leaf.shape) if size % self.mesh.shape[sharding.BATCH] == 0]
@@ -62,7 +62,7 @@ class Layout:
         return whole(leaf)
 
 
-def _gathering(layout: Layout, loss: Any, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
+def _gathered(layout: Layout, loss: Any, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
     return loss(key, model, jax.tree.map(layout.gathered, params), x, cond)
 
 
@@ -72,7 +72,7 @@ def step(
     """`train_step`, whose state stays where it is."""
     if layout is None:
         return train_step(state, x, cond, loss=loss, ema=ema)
-    after, metrics = train_step(state, x, cond, loss=layout(loss), ema=ema)
+    after, metrics = train_step(state, x, cond, loss=layout.gathering(loss), ema=ema)
     return layout.arranged(after), metrics
 
 
@@ -80,5 +80,5 @@ def step(
 def create(
     key: Array, x: Array, cond: PyTree, *, model: Any, optimizer: Any, accumulate: int, layout: Layout
 ) -> TrainState:
-    """`TrainState.create` where its arrays belong from the start: no device ever holds all of what is divided."""
+    """`TrainState.create`, with each array where it belongs from the start."""
     return layout.arranged(TrainState.create(key, model, x, cond, optimizer, accumulate))

@@ -112,7 +112,7 @@ def fit(
     elif fsdp:
         raise ValueError("mesh must be given for fsdp=True, such as jaxsamp.mesh(); got None.")
     for_training, for_data = jax.random.split(checks.typed_key(key))
-    batches = data_of.batches(data, cond, for_data, sharding.share(mesh))
+    batches = data_of.batches(data, cond, for_data, mesh)
     model = _model(model, schedule, batches)
     if isinstance(model, Model):
         model.check(cond)

@@ -80,9 +80,8 @@ class Run:
         last = done == self.steps
         due = Every(*(last or done % every == 0 for every in self.every))
         # Several hosts must leave together, and to ask all of them at every step would take its time.
-        leaving = terminated() if not sharding.several_hosts(self.mesh) else False
-        if any(due):
-            leaving = sharding.any_host(terminated(), self.mesh)
+        asked = any(due) or not sharding.several_hosts(self.mesh)
+        leaving = asked and sharding.any_host(terminated(), self.mesh)
         if not (leaving or any(due)):
             return
         self._check(done, state.accumulate)  # before anything is saved
