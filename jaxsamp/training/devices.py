@@ -80,5 +80,5 @@ def step(
 def create(
     key: Array, x: Array, cond: PyTree, *, model: Any, optimizer: Any, accumulate: int, layout: Layout
 ) -> TrainState:
-    """`TrainState.create`, with each array where it belongs from the start."""
+    """`TrainState.create`, with each array where it belongs from the start: none is ever whole on a device."""
     return layout.arranged(TrainState.create(key, model, x, cond, optimizer, accumulate))
