@@ -124,7 +124,7 @@ def test_what_does_not_divide_is_refused():
 @pytest.mark.parametrize("network", ["unet", "dit"])
 def test_large_networks_with_conditions_in_parts_of_a_batch(network, tmp_path):
     """Labels dropped at random, gradients of two parts, weights divided; of the batch nothing is exchanged."""
-    networks = {"unet": js.models.UNet(64, (1, 2), blocks=1, attention=(1,), classes=3)}
+    networks = {"unet": js.models.UNet(64, (1,), blocks=1, attention=(), classes=3)}
     networks["dit"] = js.models.DiT(width=96, depth=1, classes=3)
     model = js.models.Model(networks[network], js.schedules.EDM())
     x = np.random.default_rng(0).normal(size=(48, 8, 8)).astype(np.float32)
