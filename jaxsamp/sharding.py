@@ -9,7 +9,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxsamp import checks
-from jaxsamp.types import PyTree
+from jaxsamp.types import Array, PyTree
 
 BATCH, TIME = "batch", "time"
 
@@ -53,6 +53,44 @@ def rows(count: int, over: Mesh | None) -> int:
     """The next number of samples that divides over the mesh."""
     parts = 1 if over is None else over.shape[BATCH]
     return -(-count // parts) * parts
+
+
+def several_hosts(over: Mesh | None) -> bool:
+    """Whether devices of other processes are in the mesh."""
+    return over is not None and over.is_multi_process
+
+
+def leads(over: Mesh | None) -> bool:
+    """Whether this process is the one that writes and shows what all of the mesh have in common."""
+    return not several_hosts(over) or jax.process_index() == 0
+
+
+def share(over: Mesh | None) -> tuple[int, int]:
+    """(h, n): the devices of this process hold part h of n equal parts of the samples.
+
+    Raises:
+        ValueError: the rows of a process do not lie side by side, in equal parts.
+    """
+    if not several_hosts(over) or over is None:
+        return 0, 1
+    devices = np.moveaxis(over.devices, over.axis_names.index(BATCH), 0)
+    here = [any(device.process_index == jax.process_index() for device in np.ravel(row)) for row in devices]
+    count, first, parts = sum(here), here.index(True) if any(here) else 0, len(here)
+    if not (count and all(here[first : first + count]) and first % count == parts % count == 0):
+        raise ValueError(
+            "mesh must have devices of every process, those of one side by side along its axis 'batch' and as many of "
+            f"each; this process has places {np.flatnonzero(here).tolist()} of {parts}."
+        )
+    return first // count, parts // count
+
+
+def any_host(flag: bool, over: Mesh | None) -> bool:
+    """Whether the flag is up in any process of the mesh; all of them must ask."""
+    if not several_hosts(over):
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
 
 
 def on_batch(function: Callable[[PyTree, PyTree], PyTree], over: Mesh | None) -> Callable[[PyTree, PyTree], PyTree]:
@@ -102,6 +140,20 @@ def divide(tree: PyTree, over: Mesh | None) -> PyTree:
     return tree if over is None else _placed(tree, NamedSharding(over, PartitionSpec(BATCH)))
 
 
+def assemble(tree: PyTree, over: Mesh, count: int) -> PyTree:
+    """The same for `count` rows, of which each process gives only the part that `share` says."""
+    sharding = NamedSharding(over, PartitionSpec(BATCH))
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_process_local_data(sharding, leaf, (count, *leaf.shape[1:])), tree
+    )
+
+
+def constrain(leaf: Array, over: Mesh, axis: int | None = None) -> Array:
+    """Inside jit: an array that is divided over "batch" along one of its axes, or all of it on every device."""
+    spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, BATCH)
+    return lax.with_sharding_constraint(leaf, NamedSharding(over, spec))
+
+
 def _placed(tree: PyTree, sharding: NamedSharding) -> PyTree:
     def put(leaf: Any) -> Any:
         if not isinstance(leaf, jax.Array | np.ndarray):  # numbers, which are on every device as they are
@@ -110,7 +162,9 @@ def _placed(tree: PyTree, sharding: NamedSharding) -> PyTree:
             return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
             return jax.device_put(leaf, sharding)
-        host = np.asarray(leaf)  # every process has the same values
-        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+        # Every process has the same values; slices of what is on a device are not waited for.
+        places = sharding.addressable_devices_indices_map(leaf.shape)
+        parts = [jax.device_put(leaf[index], device) for device, index in places.items()]
+        return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)
 
     return jax.tree.map(put, tree)

@@ -68,7 +68,7 @@ def test_hosts_share_each_batch_out():
     for i in (0, 5):
         whole = one.batch(i, 8)[0]
         for host, data in enumerate(two):
-            np.testing.assert_array_equal(data.batch(i, 8)[0], whole[host::2])
+            np.testing.assert_array_equal(data.batch(i, 8)[0], whole[4 * host : 4 * host + 4])
     with pytest.raises(ValueError, match="batch_size must be divisible by the number of hosts, 2; got 7"):
         two[0].batch(0, 7)
 

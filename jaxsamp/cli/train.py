@@ -14,7 +14,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 import jaxsamp as js
 from jaxsamp import checks, plots
-from jaxsamp.cli import output, settings
+from jaxsamp.cli import devices, output, settings
 from jaxsamp.cli.data import PLACES, Source, is_known, load
 from jaxsamp.cli.errors import BadArgument, check_seed, complaints
 from jaxsamp.cli.learned import CONFIG, draw_labels
@@ -24,7 +24,7 @@ from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.stopping import stoppable
 
 JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
-OF_ONE_CALL = frozenset({"out", "config", "resume", "progress"})
+OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
 DRAWN, DRAWN_STEPS = {True: 100, False: 1000}, 16  # of images and of other samples
 
 
@@ -66,6 +66,10 @@ class Train:
     """Settings of another run, its config.json, in the place of the defaults."""
     resume: FlagCreatePairsOff[bool] = False
     """Go on with the run in --out, with its own settings."""
+    devices: Annotated[str, arg(metavar="all|INT")] = "1"
+    """Devices that each batch is divided over."""
+    fsdp: FlagCreatePairsOff[bool] = False
+    """Divide the weights and the optimiser's memory over the devices too."""
     progress: bool = True
     """Show progress, on a terminal."""
 
@@ -121,10 +125,21 @@ class Train:
             checks.at_least(f"--{name.replace('_', '-')}", getattr(self, name), 1)
         checks.at_least("--samples-every", self.samples_every, 0)
         check_seed(self.seed)
+        self._mesh()
         if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
             raise BadArgument(
                 f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one."
             )
+
+    def _mesh(self) -> Any:
+        """The devices to train on."""
+        mesh = devices.chosen(self.devices)
+        count, part = 1 if mesh is None else mesh.size, self.optimizer.batch_size // self.optimizer.accumulate
+        if part % count:
+            raise BadArgument(f"--devices must divide the {part} samples of a batch, or of its parts; got {count}.")
+        if self.fsdp and count == 1:
+            raise BadArgument("--fsdp needs more than one device; give --devices all.")
+        return mesh
 
     def _prepared(self, training: Any, key: jax.Array, source: Source, network: Any) -> tuple[Any, dict[str, Any]]:
         """The model, and what else `fit` takes."""
@@ -137,6 +152,7 @@ class Train:
         options |= {"loss": self.objective.loss(std, source.event, self.labels)}
         options |= {"batch_size": self.optimizer.batch_size, "accumulate": self.optimizer.accumulate}
         options |= {"optimizer": self.optimizer.build(), "ema": self.optimizer.ema}
+        options |= {"mesh": self._mesh(), "fsdp": self.fsdp}
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
         options |= {"journal": self.folder / JOURNAL, "report_every": self.report_every}
         return self.objective.model(network, std), options
@@ -146,10 +162,10 @@ class Train:
         folder = self.folder / PICTURES
         for_noise, for_labels, for_truth = jax.random.split(key, 3)
         n = DRAWN[plots.is_image(source.event)]
-        cond = draw_labels(for_labels, source.labels, 0, n) if self.labels else None
+        cond, mesh = draw_labels(for_labels, source.labels, 0, n) if self.labels else None, self._mesh()
 
         def paint(step: int, state: Any) -> None:
-            x = js.sample(for_noise, state.denoiser(), (n, *source.event), steps=DRAWN_STEPS, cond=cond).x
+            x = js.sample(for_noise, state.denoiser(), (n, *source.event), steps=DRAWN_STEPS, cond=cond, mesh=mesh).x
             title = f"{source.name}: after {step:,} of {self.steps:,} steps"
             folder.mkdir(exist_ok=True)
             picture = beside_truth(np.asarray(x), source, source.law, js.Level(1.0, 0.0), for_truth, title)

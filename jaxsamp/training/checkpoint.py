@@ -100,7 +100,9 @@ def load_weights(folder: str | Path, ema: bool = True) -> Any:
     Raises:
         ValueError: there is no complete checkpoint.
     """
-    found = _read(folder, state=_orbax().args.StandardRestore())["state"]
+    # For what was written by devices that are not here.
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    found = _read(folder, state=_orbax().args.StandardRestore(fallback_sharding=here))["state"]
     return jax.tree.map(np.asarray, found["ema" if ema else "params"])
 
 

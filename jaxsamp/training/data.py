@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import checks, datasets
+from jaxsamp import checks, datasets, sharding
 from jaxsamp.training import lazy
 from jaxsamp.types import Array, PyTree
 
@@ -24,6 +24,7 @@ class Batches(Protocol):
     """What `fit` reads: batches by number, and the data's own description for checkpoints.
 
     Where there is also stream(first, size), an iterator over the batches from `first` on, they are read through it.
+    Several hosts each make all of a batch and use their own part; with an attribute hosts > 1 they make that alone.
     """
 
     def batch(self, index: int, size: int) -> tuple[Any, PyTree]:
@@ -112,8 +113,10 @@ def _drawn(target: Any, key: Array, size: int) -> Array:
     return target.sample(key, size)
 
 
-def batches(data: Any, cond: PyTree, key: Array) -> Any:
+def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
     """`Batches` of an array, of a law or of a `grain.MapDataset`; anything that is `Batches` is taken as it is.
+
+    Of a dataset each host of a mesh reads its own part of a batch alone.
 
     Raises:
         TypeError, ValueError: data that cannot be trained on, naming the first bad sample.
@@ -122,7 +125,7 @@ def batches(data: Any, cond: PyTree, key: Array) -> Any:
     if lazy.is_dataset(data):
         if cond is not None:
             raise ValueError("cond must be None for a dataset, whose samples carry theirs; got conditions.")
-        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]))
+        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *sharding.share(mesh))
     if hasattr(data, "batch"):
         if not (hasattr(data, "std") and hasattr(data, "config")):
             kind = type(data).__name__
@@ -156,8 +159,14 @@ def part(size: int, accumulate: int) -> int:
     return size // accumulate
 
 
-def on_device(batch: tuple[Any, PyTree]) -> tuple[Array, PyTree]:
-    """The batch as arrays of JAX, sent without waiting; raises TypeError for samples that noise cannot be added to."""
+def on_device(batch: tuple[Any, PyTree], mesh: Any = None, hosts: int = 1) -> tuple[Array, PyTree]:
+    """The batch as arrays of JAX, sent without waiting; raises TypeError for samples that noise cannot be added to.
+
+    With a mesh it is divided over it; with hosts > 1 each host gives its own part of the rows alone.
+    """
+    if mesh is not None:
+        batch = jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), batch)
+        batch = sharding.divide(batch, mesh) if hosts == 1 else sharding.assemble(batch, mesh, hosts * len(batch[0]))
     x, cond = jax.tree.map(jnp.asarray, batch)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"data must give batches of floating-point numbers; got {x.dtype}.")

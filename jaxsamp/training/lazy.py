@@ -32,7 +32,8 @@ class Lazy:
     Attributes:
         dataset: a `grain.MapDataset` of arrays, of pairs (array, condition), or of dicts with "x" and perhaps "cond".
         seed: word that decides the orders.
-        host, hosts: this host reads samples host, host + hosts, ... of the order that all of them share.
+        host, hosts: this host reads the part `host` of `hosts` equal parts of each batch, one after the other; together
+            they have the batch that one host alone would have.
     """
 
     dataset: Any
@@ -81,7 +82,7 @@ class Lazy:
         share = checks.at_least("batch_size", size, 1) // self.hosts
         if share * self.hosts != size:
             raise ValueError(f"batch_size must be divisible by the number of hosts, {self.hosts}; got {size}.")
-        return self._order.repeat()[self.host :: self.hosts].batch(share)
+        return self._order.repeat().batch(share)[self.host :: self.hosts]
 
     def _sample(self, number: int, item: Any) -> tuple[np.ndarray, Any]:
         number %= len(self.dataset)

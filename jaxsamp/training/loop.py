@@ -8,21 +8,22 @@ from typing import Any
 
 import jax
 
-from jaxsamp import checks
+from jaxsamp import checks, sharding
 from jaxsamp.models import Model
 from jaxsamp.progress import bar
 from jaxsamp.training import data as data_of
+from jaxsamp.training import devices
 from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.config import describe
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import denoising_loss
 from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
-from jaxsamp.training.state import TrainState, train_step
+from jaxsamp.training.state import TrainState
 from jaxsamp.types import Array, PyTree
 
 # One for all runs: a second run of the same network, optimiser and loss compiles nothing.
-STEP = jax.jit(train_step, static_argnames="loss", donate_argnums=0)
+STEP = jax.jit(devices.step, static_argnames=("loss", "layout"), donate_argnums=0)
 
 
 def fit(
@@ -38,6 +39,8 @@ def fit(
     loss: Callable[..., Array] | None = None,
     optimizer: Any = AdamW(),  # noqa: B008  (frozen)
     ema: float = 0.9999,
+    mesh: Any = None,
+    fsdp: bool = False,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,
     keep: int = 2,
@@ -70,6 +73,11 @@ def fit(
         loss: see `jaxsamp.training.denoising_loss`, which with its own defaults is the default.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
+        mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
+            batch_size / accumulate, and "time" has no use. By default the one device that JAX prefers. The result is
+            the same up to rounding. On several hosts every process makes the same call.
+        fsdp: divide large arrays of weights, averages and the optimiser's memory over the devices too, in the place of
+            a copy on each; the weights are gathered for each step.
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
         resume: go on from the latest checkpoint, if there is one.
@@ -77,10 +85,11 @@ def fit(
             batches at whose end the device had nothing left to do: it starved for no longer since the line before.
         tensorboard: a folder for the same numbers as TensorBoard shows them; needs the package `tensorboardX`.
         callback: called with (step, state) every `callback_every` steps and at the end; the state is a copy, to keep.
+            On several hosts every process calls it, for only all of them can compute with arrays that they share.
         progress: show a progress bar.
 
     Returns:
-        The `TrainState`; `.denoiser()` is that of the averaged weights.
+        The `TrainState`, its arrays where they were in training; `.denoiser()` is that of the averaged weights.
 
     Raises:
         ValueError: an argument out of range; data that are not finite; labels the network has not; a folder that cannot
@@ -96,9 +105,14 @@ def fit(
         checks.at_least(name, value, 1)
     if not 0 <= ema < 1:
         raise ValueError(f"ema must be in [0, 1); got {ema}.")
-    for_training, for_data = jax.random.split(checks.typed_key(key))
-    batches = data_of.batches(data, cond, for_data)
     size = data_of.part(batch_size, accumulate)
+    layout = None if mesh is None else devices.Layout(mesh, fsdp)
+    if layout is not None:
+        layout.check(size)
+    elif fsdp:
+        raise ValueError("mesh must be given for fsdp=True, such as jaxsamp.mesh(); got None.")
+    for_training, for_data = jax.random.split(checks.typed_key(key))
+    batches = data_of.batches(data, cond, for_data, mesh)
     model = _model(model, schedule, batches)
     if isinstance(model, Model):
         model.check(cond)
@@ -107,7 +121,12 @@ def fit(
     if isinstance(optimizer, AdamW):
         optimizer.check()
         chain, rate = optimizer.build(steps), optimizer.rate(steps)
-    state = TrainState.create(for_training, model, *data_of.on_device(batches.batch(0, size)), chain, accumulate)
+    first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
+    if layout is None:
+        state = TrainState.create(for_training, model, *first, chain, accumulate)
+    else:
+        options = {"model": model, "optimizer": chain, "accumulate": accumulate, "layout": layout}
+        state = devices.create(sharding.replicate(for_training, mesh), *first, **options)
     store = None
     if checkpoint is not None:
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
@@ -115,11 +134,12 @@ def fit(
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
         store = Checkpoints(checkpoint, describe(config), keep)
         state = _begin(store, state, resume, steps)
-    book = Journal(journal, int(state.step), tensorboard)
-    with book, terminated() as leaving, bar("training", steps, progress) as advance:
+    begun, leads = int(state.step), sharding.leads(mesh)
+    book = Journal(journal, begun, tensorboard) if leads else Journal(None, begun)
+    with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
         every = Every(checkpoint_every, report_every, callback_every)
-        run = Run(batches, size, steps, every, store, book, rate, callback)
-        return run.run(state, partial(STEP, loss=_static(loss), ema=ema), leaving, advance)
+        run = Run(batches, size, steps, every, store, book, rate, callback, mesh)
+        return run.run(state, partial(STEP, loss=_static(loss), ema=ema, layout=layout), leaving, advance)
 
 
 def _static(loss: Callable[..., Array]) -> Callable[..., Array]:

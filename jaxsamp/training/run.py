@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsamp import sharding
 from jaxsamp.training import data as data_of
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.state import TrainState
@@ -40,6 +41,7 @@ class Run:
     journal: Journal
     rate: Callable[[int], Any] | None
     callback: Callable[[int, TrainState], None] | None
+    mesh: Any = None
     pending: list[dict[str, Any]] = field(default_factory=list)
     seen: list[np.ndarray] = field(default_factory=list)
     started: float = 0.0
@@ -54,12 +56,13 @@ class Run:
         self.since = int(state.step)
         self.started = self.reported = time.perf_counter()
         advance(self.since)
+        hosts = getattr(self.batches, "hosts", 1)
         with closing(data_of.stream(self.batches, self.since * state.accumulate, self.size)) as stream:
             for done in range(self.since + 1, self.steps + 1):
                 for _ in range(state.accumulate):
-                    state, metrics = step(state, *data_of.on_device(self._next(stream)))
+                    state, metrics = step(state, *data_of.on_device(self._next(stream), self.mesh, hosts))
                     self.pending.append(metrics)
-                self._after(done, state, terminated(), advance)
+                self._after(done, state, terminated, advance)
         return state
 
     def _next(self, stream: Iterator[Any]) -> Any:
@@ -70,10 +73,15 @@ class Run:
             self.waited += time.perf_counter() - began
         return batch
 
-    def _after(self, done: int, state: TrainState, leaving: bool, advance: Callable[..., None]) -> None:
+    def _after(
+        self, done: int, state: TrainState, terminated: Callable[[], bool], advance: Callable[..., None]
+    ) -> None:
         """What is due after update `done`; raises SystemExit when leaving."""
         last = done == self.steps
         due = Every(*(last or done % every == 0 for every in self.every))
+        # Several hosts must leave together, and to ask all of them at every step would take its time.
+        asked = any(due) or not sharding.several_hosts(self.mesh)
+        leaving = asked and sharding.any_host(terminated(), self.mesh)
         if not (leaving or any(due)):
             return
         self._check(done, state.accumulate)  # before anything is saved

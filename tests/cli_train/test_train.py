@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from jaxsamp.cli.network import Network
 from jaxsamp.cli.objective import Objective, Optimizer
 from jaxsamp.cli.train import OF_ONE_CALL, Train
 from jaxsamp.training.journal import read
-from tests.cli_train.runs import RUN, SMALL, assert_same_weights
+from tests.cli_train.runs import RUN, SMALL, assert_same_weights, weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,6 +121,21 @@ def test_a_run_that_is_resumed_needs_its_folder_alone_and_ends_with_the_same_bit
     assert [entry["step"] for entry in read("metrics.jsonl")] == [2, 4, 6, 8]
 
 
+@pytest.mark.slow
+def test_a_run_on_all_devices_draws_its_pictures_there_and_goes_on_with_one():
+    words = ["train", "--data", "two.npz", *RUN, "--labels", "--width", "128", "--samples-every", "4"]
+    assert cli.main([*words, "--out", "one"]) == 0
+    assert cli.main([*words, "--out", "four", "--devices", "all", "--fsdp"]) == 0
+    for a, b in zip(weights("one"), weights("four"), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert {path.name for path in Path("four/pictures").iterdir()} == {"step-4.png", "step-8.png"}
+    assert not {"devices", "fsdp"} & set(json.loads(Path("four/config.json").read_text()))
+    shutil.rmtree("four/8")
+    assert cli.main(["train", "--resume", "--out", "four"]) == 0
+    for a, b in zip(weights("one"), weights("four"), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
 )
@@ -202,6 +218,10 @@ BAD = {
         ("--config", "nested.json"),
         "--config nested.json: network: width must be int or NoneType; got 1.5",
     ),
+    "no device": (("--devices", "0"), "--devices must be all or a number from 1 to 4; got 0"),
+    "devices in words": (("--devices", "two"), "--devices must be all or a number from 1 to 4; got two"),
+    "uneven": (("--devices", "3"), "--devices must divide the 16 samples of a batch, or of its parts; got 3"),
+    "one to divide over": (("--fsdp",), "--fsdp needs more than one device; give --devices all"),
     "out is a file": (("--out", "two.npz"), "--out must be a folder that can be written; got two.npz"),
 }
 
