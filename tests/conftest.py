@@ -1,6 +1,8 @@
 """Shared test settings: float64 available, shapes and types checked on every public call."""
 
 import os
+import shutil
+import tempfile
 
 import jax
 import jaxlib
@@ -24,6 +26,17 @@ os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 threadpool_limits(1)
 for library in ("OMP", "OPENBLAS"):  # and those of the programs that the tests start
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+def pytest_configure(config):
+    """What one worker has compiled, the others and the programs that the tests start read from a folder of the run."""
+    if hasattr(config, "workerinput"):
+        return  # its environment is that of the process that started it
+    folder = tempfile.mkdtemp()
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    for name, value in (("compilation_cache_dir", folder), ("persistent_cache_min_compile_time_secs", 0.05)):
+        os.environ[f"JAX_{name.upper()}"] = str(value)
+        jax.config.update(f"jax_{name}", value)
 
 
 @pytest.fixture
