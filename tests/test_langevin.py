@@ -75,12 +75,14 @@ def mixture_p_value(x):
     return 2 * min(p_value(lambda x: MIXTURE.responsibilities(x)[:, 0]), p_value(MIXTURE.log_prob))
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("name", [*list(SAMPLERS)[:3], pytest.param("parallel", marks=pytest.mark.slow)])
 def test_gaussian_law_is_right_to_the_sampling_floor(name):
     assert gaussian_p_value(final(GAUSSIAN, SAMPLERS[name], STEPS[name])) > FALSE_ALARM
     assert gaussian_p_value(final(GAUSSIAN, coarse(SAMPLERS[name]), STEPS[name])) < FALSE_ALARM
 
 
+@pytest.mark.usefixtures("optimised")
 def test_mixture_law_is_right_to_the_sampling_floor():
     sampler = SAMPLERS["midpoint"]  # the curvature of the mixture is at most 1 / 0.3
     assert mixture_p_value(final(MIXTURE, sampler, 200)) > FALSE_ALARM

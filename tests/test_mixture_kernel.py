@@ -35,7 +35,9 @@ def covariances(mixture):
     return jnp.einsum("kdm,km,kem->kde", mixture.basis, values - floor, mixture.basis) + floor[:, :, None] * eye
 
 
-def dense_log_prob(mixture, alpha, sigma):
+@jax.jit
+def dense(mixture, x, alpha, sigma):
+    """Log density of the noised law, its gradient and its Hessian."""
     noised = alpha**2 * covariances(mixture) + sigma**2 * jnp.eye(D)
 
     def log_prob(x):
@@ -43,29 +45,41 @@ def dense_log_prob(mixture, alpha, sigma):
         each = jnp.stack([pdf(x, alpha * mixture.means[k], noised[k]) for k in range(K)])
         return jax.nn.logsumexp(each + mixture.log_weights)
 
-    return log_prob
+    return log_prob(x), jax.grad(log_prob)(x), jax.hessian(log_prob)(x)
+
+
+@jax.jit
+def of_the_kernel(mixture, x, v, alpha, sigma):
+    at = (x, alpha, sigma)
+    return {
+        "log_prob": kernel.log_prob(mixture, *at),
+        "score": kernel.score(mixture, *at),
+        "hessian_vector": kernel.hessian_vector(mixture, x, v, alpha, sigma),
+        "laplacian": kernel.laplacian(mixture, *at),
+        "mean": kernel.posterior_mean(mixture, *at),
+        "covariance": kernel.posterior_covariance(mixture, *at),
+        "slope of the mean": jax.jacfwd(lambda x: kernel.posterior_mean(mixture, x, alpha, sigma))(x),
+    }
 
 
 @pytest.mark.parametrize("form", ["full", "diagonal", "spherical", "low_rank"])
 @pytest.mark.parametrize(("alpha", "sigma"), [(1.0, 0.0), (0.7, 0.4), (1.0, 20.0)])
 def test_every_quantity_matches_dense_autodiff(x64, form, alpha, sigma):
-    mixture, (x, v) = make(form), jnp.asarray(np.random.default_rng(1).normal(size=(2, D)))
-    dense = jax.jit(dense_log_prob(mixture, alpha, sigma))
-    gradient, hessian = jax.grad(dense)(x), jax.jit(jax.hessian(dense))(x)
-    at = (x, alpha, sigma)
+    mixture, (x, v) = make(form), np.random.default_rng(1).normal(size=(2, D))
+    log_prob, gradient, hessian = map(np.asarray, dense(mixture, x, alpha, sigma))
+    found = of_the_kernel(mixture, x, v, alpha, sigma)
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-11)  # noqa: E731
-    close(kernel.log_prob(mixture, *at), dense(x))
-    close(kernel.score(mixture, *at), gradient)
-    close(kernel.hessian_vector(mixture, x, v, alpha, sigma), hessian @ v)
-    close(kernel.laplacian(mixture, *at), jnp.trace(hessian))
-    mean, covariance = kernel.posterior_mean(mixture, *at), kernel.posterior_covariance(mixture, *at)
+    close(found["log_prob"], log_prob)
+    close(found["score"], gradient)
+    close(found["hessian_vector"], hessian @ v)
+    close(found["laplacian"], np.trace(hessian))
     if sigma == 0:
-        close(mean, x / alpha)
-        close(covariance, np.zeros((D, D)))
+        close(found["mean"], x / alpha)
+        close(found["covariance"], np.zeros((D, D)))
     else:
-        close(mean, (x + sigma**2 * gradient) / alpha)
-        close(covariance, sigma**2 / alpha**2 * (np.eye(D) + sigma**2 * hessian))
-        close(jax.jacfwd(lambda x: kernel.posterior_mean(mixture, x, alpha, sigma))(x), alpha / sigma**2 * covariance)
+        close(found["mean"], (x + sigma**2 * gradient) / alpha)
+        close(found["covariance"], sigma**2 / alpha**2 * (np.eye(D) + sigma**2 * hessian))
+        close(found["slope of the mean"], alpha / sigma**2 * found["covariance"])
 
 
 def test_responsibilities_are_bayes(x64):
@@ -87,17 +101,18 @@ def test_posterior_mean_by_quadrature_in_one_dimension(x64):
     np.testing.assert_allclose(kernel.log_prob(mixture, jnp.array([x]), alpha, sigma), np.log(evidence), rtol=1e-8)
 
 
+@jax.jit
+def three(mixture, x, sigma):
+    return [f(mixture, x, 1.0, sigma) for f in (kernel.log_prob, kernel.score, kernel.posterior_mean)]
+
+
 @pytest.mark.parametrize("form", ["full", "diagonal", "spherical", "low_rank"])
 @pytest.mark.parametrize(("distance", "sigma"), [(50.0, 0.05), (1.0, 1e-4), (50.0, 80.0)])
 def test_float32_is_finite_and_close_everywhere(form, distance, sigma):
     direction = np.random.default_rng(2).normal(size=D)
     x = (distance * direction / np.linalg.norm(direction)).astype(np.float32)
-    single = [f(make(form, jnp.float32), x, 1.0, sigma) for f in (kernel.log_prob, kernel.score, kernel.posterior_mean)]
+    single = three(make(form, jnp.float32), x, sigma)
     with jax.enable_x64(True):
-        exact = make(form)
-        double = [
-            f(exact, jnp.asarray(x, float), 1.0, float(np.float32(sigma)))
-            for f in (kernel.log_prob, kernel.score, kernel.posterior_mean)
-        ]
+        double = three(make(form), x.astype(float), float(np.float32(sigma)))
     for a, b in zip(single, double, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-4 * float(np.abs(b).max()))

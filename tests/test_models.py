@@ -1,5 +1,7 @@
 """Networks keep shapes and precisions, start at zero, see their conditions, and are preconditioned as EDM says."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,16 +25,18 @@ def size(params):
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-def made(name, cond=None, n=3, shake=0.3, network=None):
-    """A network with weights moved off their zeros, and an input."""
-    network = network or TINY[name]
-    x = jax.random.normal(jax.random.key(0), (n, *EVENTS[name]))
-    noise = jnp.linspace(-1.0, 1.0, n)
-    params = jax.jit(network.init)(jax.random.key(1), x, noise, cond)
-    leaves, tree = jax.tree.flatten(params)
+@partial(jax.jit, static_argnums=0)
+def weights(network, x, noise, cond, shake):
+    leaves, tree = jax.tree.flatten(network.init(jax.random.key(1), x, noise, cond))
     keys = jax.random.split(jax.random.key(2), len(leaves))
     moved = [leaf + shake * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    return network, jax.tree.unflatten(tree, moved), x, noise
+    return jax.tree.unflatten(tree, moved)
+
+
+def made(name, cond=None, n=3, shake=0.3):
+    """A network with weights moved off their zeros, and an input."""
+    x, noise = jax.random.normal(jax.random.key(0), (n, *EVENTS[name])), jnp.linspace(-1.0, 1.0, n)
+    return TINY[name], weights(TINY[name], x, noise, cond, shake), x, noise
 
 
 @pytest.mark.parametrize("name", SLOW_UNET)
@@ -65,7 +69,7 @@ def test_conditions_and_noise_change_the_output_of_each_sample_alone(name):
         assert jnp.abs(changed - out)[0].max() > 1e-3, what
         np.testing.assert_allclose(changed[1:], out[1:], atol=1e-5, err_msg=what)
     # "No condition" is label `classes` and a vector of zeros: the third sample has neither.
-    without = jax.jit(network.apply)(params, x, noise, {"channels": channels})
+    without = apply(params, x, noise, {"channels": channels})
     np.testing.assert_allclose(without[2], out[2], atol=1e-5)
     assert jnp.abs(without - out)[0].max() > 1e-3
 
@@ -124,11 +128,11 @@ def test_a_model_is_its_closed_form_and_at_first_the_best_linear_denoiser():
     level = schedule.at(t)
     s = (level.sigma / level.alpha)[:, None]
     y = x / level.alpha[:, None]
-    inner = network.apply(params, y / jnp.sqrt(s**2 + 0.49), jnp.log(s[:, 0]) / 4)
+    inner = jax.jit(network.apply)(params, y / jnp.sqrt(s**2 + 0.49), jnp.log(s[:, 0]) / 4)
     expected = 0.49 / (s**2 + 0.49) * y + s * 0.7 / jnp.sqrt(s**2 + 0.49) * inner
-    np.testing.assert_allclose(model(params, x, t), expected, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(model)(params, x, t), expected, rtol=2e-5, atol=1e-5)
     assert model.prediction == "x0"
-    fresh = model.denoiser(model.init(jax.random.key(0), x))
+    fresh = model.denoiser(jax.jit(model.init)(jax.random.key(0), x))
     best = js.targets.GaussianMixture([1.0], np.zeros((1, 5)), 0.49 * np.eye(5)[None])
     np.testing.assert_allclose(fresh(x, level), best.posterior_mean(x, level), atol=1e-5)
 

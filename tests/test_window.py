@@ -27,12 +27,17 @@ FRAMES = {
 }
 
 
+@jax.jit
+def rate_and_scale(frame, lam, lam1):
+    return frame.clock_rate(lam), frame.scale(lam1)
+
+
 def integral(frame, f, lam1, coordinate):
     """scale(lam1) times the integral of f against the clock from LAM0, by Gauss-Legendre quadrature in three pieces."""
     nodes, weights = np.polynomial.legendre.leggauss(50)
     edges = np.linspace(LAM0, lam1, 4)
     lam = (edges[:-1, None] + np.diff(edges)[:, None] * (0.5 + 0.5 * nodes)).ravel()
-    rate, scale = (np.asarray(g(jnp.asarray(v))) for g, v in ((frame.clock_rate, lam), (frame.scale, np.float64(lam1))))
+    rate, scale = map(np.asarray, rate_and_scale(frame, lam, np.float64(lam1)))
     rate = rate if rate.ndim == 1 else rate[:, coordinate]
     passed = np.sum(np.repeat(np.diff(edges), 50) * 0.5 * np.tile(weights, 3) * rate * f(lam))
     return np.broadcast_to(scale, 2)[coordinate] * passed
@@ -41,11 +46,16 @@ def integral(frame, f, lam1, coordinate):
 @pytest.mark.parametrize("name", ["data", "score", "per_coordinate"])
 def test_gauss_windows_integrate_polynomials(x64, name):
     frame, cubic = FRAMES[name](), lambda lam: 1 - lam + 0.3 * lam**3
-    win = window.gauss_window(frame, jnp.float64(LAM0), jnp.float64(LAM1), 4)
-    f = jnp.stack([cubic(win.lam)] * 2, 1)
-    states, end = win.states(jnp.zeros(2), f), win.end(jnp.zeros(2), f)
+
+    @jax.jit
+    def found(frame, lam0, lam1):
+        win = window.gauss_window(frame, lam0, lam1, 4)
+        f = jnp.stack([cubic(win.lam)] * 2, 1)
+        return win.lam, win.states(jnp.zeros(2), f), win.end(jnp.zeros(2), f)
+
+    lam, states, end = map(np.asarray, found(frame, np.float64(LAM0), np.float64(LAM1)))
     for c in (0, 1):
-        np.testing.assert_allclose(states[2, c], integral(frame, cubic, float(win.lam[2]), c), rtol=1e-7)
+        np.testing.assert_allclose(states[2, c], integral(frame, cubic, float(lam[2]), c), rtol=1e-7)
         np.testing.assert_allclose(end[c], integral(frame, cubic, LAM1, c), rtol=1e-7)
 
 
@@ -59,14 +69,19 @@ def test_the_weights_of_many_gauss_nodes_stay_accurate(x64):
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_cells_are_exact_for_constants(x64, name):
-    frame, u = FRAMES[name](), jnp.array([0.2, 0.7, 0.5])
-    win = window.cell_window(frame, jnp.float64(LAM0), jnp.float64(LAM1), u, "importance", lambda lam: lam)
-    one = jnp.ones((3, 2))
+    frame, u, x, one = FRAMES[name](), np.array([0.2, 0.7, 0.5]), np.array([1.3, -0.4]), np.ones((3, 2))
+
+    @jax.jit
+    def found(frame, lam0, lam1, u):
+        win = window.cell_window(frame, lam0, lam1, u, "importance", lambda lam: lam)
+        scale = frame.scale(win.lam[1]) / frame.scale(lam0)
+        return win.lam, win.states(jnp.zeros(2), one), win.states(x, 0 * one), scale
+
+    lam, states, of_zeros, scale = map(np.asarray, found(frame, np.float64(LAM0), np.float64(LAM1), u))
     for c in (0, 1):
-        exact = integral(frame, np.ones_like, float(win.lam[1]), c)
-        np.testing.assert_allclose(win.states(jnp.zeros(2), one)[1, c], exact, rtol=1e-6)
-    x = jnp.array([1.3, -0.4])
-    assert jnp.allclose(win.states(x, 0 * one)[1], x * frame.scale(win.lam[1]) / frame.scale(jnp.float64(LAM0)))
+        exact = integral(frame, np.ones_like, float(lam[1]), c)
+        np.testing.assert_allclose(states[1, c], exact, rtol=1e-6)
+    assert np.allclose(of_zeros[1], x * scale)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +102,23 @@ def test_the_end_of_cells_is_unbiased(x64, name, draws):
         return win.end(jnp.zeros(2), jnp.stack([jnp.cos(win.lam)] * 2, 1))
 
     # The same u in every cell: each cell's own mean is what counts.
-    ends = jax.vmap(lambda u: end(jnp.full(3, u)))(jnp.asarray(0.5 + 0.5 * nodes))
+    ends = jax.jit(jax.vmap(lambda u: end(jnp.full(3, u))))(0.5 + 0.5 * nodes)
     for c in (0, 1):
         np.testing.assert_allclose(0.5 * weights @ ends[:, c], integral(frame, np.cos, LAM1, c), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["data", "per_coordinate"])
 def test_slopes_of_the_gaussian_path_carry_the_gaussian_flow(x64, name):
-    frame, mean, variance = FRAMES[name](), jnp.array([0.5, -1.0]), jnp.array([0.3, 2.0])
-    x, lam0 = jnp.array([3.0, -2.0]), jnp.float64(LAM0)
-    win = window.gauss_window(frame, lam0, jnp.float64(LAM1), 40)
-    f = window.gaussian_slopes(frame, x, lam0, win.lam, mean, variance)
-    ratio = jnp.sqrt((variance + jnp.exp(-2 * win.lam[:, None])) / (variance + jnp.exp(-2 * lam0)))
-    np.testing.assert_allclose(win.states(x, f), mean + ratio * (x - mean), rtol=1e-5)
+    frame, mean, variance, x = FRAMES[name](), np.array([0.5, -1.0]), np.array([0.3, 2.0]), np.array([3.0, -2.0])
+
+    @jax.jit
+    def found(lam0, lam1):
+        win = window.gauss_window(frame, lam0, lam1, 40)
+        return win.lam, win.states(x, window.gaussian_slopes(frame, x, lam0, win.lam, mean, variance))
+
+    lam, states = map(np.asarray, found(np.float64(LAM0), np.float64(LAM1)))
+    ratio = np.sqrt((variance + np.exp(-2 * lam[:, None])) / (variance + np.exp(-2 * LAM0)))
+    np.testing.assert_allclose(states, mean + ratio * (x - mean), rtol=1e-5)
 
 
 WINDOWS = {
@@ -113,9 +132,9 @@ WINDOWS = {
 @pytest.mark.parametrize("nodes", WINDOWS)
 @pytest.mark.parametrize("name", ["data", pytest.param("per_coordinate", marks=pytest.mark.slow)])
 def test_between_is_the_states_own_linear_map(x64, nodes, name):
-    win = WINDOWS[nodes](FRAMES[name]())
+    win = jax.jit(WINDOWS[nodes])(FRAMES[name]())
     left, right = np.random.default_rng(0).normal(size=(2, 5, 3, 2))
-    matrix = jax.jacfwd(lambda f: win.states(jnp.zeros(2), f))(jnp.zeros((5, 2)))  # (R, d, R, d)
+    matrix = jax.jit(jax.jacfwd(lambda f: win.states(jnp.zeros(2), f)))(jnp.zeros((5, 2)))  # (R, d, R, d)
     np.testing.assert_allclose(
         win.between(left, right), np.einsum("iad,idje,jbe->iajb", left, matrix, right), rtol=1e-10, atol=1e-12
     )

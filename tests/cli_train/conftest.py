@@ -15,7 +15,7 @@ def own_folder(tmp_path, monkeypatch):
     np.savez("two.npz", x=rng.normal(size=(50, 3)) + 4 * labels[:, None], labels=labels)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ring(tmp_path_factory):
     """A run on a toy that is trained enough to be told from an untrained network, with a picture of its samples."""
     out = tmp_path_factory.mktemp("train") / "ring"
@@ -24,7 +24,7 @@ def ring(tmp_path_factory):
     return out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def labelled(tmp_path_factory):
     """A run on two clusters with labels."""
     folder = tmp_path_factory.mktemp("labelled")

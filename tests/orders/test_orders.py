@@ -88,33 +88,35 @@ class _Path(Draws):
     lam: Any  # the coarse grid
     at: Any  # (steps,), where in the clock of each step its node is wished
 
-    def _fine(self):
-        grid = jnp.linspace(self.lam[0], self.lam[-1], self.noise.shape[0] + 1)
-        return grid, LOCALIZATION.clock_delta(grid[:-1], grid[1:])
+    def _within(self, step):
+        """Of the fine increments within a step: their number, their noise and their length in the clock."""
+        fine = self.noise.shape[0]
+        count = fine // (self.lam.shape[0] - 1)
+        ends = self.lam[0] + (self.lam[-1] - self.lam[0]) * (step * count + jnp.arange(count + 1)) / fine
+        noise = jax.lax.dynamic_slice_in_dim(self.noise, step * count, count)
+        return count, noise, LOCALIZATION.clock_delta(ends[:-1], ends[1:])
 
-    def _between(self, first, last):
-        j = jnp.arange(self.noise.shape[0])
-        weights = jnp.where((j >= first) & (j < last), jnp.sqrt(self._fine()[1]), 0)
-        return weights @ self.noise / jnp.sqrt(jnp.sum(weights**2))
-
-    def _cut(self, i):
-        """First and last fine index of step i, and one between them near the wished node."""
-        per_step = self.noise.shape[0] // (self.lam.shape[0] - 1)
-        first = i * per_step
-        clock = jnp.cumsum(self._fine()[1])
-        wished = jnp.interp(self.at[i], jnp.array([0.0, 1.0]), clock[jnp.array([first, first + per_step - 1])])
-        return first, jnp.clip(jnp.searchsorted(clock, wished), first + 1, first + per_step - 1), first + per_step
+    def _cut(self, step):
+        """The fine increments of a step before the one that is nearest to its wished node."""
+        count, _, length = self._within(step)
+        clock = jnp.cumsum(length)
+        wished = jnp.interp(self.at[step], jnp.array([0.0, 1.0]), clock[jnp.array([0, -1])])
+        return jnp.arange(count) < jnp.clip(jnp.searchsorted(clock, wished), 1, count - 1)
 
     def normal(self, step):
-        first, cut, last = self._cut(step)
+        _, noise, length = self._within(step)
+
+        def among(chosen):
+            weights = jnp.where(chosen, jnp.sqrt(length), 0)
+            return weights @ noise / jnp.sqrt(jnp.sum(weights**2))
+
         if len(self.shape) == 1:
-            return self._between(first, last)
-        return jnp.stack([self._between(first, cut), self._between(cut, last)])
+            return among(True)
+        return jnp.stack([among(self._cut(step)), among(~self._cut(step))])
 
     def uniform(self, step):
-        lam = self._fine()[0]
-        first, cut, last = self._cut(step)
-        return LOCALIZATION.clock_delta(lam[first], lam[cut]) / LOCALIZATION.clock_delta(lam[first], lam[last])
+        length = self._within(step)[2]
+        return jnp.sum(jnp.where(self._cut(step), length, 0)) / jnp.sum(length)
 
 
 SDE = {"ddpm": DDPM(), "dpmpp2m_sde": DPMSolverPP(stochastic=True), "randomized_sde": RandomizedMidpointSDE()}
