@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "sample": "sampling",
+    "sample_shards": "shards",
     "mesh": "sharding",
     "initialize_distributed": "hosts",
     "sample_density": "chains",
@@ -46,6 +47,7 @@ _MODULES = (
     "samplers",
     "schedules",
     "sharding",
+    "shards",
     "targets",
     "training",
     "types",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
     from jaxsamp import sharding as sharding
+    from jaxsamp import shards as shards
     from jaxsamp import targets as targets
     from jaxsamp import training as training
     from jaxsamp import types as types
@@ -88,6 +91,7 @@ if TYPE_CHECKING:
     from jaxsamp.metrics import score_error as score_error
     from jaxsamp.sampling import sample as sample
     from jaxsamp.sharding import mesh as mesh
+    from jaxsamp.shards import sample_shards as sample_shards
     from jaxsamp.training import fit as fit
     from jaxsamp.types import Level as Level
     from jaxsamp.types import Samples as Samples

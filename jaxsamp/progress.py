@@ -19,7 +19,10 @@ def bar(label: str, total: int, shown: bool = True) -> Iterator[Callable[..., No
 
     note_column = TextColumn("{task.fields[note]}", markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note_column)
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as drawn:
+    console = Console(stderr=True)
+    # The time that remains is told from the speed of the last ten minutes: by default half a minute, in which one unit
+    # of a slow job may not be done.
+    with Progress(*columns, console=console, transient=True, disable=not shown, speed_estimate_period=600) as drawn:
         task = drawn.add_task(label, total=total, note="")
 
         def advance(units: int, wait_for: Any = None, note: str | None = None) -> None:

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on the levels before its own, and its own family.
 LEVELS = [
     ["jaxsamp_kernels"],
-    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives", "hosts"],
+    [
+        "types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives", "hosts",
+        "configuration",
+    ],  # fmt: skip
     ["bases", "linear_part"],
     ["schedules", "grids"],
     ["denoisers", "inverse"],
@@ -23,6 +26,7 @@ LEVELS = [
     ["samplers", "langevin"],
     ["trajectories"],
     ["sampling", "chains", "flows", "likelihood"],
+    ["shards"],
     ["calibration"],
     ["training"],
     ["published"],

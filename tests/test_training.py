@@ -14,8 +14,8 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import losses, models, training
+from jaxsamp.configuration import describe, differences
 from jaxsamp.training import data as data_of
-from jaxsamp.training.config import describe, differences
 from jaxsamp.training.journal import Journal, read
 from tests.cases import SCHEDULES
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp.training.config import differences
+from jaxsamp.configuration import differences
 from jaxsamp.training.state import TrainState
 
 SAVED = ("batches", "params", "ema", "opt_state")

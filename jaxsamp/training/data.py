@@ -36,7 +36,7 @@ class Batches(Protocol):
         ...
 
     def config(self) -> Any:
-        """What identifies the data; see `jaxsamp.training.config.describe`."""
+        """What identifies the data; see `jaxsamp.configuration.describe`."""
         ...
 
 

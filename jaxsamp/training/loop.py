@@ -9,12 +9,12 @@ from typing import Any
 import jax
 
 from jaxsamp import checks, sharding
+from jaxsamp.configuration import describe
 from jaxsamp.models import Model
 from jaxsamp.progress import bar
 from jaxsamp.training import data as data_of
 from jaxsamp.training import devices
 from jaxsamp.training.checkpoint import Checkpoints
-from jaxsamp.training.config import describe
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import denoising_loss
 from jaxsamp.training.optimizer import AdamW

@@ -15,8 +15,8 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli
 from jaxsamp.cli import data
+from jaxsamp.configuration import describe
 from jaxsamp.training import load
-from jaxsamp.training.config import describe
 from tests.cli_train.runs import weights
 
 

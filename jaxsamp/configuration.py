@@ -1,4 +1,4 @@
-"""A run's configuration as plain values: what a checkpoint must agree with to be continued."""
+"""A configuration as plain values: what a checkpoint or a folder of shards must agree with to be continued."""
 
 import dataclasses
 import zlib
