@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; or, after one sentence on stderr, 2 for arguments that cannot be used, 1 for training that
-        diverged, 130 for Ctrl-C and 143 for SIGTERM, on both of which training saves.
+        diverged, 130 for Ctrl-C and 143 for SIGTERM, on both of which training saves and shards are kept.
     """
     try:
         command = _parse(argv)
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadArgument as refused:
         return _stop(str(refused), REFUSED)
     except Stopped as stopped:
-        return _stop(str(stopped), stopped.code)
+        return _leave(argv, _stop(str(stopped), stopped.code))
     except ModuleNotFoundError as error:
         sentence = missing_package(error)
         if sentence is None:
@@ -45,12 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
     except KeyboardInterrupt:
-        code = _stop("interrupted; nothing was written.", INTERRUPTED)
-        if argv is None:  # JAX, cut off in a compilation, can crash while Python takes it down, and lose the code
-            sys.stdout.flush()
-            os._exit(code)
-        return code
+        return _leave(argv, _stop("interrupted; nothing was written.", INTERRUPTED))
     return DONE
+
+
+def _leave(argv: Sequence[str] | None, code: int) -> int:
+    """End the program, if it is one: JAX, cut off in its work, can crash as Python takes it down, and lose the code."""
+    if argv is None:
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def _parse(argv: Sequence[str] | None) -> Any:

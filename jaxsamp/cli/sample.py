@@ -1,6 +1,7 @@
 """`jaxsamp sample`: draw samples by an exact score and test that their law is right."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ import numpy as np
 from tyro.conf import arg
 
 import jaxsamp as js
-from jaxsamp import checks, plots, samplers
-from jaxsamp.cli import output, report
+from jaxsamp import checks, plots, samplers, shards
+from jaxsamp.cli import output, report, stream
+from jaxsamp.cli.data import Source
 from jaxsamp.cli.errors import complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.setup import Problem, Setup, named
+from jaxsamp.cli.stream import Drawing
 
 FILES = ("samples.npz", "samples.png", "report.json")
 
@@ -34,6 +37,10 @@ class Sample(Setup):
     """Number of steps, or windows."""
     num_samples: int = 2000
     """Number of samples."""
+    shard_size: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: 16384, fewer if large; 0: one file)")
+    ] = None
+    """More samples than this are written in files of so many, while they are drawn."""
     out: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET, or CHECKPOINT/samples)")
     ] = None
@@ -49,35 +56,57 @@ class Sample(Setup):
             out, levels = self._checked()
             with stages("load"):
                 source = self.source()
+            size = shards.default_size(source.event) if self.shard_size is None else self.shard_size
+        keys = jax.random.split(jax.random.key(self.seed), 6)
+        if 0 < size < self.num_samples:
+            stream.run(self, Drawing(out, source, levels, keys, stages, watched), size)
+            return
         with output.folder(out, FILES, self.force) as folder:
+            output.check_free(out, shards.KNOWN_BY, self.force)
             with complaints():
-                keys = jax.random.split(jax.random.key(self.seed), 6)
-                problem = self.problem(keys[4], source, self.num_samples, stages)
-                problem = self.calibrated(keys[5], problem, source, [self.sampler], stages)
-                law = problem.law
+                problem = self.prepared(source, keys, stages)
                 with stages("sample"):
                     x, costs = self._draw(keys[0], problem, levels, watched)
-            count = len(levels) - 1
-            steps = f"{count} step{'s' * (count > 1)}"
-            x, last, found = x.reshape(-1, *source.event), js.Level(1.0, float(levels[-1])), {}
-            if self.metrics:
-                with stages("metrics", "comparing with the truth"):
-                    if law is not None:
-                        found["law"] = report.against_law(x, law, keys[1], last)
-                    if source.train is not None:
-                        found["data"] = report.against_data(x, source, keys[2])
-            with stages("picture"):
-                title = f"{source.name}: {len(x):,} samples by {self.sampler} in {steps}"
-                plots.save(beside_truth(x, source, law, last, keys[3], title), folder / "samples.png")
-            facts = {"target": source.name, "settings": asdict(self), "noise_levels": [float(levels[0]), last.sigma]}
-            facts |= {**costs, "metrics": found, "seconds": stages.seconds, **report.about(law, source), "files": FILES}
-            np.savez(folder / "samples.npz", samples=x, grid=levels, seed=self.seed)
-            report.write_json(facts, folder / "report.json")
+            drawing = Drawing(folder, source, levels, keys, stages, watched)
+            facts = self.told(drawing, problem.law, x.reshape(-1, *source.event), costs, FILES)
+            np.savez(folder / "samples.npz", samples=x.reshape(-1, *source.event), grid=levels, seed=self.seed)
+        if self.force:
+            shards.clear(out)
+        self.show(facts, out)
+
+    def prepared(self, source: Source, keys: jax.Array, stages: report.Stages) -> Problem:
+        """What is sampled, fitted and calibrated."""
+        problem = self.problem(keys[4], source, self.num_samples, stages)
+        return self.calibrated(keys[5], problem, source, [self.sampler], stages)
+
+    def told(
+        self, drawing: Drawing, law: Any, x: np.ndarray, costs: dict[str, Any], files: Sequence[str]
+    ) -> dict[str, Any]:
+        """Compare samples (n, *event) with the truth, and write their picture and the report, which is returned."""
+        folder, source, levels, keys, stages, _ = drawing
+        last, found = js.Level(1.0, float(levels[-1])), {}
+        if self.metrics:
+            with stages("metrics", "comparing with the truth"):
+                if law is not None:
+                    found["law"] = report.against_law(x, law, keys[1], last)
+                if source.train is not None:
+                    found["data"] = report.against_data(x, source, keys[2])
+        with stages("picture"):
+            title = f"{source.name}: {self.num_samples:,} samples by {self.sampler} in {_counted(len(levels) - 1)}"
+            plots.save(beside_truth(x, source, law, last, keys[3], title), folder / "samples.png")
+        facts = {"target": source.name, "settings": asdict(self), "noise_levels": [float(levels[0]), last.sigma]}
+        facts |= {"steps": len(levels) - 1, **costs, "compared": len(x)}
+        facts |= {"metrics": found, "seconds": stages.seconds, **report.about(law, source), "files": files}
+        report.write_json(facts, folder / "report.json")
+        return facts
+
+    def show(self, facts: dict[str, Any], out: Path) -> None:
+        """Print the report."""
         headline = (
-            f"{self.num_samples:,} samples by {self.sampler} in {steps}, {costs['evaluations']:g} evaluations "
-            f"and {costs['rounds']:g} rounds each"
+            f"{self.num_samples:,} samples by {self.sampler} in {_counted(facts['steps'])}, "
+            f"{facts['evaluations']:g} evaluations and {facts['rounds']:g} rounds each"
         )
-        report.show(source.name, headline, facts, out)
+        report.show(facts["target"], headline, facts, out)
 
     def _checked(self) -> tuple[Path, np.ndarray]:
         """Check every flag that can be checked without data; the folder to write and the levels to visit."""
@@ -87,8 +116,10 @@ class Sample(Setup):
         checks.at_least("--steps", steps, 1)
         # One sample can be drawn; to compare it with anything takes two.
         checks.at_least("--num-samples", self.num_samples, 2 if self.metrics else 1)
+        if self.shard_size is not None:
+            checks.at_least("--shard-size", self.shard_size, 0)
         out = self.out or self.default_out("samples", "")
-        output.check_free(out, FILES, self.force)
+        output.check_free(out, FILES[:1], self.force)  # the others may be those of shards that are complete
         return out, self.levels(steps)
 
     def _draw(
@@ -108,3 +139,7 @@ class Sample(Setup):
         )
         x = np.asarray(drawn.x / self.schedule_used.level(-jnp.log(levels[-1])).alpha)
         return x, report.costs(drawn.stats) | {"peak_memory": report.peak_memory()}
+
+
+def _counted(steps: int) -> str:
+    return f"{steps} step{'s' * (steps > 1)}"

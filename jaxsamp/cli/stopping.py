@@ -1,8 +1,8 @@
-"""Training that is stopped from outside ends with a checkpoint and one sentence that says how to go on."""
+"""What is stopped from outside keeps what it has, and ends with one sentence that says how to go on."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,30 @@ def stoppable(out: Path, steps: int) -> Iterator[None]:
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def resumable(sentence: Callable[[str], str]) -> Iterator[None]:
+    """Around work that is safe to be cut off anywhere: Ctrl-C and SIGTERM end it with `sentence` of what stopped it.
+
+    Raises:
+        Stopped: in the place of KeyboardInterrupt, or when SIGTERM comes.
+    """
+
+    def terminate(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, terminate) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Stopped(sentence("Ctrl-C"), INTERRUPTED) from stop
+    except SystemExit as stop:
+        raise Stopped(sentence("SIGTERM"), TERMINATED) from stop
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _sentence(out: Path, steps: int, cause: str) -> str:

@@ -24,6 +24,7 @@ except ImportError:  # Windows has none
 
 RUN, MANIFEST, JOURNALS, SHARDS = "run.json", "manifest.json", "done-*.jsonl", "shard-*.npz"
 UNFINISHED = tuple(f".{kind}.tmp-*" for kind in (SHARDS, RUN, MANIFEST))
+KNOWN_BY = (MANIFEST, RUN)
 NAMED, LONGEST = 4, 120  # of the settings that differ, so many are told, in so many letters each
 
 
@@ -48,6 +49,10 @@ def clear(folder: Path) -> None:
     _remove(folder, SHARDS, *UNFINISHED, JOURNALS, MANIFEST, RUN)
 
 
+class OtherSettings(ValueError):
+    """A folder that cannot be gone on with, for its samples are others."""
+
+
 class Ledger:
     """One process's view of a job.
 
@@ -58,7 +63,7 @@ class Ledger:
         process: number of this process.
 
     Raises:
-        ValueError: the folder holds another job, naming what differs; or shards that nothing is known of.
+        OtherSettings: the folder holds another job, naming what differs; or shards that nothing is known of.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], versions: dict[str, str], process: int):
@@ -68,7 +73,7 @@ class Ledger:
         self._journal: Any = None
         manifest = self._known(MANIFEST)
         if manifest is None and self._known(RUN) is None and any(folder.glob(SHARDS)):
-            raise ValueError(f"folder must be one without shards, or with their {MANIFEST}; {folder} has lost it.")
+            raise OtherSettings(f"{folder} holds shards without their {MANIFEST}. Give another folder.")
         self._finished = manifest is not None
         self._found = {entry["file"]: entry for entry in manifest["shards"]} if manifest else journaled(folder)
         self._ours: dict[str, dict[str, Any]] = {}  # of those, what this process has seen or made
@@ -121,10 +126,11 @@ class Ledger:
         known, here = files.read_json(self.folder / kind), self._identity
         found = [] if known is None else differences(_flat(known, here), _flat(here, here))
         if found:
+            found.sort(key=lambda phrase: len(phrase) > LONGEST)  # lists of levels and the like are told last
             told = [shorten(phrase, LONGEST, placeholder=" ...") for phrase in found[:NAMED]]
             told += [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
-            raise ValueError(
-                f"folder {self.folder} holds samples of other settings: {'; '.join(told)}. "
+            raise OtherSettings(
+                f"{self.folder} holds samples of other settings: {'; '.join(told)}. "
                 "Give the same settings, or another folder."
             )
         return known
