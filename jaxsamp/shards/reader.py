@@ -77,7 +77,7 @@ class Shards:
         for first in range(0, len(self), self.shard_size):
             yield self[first : first + self.shard_size]
 
-    def __getitem__(self, which: slice) -> np.ndarray:
+    def __getitem__(self, which: Any) -> np.ndarray:
         if not isinstance(which, slice) or which.step not in (None, 1):
             raise TypeError(f"samples are read by ranges, shards[a:b]; got shards[{which!r}].")
         first, last, _ = which.indices(len(self))
