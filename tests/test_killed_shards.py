@@ -82,7 +82,8 @@ import resource, sys
 import jax, jaxsamp as js
 denoiser = js.denoiser(lambda params, x, t, cond: 0.5 * x, None, js.schedules.VariancePreserving(), prediction="x0")
 for shards in (4, 48):
-    js.sample_shards(f"{sys.argv[1]}/{shards}", jax.random.key(0), denoiser, (shards * 2048, 1024), steps=4, shard_size=2048)
+    shape, options = (shards * 2048, 1024), {"steps": 4, "shard_size": 2048}
+    js.sample_shards(f"{sys.argv[1]}/{shards}", jax.random.key(0), denoiser, shape, **options)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

@@ -122,6 +122,7 @@ def test_what_is_damaged_is_drawn_again(tmp_path, whole, monkeypatch):
     with pytest.raises(ValueError, match="shard-000001.npz must have the checksum .* remove it"):
         half.verify()
     (tmp_path / ledger.name(2)).unlink()
+    (tmp_path / f".{ledger.name(2)}.tmp-3").touch()  # of a process that is no more
     with pytest.raises(ValueError, match="must hold all its shards; shard-000002.npz are missing"):
         half.verify()
     journal = tmp_path / "done-0.jsonl"
