@@ -106,6 +106,8 @@ class Sample(Setup):
             f"{self.num_samples:,} samples by {self.sampler} in {_counted(facts['steps'])}, "
             f"{facts['evaluations']:g} evaluations and {facts['rounds']:g} rounds each"
         )
+        if facts["metrics"] and facts["compared"] < self.num_samples:
+            headline += f"; the first {facts['compared']:,} are compared"
         report.show(facts["target"], headline, facts, out)
 
     def _checked(self) -> tuple[Path, np.ndarray]:

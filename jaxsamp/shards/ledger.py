@@ -71,8 +71,9 @@ class Ledger:
         self._own = folder / f"done-{process}.jsonl"
         self._identity, self._versions = json.loads(json.dumps(identity)), versions
         self._journal: Any = None
-        manifest = self._known(MANIFEST)
-        if manifest is None and self._known(RUN) is None and any(folder.glob(SHARDS)):
+        # In this order: another process may be finishing, which writes the one before it removes the other.
+        run, manifest = self._known(RUN), self._known(MANIFEST)
+        if manifest is None and run is None and any(folder.glob(SHARDS)):
             raise OtherSettings(f"{folder} holds shards without their {MANIFEST}. Give another folder.")
         self._finished = manifest is not None
         self._found = {entry["file"]: entry for entry in manifest["shards"]} if manifest else journaled(folder)

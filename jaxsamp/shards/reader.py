@@ -32,11 +32,12 @@ class Shards:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser()
+        # In this order: another process may be finishing, which writes the manifest before it removes the others.
+        run = files.read_json(self.folder / ledger.RUN)
+        entries = sorted(ledger.journaled(self.folder).values(), key=lambda entry: entry["first"])
         manifest = files.read_json(self.folder / ledger.MANIFEST)
-        if manifest is None:
-            manifest = files.read_json(self.folder / ledger.RUN)
-            entries = sorted(ledger.journaled(self.folder).values(), key=lambda entry: entry["first"])
-            manifest = None if manifest is None else manifest | {"shards": entries}
+        if manifest is None and run is not None:
+            manifest = run | {"shards": entries}
         if manifest is None:
             raise ValueError(f"folder must hold samples in shards, with a {ledger.MANIFEST}; got {folder}.")
         self.manifest: dict[str, Any] = manifest

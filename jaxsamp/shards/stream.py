@@ -21,6 +21,7 @@ from jaxsamp.shards.ledger import Ledger
 from jaxsamp.shards.reader import Shards
 from jaxsamp.types import Array, ArrayLike, PyTree
 
+MOST = 2**32
 LARGEST, LARGEST_BYTES = 16_384, 2**28  # of a shard, where no other size is asked for
 
 
@@ -78,6 +79,8 @@ def sample_shards(
     denoiser, cond = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond)
     n, event = checks.at_least("every entry of shape", shape[0], 1), tuple(shape[1:])
     size = min(n, default_size(event) if shard_size is None else checks.at_least("shard_size", shard_size, 1))
+    if n > MOST:
+        raise ValueError(f"shape must be of at most {MOST} samples, for as many have numbers of their own; got {n}.")
     last, dtype = n - 1, jnp.result_type(float)
     change = None if transform is None else jax.jit(transform)
     written = jax.ShapeDtypeStruct((size, *event), dtype)
