@@ -13,11 +13,8 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those on the levels before its own, and its own family.
 LEVELS = [
     ["jaxsamp_kernels"],
-    [
-        "types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives", "hosts",
-        "configuration",
-    ],  # fmt: skip
-    ["bases", "linear_part"],
+    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives", "hosts"],
+    ["bases", "linear_part", "configuration"],
     ["schedules", "grids"],
     ["denoisers", "inverse"],
     ["losses", "models", "measuring"],

@@ -15,13 +15,12 @@ import numpy as np
 from jaxsamp import checks, grids, sharding
 from jaxsamp.progress import bar
 from jaxsamp.samplers import Sampler, UniPC
-from jaxsamp.sampling import carrying, check_call, sample
+from jaxsamp.sampling import MOST, carrying, check_call, sample
 from jaxsamp.shards import identity as identities
 from jaxsamp.shards.ledger import Ledger
 from jaxsamp.shards.reader import Shards
 from jaxsamp.types import Array, ArrayLike, PyTree
 
-MOST = 2**32
 LARGEST, LARGEST_BYTES = 16_384, 2**28  # of a shard, where no other size is asked for
 
 
@@ -79,8 +78,9 @@ def sample_shards(
     denoiser, cond = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond)
     n, event = checks.at_least("every entry of shape", shape[0], 1), tuple(shape[1:])
     size = min(n, default_size(event) if shard_size is None else checks.at_least("shard_size", shard_size, 1))
-    if n > MOST:
-        raise ValueError(f"shape must be of at most {MOST} samples, for as many have numbers of their own; got {n}.")
+    shards = -(-n // size)
+    if shards * size > MOST:
+        raise ValueError(f"shape must be of at most 2^32 samples in whole shards, which a key has; got {n}.")
     last, dtype = n - 1, jnp.result_type(float)
     change = None if transform is None else jax.jit(transform)
     written = jax.ShapeDtypeStruct((size, *event), dtype)
@@ -103,7 +103,7 @@ def sample_shards(
     told |= {"denoiser": denoiser, "weights": identities.checksum(denoiser), "cond": cond, "transform": transform}
     told |= {"microbatch": microbatch, "devices": identities.devices(mesh)}
     about = identities.identity(n, size, written, key, {**(settings or {}), **told})
-    denoiser, shards = sharding.replicate(denoiser, mesh), -(-n // size)
+    denoiser = sharding.replicate(denoiser, mesh)
     with closing(Ledger(_made(folder), about, identities.versions(), index)) as ledger:
         mine = range(index, shards, processes)
         left = [shard for shard in mine if not ledger.has(shard)]
