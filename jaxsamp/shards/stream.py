@@ -109,8 +109,7 @@ def sample_shards(
         left = [shard for shard in mine if not ledger.has(shard)]
         total, to_draw = (sum(min(size, n - shard * size) for shard in some) for some in (mine, left))
         with bar("sampling", total, progress) as advance:
-            advance(total - to_draw)
-            _stream(map(draw, left), ledger, advance)
+            _stream(map(draw, left), ledger, advance, total - to_draw)
         ledger.finish(shards)
     return Shards(folder)
 
@@ -131,28 +130,33 @@ class Drawn(NamedTuple):
     costs: dict[str, int]
 
 
-def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None]) -> None:
+def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None], before: int) -> None:
     """Write each shard while the next one is computed; no third one is begun before the first is on disk."""
-    began, done, writing = time.perf_counter(), 0, None
+    began, done, writing = 0.0, 0, None
 
     def write(one: Drawn) -> int:
         ledger.write(one.shard, one.first, np.ascontiguousarray(np.asarray(one.x)[: one.count]), one.costs)
         return one.count
 
-    def written(writing: Future[int]) -> int:
-        count = writing.result()
-        advance(count, note=f"{(done + count) / (time.perf_counter() - began):,.0f} samples/s")
-        return done + count
+    def wait(writing: Future[int]) -> None:
+        nonlocal began, done
+        count, now = writing.result(), time.perf_counter()
+        if not began:  # the first one also took time to compile, which says nothing about the others
+            began = now
+            advance(before + count)
+        else:
+            done += count
+            advance(count, note=f"{done / (now - began):,.0f} samples/s")
 
     # On any exception, Ctrl-C included, leaving the pool waits for the shard that is being written.
     with ThreadPoolExecutor(1) as pool:
         for one in drawn:
             if writing is not None:
-                done = written(writing)
+                wait(writing)
             writing = pool.submit(write, one)
             del one  # the writer holds it, until it is on disk
         if writing is not None:
-            written(writing)
+            wait(writing)
 
 
 def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
