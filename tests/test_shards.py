@@ -258,7 +258,6 @@ FILES = ["manifest.json", "report.json", "samples.png", *(ledger.name(shard) for
 def command(tmp_path, monkeypatch, capsys):
     """Runs `jaxsamp sample` in a folder of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(command_of, "beside_truth", lambda *_: None)  # drawn in the tests of the command line
     monkeypatch.setattr(command_of.plots, "save", lambda _, path: path.touch())
     return lambda *argv: (cli.main(["sample", *argv]), *capsys.readouterr())
