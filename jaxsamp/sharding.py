@@ -1,5 +1,7 @@
 """Meshes of devices, and functions that run over them: the only file that knows devices."""
 
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +38,19 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
             f"batch * time must be the number of devices, {len(found)}; got {batch} * {time}. "
             "For a part of them give devices=jax.devices()[:count]."
         )
+    _warn_of_few_threads(found)
     return jax.make_mesh((batch, time), (BATCH, TIME), (AxisType.Auto,) * 2, devices=found)
+
+
+def _warn_of_few_threads(devices: Sequence[Any]) -> None:
+    """XLA gives the devices of a CPU as many threads as there are processors; where each waits in one, none is left."""
+    here = sum(device.platform == "cpu" and device.process_index == jax.process_index() for device in devices)
+    if 1 < here and (os.cpu_count() or 1) < 2 * here and not {"NPROC", "PJRT_NPROC"} & set(os.environ):
+        warnings.warn(
+            f"{here} devices of a CPU with {os.cpu_count()} processors can wait for each other for ever; start Python "
+            f"with PJRT_NPROC={4 * here} in the environment.",
+            stacklevel=3,
+        )
 
 
 def check_mesh(got: Any) -> None:

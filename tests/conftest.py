@@ -14,8 +14,10 @@ jaxtyping.install_import_hook("jaxsamp", "beartype.beartype")
 
 # The suite compiles several hundred small programs and runs most of them once: spend less on optimising them.
 jax.config.update("jax_disable_most_optimizations", True)
-# For the tests of meshes; all others run on the first.
+# For the tests of meshes; all others run on the first. Devices that wait for each other hold a thread each, and XLA
+# starts no more threads than there are processors unless told to.
 jax.config.update("jax_num_cpu_devices", 4)
+os.environ.setdefault("PJRT_NPROC", "16")
 # What the fixture `optimised` gets: loops three times as fast, for half as much time again to compile.
 FLAGS = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
 # The fusion emitters of XLA double the time to compile for a CPU; after jaxlib 0.10 there is no switch for them.
