@@ -107,7 +107,7 @@ def costs(stats: dict[str, Any]) -> dict[str, Any]:
 
 def peak_memory() -> dict[str, Any]:
     """The most memory held so far, in bytes: that of the accelerator, or of this process; None if unknown."""
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return {"of": "device", "bytes": stats["peak_bytes_in_use"]}
     if resource is None:
@@ -118,7 +118,7 @@ def peak_memory() -> dict[str, Any]:
 
 def about(law: Any, source: Source) -> dict[str, Any]:
     """What was sampled, with which software and on what."""
-    device, weights = jax.devices()[0], getattr(law, "weights", None)
+    device, weights = jax.local_devices()[0], getattr(law, "weights", None)
     return {
         "law": None if law is None else type(law).__name__,
         "components": None if weights is None else np.size(weights),

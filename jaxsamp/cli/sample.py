@@ -15,7 +15,8 @@ import jaxsamp as js
 from jaxsamp import checks, plots, samplers, shards
 from jaxsamp.cli import output, report, stream
 from jaxsamp.cli.data import Source
-from jaxsamp.cli.errors import complaints
+from jaxsamp.cli.devices import chosen, joined
+from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.setup import Problem, Setup, named
 from jaxsamp.cli.stream import Drawing
@@ -47,10 +48,21 @@ class Sample(Setup):
     """Where to write."""
     metrics: bool = True
     """Compare the samples with the law, and with held-out data."""
+    devices: Annotated[str, arg(metavar="all|INT")] = "all"
+    """Devices of this machine that the samples are divided over."""
+    coordinator: Annotated[
+        str | None, arg(metavar="HOST:PORT|auto", help_behavior_hint="(default: none, one process)")
+    ] = None
+    """Share the shards with other processes: where process 0 is, or auto to ask SLURM, Kubernetes and the like."""
+    num_processes: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: from auto)")] = None
+    """How many processes share the shards."""
+    process_id: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: from auto)")] = None
+    """Which of them this is, from 0."""
 
     def run(self) -> None:
         """Fit, sample, test, draw, write and print."""
-        watched = self.progress and sys.stdout.isatty()
+        process = joined(self.coordinator, self.num_processes, self.process_id)
+        watched = self.progress and sys.stdout.isatty() and process.index == 0
         stages = report.Stages(watched)
         with complaints():
             out, levels = self._checked()
@@ -61,6 +73,11 @@ class Sample(Setup):
         if 0 < size < self.num_samples:
             stream.run(self, Drawing(out, source, levels, keys, stages, watched), size)
             return
+        if process.count > 1:
+            raise BadArgument(
+                f"--num-samples must be more than a shard, {size:,}, to be shared by {process.count} processes; "
+                f"got {self.num_samples:,}."
+            )
         with output.folder(out, FILES, self.force) as folder:
             output.check_free(out, shards.KNOWN_BY, self.force)
             with complaints():
@@ -113,6 +130,7 @@ class Sample(Setup):
     def _checked(self) -> tuple[Path, np.ndarray]:
         """Check every flag that can be checked without data; the folder to write and the levels to visit."""
         self.check()
+        chosen(self.devices)
         checks.one_of("--sampler", self.sampler, samplers.BY_NAME)
         steps = samplers.by_name(self.sampler).default_steps if self.steps is None else self.steps
         checks.at_least("--steps", steps, 1)
@@ -136,6 +154,7 @@ class Sample(Setup):
             grid=levels,
             final_denoise=False,
             cond=problem.cond,
+            mesh=chosen(self.devices),
             microbatch=self.microbatch,
             progress=watched,
         )

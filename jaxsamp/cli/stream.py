@@ -12,6 +12,7 @@ import jaxsamp as js
 from jaxsamp import samplers, shards
 from jaxsamp.cli import output, report
 from jaxsamp.cli.data import Source
+from jaxsamp.cli.devices import chosen
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.setup import Problem
 from jaxsamp.cli.stopping import resumable
@@ -71,7 +72,7 @@ def is_job(out: Path) -> bool:
 
 
 def _drawn(command: Any, drawing: Drawing, problem: Problem, size: int) -> shards.Shards:
-    devices, levels = jax.local_devices(), drawing.levels
+    levels = drawing.levels
     last = command.schedule_used.level(-jnp.log(levels[-1]))
 
     def draw() -> shards.Shards:
@@ -87,7 +88,7 @@ def _drawn(command: Any, drawing: Drawing, problem: Problem, size: int) -> shard
             transform=InDataScale(float(jnp.asarray(last.alpha)), tuple(drawing.source.event)),
             shard_size=size,
             settings={"target": drawing.source.name, "seed": command.seed},
-            mesh=js.mesh(devices=devices) if len(devices) > 1 else None,
+            mesh=chosen(command.devices),
             microbatch=command.microbatch,
             progress=drawing.watched,
         )
