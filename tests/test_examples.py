@@ -25,6 +25,7 @@ PICTURES = {
     "12_what_was_behind": 1,
     "13_your_own_training": 1,
     "14_parallel_in_time": 1,
+    "15_many_devices": 0,
 }
 
 
@@ -35,6 +36,7 @@ BRIEF = {
     "03_which_sampler",
     "04_guidance",
     "05_noise_and_denoise",
+    "15_many_devices",
     "digits",
 }
 
