@@ -15,6 +15,7 @@ SMALL = {
     "dimension_scaling": [
         *("--dims", "4", "9", "--starts", "4", "--error", "0.5", "--only", "DDIM", "ParallelMidpoint()"),
     ],
+    "device_scaling": ["--samples", "4", "--width", "16", "--only", "UniPC2", "training"],
     "digits_training": [
         *("--seeds", "1", "--steps", "5", "--width", "16", "--samples", "20", "--sampling-steps", "3", "--sets", "2"),
     ],
