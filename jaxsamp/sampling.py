@@ -10,7 +10,8 @@ import numpy as np
 from jaxsamp import checks, grids, sharding
 from jaxsamp.langevin import Langevin
 from jaxsamp.samplers import Sampler, UniPC
-from jaxsamp.trajectories import Plan, Row, Shared, run, run_compiled, run_with_progress
+from jaxsamp.pieces import run_with_progress
+from jaxsamp.trajectories import Plan, Row, Shared, run, run_compiled
 from jaxsamp.types import Array, ArrayLike, PyTree, Samples
 
 MOST = 2**32  # numbers that can be folded into a key

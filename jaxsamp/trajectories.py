@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,14 +12,11 @@ from jaxsamp import sharding
 from jaxsamp.bases import PLAIN
 from jaxsamp.batching import each
 from jaxsamp.denoisers import per_event
-from jaxsamp.progress import bar
 from jaxsamp.pytrees import pytree
 from jaxsamp.random import Draws
 from jaxsamp.samplers import Sampler
 from jaxsamp.samplers.base import Cost, Problem
 from jaxsamp.types import Array, ArrayLike, PyTree
-
-LEAST_PIECE = 64  # samples at a time between two moves of a progress bar
 
 
 @pytree
@@ -108,7 +104,7 @@ def _problem(shared: Shared, cond: PyTree) -> Problem:
     return Problem(evaluate, divided(evaluate_all), lam, tables, denoiser.schedule.trained, calibration, divided)
 
 
-def _start(shared: Shared, row: Row) -> Loop:
+def start(shared: Shared, row: Row) -> Loop:
     """Noise, or the given state, at the first level."""
     plan, denoiser, lam, key = shared
     level = denoiser.schedule.level(lam[0])
@@ -124,7 +120,7 @@ def _start(shared: Shared, row: Row) -> Loop:
     return Loop(state, jnp.full((), -1, jnp.int32), path)
 
 
-def _advance(shared: Shared, row: Row, loop: Loop, first: Any, length: int) -> Loop:
+def advance(shared: Shared, row: Row, loop: Loop, first: Any, length: int) -> Loop:
     """Steps first .. first + length - 1 of one sample."""
     plan, denoiser, lam, key = shared
     problem, basis = _problem(shared, row.cond), _basis(shared)
@@ -143,7 +139,7 @@ def _advance(shared: Shared, row: Row, loop: Loop, first: Any, length: int) -> L
     return lax.scan(body, loop, first + jnp.arange(length))[0]
 
 
-def _finish(shared: Shared, row: Row, loop: Loop) -> End:
+def finish(shared: Shared, row: Row, loop: Loop) -> End:
     """The output in x_0 scale, or the state in the schedule's."""
     plan, denoiser, lam, _ = shared
     x, steps = _basis(shared).out_of(loop.state[0]), lam.shape[0] - 1
@@ -163,9 +159,9 @@ def run(shared: Shared, rows: Row) -> End:
 
     def whole(shared: Shared, rows: Row) -> End:
         def one(row: Row) -> End:
-            return _finish(shared, row, _advance(shared, row, _start(shared, row), 0, pieces))
+            return finish(shared, row, advance(shared, row, start(shared, row), 0, pieces))
 
-        return _counted(shared, each(one, rows, shared.plan.microbatch))
+        return counted(shared, each(one, rows, shared.plan.microbatch))
 
     return over_devices(whole, shared, rows)
 
@@ -183,53 +179,7 @@ def over_devices(function: Callable[[Shared, PyTree], PyTree], shared: Shared, r
 run_compiled = jax.jit(run)
 
 
-# The same run in pieces, for the progress bar: one compilation of each.
-@jax.jit
-def _start_all(shared: Shared, rows: Row) -> Loop:
-    return over_devices(jax.vmap(_start, (None, 0)), shared, rows)
-
-
-@partial(jax.jit, static_argnums=4)
-def _advance_all(shared: Shared, rows: Row, loop: Loop, first: Array, length: int) -> Loop:
-    def part(both: tuple[Shared, Array], rows: tuple[Row, Loop]) -> Loop:
-        return jax.vmap(lambda row, loop: _advance(both[0], row, loop, both[1], length))(*rows)
-
-    return sharding.on_batch(part, shared.plan.mesh)((shared, first), (rows, loop))
-
-
-@jax.jit
-def _finish_all(shared: Shared, rows: Row, loop: Loop) -> End:
-    def part(shared: Shared, rows: tuple[Row, Loop]) -> End:
-        return _counted(shared, jax.vmap(_finish, (None, 0, 0))(shared, *rows))
-
-    return sharding.on_batch(part, shared.plan.mesh)(shared, (rows, loop))
-
-
-def run_with_progress(shared: Shared, rows: Row) -> End:
-    """The same numbers as `run`, in equal pieces of steps and samples with a progress bar between them."""
-    plan = shared.plan
-    n, steps = len(jax.tree.leaves(rows)[0]), plan.sampler.pieces(shared.lam.shape[0] - 1)
-    if plan.microbatch:
-        size = plan.microbatch * sharding.rows(1, plan.mesh)
-    else:
-        size = n if steps > 1 else max(LEAST_PIECE, -(-n // 20))
-    size = sharding.rows(min(size, n), plan.mesh)
-    length = max(k for k in range(1, max(1, steps // 20) + 1) if steps % k == 0)
-    starts = range(0, n, size)
-    done = []
-    with bar("sampling", len(starts) * steps) as advance:
-        for start in starts:
-            places = jnp.minimum(start + jnp.arange(size), n - 1)  # the last piece is padded
-            some = sharding.divide(jax.tree.map(lambda leaf: leaf[places], rows), plan.mesh)  # noqa: B023
-            loop = _start_all(shared, some)
-            for first in range(0, steps, length):
-                loop = _advance_all(shared, some, loop, first, length)
-                advance(length, wait_for=loop.bad)
-            done.append(_finish_all(shared, some, loop))
-    return jax.tree.map(lambda *pieces: jnp.concatenate(pieces)[:n], *done)
-
-
-def _counted(shared: Shared, out: End) -> End:
+def counted(shared: Shared, out: End) -> End:
     """With what the run of these samples, on one device, cost each of them."""
     plan, cost, bad = shared.plan, out.stats, out.bad
     last, calls = int(plan.final_denoise), getattr(shared.denoiser, "evaluations", 1)

@@ -22,6 +22,7 @@ LEVELS = [
     ["metrics"],
     ["samplers", "langevin"],
     ["trajectories"],
+    ["pieces"],
     ["sampling", "chains", "flows", "likelihood"],
     ["shards"],
     ["calibration"],

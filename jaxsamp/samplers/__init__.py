@@ -6,7 +6,6 @@ from jaxsamp.samplers.correctors import (
     Corrector,
     OverdampedCorrector,
     ParallelCorrector,
-    PredictorCorrector,
     UnderdampedCorrector,
 )
 from jaxsamp.samplers.ddim import DDIM, DDPM
@@ -15,6 +14,7 @@ from jaxsamp.samplers.euler import ExponentialEuler
 from jaxsamp.samplers.heun import Heun
 from jaxsamp.samplers.midpoint import Midpoint
 from jaxsamp.samplers.parallel_midpoint import ParallelMidpoint
+from jaxsamp.samplers.predictor_corrector import PredictorCorrector
 from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint, RandomizedMidpointSDE
 from jaxsamp.samplers.sliding_window import SlidingWindow
 from jaxsamp.samplers.speculative import SpeculativeDDPM
