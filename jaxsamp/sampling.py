@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxsamp import checks, grids, sharding
 from jaxsamp.langevin import Langevin
-from jaxsamp.samplers import Sampler, UniPC
 from jaxsamp.pieces import run_with_progress
+from jaxsamp.samplers import Sampler, UniPC
 from jaxsamp.trajectories import Plan, Row, Shared, run, run_compiled
 from jaxsamp.types import Array, ArrayLike, PyTree, Samples
 
