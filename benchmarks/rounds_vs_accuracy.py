@@ -187,7 +187,7 @@ def runs(case: Case, start: Any, options: Any) -> Any:
 def measured(run: Run, end: Any, seeds: int) -> dict[str, Any]:
     """The errors of one setting."""
     rms = np.sqrt(np.mean(np.square(np.asarray(run.x - end, float)), tuple(range(1, end.ndim)))).reshape(seeds, -1)
-    follows = run.family != "SpeculativeDDPM"  # it samples the law, and no path of the flow
+    follows = not run.family.startswith("SpeculativeDDPM")  # it samples the law, and no path of the flow
     return {
         "family": run.family,
         "setting": run.setting,

@@ -88,6 +88,24 @@ def test_tolerance_zero_is_randomized_midpoint(x64, nodes, frame):
     assert window.stats["rounds"].max() <= plain.stats["rounds"][0] and window.stats["converged"].all()
 
 
+def test_tolerance_zero_of_fixed_nodes_is_the_midpoint_rule(x64):
+    """With u = 1/2 and the slope of the node before: x / s moves by the posterior mean times the step in 1 / s."""
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    start = jnp.asarray(80 * np.random.default_rng(1).standard_normal((16, 2)))
+    s = jnp.exp(jnp.linspace(jnp.log(80.0), jnp.log(0.02), 13))
+
+    def step(carried, ends):
+        y, slope = carried
+        middle, half = jnp.mean(1 / ends), jnp.diff(1 / ends)[0] / 2
+        slope = denoiser((y + half * slope) / middle, denoiser.schedule.level(jnp.log(middle)))
+        return (y + 2 * half * slope, slope), None
+
+    first = denoiser(start, denoiser.schedule.level(-jnp.log(s[0])))
+    (y, _), _ = jax.lax.scan(step, (start / s[0], first), jnp.stack([s[:-1], s[1:]], 1))
+    window = SlidingWindow(window=5, tolerance=0.0, nodes="midpoint")
+    np.testing.assert_allclose(run(window, denoiser, 16, 12, init=start), s[-1] * y, rtol=1e-12, atol=1e-12)
+
+
 NAMES = ("ddim", "ddim_eta", "ddpm", "heun", "heun_churn", "midpoint", "euler_score", "randomized_sde")
 ONE_STEP = {name: SAMPLERS[name] for name in NAMES} | {
     "euler_calibrated": ExponentialEuler("calibrated"),

@@ -19,6 +19,7 @@ from jaxsamp.samplers import (
     ParallelMidpoint,
     RandomizedMidpoint,
     RandomizedMidpointSDE,
+    SlidingWindow,
     UniPC,
 )
 from jaxsamp.samplers.base import Problem
@@ -42,6 +43,7 @@ FULL_ORDER = {
     "randomized_plain": RandomizedMidpoint(reuse=False, antithetic=False),
     "randomized_reuse": RandomizedMidpoint(antithetic=False),
     "randomized_antithetic": RandomizedMidpoint(reuse=False),
+    "sliding": SlidingWindow(window=8, tolerance=0.0, nodes="midpoint"),
 }
 
 
