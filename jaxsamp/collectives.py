@@ -5,10 +5,8 @@ import re
 from typing import Any, NamedTuple
 
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute", "collective-broadcast")
-BITS = {"pred": 8, "s4": 4, "u4": 4, "bf16": 16} | {f"{kind}{bits}": bits for kind in "suf" for bits in (8, 16, 32, 64)}
-
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
-_OPERATION = re.compile(rf"= (?P<shape>.*?) (?P<kind>{'|'.join(KINDS)})(?:-start)?\(")
+_OPERATION = re.compile(rf"= (?P<shape>.*?) (?P<kind>{'|'.join(KINDS)})(?P<start>-start)?\(")
 _CALLED = re.compile(r"(?:to_apply|calls|body|condition|branch_computations|called_computations)=\{?(%?[\w.\-, %]+)")
 _LOOP = re.compile(r" while\(.*(?:condition|body)=%?([\w.\-]+),.*(?:condition|body)=%?([\w.\-]+)")
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
@@ -47,13 +45,23 @@ def collectives(compiled: Any) -> list[Collective]:
             for names in _CALLED.findall(line):
                 calls[inside] |= {name.strip(" %") for name in names.split(",")}
             if operation := _OPERATION.search(line):
-                found.append((inside, operation["kind"], _size(operation["shape"])))
+                found.append((inside, operation["kind"], _size(operation)))
     while more := {name for caller in looped for name in calls.get(caller, ())} - looped:
         looped |= more
     return [Collective(kind, size, place in looped) for place, kind, size in found]
 
 
-def _size(shape: str) -> int:
-    """Bytes of an array or a tuple of arrays."""
-    arrays = ((BITS[kind], math.prod(int(n) for n in dims.split(",") if n)) for kind, dims in _ARRAY.findall(shape))
-    return sum(-(-bits * count // 8) for bits, count in arrays)
+def _size(operation: re.Match[str]) -> int:
+    """Bytes of the result: an array, or a tuple of them; what starts an exchange also lists its operands, in front."""
+    arrays = [_bytes(*found) for found in _ARRAY.findall(operation["shape"])]
+    if operation["start"] and operation["kind"] == "all-gather":
+        arrays = arrays[len(arrays) // 2 :]
+    elif operation["start"] and operation["kind"] == "collective-permute":
+        arrays = arrays[1:2]  # and counters behind
+    return sum(arrays)
+
+
+def _bytes(kind: str, dims: str) -> int:
+    """Of an array such as f32[4,8]."""
+    bits = int(re.sub(r"^\D*(\d+).*|.*", r"\1", kind) or 8)  # the first number of f8e4m3fn; a truth value takes a byte
+    return -(-bits * math.prod(int(n) for n in dims.split(",") if n) // 8)

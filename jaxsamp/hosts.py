@@ -7,8 +7,6 @@ import jax
 
 from jaxsamp import checks
 
-WAIT = 7 * 24 * 3600  # seconds that a process which is done waits for the others, so that none loses the coordinator
-
 
 class Process(NamedTuple):
     """Which process this is, and of how many."""
@@ -23,6 +21,7 @@ def initialize_distributed(
     process_id: int | None = None,
     *,
     timeout: int = 100,
+    wait: int = 300,
 ) -> Process:
     """Make the processes that call this one program, each seeing the devices of all; JAX's own distributed runtime.
 
@@ -30,13 +29,14 @@ def initialize_distributed(
     `kubernetes`) and on Cloud TPU it finds everything by itself; elsewhere every process is told.
 
     If a process dies, JAX ends all others once they have missed its signs of life for `timeout` seconds, with a message
-    that says so. A process that is done waits for the others.
+    that says so. A process that is done, or fails, waits for the others for `wait` seconds, and counts as dead after.
 
     Args:
         coordinator: "host:port" of process 0, where all others can reach it.
         num_processes: how many there are.
         process_id: which one this is, from 0.
         timeout: seconds without a sign of life after which a process counts as dead.
+        wait: seconds that a process waits for the others at its end; more for processes that do different work.
 
     Returns:
         `Process(index, count)`.
@@ -46,6 +46,7 @@ def initialize_distributed(
         RuntimeError: JAX has been used already, or the coordinator cannot be reached or started.
     """
     checks.at_least("timeout", timeout, 1)
+    checks.at_least("wait", wait, 1)
     if num_processes is not None and process_id is not None:
         checks.at_least("num_processes", num_processes, 1)
         if checks.at_least("process_id", process_id, 0) >= num_processes:
@@ -60,7 +61,7 @@ def initialize_distributed(
             num_processes,
             process_id,
             heartbeat_timeout_seconds=timeout,
-            shutdown_timeout_seconds=WAIT,
+            shutdown_timeout_seconds=wait,
         )
     except ValueError as error:
         raise ValueError(

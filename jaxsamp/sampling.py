@@ -70,10 +70,8 @@ def sample(
         TypeError: a key, sampler or denoiser of the wrong type.
     """
     check_call(key, denoiser, shape, sampler, init, cond, microbatch, save_every)
-    if checks.at_least("first", first, 0) > MOST - shape[0]:
-        raise ValueError(
-            f"first must be at most 2^32 - n = {MOST - shape[0]}, for a key has 2^32 samples; got {first}."
-        )
+    if checks.at_least("first", first, 0) + shape[0] > MOST:
+        raise ValueError(f"first must be at most 2^32 - n, for a key has 2^32 samples; got {first} for n = {shape[0]}.")
     sharding.check_mesh(mesh)
     sampler.check()
     levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)

@@ -32,7 +32,7 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
     """
     found = list(jax.devices() if devices is None else devices)
     checks.at_least("time", time, 1)
-    batch = len(found) // time if batch is None else checks.at_least("batch", batch, 1)
+    batch = max(1, len(found) // time) if batch is None else checks.at_least("batch", batch, 1)
     if batch * time != len(found):
         raise ValueError(
             f"batch * time must be the number of devices, {len(found)}; got {batch} * {time}. "
@@ -45,9 +45,10 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
 def _warn_of_few_threads(devices: Sequence[Any]) -> None:
     """XLA gives the devices of a CPU as many threads as there are processors; where each waits in one, none is left."""
     here = sum(device.platform == "cpu" and device.process_index == jax.process_index() for device in devices)
-    if 1 < here and (os.cpu_count() or 1) < 2 * here and not {"NPROC", "PJRT_NPROC"} & set(os.environ):
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if 1 < here and threads < 2 * here and not {"NPROC", "PJRT_NPROC"} & set(os.environ):
         warnings.warn(
-            f"{here} devices of a CPU with {os.cpu_count()} processors can wait for each other for ever; start Python "
+            f"{here} devices of a CPU with {threads} processors can wait for each other for ever; start Python "
             f"with PJRT_NPROC={4 * here} in the environment.",
             stacklevel=3,
         )
@@ -61,6 +62,8 @@ def check_mesh(got: Any) -> None:
         raise TypeError(f"mesh must be a mesh of devices, jaxsamp.mesh(); got {got!r}.")
     if not {BATCH} <= set(got.axis_names) <= {BATCH, TIME}:
         raise ValueError(f"mesh must have the axis 'batch', and may have 'time'; got {got.axis_names}.")
+    if several_hosts(got) and len({device.process_index for device in got.devices.flat}) < jax.process_count():
+        raise ValueError("mesh must have devices of this process alone, or of every process; got those of some.")
 
 
 def rows(count: int, over: Mesh | None) -> int:
@@ -132,14 +135,14 @@ def on_time(over: Mesh | None) -> Callable[[Callable[..., PyTree]], Callable[...
     parts = 1 if over is None else over.shape.get(TIME, 1)
 
     def divided(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
-        def share(*args: PyTree) -> PyTree:
+        def part(*args: PyTree) -> PyTree:
             count = len(jax.tree.leaves(args)[0])
             size = -(-count // parts)
             mine = jax.numpy.minimum(lax.axis_index(TIME) * size + jax.numpy.arange(size), count - 1)
             out = function(*jax.tree.map(lambda leaf: leaf[mine], args))
             return jax.tree.map(lambda leaf: lax.all_gather(leaf, TIME, tiled=True)[:count], out)
 
-        return function if parts == 1 else share
+        return function if parts == 1 else part
 
     return divided
 

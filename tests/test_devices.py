@@ -140,3 +140,22 @@ def test_parts_of_a_run_are_its_rows():
     for first in (-1, 2**32 - 1):
         with pytest.raises(ValueError, match="first must be"):
             run(SAMPLERS["ddpm"], denoiser, 2, 5, first=first)
+
+
+def test_exchanges_are_read_from_every_form_that_they_have():
+    text = """
+%body (p: (f32[4])) -> (f32[4]) {
+  %g = (f32[2]{0}, f32[4,2]{1,0}) all-gather-start(%p), dimensions={0}
+  %r = bf16[8]{0} all-reduce(%q), to_apply=%add
+  %c = (f8e4m3fn[16], f8e4m3fn[16], u32[], u32[]) collective-permute-start(%p)
+}
+ENTRY %main (a: f32[4]) -> f32[4] {
+  %w = (f32[4]) while(%a), condition=%test, body=%body
+  ROOT %s = (pred[3]{0}, c64[2]{0}) all-to-all(%w, %w)
+}"""
+    assert collectives(text) == [
+        Collective("all-gather", 32, True),
+        Collective("all-reduce", 16, True),
+        Collective("collective-permute", 16, True),
+        Collective("all-to-all", 19, False),
+    ]

@@ -21,6 +21,7 @@ JOB = ("sample", "--target", "ring", "--num-samples", "300_000", "--shard-size",
 
 def start(code, *argv, **settings):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'kernels'}", "XLA_FLAGS": "", **settings}
+    environment.pop("PJRT_NPROC", None)  # as a user starts it: each thread more keeps memory of its own
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", code, *map(str, argv)], cwd=ROOT, env=environment, **pipes)
 

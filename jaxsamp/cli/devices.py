@@ -8,6 +8,7 @@ from jaxsamp import hosts, sharding
 from jaxsamp.cli.errors import BadArgument, complaints
 
 AUTO = "auto"
+WEEK = 7 * 24 * 3600  # seconds; shards take their time, and process 0 holds the others together
 
 
 def chosen(devices: str) -> Any:
@@ -27,4 +28,5 @@ def joined(coordinator: str | None, num_processes: int | None, process_id: int |
                 raise BadArgument(f"{flag} is for processes that share a job: give their --coordinator.")
         return hosts.Process(0, 1)
     with complaints():
-        return hosts.initialize_distributed(None if coordinator == AUTO else coordinator, num_processes, process_id)
+        place = None if coordinator == AUTO else coordinator
+        return hosts.initialize_distributed(place, num_processes, process_id, wait=WEEK)

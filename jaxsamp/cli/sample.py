@@ -62,6 +62,10 @@ class Sample(Setup):
     def run(self) -> None:
         """Fit, sample, test, draw, write and print."""
         process = joined(self.coordinator, self.num_processes, self.process_id)
+        if process.count > 1 and self.force:
+            raise BadArgument(
+                "--force must be left out with --coordinator, where one process might remove another's shards."
+            )
         watched = self.progress and sys.stdout.isatty() and process.index == 0
         stages = report.Stages(watched)
         with complaints():

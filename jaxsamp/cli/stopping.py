@@ -65,6 +65,8 @@ def resumable(sentence: Callable[[str], str]) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         raise Stopped(sentence("Ctrl-C"), INTERRUPTED) from stop
     except SystemExit as stop:
+        if stop.code != TERMINATED:
+            raise
         raise Stopped(sentence("SIGTERM"), TERMINATED) from stop
     finally:
         if main:

@@ -39,6 +39,7 @@ def checksum(tree: PyTree) -> str:
     """A checksum of the values of all leaves of a denoiser."""
     found = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
+        found.update(f"{jnp.result_type(leaf)} {jnp.shape(leaf)}".encode())
         found.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
     return found.hexdigest()[:16]
 

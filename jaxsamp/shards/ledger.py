@@ -109,7 +109,13 @@ class Ledger:
         """If the shards of all processes are there, write the manifest and remove what it replaces."""
         entries, names = journaled(self.folder) | self._ours, [name(shard) for shard in range(shards)]
         manifest = self.folder / MANIFEST
-        if not manifest.exists() and all(name in entries and (self.folder / name).exists() for name in names):
+
+        def whole_there(name: str) -> bool:
+            """With the bytes that were written down: those of other processes are read again."""
+            return name in self._ours or files.checksum(self.folder / name) == entries[name]["sha256"]
+
+        known = all(name in entries and (self.folder / name).exists() for name in names)
+        if not manifest.exists() and known and all(map(whole_there, names)):
             told, whole = files.read_json(self.folder / RUN) or {}, [entries[name] for name in names]
             content = self._identity | {"versions": told.get("versions", self._versions), "costs": _total(whole)}
             with suppress(FileNotFoundError):  # another process has written the same, and tidied up
