@@ -33,6 +33,7 @@ _HOMES = {
 }
 _MODULES = (
     "calibration",
+    "collectives",
     "datasets",
     "denoisers",
     "grids",
@@ -57,6 +58,7 @@ __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunde
 
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
+    from jaxsamp import collectives as collectives
     from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
     from jaxsamp import grids as grids

@@ -9,7 +9,7 @@ _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
 _OPERATION = re.compile(rf"= (?P<shape>.*?) (?P<kind>{'|'.join(KINDS)})(?P<start>-start)?\(")
 _CALLED = re.compile(r"(?:to_apply|calls|body|condition|branch_computations|called_computations)=\{?(%?[\w.\-, %]+)")
 _LOOP = re.compile(r" while\(.*(?:condition|body)=%?([\w.\-]+),.*(?:condition|body)=%?([\w.\-]+)")
-_ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
+_ARRAY = re.compile(r"(pred|[a-z]+(\d+)\w*)\[([\d,]*)\]")  # such as f32[4,8] and f8e4m3fn[16]
 
 
 class Collective(NamedTuple):
@@ -53,15 +53,12 @@ def collectives(compiled: Any) -> list[Collective]:
 
 def _size(operation: re.Match[str]) -> int:
     """Bytes of the result: an array, or a tuple of them; what starts an exchange also lists its operands, in front."""
-    arrays = [_bytes(*found) for found in _ARRAY.findall(operation["shape"])]
+    arrays = [
+        -(-int(bits or 8) * math.prod(int(n) for n in dims.split(",") if n) // 8)  # a truth value takes a byte
+        for _, bits, dims in _ARRAY.findall(operation["shape"])
+    ]
     if operation["start"] and operation["kind"] == "all-gather":
         arrays = arrays[len(arrays) // 2 :]
     elif operation["start"] and operation["kind"] == "collective-permute":
         arrays = arrays[1:2]  # and counters behind
     return sum(arrays)
-
-
-def _bytes(kind: str, dims: str) -> int:
-    """Of an array such as f32[4,8]."""
-    bits = int(re.sub(r"^\D*(\d+).*|.*", r"\1", kind) or 8)  # the first number of f8e4m3fn; a truth value takes a byte
-    return -(-bits * math.prod(int(n) for n in dims.split(",") if n) // 8)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxsamp import sharding
 from jaxsamp.progress import bar
-from jaxsamp.trajectories import End, Loop, Row, Shared, advance, counted, finish, over_devices, start
+from jaxsamp.trajectories import End, Loop, Row, Shared, advance, counted, finish, start, taken
 from jaxsamp.types import Array
 
 LEAST = 64  # samples at a time between two moves of the bar
@@ -16,7 +16,7 @@ LEAST = 64  # samples at a time between two moves of the bar
 # One compilation of each.
 @jax.jit
 def _start_all(shared: Shared, rows: Row) -> Loop:
-    return over_devices(jax.vmap(start, (None, 0)), shared, rows)
+    return sharding.on_batch(jax.vmap(start, (None, 0)), shared.plan.mesh)(shared, rows)
 
 
 @partial(jax.jit, static_argnums=4)
@@ -47,10 +47,9 @@ def run_with_progress(shared: Shared, rows: Row) -> End:
     length = max(k for k in range(1, max(1, steps // 20) + 1) if steps % k == 0)
     starts = range(0, n, size)
     done = []
-    with bar("sampling", len(starts) * steps) as move:
+    with bar("sampling", len(starts) * steps, sharding.leads(plan.mesh)) as move:
         for place in starts:
-            places = jnp.minimum(place + jnp.arange(size), n - 1)  # the last piece is padded
-            some = sharding.divide(jax.tree.map(lambda leaf: leaf[places], rows), plan.mesh)  # noqa: B023
+            some = sharding.divide(taken(rows, place, size), plan.mesh)
             loop = _start_all(shared, some)
             for first in range(0, steps, length):
                 loop = _advance_all(shared, some, loop, first, length)

@@ -27,6 +27,9 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
         time: size of that axis.
         devices: all of them by default, those of other hosts included.
 
+    Returns:
+        A `jax.sharding.Mesh` of shape (batch, time).
+
     Raises:
         ValueError: sizes whose product is not the number of devices.
     """
@@ -88,7 +91,7 @@ def share(over: Mesh | None) -> tuple[int, int]:
     Raises:
         ValueError: the rows of a process do not lie side by side, in equal parts.
     """
-    if not several_hosts(over) or over is None:
+    if over is None or not over.is_multi_process:
         return 0, 1
     devices = np.moveaxis(over.devices, over.axis_names.index(BATCH), 0)
     here = [any(device.process_index == jax.process_index() for device in np.ravel(row)) for row in devices]

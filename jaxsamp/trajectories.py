@@ -163,17 +163,15 @@ def run(shared: Shared, rows: Row) -> End:
 
         return counted(shared, each(one, rows, shared.plan.microbatch))
 
-    return over_devices(whole, shared, rows)
-
-
-def over_devices(function: Callable[[Shared, PyTree], PyTree], shared: Shared, rows: PyTree) -> PyTree:
-    """Rows divided over the devices of the plan's mesh, the last ones repeated where they do not divide."""
     mesh, count = shared.plan.mesh, len(jax.tree.leaves(rows)[0])
     total = sharding.rows(count, mesh)
-    if total != count:
-        rows = jax.tree.map(lambda leaf: jnp.take(leaf, jnp.arange(total), axis=0, mode="clip"), rows)
-    out = sharding.on_batch(function, mesh)(shared, rows)
+    out = sharding.on_batch(whole, mesh)(shared, rows if total == count else taken(rows, 0, total))
     return out if total == count else jax.tree.map(lambda leaf: leaf[:count], out)
+
+
+def taken(rows: PyTree, first: int, count: int) -> PyTree:
+    """Rows first .. first + count - 1; past the end the last one, again and again."""
+    return jax.tree.map(lambda leaf: jnp.take(leaf, first + jnp.arange(count), axis=0, mode="clip"), rows)
 
 
 run_compiled = jax.jit(run)

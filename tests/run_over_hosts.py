@@ -51,8 +51,7 @@ def places(state):
 
 
 def main(folder, host, port):
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(f"127.0.0.1:{port}", 2, host)
+    js.initialize_distributed(f"127.0.0.1:{port}", 2, host)
     mesh, seen, mine = js.mesh(), [], folder / str(host)
     mine.mkdir()
     np.save(mine / "x.npy", X)

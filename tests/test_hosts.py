@@ -1,6 +1,5 @@
 """Several processes as one program, on one machine."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,14 +9,9 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp.cli import main
+from tests.two_processes import free_port
 
 ROOT = Path(__file__).parents[1]
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def started(job, count=2):

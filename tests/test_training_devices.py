@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from jaxsamp.collectives import collectives
 from jaxsamp.training import devices, loop
 from jaxsamp.training.journal import read
 from tests.run_over_hosts import X, places, run, sample
+from tests.two_processes import free_port
 
 ROOT, STEPS, SAVED = Path(__file__).parents[1], 100, 60
 
@@ -147,9 +147,7 @@ def start(program, devices, *words):
 @pytest.mark.slow
 def test_two_hosts_train_as_one_and_leave_together(tmp_path):
     """SIGTERM reaches the second host alone, in step 3; both leave at the next report, in step 5."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     processes = [start("run_over_hosts", 2, tmp_path, host, port) for host in range(2)]
     for process in processes:
         said, _ = process.communicate(timeout=600)

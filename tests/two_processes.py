@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 
 import jax
@@ -11,10 +12,16 @@ import jaxsamp as js
 from tests.cases import SAMPLERS, SCHEDULES, g64
 
 
-def drawn(sampler, mesh):
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def drawn(sampler, mesh, **options):
     """What every process can see of samples: all of them."""
-    denoiser = g64().denoiser(SCHEDULES["ou"])
-    x = js.sample(jax.random.key(0), denoiser, (6, 64), SAMPLERS[sampler], 4, mesh=mesh, final_denoise=False).x
+    denoiser, options = g64().denoiser(SCHEDULES["ou"]), {"final_denoise": False, "mesh": mesh, **options}
+    x = js.sample(jax.random.key(0), denoiser, (6, 64), SAMPLERS[sampler], 4, **options).x
     return np.asarray(x if mesh is None else jax.experimental.multihost_utils.process_allgather(x, tiled=True))
 
 
@@ -28,6 +35,10 @@ if __name__ == "__main__":
 
         for sampler, sizes in (("ddpm", (4, 1)), ("sliding", (2, 2)), ("sliding", (1, 4))):
             np.testing.assert_allclose(drawn(sampler, js.mesh(*sizes)), drawn(sampler, None), rtol=1e-5, atol=1e-5)
+        init = jax.random.normal(jax.random.key(1), (6, 64))  # and six do not divide by four
+        one = drawn("ddpm", None, init=init)
+        for options in ({}, {"progress": True}, {"progress": True, "microbatch": 1}, {"microbatch": 1}):
+            np.testing.assert_allclose(drawn("ddpm", js.mesh(), init=init, **options), one, rtol=1e-5, atol=1e-5)
         print("equal", flush=True)
     elif index == 1:
         print("dying", flush=True)

@@ -100,6 +100,19 @@ class Sample(Setup):
         problem = self.problem(keys[4], source, self.num_samples, stages)
         return self.calibrated(keys[5], problem, source, [self.sampler], stages)
 
+    def asked(self, problem: Problem, levels: np.ndarray) -> dict[str, Any]:
+        """What to draw and how, as `js.sample` and `js.sample_shards` take it."""
+        return {
+            "denoiser": problem.denoiser,
+            "shape": (self.num_samples, *problem.event),
+            "sampler": samplers.by_name(self.sampler),
+            "grid": levels,
+            "final_denoise": False,
+            "cond": problem.cond,
+            "mesh": chosen(self.devices),
+            "microbatch": self.microbatch,
+        }
+
     def told(
         self, drawing: Drawing, law: Any, x: np.ndarray, costs: dict[str, Any], files: Sequence[str]
     ) -> dict[str, Any]:
@@ -150,18 +163,7 @@ class Sample(Setup):
         self, key: jax.Array, problem: Problem, levels: np.ndarray, watched: bool
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Samples at the last level in the scale of the data, x_0 + (sigma / alpha) z, and what they cost."""
-        drawn = js.sample(
-            key,
-            problem.denoiser,
-            (self.num_samples, *problem.event),
-            samplers.by_name(self.sampler),
-            grid=levels,
-            final_denoise=False,
-            cond=problem.cond,
-            mesh=chosen(self.devices),
-            microbatch=self.microbatch,
-            progress=watched,
-        )
+        drawn = js.sample(key, **self.asked(problem, levels), progress=watched)
         x = np.asarray(drawn.x / self.schedule_used.level(-jnp.log(levels[-1])).alpha)
         return x, report.costs(drawn.stats) | {"peak_memory": report.peak_memory()}
 

@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxsamp as js
-from jaxsamp import samplers, shards
+from jaxsamp import shards
 from jaxsamp.cli import output, report
 from jaxsamp.cli.data import Source
-from jaxsamp.cli.devices import chosen
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.setup import Problem
 from jaxsamp.cli.stopping import resumable
@@ -72,24 +71,16 @@ def is_job(out: Path) -> bool:
 
 
 def _drawn(command: Any, drawing: Drawing, problem: Problem, size: int) -> shards.Shards:
-    levels = drawing.levels
-    last = command.schedule_used.level(-jnp.log(levels[-1]))
+    last = command.schedule_used.level(-jnp.log(drawing.levels[-1]))
 
     def draw() -> shards.Shards:
         return js.sample_shards(
             drawing.folder,
             drawing.keys[0],
-            problem.denoiser,
-            (command.num_samples, *problem.event),
-            samplers.by_name(command.sampler),
-            grid=levels,
-            final_denoise=False,
-            cond=problem.cond,
+            **command.asked(problem, drawing.levels),
             transform=InDataScale(float(jnp.asarray(last.alpha)), tuple(drawing.source.event)),
             shard_size=size,
             settings={"target": drawing.source.name, "seed": command.seed},
-            mesh=chosen(command.devices),
-            microbatch=command.microbatch,
             progress=drawing.watched,
         )
 
