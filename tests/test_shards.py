@@ -157,6 +157,14 @@ def test_two_processes_make_the_folder_of_one(tmp_path, whole):
         job(tmp_path, process=(2, 2))
 
 
+def test_a_shard_of_another_process_is_read_again_before_the_manifest_vouches_for_it(tmp_path, whole):
+    job(tmp_path, process=(1, 2))
+    damaged = tmp_path / ledger.name(1)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+    assert not job(tmp_path, process=(0, 2)).complete and not (tmp_path / ledger.MANIFEST).exists()
+    assert job(tmp_path).complete and content(tmp_path) == content(whole.folder)
+
+
 def test_a_folder_of_other_settings_is_refused_by_what_differs(tmp_path, whole):
     for changes, sentence in (
         ({"seed": 1}, r"seed is 0 there and 1 here; key.data\[1\] is 0 there and 1 here\. Give the same"),

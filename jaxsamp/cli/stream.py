@@ -55,7 +55,7 @@ def run(command: Any, drawing: Drawing, size: int) -> None:
             with drawing.stages("sample"):
                 done = _drawn(command, drawing, problem, size)
         if not done.complete:
-            print(f"{out}: {_missing(done)}, which other processes draw.")
+            print(f"{out}: {_missing(done)}")
         elif (out / "report.json").exists() and not command.force:
             print(f"{out} is complete: {len(done):,} samples in {len(done.manifest['shards']):,} shards.")
         else:
@@ -113,8 +113,10 @@ def _costs(costs: dict[str, Any]) -> dict[str, Any]:
 
 def _missing(done: shards.Shards) -> str:
     names = done.missing
+    if not names:
+        return "a shard of another process is damaged. To draw it anew: the same command again."
     some = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-    return f"{some} {'is' if len(names) == 1 else 'are'} missing"
+    return f"{some} {'is' if len(names) == 1 else 'are'} missing, which other processes draw."
 
 
 def _stopped(cause: str, out: Path) -> str:
