@@ -18,7 +18,7 @@ import numpy as np
 from common import arguments, g64, report
 
 import jaxsamp as js
-from jaxsamp.collectives import Collective, collectives
+from jaxsamp.devices.collectives import Collective, collectives
 from jaxsamp.samplers import DDIM, ParallelMidpoint, SlidingWindow, SpeculativeDDPM, UniPC
 from jaxsamp.training import loop
 
@@ -84,7 +84,7 @@ def training(samples: int, width: int) -> list[dict[str, Any]]:
             **options,
         )
         layout = None if mesh is None else loop.devices.Layout(mesh, fsdp)
-        x = js.sharding.divide(jnp.asarray(data[:samples], jnp.float32), mesh)
+        x = js.devices.divide(jnp.asarray(data[:samples], jnp.float32), mesh)
         step = loop.STEP.lower(state, x, None, loss=js.training.denoising_loss(), ema=0.999, layout=layout).compile()
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(seen[-1].params)])

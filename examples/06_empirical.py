@@ -31,7 +31,7 @@ def main():
     for name, law in laws.items():
         denoiser = law.denoiser(js.schedules.Cosine())
         x = np.asarray(js.sample(jax.random.key(0), denoiser, (N, 64), steps=16).x)
-        copies = js.metrics.memorisation(x, train, held_out)
+        copies = js.metrics.memorization(x, train, held_out)
         print(f"{name:10} {copies.value:4.0%} of the samples are copies; of real digits at most {copies.null_high:.0%}")
         figure = js.plots.images(
             x.reshape(-1, 8, 8),

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 import jaxsamp as js
-from jaxsamp.collectives import collectives
+from jaxsamp.devices.collectives import collectives
 from jaxsamp.samplers import SlidingWindow, UniPC
 
 

@@ -16,7 +16,7 @@ _HOMES = {
     "initialize_distributed": "hosts",
     "sample_density": "chains",
     "Chains": "chains",
-    "flow_density": "flows",
+    "sample_and_log_prob": "flows",
     "log_likelihood": "likelihood",
     "bits_per_dim": "likelihood",
     "evaluate": "metrics",
@@ -58,45 +58,45 @@ __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunde
 
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
-    from jaxsamp import collectives as collectives
     from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
+    from jaxsamp import devices
     from jaxsamp import grids as grids
     from jaxsamp import inverse as inverse
-    from jaxsamp import langevin as langevin
     from jaxsamp import losses as losses
+    from jaxsamp import mcmc as langevin
     from jaxsamp import metrics as metrics
     from jaxsamp import models as models
     from jaxsamp import plots as plots
-    from jaxsamp import published as published
-    from jaxsamp import random as random
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
-    from jaxsamp import sharding as sharding
-    from jaxsamp import shards as shards
     from jaxsamp import targets as targets
+    from jaxsamp import theory as published
     from jaxsamp import training as training
-    from jaxsamp import types as types
     from jaxsamp.calibration import calibrate as calibrate
-    from jaxsamp.chains import Chains as Chains
-    from jaxsamp.chains import sample_density as sample_density
+    from jaxsamp.core import random as random
+    from jaxsamp.core import types as types
+    from jaxsamp.core.types import Level as Level
+    from jaxsamp.core.types import Samples as Samples
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
-    from jaxsamp.flows import flow_density as flow_density
-    from jaxsamp.hosts import initialize_distributed as initialize_distributed
+    from jaxsamp.density.flows import sample_and_log_prob as sample_and_log_prob
+    from jaxsamp.density.likelihood import bits_per_dim as bits_per_dim
+    from jaxsamp.density.likelihood import log_likelihood as log_likelihood
+    from jaxsamp.devices import collectives as collectives
+    from jaxsamp.devices.hosts import initialize_distributed as initialize_distributed
+    from jaxsamp.devices.mesh import mesh as mesh
     from jaxsamp.inverse import inpaint as inpaint
     from jaxsamp.inverse import posterior as posterior
-    from jaxsamp.likelihood import bits_per_dim as bits_per_dim
-    from jaxsamp.likelihood import log_likelihood as log_likelihood
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
-    from jaxsamp.sampling import sample as sample
-    from jaxsamp.sharding import mesh as mesh
-    from jaxsamp.shards import sample_shards as sample_shards
+    from jaxsamp.running import shards as shards
+    from jaxsamp.running.chains import Chains as Chains
+    from jaxsamp.running.chains import sample_density as sample_density
+    from jaxsamp.running.sampling import sample as sample
+    from jaxsamp.running.shards import sample_shards as sample_shards
     from jaxsamp.training import fit as fit
-    from jaxsamp.types import Level as Level
-    from jaxsamp.types import Samples as Samples
 
 
 def __getattr__(name: str) -> Any:

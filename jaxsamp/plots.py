@@ -96,16 +96,16 @@ def scatter(
     if samples.shape[1:] != (2,) or true.shape[1:] != (2,):
         raise ValueError(f"samples and true must be points (n, 2); got {samples.shape} and {true.shape}.")
     low, high = np.quantile(true, [0.002, 0.998], axis=0)
-    centre, half = (low + high) / 2, 0.6 * max(*(high - low), 1e-6)
+    center, half = (low + high) / 2, 0.6 * max(*(high - low), 1e-6)
     with rc_context(STYLE):
         figure = Figure(figsize=(9.0, 5.0), dpi=DPI, layout="constrained")
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
-        for axes, points, label, colour in zip(panels, (samples, true), labels, (NEW, TRUE), strict=True):
+        for axes, points, label, color in zip(panels, (samples, true), labels, (NEW, TRUE), strict=True):
             if log_prob is not None:
-                _regions(axes, log_prob, true, centre, half)
+                _regions(axes, log_prob, true, center, half)
             size = float(np.clip(6000 / max(len(points), 1), 1.5, 20))
-            axes.scatter(*points.T, s=size, c=colour, alpha=0.6, linewidths=0)
-            axes.set(xlim=centre[0] + [-half, half], ylim=centre[1] + [-half, half], aspect="equal")
+            axes.scatter(*points.T, s=size, c=color, alpha=0.6, linewidths=0)
+            axes.set(xlim=center[0] + [-half, half], ylim=center[1] + [-half, half], aspect="equal")
             axes.set_title(label, pad=6)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -134,8 +134,8 @@ def marginals(
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes, i in zip(grid, chosen, strict=False):
             bins = np.histogram_bin_edges(true[:, i], bins=int(np.clip(len(true) ** 0.5, 8, 40)))
-            for x, colour, look, label in ((true, TRUE, filled, labels[1]), (samples, NEW, line, labels[0])):
-                axes.hist(x[:, i], bins, weights=np.full(len(x), 1 / len(x)), color=colour, label=label, **look)
+            for x, color, look, label in ((true, TRUE, filled, labels[1]), (samples, NEW, line, labels[0])):
+                axes.hist(x[:, i], bins, weights=np.full(len(x), 1 / len(x)), color=color, label=label, **look)
             axes.set_title(f"coordinate {i}", pad=4)
             axes.set_yticks([])
         for axes in grid[len(chosen) :]:
@@ -242,7 +242,7 @@ def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Running means over a twentieth of the values, shorter towards both ends."""
+    """Running means over a twentieth of the values, shorter toward both ends."""
     half = len(values) // 40
     places = np.arange(len(values))
     reach = np.minimum(half, np.minimum(places, places[::-1]))
@@ -250,9 +250,9 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
 
 
-def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, centre: Any, half: float) -> None:
+def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, center: Any, half: float) -> None:
     """Shade the regions above four densities, each the quantile of the true points' own densities."""
-    x, y = (c + np.linspace(-half, half, PIXELS) for c in centre)
+    x, y = (c + np.linspace(-half, half, PIXELS) for c in center)
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     height = np.asarray(log_prob(points.astype(np.float32)), float).reshape(PIXELS, PIXELS)
     levels = np.quantile(np.asarray(log_prob(true.astype(np.float32)), float), OUTSIDE)

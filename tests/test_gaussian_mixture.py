@@ -85,7 +85,7 @@ def test_fit_recovers_a_mixture():
         np.testing.assert_allclose(np.asarray(fitted.means)[order], [[-3, 0], [3, 1]], atol=0.06)
 
 
-def test_random_mixtures_are_normalised_and_reproducible():
+def test_random_mixtures_are_normalized_and_reproducible():
     a, b = (GaussianMixture.random(jax.random.key(4), 3, 5) for _ in range(2))
     np.testing.assert_array_equal(a.means, b.means)
     np.testing.assert_allclose(a.weights.sum(), 1, rtol=1e-6)

@@ -8,8 +8,8 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
+from jaxsamp.core import checks
 from jaxsamp.datasets import (
     checked,
     digit_features,

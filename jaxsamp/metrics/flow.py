@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from jaxsamp.checks import finite
+from jaxsamp.core.checks import finite
+from jaxsamp.core.types import Level
 from jaxsamp.metrics.null import TAIL, Metric
 from jaxsamp.metrics.truth import Truth, array_of
-from jaxsamp.types import Level
 
 ROUNDING = 1e-4  # of both divergences; log densities are rounded to 1e-5 or so in float32
 
@@ -21,7 +21,7 @@ def flow_tv(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
     reached, but does see their mass as missing elsewhere.
 
     Args:
-        flow: what `jaxsamp.flow_density` returns.
+        flow: what `jaxsamp.sample_and_log_prob` returns.
         law: p, with `log_prob(x, level)`.
         level: the level at which the flow ended, with its alpha under the denoiser's schedule.
         null: the flow of the exact denoiser of `law` under the same sampler and grid. It has the errors of the

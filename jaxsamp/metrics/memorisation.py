@@ -1,4 +1,4 @@
-"""Memorisation: samples nearer to one training point than chance allows."""
+"""Memorization: samples nearer to one training point than chance allows."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxsamp.metrics.null import TAIL, Metric, standardised
+from jaxsamp.core.types import Array
+from jaxsamp.metrics.null import TAIL, Metric, standardized
 from jaxsamp.metrics.truth import array_of, flat
-from jaxsamp.types import Array
 
-CANDIDATES = 4  # neighbours found by inner products, then measured exactly
+CANDIDATES = 4  # neighbors found by inner products, then measured exactly
 REAL_POINTS = 4096
 
 
-def memorisation(
+def memorization(
     x: Float[Array | np.ndarray, "n *event"],
     training: Float[Array | np.ndarray, "m *event"],
     held_out: Any = None,
@@ -71,15 +71,15 @@ def memorisation(
         null_low=float(low),
         null_high=float(high),
         p_value=float(min(1, 2 * null.cdf(copies), 2 * null.sf(copies - 1))),
-        z=standardised(copies, null.mean(), null.std()),
+        z=standardized(copies, null.mean(), null.std()),
     )
 
 
 def _copies(x: Array, training: Array, threshold: float, own: np.ndarray | None = None) -> np.ndarray:
     """Which points are copies, (n,); `own` holds their places in the training set, which are left out."""
     own = np.full(len(x), -1) if own is None else own
-    centre = flat(training).mean(0)  # keeps the rounding of inner products small
-    distances = _two_nearest(flat(x) - centre, flat(training) - centre, jnp.asarray(own))
+    center = flat(training).mean(0)  # keeps the rounding of inner products small
+    distances = _two_nearest(flat(x) - center, flat(training) - center, jnp.asarray(own))
     nearest, second = np.asarray(distances).T
     return (nearest < threshold * second) | (nearest == 0)
 

@@ -1,6 +1,6 @@
 """Samplers: how to step. Each is a frozen dataclass of settings given to `jaxsamp.sample`."""
 
-from jaxsamp import checks
+from jaxsamp.core import checks
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp.samplers.correctors import (
     Corrector,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxsamp import checks
-from jaxsamp.random import Draws
-from jaxsamp.types import Array
+from jaxsamp.core import checks
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp_kernels import frame as frames
 
 
@@ -13,8 +13,8 @@ class Problem(NamedTuple):
     """What one sample's steps are given. States are divided by alpha, so that no sampler sees a schedule.
 
     Attributes:
-        evaluate: (x, lambda) -> posterior mean, one network call.
-        evaluate_all: the same for R nodes at once, (R, *event) and (R,): one batched network call.
+        denoise: (x, lambda) -> posterior mean, one network call.
+        denoise_all: the same for R nodes at once, (R, *event) and (R,): one batched network call.
         lam: the grid, (steps + 1,), increasing.
         tables: what the sampler's `prepare` made of the grid.
         trained: lambda -> the nearest one the network was trained at.
@@ -22,8 +22,8 @@ class Problem(NamedTuple):
         divided: turns a function of R rows into the same one, computed by all devices that the sample is given.
     """
 
-    evaluate: Callable[[Array, Array], Array]
-    evaluate_all: Callable[[Array, Array], Array]
+    denoise: Callable[[Array, Array], Array]
+    denoise_all: Callable[[Array, Array], Array]
     lam: Array
     tables: Any
     trained: Callable[[Array], Array]
@@ -55,13 +55,13 @@ class Sampler:
     Attributes:
         convergence_order: p such that the global error falls like step^p.
         stochastic: whether the output is random given the starting state.
-        discretises: "ode" or "sde", whose solution the error refers to.
+        discretizes: "ode" or "sde", whose solution the error refers to.
         default_steps: intervals of the grid where the user names none.
     """
 
     convergence_order: float
     stochastic: bool = False
-    discretises: str = "ode"
+    discretizes: str = "ode"
     default_steps: int = 32
 
     @property
@@ -96,7 +96,7 @@ class Sampler:
         """The loop's state at the first level: a tuple whose first entry is x."""
         return (x,)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
         """The loop's state after step i."""
         raise TypeError(f"{type(self).__name__} is not a sampler of its own.")
 
@@ -110,7 +110,7 @@ def named_frame(name: str, calibration: Any) -> frames.Frame:
 
 def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
     """The integrand of that frame at one state: one network call."""
-    denoised = problem.evaluate(x, lam)
+    denoised = problem.denoise(x, lam)
     return denoised if name == "data" else named_frame(name, problem.calibration).integrand(x, denoised, lam)
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame
-from jaxsamp.types import Array
 from jaxsamp_kernels.frame import step
 
 
@@ -32,9 +32,9 @@ class ExponentialEuler(Sampler):
         """A known frame."""
         check_frame(self.frame)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
         """One step."""
         (x,) = state
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         frame = named_frame(self.frame, problem.calibration)
-        return (step(frame, x, frame.integrand(x, problem.evaluate(x, lam0), lam0), lam0, lam1),)
+        return (step(frame, x, frame.integrand(x, problem.denoise(x, lam0), lam0), lam0, lam1),)

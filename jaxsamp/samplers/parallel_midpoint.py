@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp.samplers.base import Cost, Problem, Sampler, check_frame, named_frame
-from jaxsamp.types import Array
 from jaxsamp_kernels import midpoint, window
 
 NODES = ("gauss", "random", "antithetic", "midpoint")
@@ -65,7 +65,7 @@ class ParallelMidpoint(Sampler):
             acceleration of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
         tolerance: None, or the root mean square over coordinates of the change of the window's end, in the scale of
             x_0, at which a sample stops sweeping; `stats` tells which samples have converged.
-        draws: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
+        clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
     arXiv 2406.00924; the calibrated frame, Gauss nodes, the initial path and acceleration are this library's additions.
@@ -78,7 +78,7 @@ class ParallelMidpoint(Sampler):
     initial: str = field(default="gaussian", metadata={"static": True})
     secants: int = field(default=1, metadata={"static": True})
     tolerance: Any = None
-    draws: str = field(default="importance", metadata={"static": True})
+    clock: str = field(default="importance", metadata={"static": True})
 
     @classmethod
     def blocked(cls, midpoints: int = 16, iterations: int = 3, **settings: Any) -> "ParallelMidpoint":
@@ -90,9 +90,9 @@ class ParallelMidpoint(Sampler):
     def paper(cls, midpoints: int = 16, iterations: int = 3) -> "ParallelMidpoint":
         """The parallel predictor of arXiv 2406.00924 as published: score frame, nodes uniform in cells of OU time.
 
-        `jaxsamp.published.gcc_parallel` has the windows and the corrector that go with it.
+        `jaxsamp.theory.published.gcc_parallel` has the windows and the corrector that go with it.
         """
-        return cls(midpoints, iterations, "random", "score", "constant", 0, draws="uniform_ou")
+        return cls(midpoints, iterations, "random", "score", "constant", 0, clock="uniform_ou")
 
     @property
     def reads_calibration(self) -> bool:
@@ -122,7 +122,7 @@ class ParallelMidpoint(Sampler):
         checks.at_least("secants", self.secants, 0)
         checks.one_of("nodes", self.nodes, NODES)
         checks.one_of("initial", self.initial, INITIAL)
-        checks.one_of("draws", self.draws, midpoint.DRAWS)
+        checks.one_of("clock", self.clock, midpoint.DRAWS)
         check_frame(self.frame)
         if self.tolerance is not None and checks.is_concrete(self.tolerance) and not float(self.tolerance) >= 0:
             raise ValueError(f"tolerance must be None or a number of at least 0; got {self.tolerance}.")
@@ -149,7 +149,7 @@ class ParallelMidpoint(Sampler):
 
     def init(self, problem: Problem, x: Array) -> Any:
         """Before the first window."""
-        slope = self._slopes(problem, x, problem.lam[0], problem.evaluate) if self.initial == "warm" else None
+        slope = self._slopes(problem, x, problem.lam[0], problem.denoise) if self.initial == "warm" else None
         return _State(x, slope, jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), bool))
 
     def cost(self, state: Any, steps: int) -> Cost:
@@ -158,15 +158,15 @@ class ParallelMidpoint(Sampler):
         evaluations = self.evaluations(steps) - spared * self.midpoints
         return Cost(self.rounds(steps) - spared, evaluations, evaluations, state.residual, state.settled)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
         """One window."""
-        win, x = self._window(problem, i, draws), state.x
+        win, x = self._window(problem, i, rng), state.x
         f = self._first(problem, win, state, i)
         rings = jnp.zeros((2, self.secants, *f.shape), f.dtype)
         start = _Sweep(win.states(x, f), f, window.Memory(*rings), win.end(x, f), jnp.full((), jnp.inf, x.dtype))
 
         def sweep(k: Array, at: _Sweep) -> _Sweep:
-            f, memory = self._slopes(problem, at.x, win.lam, problem.evaluate_all), at.memory
+            f, memory = self._slopes(problem, at.x, win.lam, problem.denoise_all), at.memory
             if self.secants:
                 slot, found = k % self.secants, f
                 f = window.secant_step(win, memory, k, x, at.x, found)
@@ -192,13 +192,13 @@ class ParallelMidpoint(Sampler):
         frame = named_frame(self.frame, problem.calibration)
         return window.slopes(frame, x, evaluate(x, lam), lam)
 
-    def _window(self, problem: Problem, i: Array, draws: Draws) -> Any:
+    def _window(self, problem: Problem, i: Array, rng: Rng) -> Any:
         if self.nodes == "gauss":
             return jax.tree.map(lambda rows: rows[i], problem.tables)
         cells = i * self.midpoints + jnp.arange(self.midpoints)
-        u = jax.vmap(lambda cell: draws.fraction(cell, self.nodes))(cells)
+        u = jax.vmap(lambda cell: rng.fraction(cell, self.nodes))(cells)
         frame = named_frame(self.frame, problem.calibration)
-        return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.draws, problem.trained)
+        return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.clock, problem.trained)
 
     def _first(self, problem: Problem, win: Any, state: _State, i: Array) -> Array:
         """Slopes along the initial path."""
@@ -206,5 +206,5 @@ class ParallelMidpoint(Sampler):
         if self.initial == "gaussian":
             frame, held = named_frame(self.frame, problem.calibration), problem.calibration
             return window.gaussian_slopes(frame, x, lam0, win.lam, held.mean, held.variance)
-        slope = state.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.evaluate)
+        slope = state.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.denoise)
         return jnp.broadcast_to(slope, (self.midpoints, *x.shape))

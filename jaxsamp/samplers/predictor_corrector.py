@@ -6,12 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp.samplers.base import Cost, Problem, Sampler
 from jaxsamp.samplers.correctors import Corrector, UnderdampedCorrector
-from jaxsamp.types import Array
 
 
 @pytree
@@ -36,7 +36,7 @@ class PredictorCorrector(Sampler):
     every: int | tuple[int, ...] = field(default=1, metadata={"static": True})
 
     stochastic = True
-    discretises = "sde"
+    discretizes = "sde"
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
@@ -98,16 +98,16 @@ class PredictorCorrector(Sampler):
         """The predictor's state."""
         return self.predictor.init(problem, x)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
         """Predict; then correct if it is this step's turn."""
-        state = self.predictor.step(problem, state, i, draws)
+        state = self.predictor.step(problem, state, i, rng)
 
         def at(x: Array) -> Any:
             """The predictor's state, a tuple or one with named entries, with another x."""
             return getattr(type(state), "_make", tuple)((x, *state[1:]))
 
         def correct(x: Array) -> Array:
-            return self.corrector.correct(problem, x, problem.lam[i + 1], i, draws)
+            return self.corrector.correct(problem, x, problem.lam[i + 1], i, rng)
 
         if self.every == 1:
             return at(correct(state[0]))

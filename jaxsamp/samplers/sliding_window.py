@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp.samplers.base import Cost, Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp.samplers.step_maps import StepFrame, check_one_step, step_frame
-from jaxsamp.types import Array
 from jaxsamp_kernels import midpoint, sliding
 
 NODES = ("antithetic", "random", "midpoint")
@@ -33,7 +33,7 @@ class SlidingWindow(Sampler):
     All steps of a window are evaluated at once, at guessed states; their sum corrects the states; and the window slides
     over the leading steps whose states moved by no more than `tolerance`. Each sample has a window of its own. With
     tolerance 0 the samples are those of the sequential method under the same key, in at most one round more than it
-    takes: of `RandomizedMidpoint` (antithetic or random nodes), or of the sampler `of`, whose draws go by step.
+    takes: of `RandomizedMidpoint` (antithetic or random nodes), or of the sampler `of`, whose random numbers are by step.
 
     Args:
         window: steps evaluated at once, and so the evaluations of a round.
@@ -76,9 +76,9 @@ class SlidingWindow(Sampler):
         return self.nodes != "midpoint" if self.of is None else self.of.stochastic
 
     @property
-    def discretises(self) -> str:
+    def discretizes(self) -> str:
         """As the sampler `of` does."""
-        return "ode" if self.of is None else self.of.discretises
+        return "ode" if self.of is None else self.of.discretizes
 
     @property
     def reads_calibration(self) -> bool:
@@ -132,20 +132,20 @@ class SlidingWindow(Sampler):
         zero = jnp.zeros((), jnp.int32)
         return x, sliding.Slid(jnp.zeros_like(x), zero, zero, jnp.zeros((), x.dtype))
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
         """The whole trajectory."""
-        x, slid = (self._midpoints if self.of is None else self._steps)(problem, state[0], draws)
+        x, slid = (self._midpoints if self.of is None else self._steps)(problem, state[0], rng)
         return x, slid._replace(y=jnp.zeros_like(x))
 
     def _slide(self, *start: Any, **options: Any) -> sliding.Slid:
         window = min(self.window, len(start[3]))
         return sliding.slide(*start, window=window, tolerance=self.tolerance, max_sweeps=self.max_sweeps, **options)
 
-    def _midpoints(self, problem: Problem, x: Array, draws: Draws) -> Any:
+    def _midpoints(self, problem: Problem, x: Array, rng: Rng) -> Any:
         """Cells are steps with one node each, whose slopes are reused to get to the next."""
         frame, lam = named_frame(self.frame, problem.calibration), problem.lam
         lam0, lam1 = lam[:-1], lam[1:]
-        u = jax.vmap(lambda i: draws.fraction(i, self.nodes))(jnp.arange(len(lam0)))
+        u = jax.vmap(lambda i: rng.fraction(i, self.nodes))(jnp.arange(len(lam0)))
         nodes, weights = midpoint.node(frame, "importance", u, lam0, lam1)
         nodes = problem.trained(nodes)
         scale, place = frame.scale(nodes), jnp.arange(min(self.window, len(lam0)))
@@ -154,7 +154,7 @@ class SlidingWindow(Sampler):
         def evaluate(first: Array, points: Array) -> tuple[Array, Array]:
             index = jnp.minimum(first + place, len(lam0) - 1)
             at = factor[index] * points
-            slopes = jax.vmap(frame.integrand)(at, problem.evaluate_all(at, nodes[index]), nodes[index])
+            slopes = jax.vmap(frame.integrand)(at, problem.denoise_all(at, nodes[index]), nodes[index])
             return weights[index] * slopes, slopes
 
         start = slope(problem, self.frame, x, lam[0])
@@ -163,7 +163,7 @@ class SlidingWindow(Sampler):
         slid = self._slide(x / frame.scale(lam[0]), start, evaluate, weights, offsets, unit)
         return frame.scale(lam[-1]) * slid.y, slid
 
-    def _steps(self, problem: Problem, x: Array, draws: Draws) -> Any:
+    def _steps(self, problem: Problem, x: Array, rng: Rng) -> Any:
         """Cells are the steps of the sampler `of`."""
         frame, problem = problem.tables.frame, problem._replace(tables=problem.tables.own)
         cells = len(frame.weights)
@@ -172,7 +172,7 @@ class SlidingWindow(Sampler):
         quiet = frame.problem(problem)
 
         def ends(problem: Problem, x: Array, index: Array) -> Array:
-            return jax.vmap(lambda x, i: self.of.step(problem, (x,), i, draws)[0])(x, index) / scale[index + 1]
+            return jax.vmap(lambda x, i: self.of.step(problem, (x,), i, rng)[0])(x, index) / scale[index + 1]
 
         def noise(first: Array) -> Array:
             index = jnp.minimum(first + place, cells - 1)

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp.samplers.base import Cost, Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels import speculative
 from jaxsamp_kernels.frame import LOCALIZATION
 
@@ -41,7 +41,7 @@ class SpeculativeDDPM(Sampler):
 
     convergence_order = 1.0
     stochastic = True
-    discretises = "sde"
+    discretizes = "sde"
     default_steps = 200
 
     def check(self) -> None:
@@ -72,19 +72,19 @@ class SpeculativeDDPM(Sampler):
         """The state, and nothing done yet."""
         return (x, *(jnp.zeros((), jnp.int32),) * 3)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
         """The whole trajectory."""
         lam = problem.lam
         scale = LOCALIZATION.scale(lam)
 
         def drift(points: Array, index: Array) -> Array:
             over = scale[index].reshape(-1, *(1,) * (points.ndim - 1))
-            return problem.evaluate_all(over * points, lam[index])
+            return problem.denoise_all(over * points, lam[index])
 
         walk = speculative.walk(
             state[0] / scale[0],
             drift,
-            lambda j: (draws.normal(j), draws.uniform(j)),
+            lambda j: (rng.normal(j), rng.uniform(j)),
             LOCALIZATION.clock_delta(lam[:-1], lam[1:]),
             lookahead=min(self.lookahead, len(lam) - 1),
             fresh=self.guesses == "start",

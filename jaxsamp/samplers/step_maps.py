@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsamp.random import Draws
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array
 from jaxsamp.samplers.base import Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels import frame as frames
 
 
@@ -37,7 +37,7 @@ class StepFrame(NamedTuple):
         def evaluate(x: Array, lam: Array) -> Array:
             return rest - self.frame.integrand(x, jnp.zeros_like(x), lam)
 
-        return problem._replace(evaluate=evaluate, evaluate_all=jax.vmap(evaluate))
+        return problem._replace(denoise=evaluate, denoise_all=jax.vmap(evaluate))
 
 
 def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> StepFrame:
@@ -50,14 +50,14 @@ def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> St
         calibration: of the denoiser.
     """
     shape = jnp.shape(frame.scale(lam[0]))
-    draws = Draws(jax.random.key(0), shape, lam.dtype)
+    rng = Rng(jax.random.key(0), shape, lam.dtype)
     blank: Any = None
     bare = Problem(blank, blank, lam, sampler.prepare(lam, calibration), lambda lam: lam, calibration)
     partial = StepFrame(frame, blank, blank, blank)
 
     def responses(i: Array) -> tuple[Array, Array]:
         def after(x: float, rest: float) -> Array:
-            return sampler.step(partial.problem(bare, rest), (jnp.full(shape, x, lam.dtype),), i, draws)[0]
+            return sampler.step(partial.problem(bare, rest), (jnp.full(shape, x, lam.dtype),), i, rng)[0]
 
         still = after(0.0, 0.0)
         return after(1.0, 0.0) - still, after(0.0, 1.0) - still

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp import checks
+from jaxsamp.calibration.measuring import LEVELS, SAMPLES, measure
+from jaxsamp.calibration.tables import Calibration
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.denoisers import BaseDenoiser, per_event
 from jaxsamp.grids import SIGMA_MAX, SIGMA_MIN
-from jaxsamp.linear_part import Calibration
-from jaxsamp.measuring import LEVELS, SAMPLES, measure
-from jaxsamp.pytrees import pytree
 from jaxsamp.schedules import VarianceExploding
-from jaxsamp.types import Array, Level, PyTree
 
 WIDEST = 256  # numbers a sample of which principal components can be told from SAMPLES
 

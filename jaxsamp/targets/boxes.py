@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp.types import Array, Level
 from jaxsamp_kernels.boxes import BoxPosterior, boxes_posterior
 
 

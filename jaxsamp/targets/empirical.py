@@ -1,4 +1,4 @@
-"""The empirical law of a data set: what a network that has memorised its data would sample from."""
+"""The empirical law of a data set: what a network that has memorized its data would sample from."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp.types import Array, Level
 from jaxsamp_kernels.empirical import Posterior, empirical_posterior
 
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp import checks
+from jaxsamp.core import checks
+from jaxsamp.core.types import CLEAN, Array, Data, Level
 from jaxsamp.targets.base import Target
-from jaxsamp.types import CLEAN, Array, Data, Level
 from jaxsamp_kernels import mixture as kernel
 
 
@@ -87,7 +87,7 @@ class GaussianMixture(Target):
     def fit(
         cls, data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any
     ) -> "GaussianMixture":
-        """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximisation from k-means).
+        """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximization from k-means).
 
         Args:
             data: (n, *event), flattened to (n, d).

@@ -8,9 +8,9 @@ import jax
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array, Level
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level
 
 
 @pytree  # so f is a pytree: jax.tree_util.Partial, or a callable module
@@ -64,7 +64,7 @@ def from_log_density(f: Callable[[Array], Array], event_shape: tuple[int, ...]) 
     """The law with density proportional to exp f(x) on arrays of shape `event_shape`.
 
     Args:
-        f: one event -> a scalar, differentiable by JAX and finite wherever chains go; not normalised. Arrays that
+        f: one event -> a scalar, differentiable by JAX and finite wherever chains go; not normalized. Arrays that
             should not be compiled in (data, parameters) go through `jax.tree_util.Partial(f, arrays...)`, whose
             arrays come first and are leaves of the target: new ones do not recompile. A callable pytree, such as an
             Equinox module, is taken as it is. Keep the function itself between calls: another one compiles anew.

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import checks, datasets, sharding
+from jaxsamp import datasets, devices
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, PyTree
 from jaxsamp.training import lazy
-from jaxsamp.types import Array, PyTree
 
 
 class Batches(Protocol):
@@ -36,7 +37,7 @@ class Batches(Protocol):
         ...
 
     def config(self) -> Any:
-        """What identifies the data; see `jaxsamp.configuration.describe`."""
+        """What identifies the data; see `jaxsamp.core.fingerprint.describe`."""
         ...
 
 
@@ -85,7 +86,7 @@ class Shuffled:
 
 @dataclass
 class Fresh:
-    """Samples of a law, new ones for every batch: nothing can be memorised."""
+    """Samples of a law, new ones for every batch: nothing can be memorized."""
 
     target: Any
     key: Array
@@ -125,7 +126,7 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
     if lazy.is_dataset(data):
         if cond is not None:
             raise ValueError("cond must be None for a dataset, whose samples carry theirs; got conditions.")
-        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *sharding.share(mesh))
+        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *devices.share(mesh))
     if hasattr(data, "batch"):
         if not (hasattr(data, "std") and hasattr(data, "config")):
             kind = type(data).__name__
@@ -166,7 +167,7 @@ def on_device(batch: tuple[Any, PyTree], mesh: Any = None, hosts: int = 1) -> tu
     """
     if mesh is not None:
         batch = jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), batch)
-        batch = sharding.divide(batch, mesh) if hosts == 1 else sharding.assemble(batch, mesh, hosts * len(batch[0]))
+        batch = devices.divide(batch, mesh) if hosts == 1 else devices.assemble(batch, mesh, hosts * len(batch[0]))
     x, cond = jax.tree.map(jnp.asarray, batch)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"data must give batches of floating-point numbers; got {x.dtype}.")

@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp import checks, datasets
+from jaxsamp import datasets
+from jaxsamp.core import checks
 
 # Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
 THREADS = min(8, os.cpu_count() or 1)
