@@ -24,7 +24,7 @@ from common import Counted, arguments, g64, g1024, instance, report
 import jaxsamp as js
 from jaxsamp.cli.laws import mixture
 from jaxsamp.datasets import digits
-from jaxsamp.running.trajectories import evaluator
+from jaxsamp.running.trajectory import evaluator
 from jaxsamp.samplers import DDIM, DPMSolverPP, SlidingWindow, SpeculativeDDPM, UniPC
 
 TARGETS = (1e-2, 6e-3, 1e-3, 1e-4, 1e-5, 1e-6)

@@ -84,7 +84,7 @@ class Orthogonal(Basis):
 
 @pytree
 @dataclass(frozen=True)
-class Cosine(Basis):
+class CosineTransform(Basis):
     """The discrete cosine transform over the first two axes of an image (height, width, channels).
 
     Natural images are nearly uncorrelated in it, and it costs no matrix.
@@ -106,7 +106,7 @@ class Cosine(Basis):
 
 
 PLAIN = Plain()
-BY_NAME = {"coordinates": Flat, "dct": Cosine}
+BY_NAME = {"coordinates": Flat, "dct": CosineTransform}
 
 
 def from_arrays(held: dict[str, Any]) -> Basis:

@@ -1,30 +1,26 @@
 """`calibrate`: measure the linear part of a denoiser, which the frame "calibrated" takes out."""
 
 import math
-from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxsamp import grids
-from jaxsamp.calibration.measuring import BASES, LEVELS, SAMPLES, measure
-from jaxsamp.calibration.tables import Calibration, from_curve, from_sigma_data, load
+from jaxsamp.calibration.measuring import BASES, LEVELS, SAMPLES, WIDEST, measure
+from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
-from jaxsamp.core.types import Array, PyTree
-from jaxsamp.running.sampling import check_batch, sample
-from jaxsamp.targets.base import WIDEST
-
-__all__ = ["Calibration", "calibrate", "from_curve", "from_sigma_data", "load"]
+from jaxsamp.core.protocols import Denoiser, Law
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
 
 
 def calibrate(
-    key: Array,
-    denoiser: Any,
-    data: Any = None,
+    key: PRNGKey,
+    denoiser: Denoiser,
+    data: Data | Law,
     levels: int = LEVELS,
     samples: int = SAMPLES,
     basis: str | None = "auto",
     *,
-    shape: tuple[int, ...] | None = None,
     cond: PyTree = None,
     sigma_max: float = grids.SIGMA_MAX,
     sigma_min: float = grids.SIGMA_MIN,
@@ -38,17 +34,17 @@ def calibrate(
     Args:
         key: a typed key.
         denoiser: D, as it will be sampled: guidance and clipping on the outside.
-        data: samples of the law, (n, *event); or a target; or None for the denoiser's own samples, drawn by UniPC.
+        data: samples of the law, (n, *event), or the law itself. Where there are none, the denoiser's own samples will
+            do: `jaxsamp.sample(...).x`.
         levels: noise levels, even in lambda, at least 4.
-        samples: how many of the data to use, the first ones; or to draw.
+        samples: how many of the data to use, the first ones; or to draw of a law.
         basis: one curve for each coordinate of a basis: "pca", principal components; "dct", the cosine transform of
             images (height, width, channels); "coordinates", the numbers of a sample themselves; None, one curve for
             all. "auto": "pca" up to 256 numbers a sample, then "dct" for images and None for others.
-        shape: of one sample, where neither data nor the denoiser tell it.
         cond: a pytree for the denoiser, leaves (n, ...) along with the data.
         sigma_max: noisiest sigma / alpha.
         sigma_min: cleanest; beyond both ends a stays constant.
-        microbatch: at most so many samples at a time, against running out of memory.
+        microbatch: the most samples at a time, against running out of memory.
 
     Returns:
         A `Calibration`, for `denoiser.with_calibration` and for `Calibration.save`.
@@ -61,35 +57,25 @@ def calibrate(
     EDM preconditioning (Karras et al., arXiv 2206.00364).
     """
     checks.typed_key(key)
-    checks.denoiser(denoiser)
     checks.at_least("levels", levels, 4)
     checks.at_least("samples", samples, 2)
     for_data, for_noise = jax.random.split(key)
-    x = _data(for_data, denoiser, data, samples, shape, cond, microbatch)
+    x = _samples(for_data, data, samples)
     cond = jax.tree.map(lambda leaf: leaf[: len(x)], cond)
-    check_batch(key, denoiser, x.shape, cond, microbatch)
+    denoiser = checks.batch(key, denoiser, x.shape, cond, microbatch)
     checks.finite("data", x)
     grid = grids.log_snr(denoiser.schedule, levels - 1, sigma_max=sigma_max, sigma_min=sigma_min)
     return measure(for_noise, denoiser, x, grid, _basis(basis, x.shape[1:]), cond, microbatch)
 
 
-def _data(
-    key: Array, denoiser: Any, data: Any, n: int, shape: tuple[int, ...] | None, cond: PyTree, microbatch: int | None
-) -> Array:
-    """Samples of the law."""
-    if hasattr(data, "sample"):
+def _samples(key: Array, data: Data | Law, n: int) -> Array:
+    """`n` samples of the law, or as many as there are."""
+    if isinstance(data, Law):
         return data.sample(key, n)
-    if data is not None:
-        x = jax.numpy.asarray(data, float)
-        if x.ndim < 1 or len(x) < 2:
-            raise ValueError(f"data must hold at least 2 samples, (n, *event); got shape {x.shape}.")
-        return x[:n]
-    event = shape if shape is not None else getattr(denoiser, "event_shape", None)
-    if event is None:
-        raise ValueError("shape must be that of one sample where no data are given; got None.")
-    n = n if cond is None else min(n, len(jax.tree.leaves(cond)[0]))
-    cond = jax.tree.map(lambda leaf: leaf[:n], cond)
-    return sample(key, denoiser, (n, *event), cond=cond, microbatch=microbatch).x
+    x = jnp.asarray(data, float)
+    if x.ndim < 1 or len(x) < 2:
+        raise ValueError(f"data must hold at least 2 samples, (n, *event); got shape {x.shape}.")
+    return x[:n]
 
 
 def _basis(name: str | None, event: tuple[int, ...]) -> str | None:

@@ -17,6 +17,7 @@ from jaxsamp.core.types import Array, Data, PyTree
 
 BASES = (None, "pca", *bases.BY_NAME)
 SAMPLES, LEVELS = 1024, 40
+WIDEST = 256  # numbers per sample of which principal components can be found from SAMPLES
 DEGREE, DEGREE_OF_MEAN = 4, 8
 
 

@@ -1,13 +1,15 @@
-"""The nouns that every part of jaxsamp shares."""
+"""The values that every room shares."""
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Key
 
 Array = jax.Array
 ArrayLike = jax.typing.ArrayLike
 PyTree = Any
+PRNGKey = Key[Array, ""]  # one typed key, `jax.random.key(seed)`
 # What host-side constructors take: anything NumPy can make an array of.
 Data = ArrayLike | list[Any] | tuple[Any, ...]
 
@@ -32,15 +34,16 @@ class Level(NamedTuple):
 CLEAN = Level(1.0, 0.0)
 
 
-@runtime_checkable
-class Denoiser(Protocol):
-    """E[x_0 | x_t]: the one thing that every sampler consumes; see `jaxsamp.denoisers`."""
+class State(NamedTuple):
+    """One sample between two steps of a sampler or of a chain.
 
-    schedule: Any
+    Attributes:
+        x: the sample, in the coordinates that the steps are taken in.
+        memory: whatever else the method carries from step to step, any pytree; None where x is all.
+    """
 
-    def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """Posterior mean of x_0 for `x` of shape (batch, *event) at `level`."""
-        ...
+    x: Array
+    memory: PyTree = None
 
 
 class Samples(NamedTuple):

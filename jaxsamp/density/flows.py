@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxsamp import grids
 from jaxsamp.core import checks
-from jaxsamp.core.batching import each
-from jaxsamp.core.random import Rng, sample_keys
-from jaxsamp.core.types import Array, ArrayLike, PyTree
-from jaxsamp.running.sampling import carrying, check_call, raise_if_bad, sample
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, ArrayLike, PRNGKey, PyTree
+from jaxsamp.running import rows, sample
+from jaxsamp.running.sampling import carrying, check_sampler, raise_if_bad
 from jaxsamp.samplers import Sampler, UniPC
 
 WIDEST = 32
@@ -23,26 +27,27 @@ class SamplesAndLogProb(NamedTuple):
 
     Attributes:
         x: the samples at the last level, (n, *event), those of `jaxsamp.sample(..., final_denoise=False)`.
-        log_density: their log density in nats, (n,), under the law of these outputs.
+        log_prob: their log density in nats, (n,), under the law of these outputs.
         stats: arrays of shape (n,), those of `sample`; `evaluations_computed` counts each column of the Jacobian as
             one more run. And `folded`: where the map turned space inside out (det J <= 0), so that it is not one to
-            one and `log_density` not exact; more steps cure it.
+            one and `log_prob` not exact; more steps cure it.
     """
 
     x: Array
-    log_density: Array
+    log_prob: Array
     stats: dict[str, Array]
 
 
 def sample_and_log_prob(
-    key: Any,
-    denoiser: Any,
+    key: PRNGKey,
+    denoiser: Denoiser,
     shape: tuple[int, ...] | int,
     sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., Array] = "log_snr",
+    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
     cond: PyTree = None,
+    mesh: Mesh | None = None,
     microbatch: int | None = None,
 ) -> SamplesAndLogProb:
     """Draw samples by a deterministic sampler, each with its exact log density.
@@ -64,17 +69,19 @@ def sample_and_log_prob(
         steps: number of intervals; 32 unless `grid` is an array.
         grid: as in `sample`.
         cond: a pytree for the denoiser, leaves (n, ...); the density is then that given `cond`.
-        microbatch: at most so many samples at a time, against running out of memory.
+        mesh: devices that the samples are divided over, `jaxsamp.mesh()`.
+        microbatch: the most samples at a time, on each device, against running out of memory.
 
     Returns:
-        `SamplesAndLogProb(x, log_density, stats)`; x is at the last level, in the scale of the schedule's x_t.
+        `SamplesAndLogProb(x, log_prob, stats)`; x is at the last level, in the scale of the schedule's x_t.
 
     Raises:
         ValueError: a stochastic sampler, more than 32 numbers, or what `sample` refuses.
         TypeError: a key, sampler or denoiser of the wrong type.
     """
     whole: tuple[int, ...] = _whole(shape, denoiser)
-    check_call(key, denoiser, whole, sampler, None, cond, microbatch, 0)
+    sampler = check_sampler(sampler)
+    denoiser = checks.batch(key, denoiser, whole, cond, microbatch)
     sampler.check()
     if sampler.stochastic:
         raise ValueError(
@@ -82,53 +89,43 @@ def sample_and_log_prob(
         )
     if math.prod(whole[1:]) > WIDEST:
         raise ValueError(
-            f"shape must have at most {WIDEST} numbers a sample, for each costs one more run; got {tuple(whole)}."
+            f"shape must have at most {WIDEST} numbers per sample, because each costs one more run; got {whole}."
         )
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps), jnp.result_type(float))
-    denoiser = carrying(denoiser, sampler)
-    eager = checks.is_concrete(key, denoiser, sampler, levels, cond)
-    keys = sample_keys(key, whole[0])
-    out = (_compiled if eager else _run)(tuple(whole[1:]), microbatch, denoiser, sampler, levels, keys, cond)
-    if eager:
+    flow = _Flow(carrying(denoiser, sampler), sampler, levels, whole[1:])
+    items = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], cond)
+    out = rows(key, flow, whole[0], items, mesh=mesh, microbatch=microbatch)
+    if checks.is_concrete(key, flow, cond):
         raise_if_bad(out.stats["first_bad_step"], len(levels) - 1)
     return out
 
 
-def _run(
-    event: tuple[int, ...],
-    microbatch: int | None,
-    denoiser: Any,
-    sampler: Sampler,
-    levels: Array,
-    keys: Array,
-    cond: PyTree,
-) -> SamplesAndLogProb:
-    """All samples, `microbatch` at a time."""
-    first = denoiser.schedule.level(-jnp.log(levels[0])).alpha.astype(levels.dtype) * levels[0]
-    size = math.prod(event)
+@pytree
+@dataclass(frozen=True)
+class _Flow:
+    """One sample, of the noise that its key gives, with its density."""
 
-    def one(item: Any) -> SamplesAndLogProb:
-        key, cond = item
-        z = Rng(key, event, levels.dtype).prior()
+    denoiser: Any
+    sampler: Any
+    levels: Array
+    event: tuple[int, ...] = field(metadata={"static": True})
+
+    def __call__(self, key: Array, cond: PyTree) -> SamplesAndLogProb:
+        dtype, size = self.levels.dtype, math.prod(self.event)
+        first = self.denoiser.schedule.level(-jnp.log(self.levels[0])).alpha.astype(dtype) * self.levels[0]
+        z = Rng(key, self.event, dtype).prior()
 
         def flow(z: Array) -> Any:
-            start = (first * z.reshape(event))[None]
-            drawn = sample(key, denoiser, start.shape, sampler, grid=levels, init=start, final_denoise=False, cond=cond)
+            start = (first * z.reshape(self.event))[None]
+            options = {"grid": self.levels, "init": start, "final_denoise": False, "cond": cond}
+            drawn = sample(key, self.denoiser, start.shape, self.sampler, **options)
             x = drawn.x[0]
             return x.ravel(), (x, {name: value[0] for name, value in drawn.stats.items()})
 
         jacobian, (x, stats) = jax.jacfwd(flow, has_aux=True)(z.ravel())
         sign, log_det = jnp.linalg.slogdet(jacobian)
-        computed = stats["evaluations_computed"] * (1 + size)
-        return SamplesAndLogProb(
-            x, log_normal(z) - log_det, stats | {"evaluations_computed": computed, "folded": sign <= 0}
-        )
-
-    batch = (keys, jax.tree.map(lambda leaf: leaf[:, None], cond))
-    return each(one, batch, microbatch)
-
-
-_compiled = jax.jit(_run, static_argnums=(0, 1))
+        more = {"evaluations_computed": stats["evaluations_computed"] * (1 + size), "folded": sign <= 0}
+        return SamplesAndLogProb(x, log_normal(z) - log_det, stats | more)
 
 
 def log_normal(z: Array) -> Array:

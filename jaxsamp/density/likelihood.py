@@ -2,22 +2,26 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import Mesh
 from jaxtyping import Float
 
 from jaxsamp import grids
 from jaxsamp.core import checks
-from jaxsamp.core.batching import each
-from jaxsamp.core.random import Rng, sample_keys
-from jaxsamp.core.types import Array, ArrayLike, Data, PyTree
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, ArrayLike, Data, PRNGKey, PyTree
 from jaxsamp.density.flows import WIDEST, log_normal
-from jaxsamp.running.sampling import check_batch, raise_if_bad
-from jaxsamp.running.trajectories import evaluator
+from jaxsamp.running import rows
+from jaxsamp.running.sampling import raise_if_bad
+from jaxsamp.running.trajectory import evaluator
 
 PROBES = 4  # where an event is too large for the exact trace
 # Classical Runge-Kutta: place of each stage in the step, and its weight.
@@ -42,14 +46,15 @@ class LogLikelihood(NamedTuple):
 
 
 def log_likelihood(
-    key: Any,
-    denoiser: Any,
+    key: PRNGKey,
+    denoiser: Denoiser,
     x: Data,
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., Array] = "log_snr",
+    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
     probes: int | None = None,
     cond: PyTree = None,
+    mesh: Mesh | None = None,
     microbatch: int | None = None,
 ) -> LogLikelihood:
     """Log density of data under the law that a denoiser's probability flow draws from.
@@ -80,7 +85,8 @@ def log_likelihood(
         probes: vectors of signs at every stage; 0 for the exact trace. By default 0 for at most 32 numbers an event,
             and else 4.
         cond: a pytree for the denoiser, leaves (n, ...); the density is then that given `cond`.
-        microbatch: at most so many samples at a time, against running out of memory.
+        mesh: devices that the samples are divided over, `jaxsamp.mesh()`.
+        microbatch: the most samples at a time, on each device, against running out of memory.
 
     Returns:
         `LogLikelihood(log_prob, stderr, latent, stats)`.
@@ -94,20 +100,19 @@ def log_likelihood(
     """
     x = jnp.asarray(x)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else float)
-    check_batch(key, denoiser, x.shape, cond, microbatch)
+    denoiser = checks.batch(key, denoiser, x.shape, cond, microbatch)
     size = math.prod(x.shape[1:])
     if probes is None:
         probes = 0 if size <= WIDEST else PROBES
     checks.at_least("probes", probes, 0)
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps), x.dtype)
-    eager = checks.is_concrete(key, denoiser, x, levels, cond)
+    ascent, eager = _Ascent(denoiser, levels, probes), checks.is_concrete(key, denoiser, x, levels, cond)
     if eager:
         checks.finite("x", x)
-    batch = (sample_keys(key, x.shape[0]), x, cond)
-    log_prob, stderr, latent, bad = (_compiled if eager else _run)(probes, microbatch, denoiser, levels, batch)
-    rounds = len(PLACES) * (len(levels) - 1)
+    log_prob, stderr, latent, bad = rows(key, ascent, x.shape[0], (x, cond), mesh=mesh, microbatch=microbatch)
     if eager:
         raise_if_bad(bad, len(levels) - 1)
+    rounds = len(PLACES) * (len(levels) - 1)
     calls = rounds * getattr(denoiser, "evaluations", 1)
     counts = {"rounds": rounds, "evaluations": calls, "evaluations_computed": calls * (1 + (probes or size))}
     stats = {name: jnp.full(x.shape[:1], count) for name, count in counts.items()}
@@ -140,26 +145,31 @@ def bits_per_dim(log_prob: Float[Array | np.ndarray, "*batch"], shape: tuple[int
     return -(jnp.asarray(log_prob) / math.prod(shape) + math.log(scale)) / math.log(2)
 
 
-def _run(
-    probes: int, microbatch: int | None, denoiser: Any, levels: Array, batch: Any
-) -> tuple[Array, Array, Array, Array]:
-    """All samples, `microbatch` at a time; batch is (keys, x, cond)."""
-    log_s = jnp.log(levels[::-1])
-    scale = lax.rsqrt(1 + levels**2)  # between x and the state that is stepped
+@pytree
+@dataclass(frozen=True)
+class _Ascent:
+    """One sample's way up the flow, from the last level to the first."""
 
-    def one(item: Any) -> tuple[Array, Array, Array, Array]:
-        key, x, cond = item
-        y, traces, bad = _integrate(probes, evaluator(denoiser, cond), log_s, Rng(key, x.shape, x.dtype), scale[-1] * x)
+    denoiser: Any
+    levels: Array
+    probes: int = field(metadata={"static": True})
+
+    def __call__(self, key: Array, item: tuple[Array, PyTree]) -> tuple[Array, Array, Array, Array]:
+        """Its log density and the standard error of that, where it ends, and the first bad step."""
+        x, cond = item
+        levels, probes = self.levels, self.probes
+        scale = lax.rsqrt(1 + levels**2)  # between x and the state that is stepped
+        y, traces, bad = _integrate(
+            probes, evaluator(self.denoiser, cond), jnp.log(levels[::-1]), Rng(key, x.shape, x.dtype), scale[-1] * x
+        )
         latent = y / (scale[0] * levels[0])
         volume = x.size * (jnp.log(scale[-1]) - jnp.log(scale[0] * levels[0]))
         stderr = jnp.std(traces, ddof=1) / math.sqrt(probes) if probes else jnp.zeros((), x.dtype)
         return log_normal(latent) + volume + traces.mean(), stderr, latent, bad
 
-    return each(one, batch, microbatch)
-
 
 def _integrate(
-    probes: int, evaluate: Callable[[Array, Array], Array], log_s: Array, draws: Rng, y: Array
+    probes: int, denoise: Callable[[Array, Array], Array], log_s: Array, rng: Rng, y: Array
 ) -> tuple[Array, Array, Array]:
     """The state at the last of the increasing levels, the integral by each probe, and the first bad step.
 
@@ -170,8 +180,8 @@ def _integrate(
 
     def slope(y: Array, log_s: Array, stage: Array) -> tuple[Array, Array]:
         scale = lax.rsqrt(1 + jnp.exp(2 * log_s))
-        v = draws.signs(stage, probes) if basis is None else basis
-        along = jax.vmap(lambda v: jax.jvp(lambda x: evaluate(x, -log_s), (y / scale,), (v,)), out_axes=(None, 0))
+        v = rng.signs(stage, probes) if basis is None else basis
+        along = jax.vmap(lambda v: jax.jvp(lambda x: denoise(x, -log_s), (y / scale,), (v,)), out_axes=(None, 0))
         denoised, moved = along(v)
         divergence = jnp.sum((v * (scale**2 * v - moved)).reshape(len(v), -1), -1)
         return scale * (scale * y - denoised), divergence if probes else divergence.sum(keepdims=True)
@@ -195,6 +205,3 @@ def _integrate(
     stages = (jnp.arange(len(PLACES)), places, weights)
     start = (y, jnp.zeros(probes or 1, y.dtype), jnp.full((), -1, jnp.int32))
     return lax.scan(step, start, jnp.arange(len(log_s) - 1))[0]
-
-
-_compiled = jax.jit(_run, static_argnums=(0, 1))

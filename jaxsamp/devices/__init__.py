@@ -13,8 +13,8 @@ from jaxsamp.devices.mesh import (
     mesh,
     on_batch,
     on_time,
+    padded,
     replicate,
-    rows,
     several_hosts,
     share,
 )
@@ -33,7 +33,7 @@ __all__ = [
     "on_batch",
     "on_time",
     "replicate",
-    "rows",
+    "padded",
     "several_hosts",
     "share",
 ]

@@ -69,7 +69,7 @@ def check_mesh(got: Any) -> None:
         raise ValueError("mesh must have devices of this process alone, or of every process; got those of some.")
 
 
-def rows(count: int, over: Mesh | None) -> int:
+def padded(count: int, over: Mesh | None) -> int:
     """The next number of samples that divides over the mesh."""
     parts = 1 if over is None else over.shape[BATCH]
     return -(-count // parts) * parts

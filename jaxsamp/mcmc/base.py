@@ -1,5 +1,6 @@
 """What a Langevin sampler is: frozen settings, and pure functions that move one chain from one step to the next."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -9,13 +10,13 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 
 # x -> s(x), for one place, of the event's shape, or for R places in one call, (R, *event).
 Score = Callable[[Array], Array]
 
 
-class Langevin:
+class Langevin(ABC):
     """Base of the samplers of this module: settings are dataclass fields, numbers leaves and structure static.
 
     Attributes:
@@ -47,10 +48,10 @@ class Langevin:
         """Gradients that must wait for each other: one for all those taken at once."""
         return self.evaluations(steps)
 
-    def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> Any:
-        """The state of a chain that starts at x before step i: a tuple whose first entry is x."""
-        return (x,)
+    def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
+        """The state of a chain that starts at x before step i."""
+        return State(x)
 
-    def step(self, score: Score, state: Any, i: Array, rng: Rng) -> Any:
+    @abstractmethod
+    def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
         """The state after step i."""
-        raise TypeError(f"{type(self).__name__} is not a sampler of its own.")

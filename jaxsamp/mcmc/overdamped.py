@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array, ArrayLike
+from jaxsamp.core.types import Array, ArrayLike, State
 from jaxsamp.mcmc.base import Langevin, Score
 from jaxsamp_kernels import langevin as kernel
 
@@ -34,7 +34,7 @@ class Overdamped(Langevin):
         """h = 2 bias / L (at most 1 / L), L as in `smoothness`: the relative bias of the variance where it is worst."""
         return cls(step_size=jnp.minimum(2 * jnp.asarray(bias), 1.0) / jnp.asarray(smoothness))
 
-    def step(self, score: Score, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
-        return (kernel.overdamped_step(x, score(x), jnp.asarray(self.step_size, x.dtype), rng.normal(i)),)
+        x = state.x
+        return State(kernel.overdamped_step(x, score(x), jnp.asarray(self.step_size, x.dtype), rng.normal(i)))

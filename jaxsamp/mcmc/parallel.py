@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import UNIFORM, Rng, stream_key
-from jaxsamp.core.types import Array, ArrayLike
+from jaxsamp.core.types import Array, ArrayLike, State
 from jaxsamp.mcmc.base import Langevin, Score
 from jaxsamp.mcmc.underdamped import Underdamped, inertia, velocity
 from jaxsamp_kernels import parallel_langevin as kernel
@@ -92,20 +92,19 @@ class ParallelUnderdamped(Langevin):
         """K a step, and one at its start; with a warm start, one at the start of the chain."""
         return self.iterations * steps + (1 if self.warm_start else steps)
 
-    def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> Any:
+    def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
         """The state, a velocity from N(0, u I) and, with a warm start, the slope."""
-        start = x, velocity(inertia(self, x), x, i, rng)
-        return (*start, score(x)) if self.warm_start else start
+        return State(x, (velocity(inertia(self, x), x, i, rng), score(x) if self.warm_start else None))
 
-    def step(self, score: Score, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        x, v, *slope = state
+        x, (v, slope) = state
         z = replace(rng, shape=(self.midpoints + 1, 2, *rng.shape)).normal(i)
         x, v, slopes = kernel.parallel_underdamped_step(
             score,
             x,
             v,
-            slope[0] if slope else score(x),
+            slope if self.warm_start else score(x),
             jnp.asarray(self.step_size, x.dtype),
             jnp.asarray(self.friction, x.dtype),
             inertia(self, x),
@@ -113,7 +112,7 @@ class ParallelUnderdamped(Langevin):
             z,
             self.iterations,
         )
-        return (x, v, slopes[-1]) if slope else (x, v)
+        return State(x, (v, slopes[-1] if self.warm_start else None))
 
     def _fractions(self, i: Array, rng: Rng) -> Array:
         """The place of each node in its cell, (R,)."""

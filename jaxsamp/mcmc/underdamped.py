@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import VELOCITY, Rng, stream_key
-from jaxsamp.core.types import Array, ArrayLike
+from jaxsamp.core.types import Array, ArrayLike, State
 from jaxsamp.mcmc.base import Langevin, Score
 from jaxsamp_kernels import langevin as kernel
 
@@ -85,19 +85,19 @@ class Underdamped(Langevin):
         """Two a step with the midpoint, else one."""
         return 2 * steps if self.midpoint else steps
 
-    def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> Any:
+    def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
         """The state and a velocity from N(0, u I)."""
-        return x, velocity(inertia(self, x), x, i, rng)
+        return State(x, velocity(inertia(self, x), x, i, rng))
 
-    def step(self, score: Score, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        x, v = state
+        x, v = state.x, state.memory
         h, friction, u = jnp.asarray(self.step_size, x.dtype), jnp.asarray(self.friction, x.dtype), inertia(self, x)
         z = replace(rng, shape=(4 if self.midpoint else 2, *rng.shape)).normal(i)
         if not self.midpoint:
-            return kernel.underdamped_step(x, v, score(x), h, friction, u, *z)
+            return State(*kernel.underdamped_step(x, v, score(x), h, friction, u, *z))
         a = rng.uniform(i)
-        return kernel.midpoint_underdamped_step(score, x, v, score(x), h, friction, u, a, z)
+        return State(*kernel.midpoint_underdamped_step(score, x, v, score(x), h, friction, u, a, z))
 
 
 def inertia(sampler: Any, x: Array) -> Array:

@@ -5,32 +5,32 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax.sharding import Mesh
 
 from jaxsamp import devices, grids
 from jaxsamp.core import checks
-from jaxsamp.core.types import Array, ArrayLike, PyTree, Samples
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.pytrees import adopted
+from jaxsamp.core.types import Array, ArrayLike, PRNGKey, PyTree, Samples
 from jaxsamp.mcmc import Langevin
-from jaxsamp.running.pieces import run_with_progress
-from jaxsamp.running.trajectories import Plan, Row, Shared, run, run_compiled
+from jaxsamp.running.engine import Row, execute, numbered, working_dtype
+from jaxsamp.running.trajectory import Trajectory
 from jaxsamp.samplers import Sampler, UniPC
-
-MOST = 2**32  # numbers that can be folded into a key
 
 
 def sample(
-    key: Any,
-    denoiser: Any,
+    key: PRNGKey,
+    denoiser: Denoiser,
     shape: tuple[int, ...],
     sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., Array] = "log_snr",
+    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
     init: Array | None = None,
     final_denoise: bool = True,
     cond: PyTree = None,
     first: int = 0,
-    mesh: Any = None,
+    mesh: Mesh | None = None,
     microbatch: int | None = None,
     save_every: int = 0,
     progress: bool = False,
@@ -59,7 +59,7 @@ def sample(
             that many can be drawn in parts.
         mesh: devices to run on, `jaxsamp.mesh()`; samples are divided over its axis "batch", and the nodes that
             parallel-in-time samplers evaluate at once over its axis "time". By default the one that JAX prefers.
-        microbatch: at most so many samples at a time, on each device, against running out of memory.
+        microbatch: the most samples at a time, on each device, against running out of memory.
         save_every: k > 0 also returns the states at grid[::k].
         progress: show a progress bar; splits the run into equal compiled pieces.
 
@@ -70,34 +70,33 @@ def sample(
         ValueError: a wrong shape, grid, step count or setting; or a network gave NaN or infinity.
         TypeError: a key, sampler or denoiser of the wrong type.
     """
-    check_call(key, denoiser, shape, sampler, init, cond, microbatch, save_every)
-    if checks.at_least("first", first, 0) + shape[0] > MOST:
-        raise ValueError(f"first must be at most 2^32 - n, for a key has 2^32 samples; got {first} for n = {shape[0]}.")
+    sampler = check_sampler(sampler)
+    denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
+    checks.init(init, tuple(shape))
+    checks.at_least("save_every", save_every, 0)
+    checks.numbering(first, shape[0])
     devices.check_mesh(mesh)
     sampler.check()
     levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)
-    if save_every and sampler.pieces(jnp.size(levels) - 1) != jnp.size(levels) - 1:
+    if save_every and not sampler.stepwise:
         raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
-    denoiser = carrying(denoiser, sampler)
-    eager = checks.is_concrete(key, denoiser, sampler, levels, init, cond)
-    dtype = jnp.result_type(float) if init is None else jnp.promote_types(init.dtype, jnp.float32)
-    plan = Plan(sampler, tuple(shape[1:]), dtype, final_denoise, save_every, microbatch, mesh)
-    shared = Shared(plan, denoiser, -jnp.log(jnp.asarray(levels, dtype)), key)
-    rows = Row(np.arange(first, first + shape[0]).astype(np.uint32), init, cond)
-    if eager:
-        shared = devices.replicate(shared, mesh)
-        rows = (devices.divide if shape[0] == devices.rows(shape[0], mesh) else devices.replicate)(rows, mesh)
-    out = (run if not eager else run_with_progress if progress else run_compiled)(shared, rows)
-    x, path = out.x, out.path
+    dtype = working_dtype(init)
+    job = Trajectory(
+        sampler, carrying(denoiser, sampler), -jnp.log(jnp.asarray(levels, dtype)), key, tuple(shape[1:]), dtype,
+        final_denoise, save_every, microbatch, mesh,
+    )  # fmt: skip
+    rows = Row(numbered(first, shape[0]), init, cond)
+    out = execute(job, rows, progress)
+    x, path = out.x, out.saved
     if init is not None:
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
-    if eager:
+    if checks.is_concrete(job, rows):
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
 
 
-def carrying(denoiser: Any, sampler: Sampler) -> Any:
-    """The denoiser, holding its calibration as arrays where the sampler reads it; targets measure theirs here."""
+def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:
+    """The denoiser, holding its calibration as arrays where the sampler reads it."""
     if not sampler.reads_calibration:
         return denoiser
     calibration = getattr(denoiser, "calibration", None)
@@ -110,53 +109,19 @@ def carrying(denoiser: Any, sampler: Sampler) -> Any:
     return denoiser if attach is None else attach(calibration)
 
 
-def check_call(
-    key: Any,
-    denoiser: Any,
-    shape: Any,
-    sampler: Any,
-    init: Any,
-    cond: Any,
-    microbatch: Any,
-    save_every: Any,
-) -> None:
-    """Raise one sentence for the first argument that `sample` cannot take."""
-    if isinstance(sampler, Langevin):
+def check_sampler(got: Any) -> Any:
+    """Return `got` if it is a sampler of diffusion models, as a pytree, else raise."""
+    if isinstance(got, Langevin):
         raise TypeError(
-            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {sampler!r}, "
+            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {got!r}, "
             "which jaxsamp.sample_density(key, target, shape, sampler) takes."
         )
-    if not isinstance(sampler, Sampler):
+    if not isinstance(got, Sampler):
         raise TypeError(
-            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {sampler!r} "
-            f"of type {type(sampler).__name__}."
+            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {got!r} of type "
+            f"{type(got).__name__}."
         )
-    check_batch(key, denoiser, shape, cond, microbatch)
-    if init is not None and jnp.shape(init) != tuple(shape):
-        raise ValueError(f"init must have the given shape {tuple(shape)}; got {jnp.shape(init)}.")
-    checks.at_least("save_every", save_every, 0)
-
-
-def check_batch(key: Any, denoiser: Any, shape: Any, cond: Any, microbatch: Any) -> None:
-    """The part that does not depend on a sampler."""
-    checks.typed_key(key)
-    checks.denoiser(denoiser)
-    if not isinstance(shape, tuple | list) or not shape:
-        raise TypeError(f"shape must be a tuple (n, *event); got {shape!r}.")
-    for size in shape:
-        checks.at_least("every entry of shape", size, 1)
-    event = getattr(denoiser, "event_shape", None)
-    if event is not None and tuple(shape[1:]) != tuple(event):
-        raise ValueError(
-            f"shape must be (n, *event) with the denoiser's event shape {tuple(event)}; got {tuple(shape)}."
-        )
-    for leaf in jax.tree.leaves(cond):
-        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != shape[0]:
-            raise ValueError(
-                f"cond must have leaves of shape (n = {shape[0]}, ...); got a leaf of shape {jnp.shape(leaf)}."
-            )
-    if microbatch is not None:
-        checks.at_least("microbatch", microbatch, 1)
+    return adopted("sampler", got)
 
 
 def raise_if_bad(bad: Array, steps: int) -> None:

@@ -1,11 +1,12 @@
 """What a sampler is: frozen settings, and pure functions that move one sample from one level to the next."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxsamp.core import checks
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp_kernels import frame as frames
 
 
@@ -49,27 +50,32 @@ class Cost(NamedTuple):
     converged: Any
 
 
-class Sampler:
+class Sampler(ABC):
     """Base of all samplers: settings are dataclass fields, numbers leaves and structure static.
+
+    A subclass gives `convergence_order` and `step`, and what differs from one evaluation a step. Its objects are
+    pytrees if `jaxsamp.pytree` decorates it; otherwise the doors make them so, with arrays as leaves.
 
     Attributes:
         convergence_order: p such that the global error falls like step^p.
         stochastic: whether the output is random given the starting state.
         discretizes: "ode" or "sde", whose solution the error refers to.
         default_steps: intervals of the grid where the user names none.
+        stepwise: whether each interval is one call of `step`; else a single call takes the whole trajectory.
     """
 
     convergence_order: float
     stochastic: bool = False
     discretizes: str = "ode"
     default_steps: int = 32
+    stepwise: bool = True
 
     @property
     def reads_calibration(self) -> bool:
         """Whether it needs a denoiser with a measured linear part, and steps in the coordinates of that."""
         return getattr(self, "frame", None) == "calibrated"
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  (not every sampler has settings that can be wrong)
         """Raise ValueError where a setting is wrong; number settings may be tracers, which are not checked."""
 
     def evaluations(self, steps: int) -> int:
@@ -80,11 +86,7 @@ class Sampler:
         """Network calls that must wait for each other."""
         return self.evaluations(steps)
 
-    def pieces(self, steps: int) -> int:
-        """How often `step` is called: once if it takes the whole trajectory in a loop of its own."""
-        return steps
-
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """What the sample whose last state this is took; where it varies, `rounds` and `evaluations` are bounds."""
         return Cost(self.rounds(steps), self.evaluations(steps), self.evaluations(steps), 0.0, True)
 
@@ -92,13 +94,13 @@ class Sampler:
         """Arrays of the grid and of the denoiser's measured linear part, computed once for all samples."""
         return None
 
-    def init(self, problem: Problem, x: Array) -> Any:
-        """The loop's state at the first level: a tuple whose first entry is x."""
-        return (x,)
+    def init(self, problem: Problem, x: Array) -> State:
+        """The state at the first level."""
+        return State(x)
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
-        """The loop's state after step i."""
-        raise TypeError(f"{type(self).__name__} is not a sampler of its own.")
+    @abstractmethod
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
+        """The state after step i."""
 
 
 def named_frame(name: str, calibration: Any) -> frames.Frame:

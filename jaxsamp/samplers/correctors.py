@@ -1,5 +1,6 @@
 """Correctors: Langevin steps at a fixed noise level, between the steps of any sampler."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,14 +10,14 @@ from jax import lax
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import CORRECTOR, Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.mcmc import Langevin, Overdamped, ParallelUnderdamped, Underdamped
 from jaxsamp.samplers.base import Problem
 
 UNITS = ("sigma", "ou")
 
 
-class Corrector:
+class Corrector(ABC):
     """Base of the correctors: Langevin dynamics whose stationary law is that of x_t, in scaled coordinates.
 
     With x divided by alpha and s = sigma / alpha, the dynamics move xi = x / c with the score c (D - x) / s^2:
@@ -30,9 +31,9 @@ class Corrector:
     units: str
 
     @property
+    @abstractmethod
     def dynamics(self) -> Langevin:
         """The Langevin sampler that moves xi."""
-        raise TypeError(f"{type(self).__name__} is not a corrector of its own.")
 
     @property
     def evaluations(self) -> int:
@@ -63,12 +64,12 @@ class Corrector:
                 mean = problem.denoise(state, lam)
             return unit / (s * s) * (mean - state)
 
-        def body(state: Any, k: Array) -> tuple[Any, None]:
+        def body(state: State, k: Array) -> tuple[State, None]:
             return dynamics.step(score, state, k, rng), None
 
         first = i * self.steps
         start = dynamics.init(score, x / unit, first, rng)
-        return unit * lax.scan(body, start, first + jnp.arange(self.steps))[0][0]
+        return unit * lax.scan(body, start, first + jnp.arange(self.steps))[0].x
 
 
 @pytree

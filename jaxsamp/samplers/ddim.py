@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp_kernels import frame as frames
 
@@ -48,17 +48,17 @@ class DDIM(Sampler):
         if self.eta is not None and checks.is_concrete(self.eta) and not 0 <= float(self.eta) <= 1:
             raise ValueError(f"eta must be None or a number in [0, 1]; got {self.eta}.")
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         denoised = problem.denoise(x, lam0)
         if self.eta is None:
-            return (frames.step(frames.DATA, x, denoised, lam0, lam1),)
+            return State(frames.step(frames.DATA, x, denoised, lam0, lam1))
         fresh = jnp.asarray(self.eta, x.dtype) ** 2 * -jnp.expm1(2 * (lam0 - lam1))
         s0, s1 = jnp.exp(-lam0), jnp.exp(-lam1)
         kept = s1 / s0 * jnp.sqrt(1 - fresh)
-        return (kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * rng.normal(i),)
+        return State(kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * rng.normal(i))
 
 
 @pytree
@@ -75,9 +75,9 @@ class DDPM(Sampler):
     stochastic = True
     discretizes = "sde"
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         denoised = problem.denoise(x, lam0)
-        return (frames.step(frames.LOCALIZATION, x, denoised, lam0, lam1, noise=rng.normal(i)),)
+        return State(frames.step(frames.LOCALIZATION, x, denoised, lam0, lam1, noise=rng.normal(i)))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp_kernels import multistep
 from jaxsamp_kernels.adams import adams_table
@@ -67,11 +67,11 @@ class DPMSolverPP(Sampler):
         weights, *others = multistep.dpm_solver_table(lam, self.order, self.stochastic, self.lower_order_final)
         return multistep.by_slot(weights), *others
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The state and a ring of the latest `order` integrands, posterior means in the data frame."""
-        return (x, jnp.zeros((self.order, *x.shape), x.dtype))
+        return State(x, jnp.zeros((self.order, *x.shape), x.dtype))
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Evaluate, extrapolate, step."""
         x, ring = state
         weights, decay, noise = problem.tables
@@ -79,4 +79,4 @@ class DPMSolverPP(Sampler):
         x = decay[i] * x + sum(weights[i, k] * ring[k] for k in range(self.order))
         if self.stochastic:
             x = x + noise[i] * rng.normal(i)
-        return (x, ring)
+        return State(x, ring)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp_kernels.frame import NOISE, step
 
@@ -60,16 +60,16 @@ class Heun(Sampler):
         """Two a step."""
         return 2 * steps
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Add noise if asked to, guess with the slope at the start, step with the mean slope."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         if self.churn is not None:
             x, lam0 = self._churned(problem, x, lam0, rng.normal(i))
         start = NOISE.integrand(x, problem.denoise(x, lam0), lam0)
         guess = step(NOISE, x, start, lam0, lam1)
         end = NOISE.integrand(guess, problem.denoise(guess, lam1), lam1)
-        return (step(NOISE, x, 0.5 * (start + end), lam0, lam1),)
+        return State(step(NOISE, x, 0.5 * (start + end), lam0, lam1))
 
     def _churned(self, problem: Problem, x: Array, lam: Array, z: Array) -> tuple[Array, Array]:
         """The state at the raised level, and that level, which for discrete times is a trained one."""

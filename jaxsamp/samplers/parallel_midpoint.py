@@ -10,7 +10,7 @@ from jax import lax
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler, check_frame, named_frame
 from jaxsamp_kernels import midpoint, window
 
@@ -18,10 +18,9 @@ NODES = ("gauss", "random", "antithetic", "midpoint")
 INITIAL = ("gaussian", "constant", "warm")
 
 
-class _State(NamedTuple):
+class _Memory(NamedTuple):
     """Between two windows."""
 
-    x: Array
     slope: Any  # the last node's, for a warm start; else None
     sweeps: Array
     residual: Array
@@ -147,36 +146,37 @@ class ParallelMidpoint(Sampler):
         frame = named_frame(self.frame, calibration)
         return lax.map(lambda ends: window.gauss_window(frame, ends[0], ends[1], self.midpoints), (lam[:-1], lam[1:]))
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """Before the first window."""
         slope = self._slopes(problem, x, problem.lam[0], problem.denoise) if self.initial == "warm" else None
-        return _State(x, slope, jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), bool))
+        return State(x, _Memory(slope, jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), bool)))
 
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """From the sweeps that were taken."""
-        spared = steps * self._sweeps - state.sweeps
+        memory = state.memory
+        spared = steps * self._sweeps - memory.sweeps
         evaluations = self.evaluations(steps) - spared * self.midpoints
-        return Cost(self.rounds(steps) - spared, evaluations, evaluations, state.residual, state.settled)
+        return Cost(self.rounds(steps) - spared, evaluations, evaluations, memory.residual, memory.settled)
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One window."""
-        win, x = self._window(problem, i, rng), state.x
+        win, x, memory = self._window(problem, i, rng), state.x, state.memory
         f = self._first(problem, win, state, i)
         rings = jnp.zeros((2, self.secants, *f.shape), f.dtype)
         start = _Sweep(win.states(x, f), f, window.Memory(*rings), win.end(x, f), jnp.full((), jnp.inf, x.dtype))
 
         def sweep(k: Array, at: _Sweep) -> _Sweep:
-            f, memory = self._slopes(problem, at.x, win.lam, problem.denoise_all), at.memory
+            f, latest = self._slopes(problem, at.x, win.lam, problem.denoise_all), at.memory
             if self.secants:
                 slot, found = k % self.secants, f
-                f = window.secant_step(win, memory, k, x, at.x, found)
-                memory = window.Memory(memory.x.at[slot].set(at.x), memory.f.at[slot].set(found))
+                f = window.secant_step(win, latest, k, x, at.x, found)
+                latest = window.Memory(latest.x.at[slot].set(at.x), latest.f.at[slot].set(found))
             end = win.end(x, f)
-            return _Sweep(win.states(x, f), f, memory, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
+            return _Sweep(win.states(x, f), f, latest, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
 
         most = self._sweeps
         if self.tolerance is None:
-            sweeps, last, settled = most, lax.fori_loop(0, most, sweep, start), state.settled
+            sweeps, last, settled = most, lax.fori_loop(0, most, sweep, start), memory.settled
         else:
             tolerance = jnp.asarray(self.tolerance, x.dtype)
             sweeps, last = lax.while_loop(
@@ -184,9 +184,10 @@ class ParallelMidpoint(Sampler):
                 lambda at: (at[0] + 1, sweep(*at)),
                 (jnp.zeros((), jnp.int32), start),
             )
-            settled = state.settled & (last.residual <= tolerance)
+            settled = memory.settled & (last.residual <= tolerance)
         slope = last.f[-1] if self.initial == "warm" else None
-        return _State(last.end, slope, state.sweeps + sweeps, jnp.maximum(state.residual, last.residual), settled)
+        residual = jnp.maximum(memory.residual, last.residual)
+        return State(last.end, _Memory(slope, memory.sweeps + sweeps, residual, settled))
 
     def _slopes(self, problem: Problem, x: Array, lam: Array, evaluate: Any) -> Array:
         frame = named_frame(self.frame, problem.calibration)
@@ -200,11 +201,11 @@ class ParallelMidpoint(Sampler):
         frame = named_frame(self.frame, problem.calibration)
         return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.clock, problem.trained)
 
-    def _first(self, problem: Problem, win: Any, state: _State, i: Array) -> Array:
+    def _first(self, problem: Problem, win: Any, state: State, i: Array) -> Array:
         """Slopes along the initial path."""
         x, lam0 = state.x, problem.lam[i]
         if self.initial == "gaussian":
             frame, held = named_frame(self.frame, problem.calibration), problem.calibration
             return window.gaussian_slopes(frame, x, lam0, win.lam, held.mean, held.variance)
-        slope = state.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.denoise)
+        slope = state.memory.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.denoise)
         return jnp.broadcast_to(slope, (self.midpoints, *x.shape))

@@ -1,14 +1,13 @@
 """Randomized midpoint: the slope at a random inner node of each step, of the flow or of the reverse SDE."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import jax.numpy as jnp
 
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp_kernels import frame as frames
 from jaxsamp_kernels import midpoint
@@ -22,8 +21,8 @@ class RandomizedMidpoint(Sampler):
         kappa_m = kappa_0 + U (kappa_1 - kappa_0),   y_m = y + (kappa_m - kappa_0) f_start,
         y_1 = y + (kappa_1 - kappa_0) f(y_m, kappa_m)
 
-    in one of the frames of `jaxsamp_kernels.frame`. Every sample has random numbers of its own. The trajectory error is of
-    order 3/2; with antithetic pairs the leading error cancels between two steps and it is of order 2.
+    in one of the frames of `jaxsamp_kernels.frame`. Every sample has random numbers of its own. The trajectory error is
+    of order 3/2; with antithetic pairs the leading error cancels between two steps and it is of order 2.
 
     Args:
         frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration).
@@ -63,23 +62,21 @@ class RandomizedMidpoint(Sampler):
         """One a step and one at the start, or two a step without reuse."""
         return steps + 1 if self.reuse else 2 * steps
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The state, and with reuse the slope at it."""
-        if not self.reuse:
-            return (x,)
-        return x, slope(problem, self.frame, x, problem.lam[0])
+        return State(x, slope(problem, self.frame, x, problem.lam[0]) if self.reuse else None)
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Draw the node, go there, step with its slope."""
-        x, *carried = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         frame = named_frame(self.frame, problem.calibration)
         u = rng.fraction(i, "antithetic" if self.antithetic else "random")
         lam_mid, weight = midpoint.node(frame, self.clock, u, lam0, lam1)
         lam_mid = problem.trained(lam_mid)
-        start = carried[0] if self.reuse else slope(problem, self.frame, x, lam0)
+        start = state.memory if self.reuse else slope(problem, self.frame, x, lam0)
         x, latest = midpoint.midpoint_step(frame, problem.denoise, x, start, lam0, lam1, lam_mid, weight)
-        return (x, latest) if self.reuse else (x,)
+        return State(x, latest if self.reuse else None)
 
 
 @pytree
@@ -105,13 +102,13 @@ class RandomizedMidpointSDE(Sampler):
         """Two a step."""
         return 2 * steps
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Follow the path to the node, then step with the posterior mean there."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         lam_mid = problem.trained(frames.LOCALIZATION.advance(lam0, rng.uniform(i), lam1))
         early, late = replace(rng, shape=(2, *rng.shape)).normal(i)
         passed = frames.LOCALIZATION.clock_delta(lam0, lam_mid) / frames.LOCALIZATION.clock_delta(lam0, lam1)
         x_mid = frames.step(frames.LOCALIZATION, x, problem.denoise(x, lam0), lam0, lam_mid, noise=early)
         whole = jnp.sqrt(passed) * early + jnp.sqrt(jnp.maximum(1 - passed, 0.0)) * late
-        return (frames.step(frames.LOCALIZATION, x, problem.denoise(x_mid, lam_mid), lam0, lam1, noise=whole),)
+        return State(frames.step(frames.LOCALIZATION, x, problem.denoise(x_mid, lam_mid), lam0, lam1, noise=whole))

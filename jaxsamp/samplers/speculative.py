@@ -1,14 +1,13 @@
 """Speculative DDPM: exactly the law of ancestral sampling, in fewer rounds."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax.numpy as jnp
 
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler
 from jaxsamp_kernels import speculative
 from jaxsamp_kernels.frame import LOCALIZATION
@@ -43,6 +42,7 @@ class SpeculativeDDPM(Sampler):
     stochastic = True
     discretizes = "sde"
     default_steps = 200
+    stepwise = False
 
     def check(self) -> None:
         """A size and a known rule."""
@@ -59,20 +59,15 @@ class SpeculativeDDPM(Sampler):
             return steps
         return steps + steps % 2
 
-    def pieces(self, steps: int) -> int:
-        """The whole trajectory in one loop."""
-        return 1
-
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """What the loop has counted."""
-        _, rounds, evaluations, computed = state
-        return Cost(rounds, evaluations, computed, 0.0, True)
+        return Cost(*state.memory, 0.0, True)
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The state, and nothing done yet."""
-        return (x, *(jnp.zeros((), jnp.int32),) * 3)
+        return State(x, (jnp.zeros((), jnp.int32),) * 3)
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """The whole trajectory."""
         lam = problem.lam
         scale = LOCALIZATION.scale(lam)
@@ -82,11 +77,11 @@ class SpeculativeDDPM(Sampler):
             return problem.denoise_all(over * points, lam[index])
 
         walk = speculative.walk(
-            state[0] / scale[0],
+            state.x / scale[0],
             drift,
             lambda j: (rng.normal(j), rng.uniform(j)),
             LOCALIZATION.clock_delta(lam[:-1], lam[1:]),
             lookahead=min(self.lookahead, len(lam) - 1),
             fresh=self.guesses == "start",
         )
-        return scale[-1] * walk.y, walk.rounds, walk.evaluations, walk.computed
+        return State(scale[-1] * walk.y, (walk.rounds, walk.evaluations, walk.computed))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
 from jaxsamp_kernels import multistep
 from jaxsamp_kernels.adams import adams_table
@@ -59,13 +59,13 @@ class UniPC(Sampler):
             weights, decay = adams_table(frame, lam, self.order, self.lower_order_final, corrected=True)
         return multistep.by_slot(weights), decay
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The predicted state and a ring of the latest order + 1 integrands, posterior means in the data frame."""
-        return (x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
+        return State(x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
 
-    def step(self, problem: Problem, state: Any, i: Array, rng: Rng) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Evaluate at the predicted state, correct it, predict the next: one linear step."""
         x, ring = state
         weights, decay = problem.tables
         ring = ring.at[i % len(ring)].set(slope(problem, self.frame, x, problem.lam[i]))
-        return decay[i] * x + sum(weights[i, k] * ring[k] for k in range(len(ring))), ring
+        return State(decay[i] * x + sum(weights[i, k] * ring[k] for k in range(len(ring))), ring)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.calibration.measuring import LEVELS, SAMPLES, measure
+from jaxsamp.calibration.measuring import LEVELS, SAMPLES, WIDEST, measure
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
@@ -19,8 +19,6 @@ from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.denoisers import BaseDenoiser, per_event
 from jaxsamp.grids import SIGMA_MAX, SIGMA_MIN
 from jaxsamp.schedules import VarianceExploding
-
-WIDEST = 256  # numbers a sample of which principal components can be told from SAMPLES
 
 
 class Target(ABC):

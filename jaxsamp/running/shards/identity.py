@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jaxsamp
 from jaxsamp.core import checks
 from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.types import PyTree
+from jaxsamp.core.version import VERSION
 
 
 def identity(
@@ -25,14 +25,14 @@ def identity(
         key: of all samples.
         settings: everything else.
     """
-    told = {"samples": samples, "event": list(written.shape[1:]), "dtype": str(written.dtype), "shard_size": size}
-    told |= {"key": {"impl": str(jax.random.key_impl(key)), "data": describe(key)}}
-    return told | {"settings": {name: describe(value) for name, value in settings.items()}}
+    known = {"samples": samples, "event": list(written.shape[1:]), "dtype": str(written.dtype), "shard_size": size}
+    known |= {"key": {"impl": str(jax.random.key_impl(key)), "data": describe(key)}}
+    return known | {"settings": {name: describe(value) for name, value in settings.items()}}
 
 
 def versions() -> dict[str, str]:
     """Of the software, which is written down but not compared: an update need not lose half a job."""
-    return {"jaxsamp": jaxsamp.__version__, "jax": jax.__version__, "numpy": np.__version__}
+    return {"jaxsamp": VERSION, "jax": jax.__version__, "numpy": np.__version__}
 
 
 def checksum(tree: PyTree) -> str:

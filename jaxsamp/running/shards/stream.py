@@ -1,4 +1,4 @@
-"""`sample_shards`: more samples than memory holds, streamed to disk."""
+"""Samples streamed to disk: what draws them is a function of their numbers, whatever they are samples of."""
 
 import math
 import time
@@ -12,105 +12,72 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import devices, grids
+from jaxsamp import devices
 from jaxsamp.core import checks
 from jaxsamp.core.progress import bar
-from jaxsamp.core.types import Array, ArrayLike, PyTree
-from jaxsamp.running.sampling import MOST, carrying, check_call, sample
+from jaxsamp.core.types import Array
 from jaxsamp.running.shards import identity as identities
 from jaxsamp.running.shards.ledger import Ledger
 from jaxsamp.running.shards.reader import Shards
-from jaxsamp.samplers import Sampler, UniPC
 
-LARGEST, LARGEST_BYTES = 16_384, 2**28  # of a shard, where no other size is asked for
+LARGEST, LARGEST_BYTES = 16_384, 2**28  # of a shard, where no other size is given
+
+# (first, size) -> (samples (size, *event), their stats)
+Draw = Callable[[int, int], tuple[Array, dict[str, Array]]]
 
 
-def sample_shards(
-    folder: str | Path,
-    key: Any,
-    denoiser: Any,
-    shape: tuple[int, ...],
-    sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
-    steps: int | None = None,
-    *,
-    grid: str | ArrayLike | Callable[..., Array] = "log_snr",
-    final_denoise: bool = True,
-    cond: PyTree = None,
-    transform: Callable[[Array], Array] | None = None,
-    shard_size: int | None = None,
-    settings: dict[str, Any] | None = None,
-    mesh: Any = None,
-    microbatch: int | None = None,
-    process: tuple[int, int] | None = None,
-    progress: bool = False,
+class Options(NamedTuple):
+    """How samples are written; see `sample_shards`."""
+
+    transform: Callable[[Array], Array] | None
+    shard_size: int | None
+    settings: dict[str, Any] | None
+    mesh: Any
+    process: tuple[int, int] | None
+    progress: bool
+
+
+def write(
+    folder: str | Path, key: Any, shape: tuple[int, ...], draw: Draw, about: dict[str, Any], options: Options
 ) -> Shards:
-    """Draw samples into a folder, a shard at a time; called again after whatever stopped it, it goes on.
-
-    Shard k holds samples k * shard_size, ... of `jaxsamp.sample(key, denoiser, shape, ...)`. It is written under
-    another name, and renamed when it is whole, while the next one is computed: memory holds two, however many there
-    are. The finished folder has the same bytes whatever interrupted the job and however many processes shared it, on
-    equal meshes of equal devices. Every shard is drawn at the same size, so that one compilation serves all.
+    """Write the samples that `draw` gives, a shard at a time, or what is missing of them.
 
     Args:
-        folder: a folder without samples, or that of the same job: its shards are kept where their checksums are right.
-        key: as for `jaxsamp.sample`, like the denoiser, shape, sampler, steps, grid, final_denoise and microbatch.
-        cond: a pytree for the denoiser, leaves (n, ...), which stay on the host.
-        transform: what is written of the samples: a function of JAX arrays, (n, *event) -> (n, ...), of each row alone,
-            such as one to whole numbers.
-        shard_size: samples in a shard; by default 16,384, or a smaller power of two that keeps a shard below 256 MiB.
-        settings: plain values that the job also is known by, such as the name of a data set.
-        mesh: devices of this process that each shard is divided over, `jaxsamp.mesh(devices=jax.local_devices())`.
-        process: (index, count): this process draws shards index, index + count, ...; by default those of
-            `jax.distributed`. The processes share the folder, and need not wait for each other.
-        progress: show a progress bar.
-
-    Returns:
-        `Shards`, whose `complete` says whether the shards of other processes are there too.
-
-    Raises:
-        ValueError: as `jaxsamp.sample`; or the folder holds samples of other settings, naming those that differ.
-        TypeError: as `jaxsamp.sample`.
+        folder: where to.
+        key: of all samples.
+        shape: (n, *event).
+        draw: samples by their numbers; always called with one size, so that one compilation serves all.
+        about: what the samples depend on besides the key and their numbers, by name; see `identity.identity`.
+        options: how they are written.
     """
-    check_call(key, denoiser, shape, sampler, None, cond, microbatch, 0)
-    _check_mesh(mesh)
-    sampler.check()
-    index, processes = identities.process(process)
-    levels = np.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps))
-    denoiser, cond = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond)
-    n, event = checks.at_least("every entry of shape", shape[0], 1), tuple(shape[1:])
-    size = min(n, default_size(event) if shard_size is None else checks.at_least("shard_size", shard_size, 1))
+    index, processes = identities.process(options.process)
+    n, event, mesh = shape[0], tuple(shape[1:]), options.mesh
+    chosen = options.shard_size
+    size = min(n, default_size(event) if chosen is None else checks.at_least("shard_size", chosen, 1))
     shards = -(-n // size)
-    if shards * size > MOST:
+    if shards * size > checks.MOST:
         raise ValueError(f"shape must be of at most 2^32 samples in whole shards, which a key has; got {n}.")
-    last, dtype = n - 1, jnp.result_type(float)
-    change = None if transform is None else jax.jit(transform)
-    written = jax.ShapeDtypeStruct((size, *event), dtype)
+    change = None if options.transform is None else jax.jit(options.transform)
+    written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(float))
     written = written if change is None else jax.eval_shape(change, written)
     if written.shape[:1] != (size,):
         raise ValueError(f"transform must keep the number of samples, {size}; got the shape {written.shape}.")
 
-    def draw(shard: int) -> Drawn:
+    def drawn(shard: int) -> Drawn:
         first = shard * size
         count = min(size, n - first)
         # The last one too is drawn whole, and then cut: another size would be another program.
-        given = jax.tree.map(lambda leaf: leaf[np.minimum(np.arange(first, first + size), last)], cond)
-        out = sample(
-            key, denoiser, (size, *event), sampler, grid=levels, final_denoise=final_denoise, cond=given, first=first,
-            mesh=mesh, microbatch=microbatch,
-        )  # fmt: skip
-        return Drawn(shard, first, count, out.x if change is None else change(out.x), _costs(out.stats, count))
+        x, stats = draw(first, size)
+        return Drawn(shard, first, count, x if change is None else change(x), _costs(stats, count))
 
-    told = {"sampler": sampler, "steps": len(levels) - 1, "levels": levels.tolist(), "final_denoise": final_denoise}
-    told |= {"denoiser": denoiser, "weights": identities.checksum(denoiser), "cond": cond, "transform": transform}
-    told |= {"microbatch": microbatch, "devices": identities.devices(mesh)}
-    about = identities.identity(n, size, written, key, {**(settings or {}), **told})
-    denoiser = devices.replicate(denoiser, mesh)
-    with closing(Ledger(_made(folder), about, identities.versions(), index)) as ledger:
+    about = {**(options.settings or {}), **about, "transform": options.transform}
+    known = identities.identity(n, size, written, key, about | {"devices": identities.devices(mesh)})
+    with closing(Ledger(_made(folder), known, identities.versions(), index)) as ledger:
         mine = range(index, shards, processes)
         left = [shard for shard in mine if not ledger.has(shard)]
         total, to_draw = (sum(min(size, n - shard * size) for shard in some) for some in (mine, left))
-        with bar("sampling", total, progress) as advance:
-            _stream(map(draw, left), ledger, advance, total - to_draw)
+        with bar("sampling", total, options.progress) as advance:
+            _stream(map(drawn, left), ledger, advance, total - to_draw)
         ledger.finish(shards)
     return Shards(folder)
 
@@ -161,20 +128,22 @@ def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None]
 
 
 def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
-    """What so many samples cost in all, and at most: whole numbers, whose sums do not depend on their order."""
+    """What the first `count` samples cost in all, and at most: whole numbers, so that no order of summing matters."""
     found = {}
     for cost in ("evaluations", "rounds"):
         values = np.asarray(stats[cost])[:count]
         found |= {cost: int(values.sum(dtype=np.int64)), f"{cost}_most": int(values.max())}
-    return found | {"converged": int(np.asarray(stats["converged"])[:count].sum())}
+    converged = stats["converged" if "converged" in stats else "finite"]
+    return found | {"converged": int(np.asarray(converged)[:count].sum())}
 
 
-def _check_mesh(mesh: Any) -> None:
+def check_mesh(mesh: Any) -> None:
+    """Raise unless `mesh` is None or one of devices of this process alone."""
     devices.check_mesh(mesh)
     if mesh is not None and len(mesh.local_devices) != mesh.size:
         raise ValueError(
-            "mesh must have devices of this process alone, jaxsamp.mesh(devices=jax.local_devices()), for each shard "
-            f"is drawn by one process; got {mesh.size} devices, {len(mesh.local_devices)} of this process."
+            "mesh must have devices of this process alone, jaxsamp.mesh(devices=jax.local_devices()), because each "
+            f"shard is drawn by one process; got {mesh.size} devices, {len(mesh.local_devices)} of this process."
         )
 
 
