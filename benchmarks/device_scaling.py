@@ -19,7 +19,7 @@ from common import arguments, g64, report
 
 import jaxsamp as js
 from jaxsamp.devices.collectives import Collective, collectives
-from jaxsamp.samplers import DDIM, ParallelMidpoint, SlidingWindow, SpeculativeDDPM, UniPC
+from jaxsamp.samplers import DDIM, ParaDiGMS, ParallelMidpoint, SlidingWindow, SpeculativeDDPM, UniPC
 from jaxsamp.training import loop
 
 SAMPLERS = {
@@ -27,7 +27,7 @@ SAMPLERS = {
     "ParallelMidpoint(), 32 nodes": (ParallelMidpoint(), 1),
     "ParallelMidpoint(tolerance=1e-3)": (ParallelMidpoint(iterations=9, tolerance=1e-3), 1),
     "SlidingWindow(16), 64 steps": (SlidingWindow(16), 64),
-    "SlidingWindow(16, of=DDIM())": (SlidingWindow(16, of=DDIM()), 64),
+    "ParaDiGMS(DDIM(), 16)": (ParaDiGMS(DDIM(), 16), 64),
     "SpeculativeDDPM(16), 64 steps": (SpeculativeDDPM(16), 64),
 }
 MESHES = [(1, 1), (2, 1), (4, 1), (1, 2), (1, 4), (2, 2)]  # batch, time

@@ -40,7 +40,7 @@ def test_density_of_a_gaussian_is_that_of_the_affine_map(name, x64):
     flow = js.sample_and_log_prob(KEY, denoiser, 50, SAMPLERS[name], 9)
     a, b = affine(denoiser, SAMPLERS[name], 9, 2)
     exact = stats.multivariate_normal(b, a @ a.T).logpdf(flow.x)
-    np.testing.assert_allclose(flow.log_density, exact, atol=1e-9)
+    np.testing.assert_allclose(flow.log_prob, exact, atol=1e-9)
     assert np.abs(exact - stats.multivariate_normal([0.5, -1], [[1, 0.6], [0.6, 0.5]]).logpdf(flow.x)).max() > 0.01
 
 
@@ -51,7 +51,7 @@ def test_jacobian_of_ddim_is_the_product_of_its_multipliers(x64):
     gain = variances / (variances + grid[:-1, None] ** 2)  # D = gain x, and a step is D + ratio (x - D)
     ratio = (grid[1:] / grid[:-1])[:, None]
     scale = 80 * np.prod(gain + ratio * (1 - gain), axis=0)
-    np.testing.assert_allclose(flow.log_density, stats.norm(scale=scale).logpdf(flow.x).sum(1), rtol=1e-10)
+    np.testing.assert_allclose(flow.log_prob, stats.norm(scale=scale).logpdf(flow.x).sum(1), rtol=1e-10)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_single_precision_is_enough_where_scales_differ_by_a_thousand():
     denoiser = GaussianMixture.diagonal([1.0], np.ones((1, 6)), variances[None]).denoiser(SCHEDULE)
     grid = np.geomspace(80, 1e-3, 33)
     flow = js.sample_and_log_prob(KEY, denoiser, 100, Heun(), grid=grid)
-    assert flow.x.dtype == flow.log_density.dtype == jnp.float32
+    assert flow.x.dtype == flow.log_prob.dtype == jnp.float32
     with jax.enable_x64(True):
         level = SCHEDULE.level(-jnp.log(80.0))
         z = jnp.concatenate([jnp.zeros((1, 6)), jnp.eye(6)])
@@ -69,7 +69,7 @@ def test_single_precision_is_enough_where_scales_differ_by_a_thousand():
         exact = np.linalg.slogdet(np.asarray(images[1:] - images[0]))[1]
     z = jax.vmap(lambda key: js.core.random.Rng(key, (6,), jnp.float32).prior())(js.core.random.sample_keys(KEY, 100))
     expected = stats.norm.logpdf(np.asarray(z, float)).sum(1) - exact
-    np.testing.assert_allclose(flow.log_density, expected, atol=1e-3)
+    np.testing.assert_allclose(flow.log_prob, expected, atol=1e-3)
 
 
 LINE = GaussianMixture.diagonal([0.3, 0.7], [[-1.0], [1.5]], [[0.1], [0.3]])
@@ -95,7 +95,7 @@ def on_a_line():
 def test_density_of_a_mixture_is_the_derivative_of_its_map(on_a_line):
     _, flow, x, log_q, _ = on_a_line
     assert np.trapezoid(np.exp(log_q), x) == pytest.approx(1, abs=1e-6)
-    np.testing.assert_allclose(flow.log_density, CubicSpline(x, log_q)(np.asarray(flow.x)[:, 0]), atol=1e-6)
+    np.testing.assert_allclose(flow.log_prob, CubicSpline(x, log_q)(np.asarray(flow.x)[:, 0]), atol=1e-6)
     assert not flow.stats["folded"].any()
 
 
@@ -147,7 +147,7 @@ def test_samples_are_those_of_sample(x64, sampler, steps):
     np.testing.assert_allclose(flow.x, drawn.x, atol=1e-10)
     few = js.sample_and_log_prob(KEY, denoiser, 3, sampler, steps, microbatch=2)
     np.testing.assert_allclose(few.x, flow.x[:3], atol=1e-10)
-    np.testing.assert_allclose(few.log_density, flow.log_density[:3], atol=1e-10)
+    np.testing.assert_allclose(few.log_prob, flow.log_prob[:3], atol=1e-10)
     for name in ("evaluations", "rounds"):
         np.testing.assert_array_equal(flow.stats[name], drawn.stats[name])
     np.testing.assert_array_equal(flow.stats["evaluations_computed"], 3 * drawn.stats["evaluations"])
@@ -156,8 +156,8 @@ def test_samples_are_those_of_sample(x64, sampler, steps):
 @pytest.mark.slow
 def test_it_can_stand_inside_jit(x64):
     denoiser = small_mixture().denoiser(SCHEDULE)
-    inside = jax.jit(lambda key: js.sample_and_log_prob(key, denoiser, 7, Heun(), 6).log_density)(KEY)
-    np.testing.assert_allclose(inside, js.sample_and_log_prob(KEY, denoiser, 7, Heun(), 6).log_density, atol=1e-10)
+    inside = jax.jit(lambda key: js.sample_and_log_prob(key, denoiser, 7, Heun(), 6).log_prob)(KEY)
+    np.testing.assert_allclose(inside, js.sample_and_log_prob(KEY, denoiser, 7, Heun(), 6).log_prob, atol=1e-10)
 
 
 def test_conditions_and_images_go_along(x64):
@@ -168,7 +168,7 @@ def test_conditions_and_images_go_along(x64):
     flow = js.sample_and_log_prob(KEY, denoiser, (3, 2, 2), UniPC(), grid=np.geomspace(1e5, 1e-3, 81), cond=cond)
     assert flow.x.shape == (3, 2, 2)
     exact = stats.norm(cond, 1).logpdf(flow.x).sum((1, 2))
-    np.testing.assert_allclose(flow.log_density, exact, atol=0.01)
+    np.testing.assert_allclose(flow.log_prob, exact, atol=0.01)
 
 
 def test_a_map_that_reverses_space_says_so(x64):
@@ -176,7 +176,7 @@ def test_a_map_that_reverses_space_says_so(x64):
     denoiser = js.denoiser(lambda p, x, t, cond: -3 * x, None, SCHEDULES["ve"], "x0")
     for d, folded in ((1, True), (2, False)):
         flow = js.sample_and_log_prob(KEY, denoiser, (5, d), DDIM(), grid=jnp.array([2.0, 1.0]))
-        np.testing.assert_allclose(flow.log_density, stats.norm(scale=2).logpdf(flow.x).sum(1))
+        np.testing.assert_allclose(flow.log_prob, stats.norm(scale=2).logpdf(flow.x).sum(1))
         np.testing.assert_array_equal(flow.stats["folded"], [folded] * 5)
 
 
@@ -218,7 +218,7 @@ def test_bad_flows_are_named():
         (SamplesAndLogProb(x, jnp.zeros(4), {}), LINE, r"flow must hold x of shape \(n, 1\)"),
         (SamplesAndLogProb(jnp.zeros((5, 2)), jnp.zeros(5), {}), LINE, r"flow must hold x of shape \(n, 1\)"),
         (SamplesAndLogProb(x * jnp.nan, jnp.zeros(5), {}), LINE, "flow.x must be finite"),
-        (SamplesAndLogProb(x, jnp.zeros(5) + jnp.inf, {}), LINE, "flow.log_density must be finite"),
+        (SamplesAndLogProb(x, jnp.zeros(5) + jnp.inf, {}), LINE, "flow.log_prob must be finite"),
         (SamplesAndLogProb(x, jnp.zeros(5), {}), np.zeros((5, 1)), "law must have `log_prob`"),
     ]:
         with pytest.raises(ValueError, match=words):

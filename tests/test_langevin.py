@@ -351,8 +351,8 @@ DENOISER = MIXTURE.denoiser(js.schedules.EDM())
     ("change", "error", "words"),
     [
         ({"key": 0}, TypeError, "key must be a typed key"),
-        ({"sampler": js.samplers.UniPC()}, TypeError, r"one of jaxsamp\.langevin.*jaxsamp\.sample takes"),
-        ({"sampler": "ula"}, TypeError, r"one of jaxsamp\.langevin.*of type str\.$"),
+        ({"sampler": js.samplers.UniPC()}, TypeError, r"one of jaxsamp\.mcmc.*jaxsamp\.sample takes"),
+        ({"sampler": "ula"}, TypeError, r"one of jaxsamp\.mcmc.*of type str\.$"),
         ({"target": DENOISER}, TypeError, r"target must have .*jaxsamp\.sample takes denoisers"),
         ({"target": js.targets.Empirical(np.zeros((3, 2)))}, TypeError, "score.* without noise.*got a Empirical"),
         ({"target": lambda x: x}, TypeError, r"from_log_density\(f, event_shape\); got a function"),

@@ -170,7 +170,9 @@ def test_a_file_is_read_a_sample_at_a_time(tmp_path):
     for name, sentence in (("none.npy", "could not be read"), ("x.npz", "several arrays"), ("flat.npy", "shape")):
         with pytest.raises(ValueError, match=f"path must .*{sentence}"):
             datasets.memory_mapped(tmp_path / name)
-    with pytest.raises(ValueError, match=r"cond must have leaves \(30, \.\.\.\), one a sample; got shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"cond must have leaves of shape \(n = 30, \.\.\.\); got a leaf of shape \(3,\)"
+    ):
         datasets.memory_mapped(tmp_path / "x.npy", cond=np.ones(3))
 
 

@@ -34,7 +34,7 @@ def test_no_window_no_pyplot_and_no_changed_settings():
 def test_a_sheet_shows_every_image_once_in_reading_order(channels):
     shades = np.linspace(0, 0.9, 5)
     batch = np.ones((5, 4, 6, *channels)) * shades.reshape(5, *[1] * (2 + len(channels)))
-    sheet = plots._sheet(batch, columns=3, rows=2)
+    sheet = plots.samples._sheet(batch, columns=3, rows=2)
     assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, *(channels if channels == (3,) else ()))
     for i, shade in enumerate(shades):
         tile = sheet[5 * (i // 3) : 5 * (i // 3) + 4, 7 * (i % 3) : 7 * (i % 3) + 6]

@@ -322,7 +322,7 @@ BAD = {
     "flat": ({"data": np.ones(3)}, ValueError, r"shape \(n, \*event\); got shape \(3,\)"),
     "ragged": ({"data": [np.ones(2), np.ones(3)]}, ValueError, r"sample 0 has \(2,\) and sample 1 has \(3,\)"),
     "constant": ({"data": np.ones((4, 2))}, ValueError, "data must vary"),
-    "cond": ({"cond": np.ones(3)}, ValueError, r"cond must have leaves \(50, ...\)"),
+    "cond": ({"cond": np.ones(3)}, ValueError, r"cond must have leaves of shape \(n = 50, ...\)"),
     "law": ({"data": js.targets.ring(), "cond": np.ones(3)}, ValueError, "cond must be None for data drawn from a law"),
     "schedule": ({"schedule": None}, ValueError, "schedule must be given with a bare network"),
     "two": (

@@ -61,13 +61,13 @@ def _log_ratios(flow: Any, law: Any, level: Level | None, null: Any) -> tuple[np
 
 
 def _log_ratio(flow: Any, truth: Truth) -> np.ndarray:
-    x, log_density = array_of("flow.x", flow.x), finite("flow.log_density", flow.log_density).astype(float)
-    if x.shape[1:] != truth.event or log_density.shape != x.shape[:1]:
+    x, log_prob = array_of("flow.x", flow.x), finite("flow.log_prob", flow.log_prob).astype(float)
+    if x.shape[1:] != truth.event or log_prob.shape != x.shape[:1]:
         raise ValueError(
-            f"flow must hold x of shape (n, {', '.join(map(str, truth.event))}) and log_density of shape (n,); got "
-            f"{x.shape} and {log_density.shape}."
+            f"flow must hold x of shape (n, {', '.join(map(str, truth.event))}) and log_prob of shape (n,); got "
+            f"{x.shape} and {log_prob.shape}."
         )
-    return truth.log_prob(x) - log_density
+    return truth.log_prob(x) - log_prob
 
 
 def _judged(terms: np.ndarray, null: np.ndarray | None) -> Metric:

@@ -91,13 +91,9 @@ class Fresh:
     target: Any
     key: Array
 
-    def __post_init__(self) -> None:
-        plain = jax.tree_util.treedef_is_leaf(jax.tree.structure(self.target))  # no pytree: compiled for itself alone
-        self._draw = jax.jit(self.target.sample, static_argnums=1) if plain else partial(_drawn, self.target)
-
     def batch(self, index: int, size: int) -> tuple[Array, None]:
         """Drawn with fold_in(key, index)."""
-        return self._draw(jax.random.fold_in(self.key, index), size), None
+        return _drawn(self.target, jax.random.fold_in(self.key, index), size), None
 
     def std(self) -> float:
         """Of 4,096 samples that training does not see."""
@@ -134,10 +130,10 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
                 f"data must have batch, std and config, or be a grain.MapDataset or an array; got a {kind}."
             )
         return data
-    if hasattr(data, "posterior_mean") and hasattr(data, "sample"):
+    if hasattr(data, "sample"):
         if cond is not None:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")
-        return Fresh(data, key)
+        return Fresh(checks.law("data", data), key)
     x = datasets.checked(data)
     checks.conditions(cond, len(x))
     return Shuffled(x, lazy.condition("cond", cond), words)

@@ -46,7 +46,7 @@ def fit(
     checkpoint_every: int = 1000,
     keep: int = 2,
     resume: bool = False,
-    journal: str | Path | None = None,
+    metrics_file: str | Path | None = None,
     tensorboard: str | Path | None = None,
     report_every: int = 50,
     callback: Callable[[int, TrainState], None] | None = None,
@@ -82,7 +82,7 @@ def fit(
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
         resume: go on from the latest checkpoint, if there is one.
-        journal: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those of waits for
+        metrics_file: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those of waits for
             batches at whose end the device had nothing left to do: it starved for no longer since the line before.
         tensorboard: a folder for the same numbers as TensorBoard shows them; needs the package `tensorboardX`.
         callback: called with (step, state) every `callback_every` steps and at the end; the state is a copy, to keep.
@@ -136,7 +136,7 @@ def fit(
         store = Checkpoints(checkpoint, describe(config), keep)
         state = _begin(store, state, resume, steps)
     begun, leads = int(state.step), devices.leads(mesh)
-    book = Journal(journal, begun, tensorboard) if leads else Journal(None, begun)
+    book = Journal(metrics_file, begun, tensorboard) if leads else Journal(None, begun)
     with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
         every = Every(checkpoint_every, report_every, callback_every)
         run = Run(batches, size, steps, every, store, book, rate, callback, mesh)

@@ -1,33 +1,17 @@
-"""Pictures of samples beside the truth.
-
-Every function returns a Matplotlib figure that no window knows of: nothing here imports `pyplot` or chooses a backend.
-"""
+"""Pictures of samples beside true ones: images, points in the plane, histograms of coordinates."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
-DPI = 150
-NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
-OUTSIDE, SHADES, PIXELS = (0.01, 0.05, 0.2, 0.5), ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1"), 200
-WIDE = 20.0  # values that differ by more are drawn on a logarithmic axis
-LINES, MARKS = ("#d1495b", "#30638e", "#edae49", "#00798c", "#6a4c93", "#7a7a7a", "#3f7d20", "#b56576"), "osD^v"
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.edgecolor": FAINT,
-    "axes.linewidth": 0.6,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-}
+from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, titled
+
+OUTSIDE, PIXELS = (0.01, 0.05, 0.2, 0.5), 200
 
 
 def images(
@@ -47,7 +31,7 @@ def images(
         title: above both grids.
         labels: above each grid.
         columns: images in a row of a grid.
-        rows: at most so many rows.
+        rows: at most this number of rows.
 
     Raises:
         ValueError: arrays that are no images, or of two shapes.
@@ -69,7 +53,7 @@ def images(
             axes.imshow(shown.clip(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(label, pad=6)
             axes.set_axis_off()
-        return _titled(figure, title)
+        return titled(figure, title)
 
 
 def scatter(
@@ -109,7 +93,7 @@ def scatter(
             axes.set_title(label, pad=6)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        return _titled(figure, title)
+        return titled(figure, title)
 
 
 def marginals(
@@ -122,7 +106,7 @@ def marginals(
         true: (m, *event).
         title: above all panels.
         labels: of the two histograms.
-        panels: at most so many coordinates, evenly spaced among the d.
+        panels: at most this number of coordinates, evenly spaced among the d.
     """
     samples, true = (np.asarray(x, float).reshape(len(x), -1) for x in (samples, true))
     chosen = np.unique(np.linspace(0, true.shape[1] - 1, min(panels, true.shape[1])).round().astype(int))
@@ -141,89 +125,7 @@ def marginals(
         for axes in grid[len(chosen) :]:
             axes.set_axis_off()
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-        return _titled(figure, title)
-
-
-def comparison(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
-    """Distance to the exact flow, and to the law, against evaluations and against rounds, one line a sampler.
-
-    Args:
-        rows: of `jaxsamp compare`: "sampler", "evaluations", "rounds", "distance_to_flow" (None: not drawn), "energy"
-            and "energy_null", the band of true samples, which is shaded.
-        title: above all panels.
-    """
-    names = list(dict.fromkeys(row["sampler"] for row in rows))
-    low, high = (float(np.mean([row["energy_null"][end] for row in rows])) for end in (0, 1))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 7.0), dpi=DPI, layout="constrained")
-        grid = figure.subplots(2, 2, sharex="col", sharey="row")
-        for k, name in enumerate(names):
-            own = [row for row in rows if row["sampler"] == name]
-            look = {"color": LINES[k % len(LINES)], "marker": MARKS[k // len(LINES) % len(MARKS)], "label": name}
-            for across, cost in enumerate(("evaluations", "rounds")):
-                for down, error in enumerate(("distance_to_flow", "energy")):
-                    known = [(row[cost], row[error]) for row in own if row[error] is not None]
-                    points = np.array(known, float).reshape(-1, 2)
-                    grid[down, across].plot(*points.T, markersize=4, linewidth=1.2, **look)
-        for axes in grid[1]:
-            axes.axhspan(low, high, color=SHADES[1], zorder=0)
-            # Unbiased estimates fall on both sides of zero: linear inside the band, logarithmic outside.
-            axes.set_yscale("symlog", linthresh=max(abs(low), abs(high), 1e-12))
-        grid[0, 0].set_yscale("log")
-        for axes, cost in zip(grid[1], ("evaluations", "rounds"), strict=True):
-            axes.set_xscale("log", base=2)
-            axes.xaxis.set_major_formatter(ScalarFormatter())
-            axes.set_xlabel(cost)
-        grid[0, 0].set_ylabel("distance to the flow")
-        grid[1, 0].set_ylabel("energy distance (shaded: true samples)")
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-        return _titled(figure, title)
-
-
-def losses(entries: list[dict[str, Any]], *, title: str = "") -> Figure:
-    """The loss of a training run, and the norm of its gradient, against the number of updates.
-
-    Args:
-        entries: lines of the journal of `jaxsamp.fit`: "step", "loss" and "grad_norm", means since the line before.
-        title: above both panels.
-    """
-    steps = [entry["step"] for entry in entries]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 5.0), dpi=DPI, layout="constrained")
-        panels = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-        for axes, name, label in zip(panels, ("loss", "grad_norm"), ("loss", "norm of its gradient"), strict=True):
-            values = np.array([entry[name] for entry in entries], float)
-            axes.plot(steps, values, ".", color=TRUE, markersize=3, alpha=0.35)
-            axes.plot(steps, _smooth(values), color=NEW if name == "loss" else TRUE, linewidth=1.3)
-            axes.set_ylabel(label)
-            if len(values) and values.max() > WIDE * values.min() > 0:
-                axes.set_yscale("log")
-        panels[1].set_xlabel("updates")
-        return _titled(figure, title)
-
-
-def score_errors(rows: list[dict[str, float]], *, title: str = "") -> Figure:
-    """The relative error of a denoiser against the noise level, with two standard errors.
-
-    Args:
-        rows: of `jaxsamp score-error`: "level" (sigma / alpha), "relative" and "stderr".
-        title: above the panel.
-    """
-    level, relative, stderr = (np.array([row[name] for row in rows]) for name in ("level", "relative", "stderr"))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.0, 4.5), dpi=DPI, layout="constrained")
-        axes = figure.subplots()
-        # The lower end of a bar may lie below zero, which a logarithmic axis does not have.
-        bars = np.minimum(2 * stderr, 0.9 * relative), 2 * stderr
-        axes.errorbar(level, relative, bars, fmt="o-", color=TRUE, markersize=4, linewidth=1.2, capsize=2)
-        axes.set(xscale="log", yscale="log", xlabel="noise level sigma / alpha", ylabel="error / Bayes risk")
-        axes.grid(color=SHADES[1])
-        return _titled(figure, title)
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, 150 dots an inch."""
-    figure.savefig(path, dpi=DPI, format="png", facecolor="white")
+        return titled(figure, title)
 
 
 def is_image(event: tuple[int, ...]) -> bool:
@@ -241,15 +143,6 @@ def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:
     return sheet.reshape(rows * height, columns * width, channels)[:-gap, :-gap].squeeze()
 
 
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Running means over a twentieth of the values, shorter toward both ends."""
-    half = len(values) // 40
-    places = np.arange(len(values))
-    reach = np.minimum(half, np.minimum(places, places[::-1]))
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    return (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
-
-
 def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, center: Any, half: float) -> None:
     """Shade the regions above four densities, each the quantile of the true points' own densities."""
     x, y = (c + np.linspace(-half, half, PIXELS) for c in center)
@@ -259,9 +152,3 @@ def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray,
     # Contours must increase, also where the density is flat or zero; a flat one lies above all of them.
     levels = np.maximum(levels, height.max() - 1000) - 1e-6 * np.arange(len(levels), 0, -1)
     axes.contourf(x, y, height, [*levels, max(height.max(), levels[-1]) + 1], colors=SHADES)
-
-
-def _titled(figure: Figure, title: str) -> Figure:
-    if title:
-        figure.suptitle(title, fontsize=11)
-    return figure
