@@ -25,7 +25,7 @@ def main():
     train, held_out = digits[:1297], digits[1297:]
     laws = {
         "empirical": js.targets.Empirical(train),
-        "mixture": js.targets.GaussianMixture.fit(train, components=10, reg_covar=0.01),
+        "mixture": js.learning.fit_gaussian_mixture(train, components=10, reg_covar=0.01),
     }
     OUT.mkdir(parents=True, exist_ok=True)
     for name, law in laws.items():

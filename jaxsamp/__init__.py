@@ -53,6 +53,7 @@ _MODULES = (
     "density",
     "devices",
     "grids",
+    "learning",
     "losses",
     "mcmc",
     "metrics",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from jaxsamp import density as density
     from jaxsamp import devices as devices
     from jaxsamp import grids as grids
+    from jaxsamp import learning as learning
     from jaxsamp import losses as losses
     from jaxsamp import mcmc as mcmc
     from jaxsamp import metrics as metrics

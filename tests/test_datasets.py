@@ -59,9 +59,9 @@ def test_patches_are_textured_gray_pieces_of_the_photographs_and_no_test_patch_i
 
 def test_arrays_become_float32_and_bytes_become_pixels():
     for given in ([[0, 1], [2, 3]], jnp.array([[0, 1], [2, 3]], jnp.bfloat16)):
-        found = datasets.checked(given)
+        found = datasets.as_samples(given)
         assert found.dtype == np.float32 and (found == [[0, 1], [2, 3]]).all()
-    np.testing.assert_array_equal(datasets.checked(np.array([[0, 255]], np.uint8)), [[-1.0, 1.0]])
+    np.testing.assert_array_equal(datasets.as_samples(np.array([[0, 255]], np.uint8)), [[-1.0, 1.0]])
 
 
 BAD = {
@@ -78,7 +78,7 @@ BAD = {
 def test_the_first_bad_sample_is_named(name):
     data, kind, sentence = BAD[name]
     with pytest.raises(kind, match=sentence):
-        datasets.checked(data)
+        datasets.as_samples(data)
 
 
 def test_files_and_folders_are_read(tmp_path):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxsamp.core import checks
-from jaxsamp.datasets.arrays import checked_sample
+from jaxsamp.datasets.arrays import as_sample
 from jaxsamp.datasets.images import fitted
 from jaxsamp.datasets.lazy import dataset, pictures
 
@@ -110,7 +110,7 @@ def _samples(table: Any, column: str, label: str | None, image: bool, size: int 
     def read(index: int) -> Any:
         row = table[index]
         found = row[column]
-        x = checked_sample(found, index) if draw is None else draw(index, _picture(found, size))
+        x = as_sample(found, index) if draw is None else draw(index, _picture(found, size))
         return x if label is None else (x, np.int32(row[label]))
 
     return dataset(len(table), read)

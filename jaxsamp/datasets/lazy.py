@@ -13,12 +13,12 @@ import jax
 import numpy as np
 
 from jaxsamp.core import checks
-from jaxsamp.datasets.arrays import checked, checked_sample
+from jaxsamp.datasets.arrays import as_sample, as_samples
 from jaxsamp.datasets.images import files, fitted, pixels
 
 
 @dataclass(frozen=True)
-class Source:
+class RandomAccess:
     """Random access to `size` samples by a function of their number."""
 
     size: int
@@ -35,7 +35,7 @@ def dataset(size: int, read: Callable[[int], Any]) -> Any:
     """The `grain.MapDataset` of read(0) ... read(size - 1)."""
     import grain
 
-    return grain.MapDataset.source(Source(size, read))
+    return grain.MapDataset.source(RandomAccess(size, read))
 
 
 def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
@@ -104,11 +104,11 @@ def memory_mapped(path: str | Path, cond: Any = None) -> Any:
     if not isinstance(stored, np.ndarray) or stored.ndim < 2 or 0 in stored.shape:
         shape = f"shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"
         raise ValueError(f"path must hold real numbers of shape (n, *event); {path} holds {shape}.")
-    checked(stored[:1], "path")
+    as_samples(stored[:1], "path")
     checks.conditions(cond, len(stored))
 
     def read(index: int) -> Any:
-        x = checked_sample(stored[index], index)
+        x = as_sample(stored[index], index)
         return x if cond is None else (x, jax.tree.map(lambda leaf: leaf[index], cond))
 
     return dataset(len(stored), read)

@@ -12,7 +12,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp_kernels.empirical import Posterior, empirical_posterior
+from jaxsamp_kernels.empirical import empirical_posterior
 
 
 @pytree
@@ -74,8 +74,8 @@ class Empirical(Target):
         """1 / sum_i w_i^2 of the posterior weights, from 1 (one data point explains x) to n."""
         return self._posterior(x, level).ess
 
-    def _posterior(self, x: Array, level: Level) -> Posterior:
-        x, alpha, sigma = self.checked(x, noisy(level))
+    def _posterior(self, x: Array, level: Level) -> EmpiricalPosterior:
+        x, alpha, sigma = self.validated(x, noisy(level))
         d = math.prod(self.event_shape)
         flat = self.data.reshape(-1, d)
         return empirical_posterior(x.reshape(-1, d), alpha, sigma, flat, chunk=self.chunk, refine=self.refine)

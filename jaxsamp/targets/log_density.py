@@ -27,11 +27,11 @@ class LogDensity:
 
     def log_prob(self, x: Float[Array, "batch *event"], level: Level | None = None) -> Float[Array, "batch"]:
         """f at each event of `x`: the log density up to a constant."""
-        return jax.vmap(self.f)(self._checked(x, level))
+        return jax.vmap(self.f)(self._validated(x, level))
 
     def score(self, x: Float[Array, "batch *event"], level: Level | None = None) -> Float[Array, "batch *event"]:
         """grad f at each event of `x`."""
-        return jax.vmap(jax.grad(self.f))(self._checked(x, level))
+        return jax.vmap(jax.grad(self.f))(self._validated(x, level))
 
     def sample(self, *_: Any, **__: Any) -> NoReturn:
         """Raise TypeError: exact samples are not to be had."""
@@ -51,7 +51,7 @@ class LogDensity:
             "draw from it with jaxsamp.sample_density(key, target, shape, sampler)."
         )
 
-    def _checked(self, x: Array, level: Level | None) -> Array:
+    def _validated(self, x: Array, level: Level | None) -> Array:
         if level is not None:
             raise ValueError("level must be None: a law given by its log density alone is not known when noised.")
         if x.ndim == 0 or x.shape[1:] != self.event_shape:

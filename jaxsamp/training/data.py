@@ -134,7 +134,7 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
         if cond is not None:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")
         return Fresh(checks.law("data", data), key)
-    x = datasets.checked(data)
+    x = datasets.as_samples(data)
     checks.conditions(cond, len(x))
     return Shuffled(x, lazy.condition("cond", cond), words)
 

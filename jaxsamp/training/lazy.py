@@ -107,7 +107,7 @@ class Lazy:
                     f"data must hold arrays or pairs (x, cond); sample {number} is a tuple of {len(item)}."
                 )
             x, cond = item
-        return datasets.checked_sample(x, number), condition(f"the condition of sample {number}", cond)
+        return datasets.as_sample(x, number), condition(f"the condition of sample {number}", cond)
 
 
 def condition(name: str, cond: Any) -> Any:

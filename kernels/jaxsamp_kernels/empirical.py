@@ -25,7 +25,7 @@ VISIBLE = 1e-3  # the rounding error of a logit that is worth a second pass
 PROBES = 256  # rows that stand for the whole data set where its center and size are measured
 
 
-class Posterior(NamedTuple):
+class EmpiricalPosterior(NamedTuple):
     """Posterior mean (N, d), log density of x_t (N,) and effective number of data points (N,)."""
 
     mean: Array
@@ -44,7 +44,7 @@ class _Moments(NamedTuple):
 @partial(jax.jit, static_argnames=("chunk", "refine"))
 def empirical_posterior(
     x: Array, alpha: Array | float, sigma: Array | float, data: Array, *, chunk: int = 1024, refine: int = 0
-) -> Posterior:
+) -> EmpiricalPosterior:
     """Posterior of x_0 given x_t = x when x_t has the law (1/n) sum_i N(alpha y_i, sigma^2 I).
 
     Logits from a matrix product are off by about eps ||alpha y||^2 / sigma^2. Where that passes 1e-3 and `refine`
@@ -60,7 +60,7 @@ def empirical_posterior(
         refine: the number of nearest points of the second pass; 0 for none.
 
     Returns:
-        Posterior(mean, log_prob, ess), differentiable in all four arrays.
+        EmpiricalPosterior(mean, log_prob, ess), differentiable in all four arrays.
 
     """
     n, d = data.shape
@@ -88,7 +88,7 @@ def empirical_posterior(
         pairs = zip(second, result, strict=True)
         result = _Moments(*(jax.vmap(jnp.where)(trusted, new, old) for new, old in pairs))
     log_scale = d * (0.5 * math.log(2 * math.pi) + jnp.log(sigma[..., 0])) + math.log(n)
-    return Posterior(result.mean, result.log_sum - log_scale, result.ess)
+    return EmpiricalPosterior(result.mean, result.log_sum - log_scale, result.ess)
 
 
 def _chunk(size: int, operands: tuple, step: Array) -> tuple[Array, Array, Array]:
