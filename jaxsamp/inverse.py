@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -188,17 +189,18 @@ def _solve(apply: Callable[[Array], tuple[Array, Array]], residual: Array, like:
     L is summed along the way, so that no product is needed at the end. A direction of no positive curvature, which
     the Jacobian of a trained network may have, ends the iteration, and so does a residual of rounding errors.
     """
-    whole = jnp.vdot(residual, residual)
+    dot = partial(jnp.vdot, precision="highest")
+    whole = dot(residual, residual)
     least = jnp.finfo(residual.dtype).eps ** 2 * whole
 
     def body(carry: Any, _: None) -> tuple[Any, None]:
         total, r, p, square = carry
         moved, lifted = apply(p)
-        curvature = jnp.vdot(p, moved)
+        curvature = dot(p, moved)
         good = (curvature > 0) & (square > least)
         step = jnp.where(good, square / jnp.where(good, curvature, 1), 0)
         r = r - step * moved
-        new = jnp.vdot(r, r)
+        new = dot(r, r)
         p = jnp.where(good, r + new / jnp.where(good, square, 1) * p, 0)
         return (total + step * lifted, r, p, new), None
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from jaxsamp import metrics
 from jaxsamp.core.types import Level
-from jaxsamp.metrics.block_rao import BLOCKS, _components, _score, parameters
+from jaxsamp.metrics.block_rao import BLOCKS, noised, parameters, score
 from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.truth import Truth
 from jaxsamp.targets import GaussianMixture, UniformBoxes
@@ -40,7 +40,7 @@ def test_scores_are_gradients_of_the_log_density(form, level, x64):
     law, covariances = FORMS[form]
     law = jax.tree.map(lambda leaf: leaf.astype(float), law)
     alpha, sigma = (1.0, 0.0) if level is None else level[:2]
-    components = _components(Truth(law, level))
+    components = noised(Truth(law, level))
     means, covariances = alpha * MEANS, alpha**2 * covariances + sigma**2 * np.eye(D)
     x = jnp.asarray(alpha * 3 * rng.normal(size=(6, D)))
 
@@ -53,14 +53,14 @@ def test_scores_are_gradients_of_the_log_density(form, level, x64):
     basis = jnp.broadcast_to(jnp.eye(D), (K, D, D)) if components.basis is None else components.basis
     root = basis * jnp.sqrt(components.variances)[:, None]  # C = root root^T
     np.testing.assert_allclose(root @ root.swapaxes(1, 2), covariances, atol=1e-5)
-    np.testing.assert_allclose(_score("weights", components, x), of_logits[:, :-1], atol=1e-5)
+    np.testing.assert_allclose(score("weights", components, x), of_logits[:, :-1], atol=1e-5)
     whitened = jnp.einsum("kdm,nkd->nkm", root, of_means).reshape(len(x), -1)
-    np.testing.assert_allclose(_score("means", components, x), whitened, atol=1e-4)
+    np.testing.assert_allclose(score("means", components, x), whitened, atol=1e-4)
     square = 2 * jnp.einsum("kdm,nkde,kel->nkml", root, of_covariances, root)  # r (u u^T - I)
     diagonal = jnp.diagonal(square, axis1=2, axis2=3).reshape(len(x), -1)
-    np.testing.assert_allclose(_score("cov_diag", components, x), diagonal, atol=1e-4)
+    np.testing.assert_allclose(score("cov_diag", components, x), diagonal, atol=1e-4)
     i, j = np.triu_indices(D, 1)
-    np.testing.assert_allclose(_score("cov_off", components, x), square[:, :, i, j].reshape(len(x), -1), atol=1e-4)
+    np.testing.assert_allclose(score("cov_off", components, x), square[:, :, i, j].reshape(len(x), -1), atol=1e-4)
 
 
 def test_of_one_gaussian_it_is_the_classical_tests_of_mean_and_variance():

@@ -78,13 +78,13 @@ def block_rao(
             raise ValueError(f"blocks must be some in which this law has parameters; got {block!r}, where it has none.")
         if at_least("draws", draws, 3) < sizes[block] + 2:
             raise ValueError(f"draws must be at least {sizes[block] + 2} for {block!r}; got {draws}.")
-    components = _components(truth)
+    components = noised(truth)
     return {block: _test(block, x, truth, components, key, draws) for block in blocks}
 
 
 def parameters(truth: Truth) -> dict[str, int]:
     """The number of scores in each block; none of a law without them."""
-    if not isinstance(truth.law, GaussianMixture) or not (np.asarray(_components(truth).variances) > 0).all():
+    if not isinstance(truth.law, GaussianMixture) or not (np.asarray(noised(truth).variances) > 0).all():
         return dict.fromkeys(BLOCKS, 0)
     count, d = truth.law.means.shape
     return {"weights": count - 1, "means": count * d, "cov_diag": count * d, "cov_off": count * d * (d - 1) // 2}
@@ -106,7 +106,8 @@ class _Information(NamedTuple):
     variance: float  # of |h|^2
 
 
-def _components(truth: Truth) -> _Components:
+def noised(truth: Truth) -> _Components:
+    """The components of the law at the truth's level."""
     mixture = truth.law.mixture
     alpha, sigma = (1.0, 0.0) if truth.level is None else (truth.level.alpha, truth.level.sigma)
     eigenvalues, basis = mixture.eigenvalues, mixture.basis
@@ -150,12 +151,12 @@ def _scores(block: str, components: _Components, x: Array) -> Any:
     count, d = components.means.shape
     rows = max(1, ENTRIES // (count * d * (d if block == "cov_off" else 1)))
     for start in range(0, len(x), rows):
-        yield np.asarray(_score(block, components, x[start : start + rows]), float)
+        yield np.asarray(score(block, components, x[start : start + rows]), float)
 
 
 @partial(jax.jit, static_argnums=0)
-def _score(block: str, components: _Components, x: Array) -> Array:
-    """(n, q)."""
+def score(block: str, components: _Components, x: Array) -> Array:
+    """The scores of one block, (n, q), in the precision of x."""
     log_weights, means, variances, basis = components
     u = x[:, None] - means
     if basis is not None:
