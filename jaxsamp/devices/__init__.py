@@ -1,6 +1,6 @@
 """Meshes of devices, hosts, and what programs exchange: the only room that knows devices."""
 
-from jaxsamp.devices.hosts import initialize_distributed
+from jaxsamp.devices.hosts import Process, initialize_distributed
 from jaxsamp.devices.mesh import (
     BATCH,
     TIME,
@@ -21,6 +21,7 @@ from jaxsamp.devices.mesh import (
 
 __all__ = [
     "BATCH",
+    "Process",
     "TIME",
     "any_host",
     "assemble",
