@@ -26,18 +26,18 @@ _HOMES = {
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
-    "posterior": "inverse",
-    "inpaint": "inverse",
+    "posterior": "denoisers",
+    "inpaint": "denoisers",
     "Level": "types",
     "Samples": "types",
 }
 _MODULES = (
     "calibration",
     "collectives",
+    "corruptions",
     "datasets",
     "denoisers",
     "grids",
-    "inverse",
     "langevin",
     "losses",
     "metrics",
@@ -58,11 +58,11 @@ __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunde
 
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
+    from jaxsamp import corruptions as corruptions
     from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
     from jaxsamp import devices
     from jaxsamp import grids as grids
-    from jaxsamp import inverse as inverse
     from jaxsamp import losses as losses
     from jaxsamp import mcmc as langevin
     from jaxsamp import metrics as metrics
@@ -81,14 +81,14 @@ if TYPE_CHECKING:
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
+    from jaxsamp.denoisers import inpaint as inpaint
+    from jaxsamp.denoisers import posterior as posterior
     from jaxsamp.density.flows import sample_and_log_prob as sample_and_log_prob
     from jaxsamp.density.likelihood import bits_per_dim as bits_per_dim
     from jaxsamp.density.likelihood import log_likelihood as log_likelihood
     from jaxsamp.devices import collectives as collectives
     from jaxsamp.devices.hosts import initialize_distributed as initialize_distributed
     from jaxsamp.devices.mesh import mesh as mesh
-    from jaxsamp.inverse import inpaint as inpaint
-    from jaxsamp.inverse import posterior as posterior
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
     from jaxsamp.running import shards as shards

@@ -150,6 +150,9 @@ def check_batch(key: Any, denoiser: Any, shape: Any, cond: Any, microbatch: Any)
         raise ValueError(
             f"shape must be (n, *event) with the denoiser's event shape {tuple(event)}; got {tuple(shape)}."
         )
+    check = getattr(denoiser, "check_cond", None)  # a user's own denoiser need not have one
+    if check is not None:
+        check(cond, shape[0])
     for leaf in jax.tree.leaves(cond):
         if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != shape[0]:
             raise ValueError(

@@ -1,0 +1,6 @@
+"""What was done to data before they were seen: linear operators. They know no denoiser."""
+
+from jaxsamp.corruptions.linear import DenseOperator, MaskOperator
+from jaxsamp.corruptions.protocol import LinearOperator
+
+__all__ = ["DenseOperator", "LinearOperator", "MaskOperator"]
