@@ -117,7 +117,12 @@ def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
     typed_key(key)
     got = denoiser(got)
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
+    for leaf in jax.tree.leaves(cond):
+        adopted("cond", leaf)  # an operator of a class of the user's own
     conditions(cond, shape[0])
+    check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
+    if check is not None:
+        check(cond, shape[0])
     if microbatch is not None:
         at_least("microbatch", microbatch, 1)
     return got

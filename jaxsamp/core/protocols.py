@@ -85,12 +85,17 @@ class Denoiser(Protocol):
 
 @runtime_checkable
 class LinearOperator(Protocol):
-    """A linear map A from one event to one observation; see `jaxsamp.corruptions`."""
+    """A linear map A of one event, with its adjoint: <A x, y> = <x, A^T y> for all x and y; see `jaxsamp.corruptions`.
+
+    Pure functions of one event and of one observation; `jax.vmap` makes those of many. The operators of n samples are
+    one object of the same class, whose arrays have a leading axis n, and are sliced and divided over devices like any
+    other array that belongs to a sample.
+    """
 
     def __call__(self, x: Array) -> Array:
-        """A x, for one event."""
+        """A x, for x of the event's shape."""
         ...
 
     def adjoint(self, y: Array) -> Array:
-        """A^T y, for one observation: <A x, y> = <x, A^T y>."""
+        """A^T y, of the event's shape, for y of an observation's shape."""
         ...
