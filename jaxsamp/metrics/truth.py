@@ -117,8 +117,8 @@ def is_law(reference: Any) -> bool:
     return callable(getattr(reference, "sample", None))
 
 
-def checked(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth, Array]:
-    """Return samples, truth and key ready for arithmetic, or raise one sentence naming the argument.
+def prepared(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth, Array]:
+    """Samples, truth and key ready for arithmetic; an error of one sentence names the argument that is wrong.
 
     A `Truth` passes as it is, so that several metrics can share one (and its compiled draws). The key of a
     `NullBank` takes the place of the given one.
