@@ -16,9 +16,9 @@ import jaxsamp as js
 from jaxsamp.calibration import from_curve
 from jaxsamp.calibration.bases import Orthogonal
 from jaxsamp.calibration.measuring import _components
-from jaxsamp.metrics.block_rao import BLOCKS, noised, score
 from jaxsamp.metrics.memorization import _two_nearest
 from jaxsamp.metrics.pairs import row_sums
+from jaxsamp.metrics.rao_scores import BLOCKS, components_of, score
 from jaxsamp.metrics.sliced_w2 import _project
 from jaxsamp.metrics.truth import Truth
 from tests.cases import SAMPLERS
@@ -87,7 +87,7 @@ def test_exact_densities_scores_and_posteriors(name):
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_scores_of_raos_test(block):
-    components = noised(Truth(LAWS["full"], LEVEL))
+    components = components_of(Truth(LAWS["full"], LEVEL))
     assert_full(lambda components, x: score(block, components, x), components, X)
 
 

@@ -20,7 +20,7 @@ from gpu.clock import Clock
 from jaxsamp.calibration import from_curve
 from jaxsamp.calibration.bases import Orthogonal
 from jaxsamp.metrics import energy_distance, frechet_distance, mmd_distance, sliced_wasserstein
-from jaxsamp.metrics.block_rao import BLOCKS, noised, score
+from jaxsamp.metrics.rao_scores import BLOCKS, components_of, score
 from jaxsamp.metrics.truth import Truth
 
 TITLE = "float32 on the device against float64 on a CPU"
@@ -61,7 +61,7 @@ def _plain(x: Any) -> dict[str, Any]:
 
 
 def _rao(law: Any, x: Any) -> dict[str, Any]:
-    components = noised(Truth(law, LEVEL))
+    components = components_of(Truth(law, LEVEL))
     return {block: score(block, components, x) for block in BLOCKS}
 
 

@@ -64,7 +64,9 @@ def law(argument: str, got: Any) -> Any:
 
 
 def density(argument: str, got: Any) -> Any:
-    """Return `got` if it has a density, as a pytree, else raise."""
+    """Return `got` if it has a density, or a score alone, as a pytree, else raise."""
+    if hasattr(got, "event_shape") and hasattr(got, "score") and not isinstance(got, type):
+        return adopted(argument, got)
     examples = "a GaussianMixture or jaxsamp.targets.from_log_density(f, event_shape)"
     return _keeping(argument, got, ("event_shape", "log_prob"), examples)
 

@@ -23,6 +23,20 @@ class Density(Protocol):
 
 
 @runtime_checkable
+class Scored(Protocol):
+    """A density of which nothing but the gradient of its logarithm is known."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one point."""
+        ...
+
+    def score(self, x: Array) -> Array:
+        """grad log p at `x`, (batch, *event)."""
+        ...
+
+
+@runtime_checkable
 class Law(Protocol):
     """A law that can be drawn from, with its density at every noise level; see `jaxsamp.targets`.
 
