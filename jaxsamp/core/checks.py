@@ -58,6 +58,14 @@ def denoiser(got: Any) -> Any:
     )
 
 
+def schedule(got: Any) -> Any:
+    """Return `got` if it is a schedule, else raise."""
+    if not isinstance(got, type) and all(hasattr(got, name) for name in ("level", "at", "rates", "trained", "limits")):
+        return got
+    kind = f"the class {got.__name__} itself" if isinstance(got, type) else f"a {type(got).__name__}"
+    raise TypeError(f"schedule must be one of jaxsamp.schedules, such as VariancePreserving(); got {kind}.")
+
+
 def law(argument: str, got: Any) -> Any:
     """Return `got` if it is a law that can be drawn from, as a pytree, else raise."""
     return _keeping(argument, got, ("event_shape", "sample", "log_prob"), "a jaxsamp.targets.GaussianMixture")

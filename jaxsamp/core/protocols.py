@@ -70,6 +70,10 @@ class Schedule(Protocol):
         """The level at the schedule's own time t."""
         ...
 
+    def rates(self, t: ArrayLike) -> tuple[Array, Array]:
+        """(d alpha / dt, d sigma / dt) at time t."""
+        ...
+
     def trained(self, lam: Array) -> Array:
         """The lambda nearest to `lam` that a network was trained at."""
         ...

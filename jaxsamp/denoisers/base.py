@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxsamp.calibration.tables import Calibration
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 
 
@@ -43,7 +44,7 @@ class BaseDenoiser(ABC):
 class Wrapper(BaseDenoiser):
     """A denoiser around another: schedule, event shape and cost are the inner one's."""
 
-    denoiser: Any
+    denoiser: Denoiser
 
     @property
     def schedule(self) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxsamp.core import checks
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.denoisers.base import Wrapper
@@ -16,7 +17,7 @@ from jaxsamp.denoisers.base import Wrapper
 class Clipped(Wrapper):
     """A denoiser with a bounded output; made by `clip`."""
 
-    denoiser: Any
+    denoiser: Denoiser
     low: Any
     high: Any
     calibration: Any = None
@@ -27,7 +28,7 @@ class Clipped(Wrapper):
         return jnp.clip(inner, jnp.asarray(self.low, x.dtype), jnp.asarray(self.high, x.dtype))
 
 
-def clip(denoiser: Any, low: ArrayLike = -1.0, high: ArrayLike = 1.0) -> Clipped:
+def clip(denoiser: Denoiser, low: ArrayLike = -1.0, high: ArrayLike = 1.0) -> Clipped:
     """Clip the posterior mean to the range of the data, [low, high].
 
     Raises:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.denoisers.base import Wrapper
@@ -16,7 +17,7 @@ from jaxsamp.denoisers.base import Wrapper
 class Guided(Wrapper):
     """Classifier-free guidance; made by `guide`."""
 
-    denoiser: Any
+    denoiser: Denoiser
     scale: Any
     null: Any
     calibration: Any = None
@@ -42,7 +43,7 @@ class Guided(Wrapper):
         return free + jnp.asarray(self.scale, x.dtype) * (conditional - free)
 
 
-def guide(denoiser: Any, scale: ArrayLike, null: PyTree) -> Guided:
+def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
     """Classifier-free guidance: D_null + scale (D_cond - D_null); scale 1 is plain conditioning.
 
     Args:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.corruptions import MaskOperator
@@ -16,7 +17,7 @@ from jaxsamp.denoisers.observed import Observing, seen
 class Inpainted(Observing):
     """A denoiser whose output is known in part; made by `inpaint`."""
 
-    denoiser: Any
+    denoiser: Denoiser
     y: Any
     operator: Any
     calibration: Any = None
@@ -38,7 +39,7 @@ class Inpainted(Observing):
             raise ValueError("Observed.noise must be None for inpaint, which takes y for exact.")
 
 
-def inpaint(denoiser: Any, y: ArrayLike | None = None, mask: ArrayLike | MaskOperator | None = None) -> Inpainted:
+def inpaint(denoiser: Denoiser, y: ArrayLike | None = None, mask: ArrayLike | MaskOperator | None = None) -> Inpainted:
     """Replace the posterior mean by y where mask is True: no backward pass, and the seen entries end at y exactly.
 
     Along the way the seen entries of x_t are alpha y + sigma z, with the noise z that they started with. The others

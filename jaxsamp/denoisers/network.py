@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp.core import checks
+from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.denoisers.base import BaseDenoiser, per_event
@@ -43,7 +44,7 @@ class NetworkDenoiser(BaseDenoiser):
 def denoiser(
     apply: Callable[..., Array],
     params: PyTree,
-    schedule: Any,
+    schedule: Schedule,
     prediction: str = "epsilon",
     dtype: jax.typing.DTypeLike | None = None,
 ) -> NetworkDenoiser:
@@ -61,11 +62,12 @@ def denoiser(
 
     Raises:
         ValueError: unknown prediction.
-        TypeError: "velocity" under a schedule without a derivative.
+        TypeError: no schedule, or "velocity" under one without a derivative.
 
     Source: Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", arXiv 2202.00512 (v).
     """
     checks.one_of("prediction", prediction, predictions.NAMES)
+    checks.schedule(schedule)
     if prediction == "velocity":
         schedule.rates(0.5)
     return NetworkDenoiser(apply, params, schedule, prediction, None if dtype is None else jnp.dtype(dtype))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core import checks
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.base import Wrapper
@@ -107,7 +108,7 @@ def boolean(mask: Any, takes: str) -> Any:
     return mask
 
 
-def seen(denoiser: Any, y: ArrayLike | None, mask: Any, takes: str) -> Array | None:
+def seen(denoiser: Denoiser, y: ArrayLike | None, mask: Any, takes: str) -> Array | None:
     """y where the mask is True, and zero elsewhere; `takes` begins the sentence about another mask."""
     mask, event = boolean(mask, takes), getattr(denoiser, "event_shape", None)
     if event is not None and mask.shape != tuple(event) or y is not None and jnp.shape(y) != mask.shape:

@@ -10,7 +10,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jaxsamp.core import checks
-from jaxsamp.core.protocols import LinearOperator
+from jaxsamp.core.protocols import Denoiser, LinearOperator
 from jaxsamp.core.pytrees import adopted, pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.corruptions import MaskOperator
@@ -25,7 +25,7 @@ TAKES = "operator must be a linear operator (jaxsamp.corruptions), a function of
 class PosteriorDenoiser(Observing):
     """E[x_0 | x_t, y] to second order; made by `posterior`."""
 
-    denoiser: Any
+    denoiser: Denoiser
     y: Any
     operator: Any
     noise: Any
@@ -85,7 +85,7 @@ class PosteriorDenoiser(Observing):
 
 
 def posterior(
-    denoiser: Any,
+    denoiser: Denoiser,
     y: ArrayLike | None = None,
     operator: LinearOperator | Callable[[Array], Array] | ArrayLike | None = None,
     noise: ArrayLike | None = None,

@@ -104,7 +104,7 @@ def sample_and_log_prob(
 class _Flow:
     """One sample, of the noise that its key gives, with its density."""
 
-    denoiser: Any
+    denoiser: Denoiser
     sampler: Any
     levels: Array
     event: tuple[int, ...] = field(metadata={"static": True})

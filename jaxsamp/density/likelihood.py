@@ -150,7 +150,7 @@ def bits_per_dim(log_prob: Float[Array | np.ndarray, "*batch"], shape: tuple[int
 class _Ascent:
     """One sample's way up the flow, from the last level to the first."""
 
-    denoiser: Any
+    denoiser: Denoiser
     levels: Array
     probes: int = field(metadata={"static": True})
 
