@@ -118,8 +118,8 @@ def init(got: Any, like: tuple[int, ...]) -> None:
 def conditions(cond: Any, n: int) -> None:
     """Raise unless every leaf of `cond` has one entry for each of n samples."""
     for leaf in jax.tree.leaves(cond):
-        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != n:
-            raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {jnp.shape(leaf)}.")
+        if np.ndim(leaf) == 0 or np.shape(leaf)[0] != n:
+            raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {np.shape(leaf)}.")
 
 
 def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
@@ -129,10 +129,10 @@ def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
     for leaf in jax.tree.leaves(cond):
         adopted("cond", leaf)  # an operator of a class of the user's own
-    conditions(cond, shape[0])
     check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
     if check is not None:
         check(cond, shape[0])
+    conditions(cond, shape[0])
     if microbatch is not None:
         at_least("microbatch", microbatch, 1)
     return got
