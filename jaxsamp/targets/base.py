@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.calibration.measuring import LEVELS, SAMPLES, WIDEST, measure
+from jaxsamp.calibration.measuring import LEVELS, SAMPLES, MAX_PCA_DIM, measure
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
@@ -69,7 +69,7 @@ class Target(ABC):
             raise ValueError(
                 "target must be concrete where its calibration is measured: take target.calibration outside of jax.jit."
             )
-        basis = "pca" if math.prod(self.event_shape) <= WIDEST else "coordinates"
+        basis = "pca" if math.prod(self.event_shape) <= MAX_PCA_DIM else "coordinates"
         with jax.ensure_compile_time_eval():
             for_data, for_noise = jax.random.split(jax.random.key(0))
             x, levels = self.sample(for_data, SAMPLES), np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
