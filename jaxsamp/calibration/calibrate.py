@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp import grids
-from jaxsamp.calibration.measuring import BASES, LEVELS, SAMPLES, MAX_PCA_DIM, measure
+from jaxsamp.calibration.measuring import BASES, LEVELS, MAX_PCA_DIM, SAMPLES, measure
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser, Law

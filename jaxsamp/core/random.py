@@ -45,7 +45,7 @@ class Rng:
         return jax.random.uniform(stream_key(self.key, step, UNIFORM), (), self.dtype)
 
     def fraction(self, step: Array | int, nodes: str) -> Array:
-        """Position of a step's node in its cell, in [0, 1]: "random", "antithetic" (U, then 1 - U) or "midpoint", 1/2."""
+        """Position in [0, 1] of a step's node in its cell: "random", "antithetic", U then 1 - U, or "midpoint", 1/2."""
         if nodes == "midpoint":
             return jax.numpy.full((), 0.5, self.dtype)
         if nodes == "random":
