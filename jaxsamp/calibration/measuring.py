@@ -35,7 +35,7 @@ def measure(
     loss = loss.reshape(len(lam), -1)
     linear = (loss if basis else loss.mean(1)) / jnp.square(jnp.exp(-lam)).reshape(-1, *(1,) * bool(basis))
     if checks.is_concrete(linear) and not np.isfinite(linear).all():
-        raise ValueError("denoiser must return finite values; it gave NaN or infinity on the data with noise.")
+        raise ValueError("denoiser must return finite values; got NaN or infinity on the noised data.")
     return from_curve(lam, _smooth(np.asarray(lam, float), linear), mean=mean, variance=variance, basis=made)
 
 

@@ -272,7 +272,8 @@ def _weights_and_means(weights: Data, means: Data) -> tuple[np.ndarray, np.ndarr
         raise ValueError(f"weights must have shape (K,) = {means.shape[:1]} like means; got {weights.shape}.")
     if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-5:
         raise ValueError(
-            f"weights must be positive and sum to one; got least {weights.min():g} and sum {weights.sum():g}."
+            "weights must be positive and sum to one; got a smallest weight of "
+            f"{weights.min():g} and a sum of {weights.sum():g}."
         )
     return np.log(weights / weights.sum()), means
 

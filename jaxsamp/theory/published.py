@@ -213,7 +213,7 @@ def gcc_parallel(
 
 def _check(lipschitz: float, epsilon: float, dim: int) -> None:
     if not (math.isfinite(lipschitz) and lipschitz >= 1):
-        raise ValueError(f"lipschitz must be finite and at least 1, that of pure noise; got {lipschitz}.")
+        raise ValueError(f"lipschitz must be finite and at least 1, the constant of pure noise; got {lipschitz}.")
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon must be in (0, 1); got {epsilon}.")
     if not dim >= 1:
