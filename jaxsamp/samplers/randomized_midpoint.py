@@ -91,7 +91,7 @@ class RandomizedMidpointSDE(Sampler):
     the same Brownian path is of order 1, as for DDPM, but with a smaller constant; the law converges faster.
 
     Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503; for diffusion
-    models, with other linear terms, "DDRaM", arXiv 2511.04844.
+    models, with other linear terms, Zhang et al., "Sublinear iterations can suffice even for DDPMs", arXiv 2511.04844.
     """
 
     convergence_order = 1.0

@@ -31,8 +31,8 @@ class SpeculativeDDPM(Sampler):
         guesses: "latest", D as last evaluated for the same step, or for the latest evaluated step before it: one round
             per set of proposals; "start", D at the state from which all are proposed, as published: two rounds.
 
-    Source: "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv 2505.03983;
-    guesses="latest" is this library's addition.
+    Source: Hu et al., "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv
+    2505.03983; guesses="latest" is this library's addition.
     """
 
     lookahead: int = field(default=16, metadata={"static": True})

@@ -11,8 +11,8 @@ maximal coupling of N(g, 1) and N(D, 1) by reflection. A guess may depend on any
 numbers of dropped steps can be used again, and so can the values evaluated there, which are good guesses for the same
 steps.
 
-Source: "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv 2505.03983, where
-every guess is the drift at the start of the proposals.
+Source: Hu et al., "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv
+2505.03983, where every guess is the drift at the start of the proposals.
 """
 
 from typing import NamedTuple
