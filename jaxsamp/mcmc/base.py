@@ -50,7 +50,7 @@ class Langevin(ABC):
         return self.evaluations(steps)
 
     def polishing(self, steps: Any) -> "Langevin | None":
-        """The sampler of `steps` steps at the end that smooth the law, or None where the method has none."""
+        """The sampler for `steps` steps at the end that smooth the law, or None if the method has none."""
         return None
 
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
