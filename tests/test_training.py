@@ -372,7 +372,7 @@ BAD |= {
     "column": (
         LABELED | {"cond": np.ones((50, 1), int)},
         ValueError,
-        r"shape \(8,\), one a sample; got shape \(8, 1\)",
+        r"shape \(8,\), one per sample; got shape \(8, 1\)",
     ),
     "schedules": (
         {"model": models.Model(TINY, discrete()), "schedule": js.schedules.DiscreteTime(jnp.array([0.9, 0.4, 0.1]))},
