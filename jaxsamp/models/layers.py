@@ -10,10 +10,7 @@ import jax.numpy as jnp
 from jaxsamp.core.types import Array, PyTree
 
 FREQUENCIES = 16
-LOWEST_FREQUENCY, HIGHEST_FREQUENCY = (
-    0.125,
-    8.0,
-)  # cycles per unit of c_noise; sigma / alpha from 0.002 to 80: 2.6 units
+MIN_FREQUENCY, MAX_FREQUENCY = 0.125, 8.0  # cycles per unit of c_noise; sigma / alpha from 0.002 to 80 is 2.6 units
 ZERO = nn.initializers.zeros_init()
 KEYS = ("label", "vector", "channels")
 
