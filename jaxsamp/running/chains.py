@@ -104,8 +104,8 @@ def sample_density(
         thin: keep every thin-th state as a draw; with 0 only the last state is kept, as `x`.
         polish: number of frozen underdamped steps at the end, with a fresh velocity, over a total time of
             2 / friction; they change the states `x` alone. They turn a bound in Wasserstein distance into one in total
-            variation: a device of proofs, which does not improve samples in practice. Source: Gupta, Cai and Chen, "Faster
-            Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel", arXiv 2406.00924.
+            variation: a device of proofs, which does not improve samples in practice. Source: Gupta, Cai and Chen,
+            "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel", arXiv 2406.00924.
         first: number of the first chain: of all chains that belong to the key, these are number `first`, first + 1, ...
         mesh: devices to run on, `jaxsamp.mesh()`; chains are divided over its axis "batch".
         microbatch: largest number of chains at a time on each device, to save memory.
