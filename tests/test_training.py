@@ -328,7 +328,7 @@ BAD = {
     "two": (
         {"model": models.Model(TINY, SCHEDULES["ve"])},
         ValueError,
-        "schedule must be left out, for the model has its own",
+        "schedule must be left out, because the model has its own",
     ),
     "model": ({"model": 3}, TypeError, "model must be a network or a Model"),
     "rate": ({"optimizer": training.AdamW(learning_rate=0.0)}, ValueError, "learning_rate must be above 0"),
@@ -377,7 +377,7 @@ BAD |= {
     "schedules": (
         {"model": models.Model(TINY, discrete()), "schedule": js.schedules.DiscreteTime(jnp.array([0.9, 0.4, 0.1]))},
         ValueError,
-        "schedule must be left out, for the model has its own",
+        "schedule must be left out, because the model has its own",
     ),
     "metrics_file": (
         {"metrics_file": "/dev/null/metrics.jsonl"},
