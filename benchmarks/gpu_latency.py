@@ -32,7 +32,7 @@ LARGE = {
     "U-Net": js.models.UNet(128, (1, 2, 2, 2), 3),
     "DiT": js.models.DiT(patch=2, width=512, depth=11, heads=8),
 }
-SMALL_NETWORKS = {"U-Net": js.models.UNet(8, (1, 2), 1, ()), "DiT": js.models.DiT(patch=2, width=32, depth=2, heads=2)}
+SMALL = {"U-Net": js.models.UNet(8, (1, 2), 1, ()), "DiT": js.models.DiT(patch=2, width=32, depth=2, heads=2)}
 
 
 class Match(NamedTuple):
@@ -74,7 +74,7 @@ def trained(network: Any, data: np.ndarray, held_out: np.ndarray, options: Any) 
 
 
 def program(denoiser: Any, sampler: Sampler, steps: int, most: int) -> Any:
-    """(key, starts) -> samples, compiled as one program; at most `images` images per network call."""
+    """(key, starts) -> samples, compiled as one program; at most so many images a network call."""
     nodes = sampler.midpoints if isinstance(sampler, ParallelMidpoint) else 1
 
     @jax.jit
@@ -125,7 +125,7 @@ def timed(denoiser: Any, settings: dict[str, Match], batch: int, event: tuple[in
 
 
 def rows_of(name: str, denoiser: Any, weights: int, event: tuple[int, ...], options: Any) -> list[dict[str, Any]]:
-    """One row per batch size."""
+    """One row a batch size."""
     found = match(denoiser, event, options)
     settings = {what: one for what, one in found.items() if one is not None}
     if len(settings) < 2:
@@ -171,7 +171,7 @@ def main():
     data, held_out = images(options.small)
     rows = []
     for name in options.networks:
-        network = (SMALL_NETWORKS if options.small else LARGE)[name]
+        network = (SMALL if options.small else LARGE)[name]
         denoiser, weights = trained(network, data, held_out, options)
         rows += rows_of(name, denoiser, weights, data.shape[1:], options)
     if rows:

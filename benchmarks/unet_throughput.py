@@ -1,9 +1,9 @@
-"""How many images per second does a U-Net train and denoise on this device, and what share of its matmul peak is that?
+"""How many images a second does a U-Net train and denoise on this device, and what share of its matmul peak is that?
 
 A U-Net of about 50 million weights on 32 x 32 x 3 images, computing in bfloat16: the training step of `fit` (loss,
 gradient, AdamW, average), and one call of the denoiser, each compiled and timed by itself. The peak is of a product
 of two square bfloat16 matrices on the same device; work is counted by XLA on the program before it is optimized.
-`--small` runs a tiny network in float32, to check on a laptop that it runs.
+`--small` runs a tiny network in float32, to see that all is well on a laptop.
 """
 
 import time
@@ -20,7 +20,7 @@ SCHEDULE = js.schedules.VarianceExploding()
 
 
 def seconds(call, repeats):
-    """The shortest time of one call, after one that compiles; `call` takes and returns its state."""
+    """Least time of one call, after one that compiles; `call` takes and returns what it carries."""
     carried, times = jax.block_until_ready(call(None)), []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -30,7 +30,7 @@ def seconds(call, repeats):
 
 
 def peak(size, dtype, repeats):
-    """Floating-point operations per second of one product after another."""
+    """Floating-point operations a second of one product after another."""
     a = jax.random.normal(jax.random.key(0), (size, size)).astype(dtype) / size**0.5
     chain = jax.jit(lambda x: jax.lax.fori_loop(0, 8, lambda _, y: y @ a, x))
     return 8 * 2 * size**3 / seconds(lambda x: chain(a if x is None else x), repeats)
