@@ -118,7 +118,7 @@ def report(
 ) -> None:
     """Print the rows as a table and write them, with settings, device and versions, to NAME.json.
 
-    `packages` are further ones whose versions are written if they are installed; `more` is written but not printed.
+    `packages` are further ones whose versions are written, where they are installed; `more` is written unprinted.
     """
     table = Table(title=title)
     for column in rows[0]:
