@@ -1,6 +1,6 @@
 """Meshes of devices, hosts, and what devices exchange: the only package that knows devices."""
 
-from jaxsamp.devices.hosts import initialize_distributed
+from jaxsamp.devices.hosts import Process, initialize_distributed
 from jaxsamp.devices.mesh import (
     BATCH,
     TIME,
@@ -22,6 +22,7 @@ from jaxsamp.devices.mesh import (
 __all__ = [
     "BATCH",
     "TIME",
+    "Process",
     "any_host",
     "assemble",
     "check_mesh",
