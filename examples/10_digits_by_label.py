@@ -50,7 +50,7 @@ def main():
         sheet = np.pad(x.reshape(10, EACH, 8, 8)[:, :10], ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
         axes.imshow(sheet.swapaxes(1, 2).reshape(90, 90), cmap="gray", vmin=-1, vmax=1)
         axes.set(title=f"guidance scale {scale:g}", xticks=[], yticks=9 * np.arange(10) + 4, yticklabels=range(10))
-    panels[0].set_ylabel("label asked for")
+    panels[0].set_ylabel("given label")
     OUT.mkdir(parents=True, exist_ok=True)
     figure.savefig(OUT / "10_digits_by_label.png", dpi=120)
 

@@ -10,7 +10,7 @@ from jaxsamp.running.shards import files, ledger
 
 
 class Shards:
-    """The samples in a folder that `jaxsamp.sample_shards` has written or is writing.
+    """The samples in a folder that `sample_shards` or `sample_density_shards` has written or is writing.
 
     `shards[a:b]` are samples a .. b - 1 as one array; only the shards that hold them are read. Iteration gives one
     shard after the other. `len` is the number of samples.
