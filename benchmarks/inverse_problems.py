@@ -14,7 +14,6 @@ import numpy as np
 from common import arguments, report
 
 import jaxsamp as js
-from jaxsamp import inverse
 from jaxsamp.samplers import DDPM, OverdampedCorrector, PredictorCorrector, UniPC
 
 SEEN, DIM, LAST = 3, 8, 0.02
@@ -30,10 +29,10 @@ def ways(prior, law, y, noise, v):
     mask = np.arange(DIM) < SEEN
     return {
         "law given y, exactly": law.denoiser(prior.schedule),
-        "posterior": inverse.posterior(prior, y, mask, noise),
-        "posterior, variance = v": inverse.posterior(prior, y, mask, noise, variance=v),
-        "posterior, variance = 0": inverse.posterior(prior, y, mask, noise, variance=0.0),
-        "inpaint": inverse.inpaint(prior, y, mask),
+        "posterior": js.posterior(prior, y, mask, noise),
+        "posterior, variance = v": js.posterior(prior, y, mask, noise, variance=v),
+        "posterior, variance = 0": js.posterior(prior, y, mask, noise, variance=0.0),
+        "inpaint": js.inpaint(prior, y, mask),
     }
 
 

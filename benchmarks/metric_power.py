@@ -98,7 +98,7 @@ def powers(x, bank, block, key, options):
     """z of every metric."""
     sizes = {"max_points": options.samples, "null_sets": options.null_sets}
     return {
-        "Rao": js.metrics.block_rao(x, bank, blocks=(block,), draws=options.draws)[block].z,
+        "Rao": js.metrics.rao_score_test(x, bank, blocks=(block,), true_samples=options.draws)[block].z,
         "energy": js.metrics.energy(x, bank, **sizes).z,
         "MMD": js.metrics.mmd(x, bank, **sizes).z,
         "SW2": js.metrics.sliced_w2(x, bank, null_sets=options.null_sets).z,

@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import jaxsamp as js
-from jaxsamp import inverse
 from jaxsamp.samplers import DDPM
 
 OUT = Path("runs/examples")
@@ -34,9 +33,9 @@ def main():
         bank = js.metrics.NullBank(exact, N, for_metrics)
         ways = {
             "exact": exact.denoiser(prior.schedule),
-            "posterior": inverse.posterior(prior, y, mask, NOISE),
-            "posterior, v = 0.5": inverse.posterior(prior, y, mask, NOISE, variance=0.5),
-            "inpaint": inverse.inpaint(prior, y, mask),
+            "posterior": js.posterior(prior, y, mask, NOISE),
+            "posterior, v = 0.5": js.posterior(prior, y, mask, NOISE, variance=0.5),
+            "inpaint": js.inpaint(prior, y, mask),
         }
         rows = []
         for name, denoiser in ways.items():

@@ -13,6 +13,7 @@ from jaxsamp.calibration.bases import Basis
 from jaxsamp.calibration.tables import Calibration, from_curve
 from jaxsamp.core import checks
 from jaxsamp.core.batching import each
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.types import Array, Data, PyTree
 
 BASES = (None, "pca", *bases.BY_NAME)
@@ -22,7 +23,7 @@ DEGREE, DEGREE_OF_MEAN = 4, 8
 
 
 def measure(
-    key: Array, denoiser: Any, x: Array, levels: Data, basis: str | None, cond: PyTree, microbatch: int | None
+    key: Array, denoiser: Denoiser, x: Array, levels: Data, basis: str | None, cond: PyTree, microbatch: int | None
 ) -> Calibration:
     """The calibration of `denoiser` on samples `x` of the data, (n, *event), at `levels` of sigma / alpha, decreasing.
 
@@ -74,7 +75,7 @@ def _components(x: Array) -> Basis:
 
 
 def _run(
-    microbatch: int | None, denoiser: Any, lam: Array, x: Array, noise: Array, basis: Basis, cond: PyTree
+    microbatch: int | None, denoiser: Denoiser, lam: Array, x: Array, noise: Array, basis: Basis, cond: PyTree
 ) -> Array:
     """Mean over samples of the squared error of D at each level, by coordinate of the basis, (levels, ...)."""
 

@@ -58,13 +58,23 @@ def denoiser(got: Any) -> Any:
     )
 
 
+def schedule(got: Any) -> Any:
+    """Return `got` if it is a schedule, else raise."""
+    if not isinstance(got, type) and all(hasattr(got, name) for name in ("level", "at", "rates", "trained", "limits")):
+        return got
+    kind = f"the class {got.__name__} itself" if isinstance(got, type) else f"a {type(got).__name__}"
+    raise TypeError(f"schedule must be one of jaxsamp.schedules, such as VariancePreserving(); got {kind}.")
+
+
 def law(argument: str, got: Any) -> Any:
     """Return `got` if it is a law that can be drawn from, as a pytree, else raise."""
     return _keeping(argument, got, ("event_shape", "sample", "log_prob"), "a jaxsamp.targets.GaussianMixture")
 
 
 def density(argument: str, got: Any) -> Any:
-    """Return `got` if it has a density, as a pytree, else raise."""
+    """Return `got` if it has a density, or a score alone, as a pytree, else raise."""
+    if hasattr(got, "event_shape") and hasattr(got, "score") and not isinstance(got, type):
+        return adopted(argument, got)
     examples = "a GaussianMixture or jaxsamp.targets.from_log_density(f, event_shape)"
     return _keeping(argument, got, ("event_shape", "log_prob"), examples)
 
@@ -117,7 +127,12 @@ def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
     typed_key(key)
     got = denoiser(got)
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
+    for leaf in jax.tree.leaves(cond):
+        adopted("cond", leaf)  # an operator of a class of the user's own
     conditions(cond, shape[0])
+    check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
+    if check is not None:
+        check(cond, shape[0])
     if microbatch is not None:
         at_least("microbatch", microbatch, 1)
     return got

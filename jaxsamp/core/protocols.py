@@ -23,6 +23,20 @@ class Density(Protocol):
 
 
 @runtime_checkable
+class Scored(Protocol):
+    """A density of which nothing but the gradient of its logarithm is known."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one point."""
+        ...
+
+    def score(self, x: Array) -> Array:
+        """grad log p at `x`, (batch, *event)."""
+        ...
+
+
+@runtime_checkable
 class Law(Protocol):
     """A law that can be drawn from, with its density at every noise level; see `jaxsamp.targets`.
 
@@ -56,6 +70,10 @@ class Schedule(Protocol):
         """The level at the schedule's own time t."""
         ...
 
+    def rates(self, t: ArrayLike) -> tuple[Array, Array]:
+        """(d alpha / dt, d sigma / dt) at time t."""
+        ...
+
     def trained(self, lam: Array) -> Array:
         """The lambda nearest to `lam` that a network was trained at."""
         ...
@@ -85,12 +103,17 @@ class Denoiser(Protocol):
 
 @runtime_checkable
 class LinearOperator(Protocol):
-    """A linear map A from one event to one observation; see `jaxsamp.corruptions`."""
+    """A linear map A of one event, with its adjoint: <A x, y> = <x, A^T y> for all x and y; see `jaxsamp.corruptions`.
+
+    Pure functions of one event and of one observation; `jax.vmap` makes those of many. The operators of n samples are
+    one object of the same class, whose arrays have a leading axis n, and are sliced and divided over devices like any
+    other array that belongs to a sample.
+    """
 
     def __call__(self, x: Array) -> Array:
-        """A x, for one event."""
+        """A x, for x of the event's shape."""
         ...
 
     def adjoint(self, y: Array) -> Array:
-        """A^T y, for one observation: <A x, y> = <x, A^T y>."""
+        """A^T y, of the event's shape, for y of an observation's shape."""
         ...

@@ -94,7 +94,7 @@ def sample_and_log_prob(
     flow = _Flow(carrying(denoiser, sampler), sampler, levels, whole[1:])
     items = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], cond)
     out = rows(key, flow, whole[0], items, mesh=mesh, microbatch=microbatch)
-    if checks.is_concrete(key, flow, cond):
+    if checks.is_concrete(out.x):
         raise_if_bad(out.stats["first_bad_step"], len(levels) - 1)
     return out
 
@@ -104,7 +104,7 @@ def sample_and_log_prob(
 class _Flow:
     """One sample, of the noise that its key gives, with its density."""
 
-    denoiser: Any
+    denoiser: Denoiser
     sampler: Any
     levels: Array
     event: tuple[int, ...] = field(metadata={"static": True})

@@ -106,11 +106,11 @@ def log_likelihood(
         probes = 0 if size <= WIDEST else PROBES
     checks.at_least("probes", probes, 0)
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps), x.dtype)
-    ascent, eager = _Ascent(denoiser, levels, probes), checks.is_concrete(key, denoiser, x, levels, cond)
-    if eager:
+    if checks.is_concrete(x):
         checks.finite("x", x)
+    ascent = _Ascent(denoiser, levels, probes)
     log_prob, stderr, latent, bad = rows(key, ascent, x.shape[0], (x, cond), mesh=mesh, microbatch=microbatch)
-    if eager:
+    if checks.is_concrete(bad):
         raise_if_bad(bad, len(levels) - 1)
     rounds = len(PLACES) * (len(levels) - 1)
     calls = rounds * getattr(denoiser, "evaluations", 1)
@@ -150,7 +150,7 @@ def bits_per_dim(log_prob: Float[Array | np.ndarray, "*batch"], shape: tuple[int
 class _Ascent:
     """One sample's way up the flow, from the last level to the first."""
 
-    denoiser: Any
+    denoiser: Denoiser
     levels: Array
     probes: int = field(metadata={"static": True})
 

@@ -21,6 +21,7 @@ from jaxsamp.devices.mesh import (
 
 __all__ = [
     "BATCH",
+    "Process",
     "TIME",
     "Process",
     "any_host",

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 
 from jaxsamp import devices
 from jaxsamp.core import checks, laws
-from jaxsamp.core.protocols import Density
+from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, PRNGKey
 from jaxsamp.mcmc import Langevin, Underdamped
@@ -68,7 +68,7 @@ class Chains(NamedTuple):
 
 def sample_density(
     key: PRNGKey,
-    target: Density,
+    target: Density | Scored,
     shape: tuple[int, ...],
     sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
@@ -92,7 +92,7 @@ def sample_density(
 
     Args:
         key: a typed key, `jax.random.key(seed)`.
-        target: a density with `event_shape` and `log_prob(x)`, and, if that cannot be differentiated, `score(x)`:
+        target: a density with `event_shape` and `log_prob(x)`, or `score(x)` instead of the latter:
             `jaxsamp.targets.from_log_density(f, event_shape)`, a law whose clean density is known and smooth, such as
             a GaussianMixture, or an object of your own class.
         shape: (n, *event).
@@ -131,12 +131,12 @@ def sample_density(
         save_every, bool(polish), microbatch, mesh,
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init)
-    out = execute(job, rows, progress)
+    out, eager = execute(job, rows, progress)
     x, draws, path = out.x, *out.saved
     if init is not None:
         x = x.astype(init.dtype)
         draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (draws, path))
-    if checks.is_concrete(job, rows):
+    if eager:
         _raise_if_bad(out.bad, warmup + steps + polish, sampler)
     cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
     stats = {name: jnp.full(shape[:1], count + polish) for name, count in cost.items()}

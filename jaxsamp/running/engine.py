@@ -103,14 +103,19 @@ def first_bad(bad: Array, x: Array, step: Array) -> Array:
     return jnp.where((bad < 0) & ~jnp.isfinite(x).all(), step.astype(jnp.int32), bad)
 
 
-def execute(job: Job, rows: Row, progress: bool) -> End:
-    """Run a job: in one program, or in several with a progress bar; inside a JAX transformation, as a part of it."""
-    if not checks.is_concrete(job, rows):
-        return run(job, rows)
+def execute(job: Job, rows: Row, progress: bool) -> tuple[End, bool]:
+    """Run a job: in one program, or in several with a progress bar; inside a JAX transformation, as a part of it.
+
+    Returns:
+        The output, and whether its values are concrete.
+    """
+    # Inside jit even an array that depends on no argument is a tracer.
+    if not checks.is_concrete(job, rows, jnp.zeros(())):
+        return run(job, rows), False
     job, mesh = devices.replicate(job, job.mesh), job.mesh
     count = len(jax.tree.leaves(rows)[0])
     rows = (devices.divide if count == devices.padded(count, mesh) else devices.replicate)(rows, mesh)
-    return (_with_progress if progress else _compiled)(job, rows)
+    return (_with_progress if progress else _compiled)(job, rows), True
 
 
 def run(job: Job, rows: Row) -> End:

@@ -56,7 +56,7 @@ def rows(
             raise ValueError(f"items must have leaves of shape (n = {n}, ...); got a leaf of shape {jnp.shape(leaf)}.")
     shared = (key, Partial(one) if jax.tree_util.all_leaves([one]) else one)
     given = (numbered(0, n), items)
-    if not checks.is_concrete(shared, given):
+    if not checks.is_concrete(shared, given, jnp.zeros(())):
         return _run(shared, given, mesh, microbatch)
     shared = devices.replicate(shared, mesh)
     if not progress:

@@ -85,11 +85,11 @@ def sample(
         final_denoise, save_every, microbatch, mesh,
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init, cond)
-    out = execute(job, rows, progress)
+    out, eager = execute(job, rows, progress)
     x, path = out.x, out.saved
     if init is not None:
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
-    if checks.is_concrete(job, rows):
+    if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
 

@@ -26,7 +26,7 @@ class Trajectory(Job):
     """A sampler's steps along the levels `lam`, of shape (steps + 1,); states are divided by alpha."""
 
     sampler: Sampler
-    denoiser: Any
+    denoiser: Denoiser
     lam: Array
     key: Array
     event: tuple[int, ...] = field(metadata={"static": True})

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from jaxsamp.calibration.measuring import LEVELS, SAMPLES, WIDEST, measure
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
+from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.denoisers import BaseDenoiser, per_event
@@ -51,9 +52,9 @@ class Target(ABC):
         mean = self.posterior_mean(x, level)
         return (per_event(alpha, x) * mean - x) / per_event(sigma, x) ** 2
 
-    def denoiser(self, schedule: Any) -> "TargetDenoiser":
+    def denoiser(self, schedule: Schedule) -> "TargetDenoiser":
         """The exact denoiser of this law when noise grows as `schedule` says."""
-        return TargetDenoiser(self, schedule)
+        return TargetDenoiser(self, checks.schedule(schedule))
 
     @cached_property
     def calibration(self) -> Calibration:

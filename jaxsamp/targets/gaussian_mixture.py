@@ -240,7 +240,8 @@ def _sample(mixture: kernel.Mixture, k_component: Array, k_noise: Array, n: int)
         # S^(1/2) z for S = floor I + V diag(eigenvalues - floor) V^T.
         root, low = jnp.sqrt(mixture.eigenvalues[k]), jnp.sqrt(floor[k])
         basis = bases[k]
-        own = low * noise + jnp.matmul((noise @ basis) * (root - low), basis.T, precision="highest")
+        inside = jnp.matmul(noise, basis, precision="highest") * (root - low)
+        own = low * noise + jnp.matmul(inside, basis.T, precision="highest")
         return jnp.where((component == k)[:, None], mixture.means[k] + own, x), None
 
     return jax.lax.scan(add, jnp.zeros_like(noise), jnp.arange(mixture.means.shape[0]))[0]

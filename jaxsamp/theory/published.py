@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.random import Rng, sample_keys
 from jaxsamp.core.types import Array, Samples
 from jaxsamp.running.sampling import sample
@@ -69,7 +70,7 @@ class Scheme:
         """Network calls that must wait for each other."""
         return self.sampler.rounds(len(self.grid) - 1)
 
-    def sample(self, key: Array, denoiser: Any, shape: tuple[int, ...], **options: Any) -> Samples:
+    def sample(self, key: Array, denoiser: Denoiser, shape: tuple[int, ...], **options: Any) -> Samples:
         """Run the scheme from x_T ~ N(0, I) in variance-preserving scale: `jaxsamp.sample` with grid and init set.
 
         Args:

@@ -48,7 +48,7 @@ def adams_table(frame: Frame, lam, order, lower_order_final, corrected):
         factors = (at - places[:, None]) / jnp.where(gap == 0, 1.0, gap)[..., None]
         basis = jnp.where(active[:, None], jnp.prod(jnp.where(counts, factors, 1.0), 1), 0.0)
         rate = half * frame.scale(lam1) * frame.clock_rate(at)
-        return jnp.tensordot(basis * jnp.asarray(_WEIGHTS, lam.dtype), rate, 1)
+        return jnp.tensordot(basis * jnp.asarray(_WEIGHTS, lam.dtype), rate, 1, precision="highest")
 
     predictor = jax.vmap(row, (0, 0, None))(i, used, False)
     if not corrected:

@@ -152,7 +152,7 @@ class Calibrated(NamedTuple):
         """The integral of 1 / Phi by 32-point Gauss-Legendre quadrature."""
         half = 0.5 * (lam1 - lam0)
         nodes = (lam0 + half)[..., None] + half[..., None] * jnp.asarray(_NODES, half.dtype)
-        return half * (self.clock_rate(nodes) @ jnp.asarray(_WEIGHTS, half.dtype))
+        return half * jnp.matmul(self.clock_rate(nodes), jnp.asarray(_WEIGHTS, half.dtype), precision="highest")
 
     def advance(self, lam0, u, lam1):
         """Newton's method on log(1 + Phi0 clock_delta), which is linear for a = 0 and concave for a = 1."""

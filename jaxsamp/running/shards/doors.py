@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from jaxsamp import devices, grids
 from jaxsamp.core import checks
-from jaxsamp.core.protocols import Denoiser, Density
+from jaxsamp.core.protocols import Denoiser, Density, Scored
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
@@ -92,7 +92,7 @@ def sample_shards(
 def sample_density_shards(
     folder: str | Path,
     key: PRNGKey,
-    target: Density,
+    target: Density | Scored,
     shape: tuple[int, ...],
     sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
