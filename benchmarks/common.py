@@ -1,4 +1,4 @@
-"""Shared by all benchmarks: interleaved timing, one table, one JSON file a script."""
+"""Shared by all benchmarks: interleaved timing, one table, one JSON file per script."""
 
 import argparse
 import importlib.metadata
@@ -46,7 +46,7 @@ SAMPLERS = {
 @pytree
 @dataclass(frozen=True)
 class Counted(ParallelMidpoint):
-    """The same with its iterations a leaf: one compiled program for all counts."""
+    """The same, with its iterations as a leaf: one compiled program serves all counts."""
 
     iterations: Any = 4
 
@@ -79,12 +79,12 @@ def instance(d: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def steps_within(sampler: Sampler, evaluations: int) -> int:
-    """The most steps that cost at most so many evaluations."""
+    """The largest number of steps that costs at most the given number of evaluations."""
     return max(n for n in range(1, evaluations + 1) if sampler.evaluations(n) <= evaluations)
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turn A B C A B C ... after one warm-up, so that a drifting machine is fair."""
+    """Seconds of each call, in turn A B C A B C ... after one warm-up, so that a drifting machine is fair to all."""
     for call in calls.values():
         jax.block_until_ready(call())
     seconds = {name: [] for name in calls}
@@ -102,7 +102,7 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes."""
+    """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="folder of the JSON")
     return parser

@@ -1,8 +1,8 @@
 """Half of a digit was seen, with noise: what may the rest look like?
 
 A denoiser that knows the observation wraps one that does not, and every sampler takes it. The digits are a mixture of
-Gaussians fitted to real ones, so their law given the observation is known exactly, and each way of using a denoiser
-alone can be compared with it. With a trained network all is the same, except that the first row is not to be had.
+Gaussians fitted to real ones, so their law given the observation is known exactly, and each way of using only
+a denoiser can be compared with it. With a trained network everything is the same, but the first row is not available.
 """
 
 from pathlib import Path

@@ -416,7 +416,7 @@ def test_diagnostics_count_independent_draws_and_see_chains_that_disagree():
 
 def test_diagnostics_say_what_is_missing(monkeypatch):
     out = js.sample_density(KEY, GAUSSIAN, (3, 2), steps=10, warmup=0, thin=5)
-    with pytest.raises(ValueError, match="at least 4 draws a chain; got 2"):
+    with pytest.raises(ValueError, match="at least 4 draws per chain; got 2"):
         out.rhat()
     with pytest.raises(ValueError, match="got 0: raise steps or lower thin"):
         out._replace(draws=None).effective_sample_size()

@@ -1,4 +1,4 @@
-"""Meshes of devices, hosts, and what programs exchange: the only room that knows devices."""
+"""Meshes of devices, hosts, and what devices exchange: the only package that knows devices."""
 
 from jaxsamp.devices.hosts import Process, initialize_distributed
 from jaxsamp.devices.mesh import (
@@ -23,6 +23,7 @@ __all__ = [
     "BATCH",
     "Process",
     "TIME",
+    "Process",
     "any_host",
     "assemble",
     "check_mesh",
