@@ -79,8 +79,16 @@ def small_mixture():
 
 
 def gaussian():
-    """One correlated Gaussian in the plane, away from the origin."""
-    return js.targets.GaussianMixture([1.0], [[0.5, -1.0]], [[[1.0, 0.6], [0.6, 0.5]]])
+    """One correlated Gaussian in the plane, away from the origin: two equal modes, so that all laws of the plane share
+    what is compiled.
+    """
+    return js.targets.GaussianMixture([0.5, 0.5], [[0.5, -1.0]] * 2, [[[1.0, 0.6], [0.6, 0.5]]] * 2)
+
+
+def network(schedule="ou"):
+    """A small network for what has nothing to do with a law, of events of one axis: it takes little to compile."""
+    apply = lambda params, x, t, cond: jnp.tanh(params * x) / (1 + t[:, None])  # noqa: E731
+    return js.denoiser(apply, jnp.float32(0.7), SCHEDULES[schedule], "x0")
 
 
 def run(sampler, denoiser, n, steps, *, seed=0, event=None, **options):
