@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxsamp
-from jaxsamp.pytrees import pytree
+from jaxsamp.core.pytrees import pytree
 from jaxsamp.samplers import (
     DDIM,
     DDPM,

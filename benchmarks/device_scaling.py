@@ -18,8 +18,8 @@ import numpy as np
 from common import arguments, g64, report
 
 import jaxsamp as js
-from jaxsamp.collectives import Collective, collectives
-from jaxsamp.samplers import DDIM, ParallelMidpoint, SlidingWindow, SpeculativeDDPM, UniPC
+from jaxsamp.devices.collectives import Collective, collectives
+from jaxsamp.samplers import DDIM, ParaDiGMS, ParallelMidpoint, SlidingWindow, SpeculativeDDPM, UniPC
 from jaxsamp.training import loop
 
 SAMPLERS = {
@@ -27,7 +27,7 @@ SAMPLERS = {
     "ParallelMidpoint(), 32 nodes": (ParallelMidpoint(), 1),
     "ParallelMidpoint(tolerance=1e-3)": (ParallelMidpoint(iterations=9, tolerance=1e-3), 1),
     "SlidingWindow(16), 64 steps": (SlidingWindow(16), 64),
-    "SlidingWindow(16, of=DDIM())": (SlidingWindow(16, of=DDIM()), 64),
+    "ParaDiGMS(DDIM(), 16)": (ParaDiGMS(DDIM(), 16), 64),
     "SpeculativeDDPM(16), 64 steps": (SpeculativeDDPM(16), 64),
 }
 MESHES = [(1, 1), (2, 1), (4, 1), (1, 2), (1, 4), (2, 2)]  # batch, time
@@ -84,7 +84,7 @@ def training(samples: int, width: int) -> list[dict[str, Any]]:
             **options,
         )
         layout = None if mesh is None else loop.devices.Layout(mesh, fsdp)
-        x = js.sharding.divide(jnp.asarray(data[:samples], jnp.float32), mesh)
+        x = js.devices.divide(jnp.asarray(data[:samples], jnp.float32), mesh)
         step = loop.STEP.lower(state, x, None, loss=js.training.denoising_loss(), ema=0.999, layout=layout).compile()
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(seen[-1].params)])

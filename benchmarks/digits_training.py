@@ -58,7 +58,7 @@ def judged(denoiser, seed, options, cond=None):
     distances = [frechet_distance(features(np.asarray(one.x)), features(held_out)) for one in sets]
     return {
         "Frechet distance": float(np.mean(distances)),
-        "copied": js.metrics.memorisation(x[:COPIES], images).value,
+        "copied": js.metrics.memorization(x[:COPIES], images).value,
         "accuracy": None if cond is None else float(np.mean(digit_classifier()(x) == np.asarray(cond))),
         "evaluations": int(sets[0].stats["evaluations"][0]),
     }

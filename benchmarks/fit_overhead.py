@@ -1,6 +1,6 @@
 """What does `fit` cost over a loop written by hand, does it wait for data, and does it compile anything twice?
 
-The same network, batch size, loss, optimiser, clipping and averaging on scikit-learn's digits. The loop by hand is a
+The same network, batch size, loss, optimizer, clipping and averaging on scikit-learn's digits. The loop by hand is a
 jitted step of optax over rows of a shuffled array; it reports nothing, while `fit` checks every loss and reports every
 50 steps. Both run in turn within one run of `fit`: asked for a batch after a report, its data now and then let the loop
 by hand make as many steps. Table: the median over these pairs of (seconds of fit) / (seconds by hand), quartiles, the

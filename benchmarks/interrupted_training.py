@@ -2,7 +2,7 @@
 
 One run in a process of its own, to its end; and one that is killed with SIGKILL at random times, in whatever it is
 doing, and started again with the same arguments until it has been killed so often, then left to end. Compared: every
-byte of the last weights, of their average and of the optimiser's memory. A run is a perceptron on scikit-learn's digits
+byte of the last weights, of their average and of the optimizer's memory. A run is a perceptron on scikit-learn's digits
 and labels, read one by one through Grain, with a checkpoint every few steps and a rate that falls over all the steps.
 """
 

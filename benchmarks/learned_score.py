@@ -1,7 +1,7 @@
 """How close does a small network come to the exact score of a mixture?
 
 Six components with Dirichlet(5) weights in 16 and in 64 dimensions, two means 4 apart in root mean square, rotated
-covariances with eigenvalues log-uniform in [0.25, 2]; then centred, and scaled to a mean coordinate variance of 1. An
+covariances with eigenvalues log-uniform in [0.25, 2]; then centered, and scaled to a mean coordinate variance of 1. An
 MLP of two residual blocks of width 128 is trained for 5,000 steps on 20,000 samples by `fit` as it stands. First table:
 E|D - D*|^2 / E|x_0 - D*|^2, the excess of the denoising loss, at eight sigma / alpha even in log sigma, and its mean
 over them; median over seeds. Second table: the error of the score, E|s - s*|^2 / E|s*|^2. For scale: the network before
@@ -17,7 +17,7 @@ import jaxsamp as js
 SCHEDULE = js.schedules.VarianceExploding()
 
 
-def standardised(d, k):
+def standardized(d, k):
     """The mixture, and the Gaussian of its mean and covariance."""
     weights, means, covariances = instance(d, k)
     means = means - weights @ means
@@ -45,7 +45,7 @@ def main():
     options = parser.parse_args()
     tables = {"relative": [], "score": []}
     for d in options.dims:
-        law, gaussian = standardised(d, options.components)
+        law, gaussian = standardized(d, options.components)
         sphere = js.targets.GaussianMixture.spherical([1.0], np.zeros((1, d)), 1.0)
         data = [np.asarray(law.sample(jax.random.key(100 + seed), options.data)) for seed in range(options.seeds)]
         denoisers = {

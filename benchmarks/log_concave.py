@@ -1,7 +1,7 @@
 """Which sampler of a log density is nearest to it after so many gradients?
 
 Two laws: a Gaussian in 100 dimensions with curvatures 1 to 100, log-spaced along rotated axes, from chains that start
-at its centre; and the posterior of a Bayesian logistic regression on scikit-learn's breast cancer data (standardised
+at its center; and the posterior of a Bayesian logistic regression on scikit-learn's breast cancer data (standardized
 columns and an intercept, standard normal prior), from chains that start at its mode. Every chain spends the same number
 of gradients. Settings are found beforehand and not counted. The unadjusted Langevin methods have inertia 1 / L and
 friction 2 or ("low friction") 2 sqrt(m / L), with L and m the extreme curvatures (of the posterior: measured, and that
@@ -29,7 +29,7 @@ from jax.tree_util import Partial
 from sklearn.datasets import load_breast_cancer
 
 import jaxsamp as js
-from jaxsamp.langevin import Overdamped, Underdamped
+from jaxsamp.mcmc import Overdamped, Underdamped
 from jaxsamp_kernels import langevin as kernel
 
 COST = {  # gradients a step
@@ -136,7 +136,7 @@ def diffrax_solver(name):
 
 @partial(jax.jit, static_argnums=(0, 4))
 def exact_divergence(name, h, friction, curvatures, steps):
-    """KL of N(0, second moments) from N(0, 1 / curvatures) after `steps` steps from the centre."""
+    """KL of N(0, second moments) from N(0, 1 / curvatures) after `steps` steps from the center."""
     nodes, weights = np.polynomial.legendre.leggauss(16)
     a, weights = jnp.asarray((nodes + 1) / 2), jnp.asarray(weights / 2)
     zero = jnp.zeros(())
@@ -349,10 +349,10 @@ def gaussian_rows(options, labels, key):
 def posterior_rows(options, labels, key):
     target, mode = posterior()
     for_points, for_reference, for_pilots, for_runs = jax.random.split(key, 4)
-    rough = Underdamped.from_smoothness(js.langevin.smoothness(for_points, target, mode[None]))
+    rough = Underdamped.from_smoothness(js.mcmc.smoothness(for_points, target, mode[None]))
     shape = (64, *mode.shape)
     points = js.sample_density(for_points, target, shape, rough, 200, warmup=0, thin=0, init=jnp.tile(mode, (64, 1))).x
-    smoothness = float(js.langevin.smoothness(for_points, target, points))
+    smoothness = float(js.mcmc.smoothness(for_points, target, points))
     where = target, mode, smoothness, options.posterior_gradients, options.posterior_chains, options.kept
     others, about_others, reference = with_blackjax(*where[:2], *where[3:], options.tuning, for_runs)
     if reference is None:
@@ -362,7 +362,7 @@ def posterior_rows(options, labels, key):
     mean, deviation = exact.mean((0, 1)), exact.std((0, 1))
 
     def errors(draws):
-        """Standardised errors of mean and variance of each chain, (2, n, d)."""
+        """Standardized errors of mean and variance of each chain, (2, n, d)."""
         white = (np.asarray(draws, float) - mean) / deviation
         return np.stack([white.mean(1), np.square(white).mean(1) - 1])
 

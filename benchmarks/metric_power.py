@@ -89,7 +89,7 @@ def flow_tv(p, q, n, key):
     """Total variation from p of what the exact denoiser of q draws, and its standard error."""
     denoiser = q.denoiser(js.schedules.OrnsteinUhlenbeck())
     grid = js.grids.log_snr(denoiser.schedule, STEPS, sigma_max=FIRST, sigma_min=LAST)
-    flow = js.flow_density(key, denoiser, n, js.samplers.UniPC(order=3), grid=grid, microbatch=500)
+    flow = js.sample_and_log_prob(key, denoiser, n, js.samplers.UniPC(order=3), grid=grid, microbatch=500)
     found = js.metrics.flow_tv(flow, p, denoiser.schedule.level(-jnp.log(LAST)))
     return found.value, found.stderr
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from common import SAMPLERS, arguments, interleaved, ratio, report
 
 import jaxsamp as js
-from jaxsamp.random import Draws, sample_keys
+from jaxsamp.core.random import Rng, sample_keys
 from jaxsamp.samplers import DDPM, RandomizedMidpoint
 from jaxsamp_kernels.frame import DATA
 
@@ -26,7 +26,7 @@ def bare(denoiser, sampler, n, d, steps):
         keys = sample_keys(key, n)
 
         def draw(method, *step):
-            return jax.vmap(lambda k: getattr(Draws(k, (d,), "float32"), method)(*step))(keys)
+            return jax.vmap(lambda k: getattr(Rng(k, (d,), "float32"), method)(*step))(keys)
 
         def body(x, i):
             level = denoiser.schedule.level(shared[i])

@@ -1,6 +1,6 @@
 """How many rounds does an underdamped Langevin chain take to come near a log-concave law?
 
-The law: the Gaussian in 100 dimensions of `log_concave.py`, with curvatures 1 to 100, from its centre. A round is one
+The law: the Gaussian in 100 dimensions of `log_concave.py`, with curvatures 1 to 100, from its center. A round is one
 gradient, or several at once. Every method has inertia 1 / L, and friction 2 or ("low friction") 2 sqrt(m / L); its step
 and, where it has them, its nodes R and sweeps K are those that reach the divergence in the fewest rounds, on grids,
 which is chosen on the answer and flatters all alike.

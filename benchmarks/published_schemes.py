@@ -11,7 +11,6 @@ import numpy as np
 from common import arguments, report
 
 import jaxsamp as js
-from jaxsamp import published
 
 SIZES = {"total_time": 3.5, "early_stop": 1e-3}
 SCHEMES = {

@@ -19,8 +19,8 @@ import numpy as np
 from common import arguments, g64, report, steps_within
 
 import jaxsamp as js
+from jaxsamp.core.pytrees import pytree
 from jaxsamp.denoisers import BaseDenoiser, per_event
-from jaxsamp.pytrees import pytree
 from jaxsamp.samplers import DDIM, DPMSolverPP, Heun, Midpoint, RandomizedMidpoint, UniPC
 
 PLAIN = RandomizedMidpoint(reuse=False, antithetic=False)
@@ -45,7 +45,7 @@ class Rippled(BaseDenoiser):
 
 
 def distances(variance, true):
-    """W2 and KL between centred Gaussians with these variances per coordinate (last axis)."""
+    """W2 and KL between centered Gaussians with these variances per coordinate (last axis)."""
     ratio = variance / true
     w2 = jnp.sqrt(jnp.sum((jnp.sqrt(variance) - jnp.sqrt(true)) ** 2, -1))
     return w2, 0.5 * jnp.sum(ratio - 1 - jnp.log(ratio), -1)

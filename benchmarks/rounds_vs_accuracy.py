@@ -24,8 +24,8 @@ from common import Counted, arguments, g64, g1024, instance, report
 import jaxsamp as js
 from jaxsamp.cli.laws import mixture
 from jaxsamp.datasets import digits
-from jaxsamp.samplers import DDIM, DPMSolverPP, SlidingWindow, SpeculativeDDPM, UniPC
-from jaxsamp.trajectories import evaluator
+from jaxsamp.running.trajectory import evaluator
+from jaxsamp.samplers import DDIM, DPMSolverPP, ParaDiGMS, SlidingWindow, SpeculativeDDPM, UniPC
 
 TARGETS = (1e-2, 6e-3, 1e-3, 1e-4, 1e-5, 1e-6)
 STEPS = (4, 8, 12, 16, 18, 20, 24, 28, 32, 48, 64)
@@ -121,7 +121,7 @@ def adaptive() -> list[tuple[str, str, Any, int]]:
         found.append(("SlidingWindow, calibrated", setting, SlidingWindow(w, frame="calibrated"), 64))
     for n, w, tolerance in ((100, 25, 0.1), (100, 25, 0.03), (250, 250, 0.3)):
         setting = f"{n} steps, window {w}, tolerance {tolerance:g}"
-        found.append(("SlidingWindow(DDIM), ParaDiGMS", setting, SlidingWindow(w, tolerance, of=DDIM()), n))
+        found.append(("ParaDiGMS(DDIM)", setting, ParaDiGMS(DDIM(), w, tolerance), n))
     for name, guesses in (("SpeculativeDDPM", "latest"), ("SpeculativeDDPM, as published", "start")):
         found.append((name, "200 steps, lookahead 16", SpeculativeDDPM(lookahead=16, guesses=guesses), 200))
     return found

@@ -2,7 +2,7 @@
 
 A U-Net of about 50 million weights on 32 x 32 x 3 images, computing in bfloat16: the training step of `fit` (loss,
 gradient, AdamW, average), and one call of the denoiser, each compiled and timed by itself. The peak is of a product
-of two square bfloat16 matrices on the same device; work is counted by XLA on the program before it is optimised.
+of two square bfloat16 matrices on the same device; work is counted by XLA on the program before it is optimized.
 `--small` runs a tiny network in float32, to see that all is well on a laptop.
 """
 

@@ -4,7 +4,7 @@ diffrax's Heun, Tsit5 and Dopri5 on the same flow, dx / dlambda = D(x) - x in la
 under its step-size control, with one step size for the batch ("batch") or one for each sample, vmapped ("each").
 Tolerances and step sizes are arguments of its compiled programs. Of all pairs of rtol, by quarter decades, and
 atol / rtol = 1, 0.1 or 0.01, the one with the fewest batched calls that reaches the target is timed: a choice that
-knows the answer, in favour of diffrax. Its evaluations leave out those before its first step.
+knows the answer, in favor of diffrax. Its evaluations leave out those before its first step.
 """
 
 import jax

@@ -122,7 +122,7 @@ def theirs(case, steps, init, float64):
 
 
 def ours(case, steps, init, times, kept):
-    schedule = js.schedules.Discrete(jnp.asarray(kept))
+    schedule = js.schedules.DiscreteTime(jnp.asarray(kept))
     if case.end == "lowest trained level" and times[-1] != 0:
         times = np.append(times, 0)
     grid = np.exp(-np.asarray(schedule.at(times).log_snr))

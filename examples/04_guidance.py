@@ -1,7 +1,7 @@
 """Classifier-free guidance, with exact scores for each class and for both together.
 
 At scale 1 the samples have the law of their class. A larger scale pushes them away from the other class and together:
-every sample is recognised as its class, but the law is no longer the one asked for.
+every sample is recognized as its class, but the law is no longer the one asked for.
 """
 
 from pathlib import Path
@@ -42,9 +42,9 @@ def main():
     for axes, scale in zip(panels, (1.0, 2.0, 4.0), strict=True):
         guided = js.guide(conditional, scale, null=NOBODY)  # a new scale does not recompile
         x = js.sample(for_samples, guided, (N, 2), steps=24, cond=labels).x
-        recognised = jax.nn.sigmoid(laws[0].log_prob(x) - laws[1].log_prob(x)).mean()
+        recognized = jax.nn.sigmoid(laws[0].log_prob(x) - laws[1].log_prob(x)).mean()
         law = js.metrics.energy(x, laws[0], for_metrics)
-        print(f"{scale:5.1f}   {recognised:21.3f}   {law.value:15.3f}   {law.null_high:18.3f}")
+        print(f"{scale:5.1f}   {recognized:21.3f}   {law.value:15.3f}   {law.null_high:18.3f}")
         axes.scatter(*laws[2].sample(for_metrics, 2 * N).T, s=3, c="lightgrey")
         axes.scatter(*x.T, s=3, c="tab:red")
         axes.set(title=f"guidance scale {scale:g}", aspect="equal")

@@ -25,13 +25,13 @@ def main():
     train, held_out = digits[:1297], digits[1297:]
     laws = {
         "empirical": js.targets.Empirical(train),
-        "mixture": js.targets.GaussianMixture.fit(train, components=10, reg_covar=0.01),
+        "mixture": js.learning.fit_gaussian_mixture(train, components=10, reg_covar=0.01),
     }
     OUT.mkdir(parents=True, exist_ok=True)
     for name, law in laws.items():
         denoiser = law.denoiser(js.schedules.Cosine())
         x = np.asarray(js.sample(jax.random.key(0), denoiser, (N, 64), steps=16).x)
-        copies = js.metrics.memorisation(x, train, held_out)
+        copies = js.metrics.memorization(x, train, held_out)
         print(f"{name:10} {copies.value:4.0%} of the samples are copies; of real digits at most {copies.null_high:.0%}")
         figure = js.plots.images(
             x.reshape(-1, 8, 8),

@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from sklearn.datasets import load_breast_cancer
 
 import jaxsamp as js
-from jaxsamp.langevin import Underdamped
+from jaxsamp.mcmc import Underdamped
 
 CHAINS, GRADIENTS, COLUMNS = 256, 2000, [0, 1, 4, 8]  # radius, texture, smoothness, symmetry
 
@@ -32,9 +32,9 @@ def main():
     for_smoothness, for_start, for_chains = jax.random.split(jax.random.key(0), 3)
 
     # The curvature is greatest at zero, where every label is uncertain: safe for first chains, too careful for more.
-    safe = js.langevin.smoothness(for_smoothness, target, jnp.zeros((1, 5)))
+    safe = js.mcmc.smoothness(for_smoothness, target, jnp.zeros((1, 5)))
     start = js.sample_density(for_start, target, (CHAINS, 5), Underdamped.from_smoothness(safe, bias=0.02), 500).x
-    curvature = js.langevin.smoothness(for_smoothness, target, start)
+    curvature = js.mcmc.smoothness(for_smoothness, target, start)
     print(f"largest curvature: {safe:.0f} at zero, {curvature:.0f} at {CHAINS} draws")
 
     draws = {}

@@ -40,8 +40,8 @@ def main():
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.6), sharex=True, sharey=True, layout="constrained")
     panels[0].scatter(*TARGET.sample(for_truth, N).T, s=3, c="tab:blue")
     panels[1].scatter(*x.T, s=3, c="tab:red")
-    for field, colour, name in zip(fields, ("tab:blue", "tab:red"), ("exact", "learned"), strict=True):
-        panels[2].quiver(*grid.T, *field.T, color=colour, angles="xy", scale=150, width=0.005, label=name)
+    for field, color, name in zip(fields, ("tab:blue", "tab:red"), ("exact", "learned"), strict=True):
+        panels[2].quiver(*grid.T, *field.T, color=color, angles="xy", scale=150, width=0.005, label=name)
     panels[2].legend(loc="upper right")
     titles = (f"{N} true samples", f"{N} samples of the network", f"score with noise of {SIGMA}")
     for axes, title in zip(panels, titles, strict=True):

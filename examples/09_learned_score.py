@@ -43,7 +43,7 @@ def main():
     bank = js.metrics.NullBank(target, 300, for_noise)
     for name, denoiser in ({"exact score": target.denoiser(SCHEDULE)} | denoisers).items():
         x = js.sample(for_samples, denoiser, (300, D), steps=24).x
-        energy, copies = js.metrics.energy(x, bank), js.metrics.memorisation(x, data, clean)
+        energy, copies = js.metrics.energy(x, bank), js.metrics.memorization(x, data, clean)
         print(f"{name:13} energy distance {energy.value:.3f}, true {energy.null_high:.3f}; copies {copies.value:.0%}")
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")

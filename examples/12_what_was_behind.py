@@ -21,7 +21,7 @@ N, NOISE, CHOSEN = 200, 0.2, (3, 8, 12)
 
 def main():
     digits, _, held_out = js.datasets.digits()
-    law = js.targets.GaussianMixture.fit(digits, components=10, reg_covar=0.01)
+    law = js.learning.fit_gaussian_mixture(digits, components=10, reg_covar=0.01)
     prior = law.denoiser(js.schedules.VarianceExploding())
     mask = np.repeat(np.arange(8) < 4, 8)  # the upper half
     for_noise, for_samples, for_metrics = jax.random.split(jax.random.key(0), 3)

@@ -19,7 +19,7 @@ OUT = Path("runs/examples")
 
 def main():
     train = js.datasets.digits()[0]
-    target = js.targets.GaussianMixture.fit(train, 20, reg_covar=1e-3)
+    target = js.learning.fit_gaussian_mixture(train, 20, reg_covar=1e-3)
     denoiser, key = target.denoiser(js.schedules.VariancePreserving()), jax.random.key(0)
 
     def draw(sampler, steps=None):

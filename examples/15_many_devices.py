@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 import jaxsamp as js
-from jaxsamp.collectives import collectives
+from jaxsamp.devices.collectives import collectives
 from jaxsamp.samplers import SlidingWindow, UniPC
 
 
 def main():
     train, devices = js.datasets.digits()[0], jax.device_count()
-    target = js.targets.GaussianMixture.fit(train, 10, reg_covar=1e-3)
+    target = js.learning.fit_gaussian_mixture(train, 10, reg_covar=1e-3)
     denoiser, key = target.denoiser(js.schedules.VariancePreserving()), jax.random.key(0)
     print(f"{devices} {jax.devices()[0].platform} device{'s' * (devices > 1)}")
 

@@ -7,96 +7,111 @@ how to step. `sample` runs it. Metrics compare the samples with the law.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from jaxsamp.core.version import VERSION
 
+__version__ = VERSION
+
+# Public names and the rooms that they live in, in the groups of the documentation.
 _HOMES = {
-    "sample": "sampling",
-    "sample_shards": "shards",
-    "mesh": "sharding",
-    "initialize_distributed": "hosts",
-    "sample_density": "chains",
-    "Chains": "chains",
-    "flow_density": "flows",
-    "log_likelihood": "likelihood",
-    "bits_per_dim": "likelihood",
-    "evaluate": "metrics",
-    "score_error": "metrics",
-    "fit": "training",
-    "calibrate": "calibration",
+    # Sampling
+    "sample": "running",
+    "Samples": "core.types",
+    "Level": "core.types",
+    "sample_shards": "running.shards",
+    "sample_density_shards": "running.shards",
+    "Shards": "running.shards",
+    # Denoisers
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
     "posterior": "inverse",
     "inpaint": "inverse",
-    "Level": "types",
-    "Samples": "types",
+    "calibrate": "calibration",
+    # Chains
+    "sample_density": "running",
+    "Chains": "running",
+    # Densities
+    "sample_and_log_prob": "density",
+    "log_likelihood": "density",
+    "bits_per_dim": "density",
+    # Metrics
+    "evaluate": "metrics",
+    "score_error": "metrics",
+    # Training
+    "fit": "training",
+    # Devices
+    "mesh": "devices",
+    "initialize_distributed": "devices",
+    # Adding things
+    "pytree": "core.pytrees",
 }
 _MODULES = (
     "calibration",
-    "collectives",
+    "core",
     "datasets",
     "denoisers",
+    "density",
+    "devices",
     "grids",
-    "inverse",
-    "langevin",
+    "learning",
     "losses",
+    "mcmc",
     "metrics",
     "models",
     "plots",
-    "published",
-    "random",
+    "running",
     "samplers",
     "schedules",
-    "sharding",
-    "shards",
     "targets",
+    "theory",
     "training",
-    "types",
 )
 
 __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
-    from jaxsamp import collectives as collectives
+    from jaxsamp import core as core
     from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
+    from jaxsamp import density as density
+    from jaxsamp import devices as devices
     from jaxsamp import grids as grids
-    from jaxsamp import inverse as inverse
-    from jaxsamp import langevin as langevin
+    from jaxsamp import learning as learning
     from jaxsamp import losses as losses
+    from jaxsamp import mcmc as mcmc
     from jaxsamp import metrics as metrics
     from jaxsamp import models as models
     from jaxsamp import plots as plots
-    from jaxsamp import published as published
-    from jaxsamp import random as random
+    from jaxsamp import running as running
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
-    from jaxsamp import sharding as sharding
-    from jaxsamp import shards as shards
     from jaxsamp import targets as targets
+    from jaxsamp import theory as theory
     from jaxsamp import training as training
-    from jaxsamp import types as types
     from jaxsamp.calibration import calibrate as calibrate
-    from jaxsamp.chains import Chains as Chains
-    from jaxsamp.chains import sample_density as sample_density
+    from jaxsamp.core.pytrees import pytree as pytree
+    from jaxsamp.core.types import Level as Level
+    from jaxsamp.core.types import Samples as Samples
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
-    from jaxsamp.flows import flow_density as flow_density
-    from jaxsamp.hosts import initialize_distributed as initialize_distributed
+    from jaxsamp.density import bits_per_dim as bits_per_dim
+    from jaxsamp.density import log_likelihood as log_likelihood
+    from jaxsamp.density import sample_and_log_prob as sample_and_log_prob
+    from jaxsamp.devices import initialize_distributed as initialize_distributed
+    from jaxsamp.devices import mesh as mesh
     from jaxsamp.inverse import inpaint as inpaint
     from jaxsamp.inverse import posterior as posterior
-    from jaxsamp.likelihood import bits_per_dim as bits_per_dim
-    from jaxsamp.likelihood import log_likelihood as log_likelihood
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
-    from jaxsamp.sampling import sample as sample
-    from jaxsamp.sharding import mesh as mesh
-    from jaxsamp.shards import sample_shards as sample_shards
+    from jaxsamp.running import Chains as Chains
+    from jaxsamp.running import sample as sample
+    from jaxsamp.running import sample_density as sample_density
+    from jaxsamp.running.shards import Shards as Shards
+    from jaxsamp.running.shards import sample_density_shards as sample_density_shards
+    from jaxsamp.running.shards import sample_shards as sample_shards
     from jaxsamp.training import fit as fit
-    from jaxsamp.types import Level as Level
-    from jaxsamp.types import Samples as Samples
 
 
 def __getattr__(name: str) -> Any:

@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.linear_part import Calibration
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array, ArrayLike, Level, PyTree
+from jaxsamp.calibration.tables import Calibration
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp_kernels import prediction as predictions
 
 

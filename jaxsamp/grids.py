@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import checks
-from jaxsamp.schedules import Discrete, Schedule
-from jaxsamp.types import Array, ArrayLike
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, ArrayLike
+from jaxsamp.schedules import DiscreteTime, Schedule
 
 SIGMA_MAX, SIGMA_MIN = 80.0, 0.02
 
@@ -58,7 +58,7 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
     with jax.ensure_compile_time_eval():
         ends = np.asarray(schedule.level(-jnp.log(jnp.asarray([high, low]))).t, float)
         t = np.linspace(ends[0], ends[1], steps + 1)
-        if isinstance(schedule, Discrete):
+        if isinstance(schedule, DiscreteTime):
             t = np.round(t).astype(int)
         levels = np.exp(-np.asarray(schedule.at(t).log_snr, float))
     return _settle(schedule, levels)
@@ -119,7 +119,7 @@ def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -
 
 def _settle(schedule: Schedule, levels: np.ndarray) -> Array:
     """Levels as an array of the working precision; with discrete times, moved to trained ones."""
-    if not isinstance(schedule, Discrete):
+    if not isinstance(schedule, DiscreteTime):
         return jnp.asarray(levels)
     _concrete(schedule)
     with jax.ensure_compile_time_eval():

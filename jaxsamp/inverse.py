@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jaxsamp import checks
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.denoisers import Wrapper
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array, ArrayLike, Level, PyTree
 
 
 @pytree
@@ -90,11 +90,11 @@ def posterior(
         denoiser: of the law before the observation.
         y: the observation, one for all samples; `jax.vmap` over `jaxsamp.sample` for many. A leaf.
         operator: A, a function of one event to an array of y's shape, compared by identity unless it is a
-            `jax.tree_util.Partial`; linear, or else linearised at D. Or a boolean mask of the event's shape, True
+            `jax.tree_util.Partial`; linear, or else linearized at D. Or a boolean mask of the event's shape, True
             where y was seen; the rest of y is ignored.
         noise: standard deviation of the observation, a number or of y's shape; 0 for an exact one.
         variance: None for C = V. A number v for C = v s^2 / (v + s^2) I, s = sigma / alpha, the covariance for data
-            N(0, v I): Pi-GDM's; 0 leaves noise^2 I, which is DPS before its step sizes are normalised.
+            N(0, v I): Pi-GDM's; 0 leaves noise^2 I, which is DPS before its step sizes are normalized.
         iterations: of conjugate gradients, each a backward pass through the network where C = V. As many as A V A^T
             has distinct eigenvalues are exact.
 

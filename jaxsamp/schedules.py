@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array, ArrayLike, Level
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, ArrayLike, Level
 
 
 class Schedule(ABC):
@@ -174,7 +174,7 @@ class RectifiedFlow(Schedule):
 
 @pytree
 @dataclass(frozen=True)
-class Discrete(_VariancePreserving):
+class DiscreteTime(_VariancePreserving):
     """A network trained at the integer times 0..T-1: alpha_t^2 = alphas_cumprod[t], sigma_t^2 = 1 - alpha_t^2.
 
     `level` serves any lambda and shows the network the trained time nearest to it; grids are made of trained
@@ -195,7 +195,7 @@ class Discrete(_VariancePreserving):
 
     def rates(self, t: ArrayLike) -> tuple[Array, Array]:
         """Refused: integer times have no derivative."""
-        raise TypeError("prediction 'velocity' needs d alpha / dt, which the schedule Discrete does not have.")
+        raise TypeError("prediction 'velocity' needs d alpha / dt, which the schedule DiscreteTime does not have.")
 
     def table(self) -> Array:
         """Lambda at every trained time, decreasing."""

@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits
 
 jaxtyping.install_import_hook("jaxsamp", "beartype.beartype")
 
-# The suite compiles several hundred small programs and runs most of them once: spend less on optimising them.
+# The suite compiles several hundred small programs and runs most of them once: spend less on optimizing them.
 jax.config.update("jax_disable_most_optimizations", True)
 # For the tests of meshes; all others run on the first. Devices that wait for each other hold a thread each, and XLA
 # starts no more threads than there are processors unless told to.
 jax.config.update("jax_num_cpu_devices", 4)
 os.environ.setdefault("PJRT_NPROC", "16")
-# What the fixture `optimised` gets: loops three times as fast, for half as much time again to compile.
+# What the fixture `optimized` gets: loops three times as fast, for half as much time again to compile.
 FLAGS = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
 # The fusion emitters of XLA double the time to compile for a CPU; after jaxlib 0.10 there is no switch for them.
 if jaxlib.version.__version_info__[:2] == (0, 10):
@@ -44,7 +44,7 @@ def pytest_configure(config):
 
 
 @pytest.fixture
-def optimised():
+def optimized():
     """Compile one test for speed: for those that run longer than they compile."""
     jax.config.update("jax_disable_most_optimizations", False)
     yield

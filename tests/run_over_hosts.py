@@ -36,7 +36,7 @@ MODEL = js.models.Model(Tiny(), js.schedules.EDM(), sigma_data=0.5)
 
 def run(folder, name, steps=STEPS, data=X, **options):
     """The state, and the losses of all steps in FOLDER/name.jsonl."""
-    settings = {"batch_size": 32, "report_every": 1, "journal": Path(folder) / f"{name}.jsonl", **options}
+    settings = {"batch_size": 32, "report_every": 1, "metrics_file": Path(folder) / f"{name}.jsonl", **options}
     return js.fit(jax.random.key(0), MODEL, data, None, steps, **settings)
 
 

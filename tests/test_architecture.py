@@ -10,68 +10,137 @@ import pytest
 import jaxsamp as js
 
 ROOT = Path(__file__).parents[1]
-# Each module may import those on the levels before its own, and its own family.
-LEVELS = [
-    ["jaxsamp_kernels"],
-    ["types", "random", "checks", "progress", "pytrees", "batching", "datasets", "sharding", "collectives", "hosts"],
-    ["bases", "linear_part", "configuration"],
-    ["schedules", "grids"],
-    ["denoisers", "inverse"],
-    ["losses", "models", "measuring"],
-    ["targets"],
-    ["metrics"],
-    ["samplers", "langevin"],
-    ["trajectories"],
-    ["pieces"],
-    ["sampling", "chains", "flows", "likelihood"],
-    ["shards"],
+PACKAGE = ROOT / "jaxsamp"
+# A room may import from those on lines before its own; rooms on one line do not know each other.
+LINES = [
+    ["core"],
+    ["devices", "datasets", "plots"],
+    ["schedules"],
+    ["grids"],
+    ["corruptions"],
     ["calibration"],
-    ["training"],
-    ["published"],
-    ["plots", "cli"],
+    ["denoisers"],
+    ["losses", "models"],
+    ["targets"],
+    ["mcmc"],
+    ["samplers"],
+    ["running"],
+    ["density"],
+    ["discrete"],
+    ["metrics", "training"],
+    ["learning"],
+    ["theory"],
+    ["quantum", "supervised", "sparameters"],
+    ["recipes"],
+    ["cli"],
 ]
-# The only places that may import these, so that the core needs none of them.
+RANK = {room: rank for rank, line in enumerate(LINES) for room in line}
+ABOVE_THE_DOORS = ("recipes", "cli")  # which use the public names as a user does
+# The only places that may import these, so that the others need none of them.
 HOMES = {
-    "flax": ("models/",),
-    "optax": ("training/", "learning/"),
+    "flax": ("models/", "learning/"),
+    "optax": ("training/", "learning/", "supervised/", "sparameters/"),
     "orbax": ("training/checkpoint.py",),
     "grain": ("training/lazy.py", "datasets/lazy.py"),
+    "blackjax": ("mcmc/",),
 }
-RANK = {name: rank for rank, level in enumerate(LEVELS) for name in level}
+# Of JAX: how arrays lie on devices.
+SHARDING = ("shard_map", "PartitionSpec", "NamedSharding", "axis_index", "all_gather")
+KNOW_DEVICES = ("devices", "running", "training")
 
 
 def imported(path):
-    """The (package, module) pairs that a file imports, at any depth."""
+    """The dotted names that a file imports, at any depth: relative ones made absolute, lazy ones led to their room."""
+    parts = ("jaxsamp", *path.relative_to(PACKAGE).with_suffix("").parts) if path.is_relative_to(PACKAGE) else ()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{a.name}" if node.module == "jaxsamp" else node.module for a in node.names]
-        elif isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        for name in names:
-            yield (*name.split("."), "")[:2]
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join([*parts[: len(parts) - node.level], *filter(None, [node.module])])
+                if node.level
+                else node.module
+            )
+            for alias in node.names:
+                room = js._HOMES.get(alias.name) if base == "jaxsamp" else None
+                yield f"jaxsamp.{room}.{alias.name}" if room else f"{base}.{alias.name}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "jaxsamp").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def violations(path):
+    """What a file of a room imports and must not."""
+    place = path.relative_to(PACKAGE)
+    own = place.parts[0].removesuffix(".py")
+    for name in imported(path):
+        package, room, *_ = (*name.split("."), "")
+        if package == "jaxsamp":
+            if room not in RANK:
+                if own not in ABOVE_THE_DOORS:
+                    yield f"{name}: the package itself"
+            elif room != own and RANK[room] >= RANK[own]:
+                yield f"{name}: a room that is not above"
+            elif name.split(".")[-1] in js._HOMES and name.count(".") == 2 and own not in ABOVE_THE_DOORS:
+                if f"from jaxsamp import {name.split('.')[-1]}" in path.read_text():
+                    yield f"{name}: a lazy public name"
+        homes = HOMES.get(package)
+        if homes is not None and not str(place).startswith(homes):
+            yield f"{name}: only in {', '.join(homes)}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_run_one_way(path):
-    own = path.relative_to(ROOT / "jaxsamp").parts[0].removesuffix(".py")
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if own == "__init__":
         return
     assert own in RANK, f"{own} has no place in the order of imports"
-    for package, module in imported(path):
-        if package == "jaxsamp_kernels":
-            continue
-        if package == "jaxsamp" and module in RANK:
-            assert module == own or RANK[module] <= RANK[own], f"{own} must not import {module}"
-        homes = HOMES.get(package)
-        place = str(path.relative_to(ROOT / "jaxsamp"))
-        assert homes is None or place.startswith(homes), f"{place} must not import {package}"
+    assert not [*violations(path)]
+    if own not in KNOW_DEVICES:
+        names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        names |= {name.split(".")[-1] for name in imported(path)}
+        assert not names & set(SHARDING), f"{own} must leave devices to jaxsamp.devices"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import jaxsamp",
+        "import jaxsamp as js",
+        "from jaxsamp import sample",
+        "from jaxsamp import running",
+        "from jaxsamp.running.sampling import sample",
+        "from ..running import sample",
+        "from .. import running",
+        "import jaxsamp.running.engine",
+        "def later():\n    from jaxsamp import sample",
+        "import flax.linen",
+    ],
+)
+def test_no_way_around_the_order_of_imports(line, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    path = tmp_path / "denoisers" / "mine.py"
+    path.parent.mkdir()
+    path.write_text(line)
+    assert [*violations(path)]
+    path.write_text("from jaxsamp.core import checks\nfrom jaxsamp import grids\nfrom . import base\nimport jax")
+    assert not [*violations(path)]
+
+
+def test_only_schedules_and_grids_stand_outside_of_rooms():
+    loose = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert loose == {"schedules.py", "grids.py"}
+
+
+def test_files_are_short():
+    lengths = [
+        len(path.read_text().splitlines()) for path in (*PACKAGE.rglob("*.py"), *(ROOT / "kernels").rglob("*.py"))
+    ]
+    assert max(lengths) <= 320
+    assert sorted(lengths)[len(lengths) // 2] <= 150
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "kernels").rglob("*.py")), ids=lambda p: p.name)
 def test_kernels_import_jax_alone(path):
     allowed = {"jax", "jaxsamp_kernels", "numpy", "math", "typing", "collections", "functools"}
-    assert {package for package, _ in imported(path)} <= allowed
+    assert {name.split(".")[0] for name in imported(path)} <= allowed
     assert "jax.random" not in path.read_text(), "kernels take random numbers, not keys"
 
 

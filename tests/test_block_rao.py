@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from jaxsamp import metrics
+from jaxsamp.core.types import Level
 from jaxsamp.metrics.block_rao import BLOCKS, _components, _score, parameters
 from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.truth import Truth
 from jaxsamp.targets import GaussianMixture, UniformBoxes
-from jaxsamp.types import Level
 
 rng = np.random.default_rng(5)
 K, D, N = 3, 4, 2000

@@ -7,8 +7,8 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
+from jaxsamp.core.types import CLEAN, Level
 from jaxsamp.targets.boxes import UniformBoxes
-from jaxsamp.types import CLEAN, Level
 from jaxsamp_kernels.boxes import boxes_posterior
 
 WEIGHTS = np.float32([0.1, 0.2, 0.3, 0.4])
@@ -20,15 +20,15 @@ RATIOS = [1e-2, 0.1, 0.5, 1.0, 3.0, 10.0, 80.0]
 def integrated(x, alpha, sigma):
     """Posterior mean and log density of one point by the trapezoidal rule in float64, after y -> u below."""
     x, lows, highs = (np.asarray(value, float) for value in (x, LOWS, HIGHS))
-    centre, width = x / alpha, sigma / alpha
-    near = np.clip(centre, lows, highs)
+    center, width = x / alpha, sigma / alpha
+    near = np.clip(center, lows, highs)
     # y = near + offset; logistic(2 sinh u) crowds the nodes at both ends, where a cut normal is steepest.
     down = np.minimum(near - lows, 40 * width)[..., None]
     up = np.minimum(highs - near, 40 * width)[..., None]
     u = np.linspace(-6, 6, 4001)
     left, right = expit(2 * np.sinh(u)), expit(-2 * np.sinh(u))
     offset = up * left - down * right
-    exponent = -offset * (offset + 2 * (near - centre)[..., None]) / (2 * width**2)
+    exponent = -offset * (offset + 2 * (near - center)[..., None]) / (2 * width**2)
     p = np.exp(exponent) * 2 * np.cosh(u) * left * right * (u[1] - u[0]) * (up + down)
     mass = p.sum(-1)
     means = near + (p * offset).sum(-1) / mass

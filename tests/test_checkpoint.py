@@ -47,7 +47,7 @@ def test_a_run_that_fails_between_checkpoints_resumes_to_the_same_bits(tmp_path,
 
     expected = run(tmp_path / "whole", accumulate=2) if accumulate == 2 else whole[0]
     journal = tmp_path / "metrics.jsonl"
-    options = {"accumulate": accumulate, "journal": journal, "report_every": 2}
+    options = {"accumulate": accumulate, "metrics_file": journal, "report_every": 2}
     with pytest.raises(Stop):
         run(tmp_path / "run", callback=stop, callback_every=1, **options)
     assert sorted(os.listdir(tmp_path / "run")) == ["3", "6"]

@@ -74,9 +74,9 @@ def test_digits_are_split_as_documented_and_real_ones_score_as_real(monkeypatch)
     assert digits.train.shape == (1297, 8, 8) and digits.held_out.shape == (500, 8, 8)
     assert digits.train.min() == -1 and digits.train.max() == 1
     found = report.against_data(digits.train, digits, jax.random.key(0))
-    assert set(found) == {"frechet", "memorisation"}
+    assert set(found) == {"frechet", "memorization"}
     assert found["frechet"]["value"] == pytest.approx(found["frechet"]["floor"]) == pytest.approx(1.06, abs=0.02)
-    assert found["memorisation"]["value"] == 1 and not found["memorisation"]["inside"]
+    assert found["memorization"]["value"] == 1 and not found["memorization"]["inside"]
 
 
 def test_a_toy_gets_the_metrics_of_its_law_and_a_table(capsys):
@@ -115,8 +115,8 @@ def test_arrays_in_files_are_targets_and_so_are_earlier_samples(capsys):
 
 def test_data_files_are_compared_with_what_was_held_out(capsys):
     _, facts = outcome(capsys, "--target", "blobs.npy", "--model", "empirical", "--num-samples", "20", "--steps", "4")
-    assert set(facts["metrics"]["data"]) == {"energy", "memorisation"}
-    assert facts["metrics"]["data"]["memorisation"]["value"] > 0.9  # all an empirical law can do is copy
+    assert set(facts["metrics"]["data"]) == {"energy", "memorization"}
+    assert facts["metrics"]["data"]["memorization"]["value"] > 0.9  # all an empirical law can do is copy
 
 
 def test_a_folder_of_images_is_cropped_to_one_size_and_scaled(capsys):
@@ -252,7 +252,7 @@ def test_a_missing_package_is_a_sentence_with_the_way_to_install_it(capsys, monk
 
 @pytest.mark.slow
 def test_the_ridge_is_the_best_one_for_held_out_digits():
-    """The comment at RIDGE claims it; neighbours three times larger and smaller do worse."""
+    """The comment at RIDGE claims it; neighbors three times larger and smaller do worse."""
     train, _, held_out = data.digits()
     rows = held_out.reshape(len(held_out), -1)
 

@@ -77,10 +77,10 @@ def test_a_file_is_a_reference_whole(capsys):
     np.save("true.npy", ring().sample(jax.random.key(1), 100))
     facts = outcome(capsys, "clean.npy", "--reference", "true.npy")
     assert (facts["train"], facts["held_out"], facts["law"]) == (100, 100, None) and facts["noise_level"] == 0
-    assert set(facts["metrics"]["samples"]) == {"sliced_w2", "energy", "c2st", "memorisation"}
-    copies = outcome(capsys, "clean.npy", "--reference", "clean.npy", "--metrics", "memorisation", "mmd")
+    assert set(facts["metrics"]["samples"]) == {"sliced_w2", "energy", "c2st", "memorization"}
+    copies = outcome(capsys, "clean.npy", "--reference", "clean.npy", "--metrics", "memorization", "mmd")
     copies = copies["metrics"]["samples"]
-    assert copies["memorisation"]["value"] == 1 and not copies["memorisation"]["inside"] and "mmd" in copies
+    assert copies["memorization"]["value"] == 1 and not copies["memorization"]["inside"] and "mmd" in copies
     assert data.load("true.npy", 0).train.shape == (80, 2)  # a target, of which one fifth is held out
 
 
@@ -88,9 +88,9 @@ def test_digits_get_features_and_their_own_training_set(capsys, monkeypatch):
     monkeypatch.setattr(data, "digit_features", lambda: lambda x: np.asarray(x).reshape(len(x), -1)[:, ::8])
     train, _, held_out = data.digits()
     np.save("copied.npy", train[:60])
-    facts = outcome(capsys, "copied.npy", "--reference", "digits", "--metrics", "frechet", "memorisation", "energy")
+    facts = outcome(capsys, "copied.npy", "--reference", "digits", "--metrics", "frechet", "memorization", "energy")
     found = facts["metrics"]["data"]
-    assert found["memorisation"]["value"] == 1 and not found["memorisation"]["inside"]
+    assert found["memorization"]["value"] == 1 and not found["memorization"]["inside"]
     floor = library.frechet_distance(train.reshape(-1, 64)[:, ::8], held_out.reshape(-1, 64)[:, ::8])
     assert found["frechet"]["floor"] == pytest.approx(floor) and found["energy"]["inside"]
     assert (facts["train"], facts["held_out"]) == (1297, 500)
@@ -111,7 +111,7 @@ def test_folders_of_images_are_compared_as_arrays(capsys):
 BAD = {
     "metric": (("--metrics", "energi"), "--metrics must be one of .* Did you mean 'energy'"),
     "metric that lacks": (("--metrics", "frechet"), "'frechet' does not apply here, because it needs `features`"),
-    "copies of a law": (("--metrics", "memorisation"), "'memorisation' does not apply here"),
+    "copies of a law": (("--metrics", "memorization"), "'memorization' does not apply here"),
     "reference": (("--reference", "rign"), "--reference, .* must be one of .* Did you mean 'ring'"),
     "no reference": (("--reference", "none.npy"), "--reference must be a file that exists; there is no none.npy"),
     "shape": (

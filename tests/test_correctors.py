@@ -1,4 +1,4 @@
-"""Correctors keep the law at their level, pull a wrong one towards it, and cost what they say."""
+"""Correctors keep the law at their level, pull a wrong one toward it, and cost what they say."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from jaxsamp.random import Draws, sample_keys
+from jaxsamp.core.random import Rng, sample_keys
 from jaxsamp.samplers import (
     DDIM,
     OverdampedCorrector,
@@ -39,7 +39,7 @@ def corrected(corrector, x):
     evaluate = lambda x, lam: denoiser(x[None], denoiser.schedule.level(lam))[0]  # noqa: E731
     lam = -jnp.log(jnp.array([1.0, SIGMA]))
     problem = Problem(evaluate, jax.vmap(evaluate), lam, None, lambda lam: lam, None)
-    one = lambda x, key: corrector.correct(problem, x, lam[1], jnp.array(0), Draws(key, (2,), x.dtype))  # noqa: E731
+    one = lambda x, key: corrector.correct(problem, x, lam[1], jnp.array(0), Rng(key, (2,), x.dtype))  # noqa: E731
     return jax.vmap(one)(x, sample_keys(jax.random.key(5), len(x)))
 
 
@@ -101,8 +101,8 @@ def test_corrector_between_few_steps_improves_the_law():
 
 
 def test_draws_of_predictor_and_corrector_are_independent():
-    draws = Draws(jax.random.key(0), (20_000,), jnp.float32)
-    a, b = draws.normal(3), draws.of(js.random.CORRECTOR).normal(3)
+    draws = Rng(jax.random.key(0), (20_000,), jnp.float32)
+    a, b = draws.normal(3), draws.of(js.core.random.CORRECTOR).normal(3)
     assert abs(float(jnp.mean(a * b))) < 4 / np.sqrt(20_000)
 
 

@@ -36,7 +36,7 @@ def test_the_classifier_of_digits_reads_those_it_has_not_seen_and_its_features_a
     assert np.mean(fitted.argmax(1) == read) > 0.95
 
 
-def test_patches_are_textured_grey_pieces_of_the_photographs_and_no_test_patch_is_trained_on():
+def test_patches_are_textured_gray_pieces_of_the_photographs_and_no_test_patch_is_trained_on():
     train, test = datasets.photo_patches()
     for patches in (train, test):
         assert patches.shape[1:] == (8, 8) and patches.dtype == np.float32
@@ -47,9 +47,9 @@ def test_patches_are_textured_grey_pieces_of_the_photographs_and_no_test_patch_i
     assert not any(patch.tobytes() in rows for patch in test)
     from sklearn.datasets import load_sample_images
 
-    grey = load_sample_images().images[0].mean(-1) / 127.5 - 1
+    gray = load_sample_images().images[0].mean(-1) / 127.5 - 1
     corners = {
-        grey[i : i + 8, j : j + 8].astype(np.float32).tobytes() for i in range(0, 384, 8) for j in range(0, 640, 8)
+        gray[i : i + 8, j : j + 8].astype(np.float32).tobytes() for i in range(0, 384, 8) for j in range(0, 640, 8)
     }
     assert sum(patch.tobytes() in corners for patch in train) > 100
     again, other = datasets.photo_patches()[0], datasets.photo_patches(seed=1)[0]
@@ -59,9 +59,9 @@ def test_patches_are_textured_grey_pieces_of_the_photographs_and_no_test_patch_i
 
 def test_arrays_become_float32_and_bytes_become_pixels():
     for given in ([[0, 1], [2, 3]], jnp.array([[0, 1], [2, 3]], jnp.bfloat16)):
-        found = datasets.checked(given)
+        found = datasets.as_samples(given)
         assert found.dtype == np.float32 and (found == [[0, 1], [2, 3]]).all()
-    np.testing.assert_array_equal(datasets.checked(np.array([[0, 255]], np.uint8)), [[-1.0, 1.0]])
+    np.testing.assert_array_equal(datasets.as_samples(np.array([[0, 255]], np.uint8)), [[-1.0, 1.0]])
 
 
 BAD = {
@@ -78,7 +78,7 @@ BAD = {
 def test_the_first_bad_sample_is_named(name):
     data, kind, sentence = BAD[name]
     with pytest.raises(kind, match=sentence):
-        datasets.checked(data)
+        datasets.as_samples(data)
 
 
 def test_files_and_folders_are_read(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from jaxsamp.collectives import Collective, collectives
+from jaxsamp.devices.collectives import Collective, collectives
 from jaxsamp.samplers import DDIM, ParallelMidpoint, SlidingWindow
 from tests.cases import SAMPLERS, SCHEDULES, g64, network, run, small_mixture
 

@@ -30,10 +30,10 @@ def problem(n=1003, d=6, queries=9, seed=0):
 
 
 def clusters():
-    """Points .03 apart around two centres 200 apart: at sigma = .01 the matrix product cannot tell them apart."""
+    """Points .03 apart around two centers 200 apart: at sigma = .01 the matrix product cannot tell them apart."""
     rng = np.random.default_rng(1)
-    centre = np.array([[100.0], [-100.0]]) * np.ones(4) / 2
-    data = np.float32((centre[:, None] + 0.03 * rng.normal(size=(2, 40, 4))).reshape(-1, 4))
+    center = np.array([[100.0], [-100.0]]) * np.ones(4) / 2
+    data = np.float32((center[:, None] + 0.03 * rng.normal(size=(2, 40, 4))).reshape(-1, 4))
     return np.float32(data[::5] + 0.01 * rng.normal(size=(16, 4))), data, 0.01
 
 

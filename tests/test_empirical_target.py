@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsamp.core.types import CLEAN, Level
 from jaxsamp.targets.base import TargetDenoiser, per_event
 from jaxsamp.targets.empirical import Empirical
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
-from jaxsamp.types import CLEAN, Level
 
 LEVEL = Level(0.8, 0.6)
 

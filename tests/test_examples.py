@@ -29,7 +29,7 @@ PICTURES = {
 }
 
 
-# These compile little and run little; the others run for long enough to be worth optimising.
+# These compile little and run little; the others run for long enough to be worth optimizing.
 BRIEF = {
     "01_sample_a_mixture",
     "02_your_own_network",

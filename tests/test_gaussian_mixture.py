@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import chi2
+from sklearn import mixture
 
 import jaxsamp as js
 from jaxsamp.targets import GaussianMixture
@@ -79,13 +80,23 @@ def test_fit_recovers_a_mixture():
     target = GaussianMixture.spherical([0.3, 0.7], [[-3.0, 0.0], [3.0, 1.0]], [0.2, 0.5])
     data = np.asarray(target.sample(jax.random.key(2), 4000)).reshape(-1, 2, 1)
     for covariance in ("full", "diag", "spherical"):
-        fitted = GaussianMixture.fit(data, 2, covariance=covariance)
+        fitted = js.learning.fit_gaussian_mixture(data, 2, covariance=covariance)
         order = np.argsort(fitted.means[:, 0])
         np.testing.assert_allclose(np.asarray(fitted.weights)[order], [0.3, 0.7], atol=0.03)
         np.testing.assert_allclose(np.asarray(fitted.means)[order], [[-3, 0], [3, 1]], atol=0.06)
 
 
-def test_random_mixtures_are_normalised_and_reproducible():
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_the_law_of_a_mixture_of_scikit_learn_has_its_density(x64, kind):
+    data = np.random.default_rng(3).standard_normal((200, 3)) * [1.0, 2.0, 0.5]
+    fitted = mixture.GaussianMixture(2, covariance_type=kind, random_state=0).fit(data)
+    law = GaussianMixture.from_sklearn(fitted)
+    np.testing.assert_allclose(law.log_prob(jnp.asarray(data[:9])), fitted.score_samples(data[:9]), rtol=1e-9)
+    with pytest.raises(TypeError, match=r"fitted sklearn\.mixture\.GaussianMixture; got a GaussianMixture"):
+        GaussianMixture.from_sklearn(mixture.GaussianMixture(2))
+
+
+def test_random_mixtures_are_normalized_and_reproducible():
     a, b = (GaussianMixture.random(jax.random.key(4), 3, 5) for _ in range(2))
     np.testing.assert_array_equal(a.means, b.means)
     np.testing.assert_allclose(a.weights.sum(), 1, rtol=1e-6)
@@ -123,9 +134,9 @@ def test_other_bad_input_is_one_sentence():
     with pytest.raises(ValueError, match="factors must have shape"):
         GaussianMixture.low_rank([1.0], np.zeros((1, 2)), np.zeros((1, 2, 3)), 0.1)
     with pytest.raises(ValueError, match="at least components"):
-        GaussianMixture.fit(np.zeros((2, 2)), 3)
+        js.learning.fit_gaussian_mixture(np.zeros((2, 2)), 3)
     with pytest.raises(ValueError, match="data must be finite"):
-        GaussianMixture.fit(np.full((9, 2), np.inf), 3)
+        js.learning.fit_gaussian_mixture(np.full((9, 2), np.inf), 3)
     with pytest.raises(ValueError, match=r"x must have shape \(batch, 4\)"):
         target.log_prob(jnp.zeros((3, 5)))
     with pytest.raises(TypeError, match="typed key"):

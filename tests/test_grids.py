@@ -8,7 +8,7 @@ import pytest
 import jaxsamp as js
 from tests.cases import SCHEDULES
 
-DISCRETE = js.schedules.Discrete(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)))
+DISCRETE = js.schedules.DiscreteTime(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)))
 
 
 @pytest.mark.parametrize("rule", ["log_snr", "karras", "uniform"])
@@ -85,7 +85,7 @@ def test_bad_ranges_are_one_sentence(options, words):
 
 
 def test_too_many_steps_for_discrete_times():
-    few = js.schedules.Discrete(np.linspace(0.99, 0.01, 10))
+    few = js.schedules.DiscreteTime(np.linspace(0.99, 0.01, 10))
     with pytest.raises(ValueError, match="steps must leave every level its own trained time"):
         js.grids.log_snr(few, 40)
     with pytest.raises(ValueError, match="overlap"):

@@ -63,7 +63,7 @@ def test_two_processes_write_the_shards_of_one_and_a_job_survives_the_death_of_o
     assert again.wait(600) == 0, again.stderr.read()
     after = {path.name: path.stat().st_mtime_ns for path in long.glob("shard-*")}
     assert kept and kept.items() < after.items() and len(after) == 2000
-    js.shards.Shards(long).verify()
+    js.Shards(long).verify()
 
 
 @pytest.mark.slow

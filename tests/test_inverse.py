@@ -31,7 +31,7 @@ def operator(matrix=MATRIX):
 
 @partial(jax.jit, static_argnums=2)
 def states(target, level, n=4):
-    """Draws of x_t."""
+    """Rng of x_t."""
     for_data, for_noise = jax.random.split(jax.random.key(0))
     clean = target.sample(for_data, n)
     noise = jax.random.normal(for_noise, clean.shape)

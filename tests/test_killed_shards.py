@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxsamp.shards import Shards, ledger
+from jaxsamp.running.shards import Shards, ledger
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -109,7 +109,7 @@ for count in (1, 2):
 options["mesh"] = None
 try:
     js.sample_shards(f"{sys.argv[1]}/2", jax.random.key(0), denoiser, (20, 2), **options)
-except js.shards.OtherSettings as error:
+except js.running.shards.OtherSettings as error:
     print(error)
 """
 

@@ -15,9 +15,9 @@ from jax.tree_util import Partial
 from scipy.stats import chi2, norm
 
 import jaxsamp as js
-from jaxsamp import chains
-from jaxsamp.langevin import Overdamped, ParallelUnderdamped, Underdamped
-from jaxsamp.random import Draws
+from jaxsamp.core.random import Rng
+from jaxsamp.mcmc import Overdamped, ParallelUnderdamped, Underdamped
+from jaxsamp.running import chains
 from tests.linear_langevin import frozen, midpoint, stationary, transition
 
 KEY = jax.random.key(0)
@@ -79,14 +79,14 @@ def mixture_p_value(x):
     return 2 * min(map(p_value, *statistics(x)))
 
 
-@pytest.mark.usefixtures("optimised")
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("name", [*list(SAMPLERS)[:3], pytest.param("parallel", marks=pytest.mark.slow)])
 def test_gaussian_law_is_right_to_the_sampling_floor(name):
     assert gaussian_p_value(final(GAUSSIAN, SAMPLERS[name], STEPS[name])) > FALSE_ALARM
     assert gaussian_p_value(final(GAUSSIAN, coarse(SAMPLERS[name]), STEPS[name])) < FALSE_ALARM
 
 
-@pytest.mark.usefixtures("optimised")
+@pytest.mark.usefixtures("optimized")
 def test_mixture_law_is_right_to_the_sampling_floor():
     sampler = SAMPLERS["midpoint"]  # the curvature of the mixture is at most 1 / 0.3
     assert mixture_p_value(final(MIXTURE, sampler, 200)) > FALSE_ALARM
@@ -95,9 +95,7 @@ def test_mixture_law_is_right_to_the_sampling_floor():
 
 def test_velocities_start_from_their_stationary_law():
     sampler = Underdamped(0.3, inverse_lipschitz=0.2)
-    start = jax.jit(
-        jax.vmap(lambda key: sampler.init(GAUSSIAN.score, jnp.zeros(2), 0, Draws(key, (2,), jnp.float32))[1])
-    )
+    start = jax.jit(jax.vmap(lambda key: sampler.init(GAUSSIAN.score, jnp.zeros(2), 0, Rng(key, (2,), jnp.float32))[1]))
     v = np.asarray(start(jax.random.split(KEY, N)), float).ravel()
     assert chi2.sf(v @ v / 0.2, v.size) > FALSE_ALARM and chi2.cdf(v @ v / 0.2, v.size) > FALSE_ALARM
     assert abs(v.mean() / np.sqrt(0.2 / v.size)) < norm.isf(FALSE_ALARM / 2)
@@ -152,12 +150,12 @@ def test_smoothness_is_the_largest_curvature_among_the_points():
     values = jnp.geomspace(1.0, 100.0, 50)
     basis = jnp.linalg.qr(jax.random.normal(KEY, (50, 50)))[0]
     target = js.targets.from_log_density(Partial(quadratic, basis * values @ basis.T, jnp.zeros(50)), (50,))
-    found = js.langevin.smoothness(jax.random.key(1), target, jnp.zeros((1, 50)))
+    found = js.mcmc.smoothness(jax.random.key(1), target, jnp.zeros((1, 50)))
     assert 97.0 < found < 100.01
-    assert js.langevin.smoothness(jax.random.key(1), target, jnp.zeros((1, 50)), iterations=3) < found
+    assert js.mcmc.smoothness(jax.random.key(1), target, jnp.zeros((1, 50)), iterations=3) < found
     quartic = js.targets.from_log_density(lambda x: -jnp.sum(x**4), (3,))  # curvature 12 max x_j^2
     points = jnp.array([[0.1, 0.2, 0.3], [0.1, -2.0, 0.5], [1.0, 1.0, 1.0]])
-    np.testing.assert_allclose(js.langevin.smoothness(KEY, quartic, points), 48.0, rtol=1e-4)
+    np.testing.assert_allclose(js.mcmc.smoothness(KEY, quartic, points), 48.0, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +203,7 @@ def test_polish_is_so_many_frozen_steps_of_fixed_total_time_from_a_fresh_velocit
     )
     np.testing.assert_array_equal(plain.draws, polished.draws)
     steps = Underdamped(2 / (1.6 * 5), 1.6, False, 0.4)
-    draws = Draws(jax.random.fold_in(KEY, 0), (2,), jnp.float32)
+    draws = Rng(jax.random.fold_in(KEY, 0), (2,), jnp.float32)
     state = steps.init(GAUSSIAN.score, plain.x[0], 8, draws)
     for i in jnp.arange(8, 13):
         state = steps.step(lambda x: GAUSSIAN.score(x[None])[0], state, i, draws)
@@ -275,7 +273,7 @@ def test_new_values_and_step_counts_do_not_recompile():
 
 def test_memory_holds_the_draws_and_no_presampled_noise():
     target = js.targets.from_log_density(lambda x: -0.5 * (x * x).sum(), (64,))
-    keys = js.random.sample_keys(KEY, 32)
+    keys = js.core.random.sample_keys(KEY, 32)
     plan = chains._Plan((64,), jnp.float32, 5, False)
     lowered = chains._compiled.lower(plan, Underdamped(0.3), target, keys, None, chains._Counts(0, 10_000, 2000, 0))
     state = 32 * 64 * 4
@@ -356,8 +354,8 @@ DENOISER = MIXTURE.denoiser(js.schedules.EDM())
     ("change", "error", "words"),
     [
         ({"key": 0}, TypeError, "key must be a typed key"),
-        ({"sampler": js.samplers.UniPC()}, TypeError, r"one of jaxsamp\.langevin.*jaxsamp\.sample takes"),
-        ({"sampler": "ula"}, TypeError, r"one of jaxsamp\.langevin.*of type str\.$"),
+        ({"sampler": js.samplers.UniPC()}, TypeError, r"one of jaxsamp\.mcmc.*jaxsamp\.sample takes"),
+        ({"sampler": "ula"}, TypeError, r"one of jaxsamp\.mcmc.*of type str\.$"),
         ({"target": DENOISER}, TypeError, r"target must have .*jaxsamp\.sample takes denoisers"),
         ({"target": js.targets.Empirical(np.zeros((3, 2)))}, TypeError, "score.* without noise.*got a Empirical"),
         ({"target": lambda x: x}, TypeError, r"from_log_density\(f, event_shape\); got a function"),

@@ -37,7 +37,7 @@ def same(a, b):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Twelve grey images of several sizes, of brightness 20 i, in two folders by class, and a file that is none."""
+    """Twelve gray images of several sizes, of brightness 20 i, in two folders by class, and a file that is none."""
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "notes.txt").write_text("no image")
     for i in range(12):
@@ -105,7 +105,7 @@ def test_waiting_for_slow_data_is_seen_in_the_journal(tmp_path):
         time.sleep(0.01)
         return x
 
-    fit(source().map(slow), 4, journal=tmp_path / "slow.jsonl", report_every=4)
+    fit(source().map(slow), 4, metrics_file=tmp_path / "slow.jsonl", report_every=4)
     assert read(tmp_path / "slow.jsonl")[0]["input_seconds"] > 0.08  # the first batch, before which nothing was read
 
 
@@ -144,10 +144,10 @@ def test_a_folder_is_read_lazily_to_the_same_pixels(pictures, tmp_path):
     lazy = datasets.folder(pictures, 4)
     assert len(lazy) == 12 and isinstance(lazy, grain.MapDataset) and lazy[3].dtype == np.float32
     np.testing.assert_array_equal(datasets.in_memory(lazy), datasets.read_folder(pictures, 4))
-    assert datasets.folder(pictures, 4, grey=False)[0].shape == (4, 4, 3)
+    assert datasets.folder(pictures, 4, gray=False)[0].shape == (4, 4, 3)
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
     Image.new("RGB", (5, 5), "red").save(tmp_path / "b.png")
-    with pytest.raises(ValueError, match=r"grey must be given, for .*a\.png is grey and .*b\.png has colours"):
+    with pytest.raises(ValueError, match=r"gray must be given, for .*a\.png is gray and .*b\.png has colors"):
         datasets.folder(tmp_path, 4)[1]
     (tmp_path / "c.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"folder must hold images; .*c\.png could not be read"):
@@ -170,7 +170,9 @@ def test_a_file_is_read_a_sample_at_a_time(tmp_path):
     for name, sentence in (("none.npy", "could not be read"), ("x.npz", "several arrays"), ("flat.npy", "shape")):
         with pytest.raises(ValueError, match=f"path must .*{sentence}"):
             datasets.memory_mapped(tmp_path / name)
-    with pytest.raises(ValueError, match=r"cond must have leaves \(30, \.\.\.\), one a sample; got shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"cond must have leaves of shape \(n = 30, \.\.\.\); got a leaf of shape \(3,\)"
+    ):
         datasets.memory_mapped(tmp_path / "x.npy", cond=np.ones(3))
 
 
@@ -190,7 +192,7 @@ def test_images_and_their_classes_are_read_by_hugging_face(hub, pictures, tmp_pa
     assert x.shape == (12, 4, 4) and labels.dtype == np.int32
     np.testing.assert_array_equal(x, datasets.read_folder(pictures, 4))  # by class, then by name
     np.testing.assert_array_equal(labels, [0] * 6 + [1] * 6)
-    assert datasets.hugging_face("imagefolder", "train[:3]", 4, grey=False, **options)[0][0].shape == (4, 4, 3)
+    assert datasets.hugging_face("imagefolder", "train[:3]", 4, gray=False, **options)[0][0].shape == (4, 4, 3)
     state = js.fit(
         jax.random.key(0), models.MLP(width=8, depth=1, classes=2), data, SCHEDULES["vp"], 2, batch_size=4
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import jaxsamp as js
-from jaxsamp.likelihood import bits_per_dim, log_likelihood
+from jaxsamp.density.likelihood import bits_per_dim, log_likelihood
 from tests.cases import SCHEDULES, small_mixture
 
 KEY = jax.random.key(7)
@@ -81,7 +81,7 @@ def test_it_is_the_density_of_what_the_sampler_draws(x64):
     """By the Jacobian of the sampler's own map, from the other end."""
     denoiser = small_mixture().denoiser(SCHEDULES["vp"])
     grid = js.grids.log_snr(denoiser.schedule, 96)
-    flow = js.flow_density(KEY, denoiser, 20, js.samplers.UniPC(order=3), grid=grid)
+    flow = js.sample_and_log_prob(KEY, denoiser, 20, js.samplers.UniPC(order=3), grid=grid)
     alpha = denoiser.schedule.level(-jnp.log(grid[-1])).alpha
     found = log_likelihood(KEY, denoiser, flow.x / alpha, grid=grid)
     np.testing.assert_allclose(found.log_prob - 2 * jnp.log(alpha), flow.log_density, atol=1e-3)
@@ -172,14 +172,14 @@ def test_new_weights_data_and_levels_compile_nothing_and_it_stands_in_jit():
     np.testing.assert_allclose(jitted(jnp.asarray(1.0)).log_prob, first, rtol=1e-5)
 
 
-def test_grey_levels_drawn_uniformly_need_eight_bits():
-    """A uniform density on [-1, 1)^d; and the offset of 256 grey levels is 7 bits."""
+def test_gray_levels_drawn_uniformly_need_eight_bits():
+    """A uniform density on [-1, 1)^d; and the offset of 256 gray levels is 7 bits."""
     log_prob = jnp.full(3, -12 * math.log(2))
     np.testing.assert_allclose(bits_per_dim(log_prob, (2, 2, 3), 2 / 256), 8, rtol=1e-6)
     np.testing.assert_allclose(bits_per_dim(jnp.zeros(()), (5,), 2 / 256), 7, rtol=1e-6)
 
 
-def test_bits_bound_the_code_length_of_a_law_of_grey_levels(x64):
+def test_bits_bound_the_code_length_of_a_law_of_gray_levels(x64):
     """Bits of a Gaussian in one dimension, quadrature over the noise, against the entropy code of its own cells."""
     levels, scale = np.arange(-24, 24), 0.25
     p = np.diff(stats.norm.cdf(scale * np.arange(-24, 25)))

@@ -1,4 +1,4 @@
-"""The loss has the posterior mean as its minimiser and one value whatever is predicted; levels have their laws."""
+"""The loss has the posterior mean as its minimizer and one value whatever is predicted; levels have their laws."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ WEIGHTINGS = [losses.UnitWeighting(), losses.SNRWeighting(), losses.MinSNRWeight
 
 
 def discrete():
-    return js.schedules.Discrete(jnp.cumprod(1 - jnp.linspace(1e-4, 0.02, 1000)))
+    return js.schedules.DiscreteTime(jnp.cumprod(1 - jnp.linspace(1e-4, 0.02, 1000)))
 
 
 def affine(schedule, prediction):
@@ -45,7 +45,7 @@ def quadrature():
         ("v", None),
     ],
 )
-def test_the_minimiser_is_the_posterior_mean_and_the_minimum_its_variance(x64, prediction, weighting):
+def test_the_minimizer_is_the_posterior_mean_and_the_minimum_its_variance(x64, prediction, weighting):
     schedule, x, noise, probability = SCHEDULES["cosine"], *map(jnp.asarray, quadrature())
     level = schedule.level(jnp.asarray(0.4))
 
@@ -213,5 +213,5 @@ def test_bad_calls_are_one_sentence(key):
         losses.denoising(key, lambda p, x, t, c: x, None, x, schedule, "epsilom")
     with pytest.raises(ValueError, match="apply must return an array of x's shape"):
         losses.denoising(key, lambda p, x, t, c: x[:, :1], None, x, schedule)
-    with pytest.raises(TypeError, match="which the schedule Discrete does not have"):
+    with pytest.raises(TypeError, match="which the schedule DiscreteTime does not have"):
         losses.denoising(key, lambda p, x, t, c: x, None, x, discrete(), "velocity")

@@ -13,11 +13,11 @@ from scipy import stats
 
 import jaxsamp as js
 from jaxsamp import metrics
-from jaxsamp.flows import FlowDensity
+from jaxsamp.core.types import Level
+from jaxsamp.density.flows import SamplesAndLogProb
 from jaxsamp.metrics.null import NULL_SETS
 from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.targets import GaussianMixture
-from jaxsamp.types import Level
 
 FALSE_ALARM = 2e-4
 LAW = GaussianMixture([0.5, 0.3, 0.2], [[0, 0, 0], [3, 0, 1], [-1, 2, 2]], np.diag([0.5, 1, 0.7])[None].repeat(3, 0))
@@ -93,9 +93,9 @@ def flows(trials, n):
     law = GaussianMixture.diagonal(LAW.weights / LAW.weights.sum(), LAW.means, LAW.mixture.eigenvalues)
     denoiser = law.denoiser(js.schedules.OrnsteinUhlenbeck())
     level = denoiser.schedule.level(-np.log(np.float32(0.02)))
-    whole = js.flow_density(jax.random.key(0), denoiser, n * (trials + 10), js.samplers.Heun(), 12)
-    pieces = [FlowDensity(whole.x[i : i + n], whole.log_density[i : i + n], {}) for i in range(0, n * trials, n)]
-    return law, level, pieces, FlowDensity(whole.x[n * trials :], whole.log_density[n * trials :], {})
+    whole = js.sample_and_log_prob(jax.random.key(0), denoiser, n * (trials + 10), js.samplers.Heun(), 12)
+    pieces = [SamplesAndLogProb(whole.x[i : i + n], whole.log_density[i : i + n], {}) for i in range(0, n * trials, n)]
+    return law, level, pieces, SamplesAndLogProb(whole.x[n * trials :], whole.log_density[n * trials :], {})
 
 
 @pytest.fixture(scope="module")

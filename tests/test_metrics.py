@@ -15,11 +15,11 @@ from scipy import linalg, stats
 from scipy.spatial.distance import cdist
 
 from jaxsamp import metrics
+from jaxsamp.core.types import Level
 from jaxsamp.metrics.null import judged
 from jaxsamp.metrics.pairs import row_sums
 from jaxsamp.metrics.truth import NULL, REFERENCE, Truth, checked
 from jaxsamp.targets import Empirical, GaussianMixture, UniformBoxes
-from jaxsamp.types import Level
 
 rng = np.random.default_rng(0)
 DIM, N = 4, 400
@@ -123,19 +123,19 @@ def test_frechet_distance_takes_one_feature_and_fewer_samples_than_features():
     assert metrics.frechet_distance(few, few) == pytest.approx(0, abs=1e-4)
 
 
-def test_memorisation_counts_near_copies_and_exact_copies_of_duplicates():
+def test_memorization_counts_near_copies_and_exact_copies_of_duplicates():
     training = np.array([[0.0], [1.0], [3.0], [3.0]], np.float32)
     x = np.array([[0.1], [0.45], [3.0], [2.9]], np.float32)  # ratios 1/9, 9/11, 0/0, 1
-    found = metrics.memorisation(x, training)
+    found = metrics.memorization(x, training)
     assert found.value == 0.5 and found.stderr == 0.25
 
 
-def test_nearest_neighbours_are_exact_far_from_the_origin():
+def test_nearest_neighbors_are_exact_far_from_the_origin():
     training = 3000 + 0.01 * np.asarray(normal(0, 50, 3))
     copies = training[:10] + np.float32(2e-3) * (np.arange(3) == 0)
     distances = np.sort(cdist(copies, training.astype(np.float32)))
     expected = np.mean(distances[:, 0] < 0.5 * distances[:, 1])
-    assert metrics.memorisation(copies, training).value == pytest.approx(expected) and expected > 0
+    assert metrics.memorization(copies, training).value == pytest.approx(expected) and expected > 0
 
 
 # Calibration
@@ -179,7 +179,7 @@ def test_real_points_are_copies_as_often_as_real_points(held_out, d):
     outside = 0
     for i in range(60):
         points = normal(i, 400, d)
-        found = metrics.memorisation(points[:100], points[100:300], points[300:] if held_out else None)
+        found = metrics.memorization(points[:100], points[100:300], points[300:] if held_out else None)
         outside += not found.inside
     assert outside <= binomial_band(60, 0.01)[1]
 
@@ -203,7 +203,7 @@ SEEN = [
     ("inflated noise", "law", {"log_density", "frechet"}),
     ("dropped mode", "law", {"occupancy", "sliced_w2", "energy", "frechet"}),
     ("dropped mode", "array", {"sliced_w2", "energy", "frechet"}),
-    ("copied training points", "array", {"memorisation"}),
+    ("copied training points", "array", {"memorization"}),
 ]
 
 
@@ -256,7 +256,7 @@ def test_evaluate_runs_what_applies_and_its_numbers_are_plain():
     of_array = metrics.evaluate(np.asarray(TRUE), TRAINING, jax.random.key(0), features=np.sin)
     blocks = ["rao_weights", "rao_means", "rao_cov_diag", "rao_cov_off"]
     assert list(of_law) == ["sliced_w2", "energy", "c2st", "occupancy", "log_density", *blocks]
-    assert list(of_array) == ["sliced_w2", "energy", "c2st", "frechet", "memorisation"]
+    assert list(of_array) == ["sliced_w2", "energy", "c2st", "frechet", "memorization"]
     for found in (*of_law.values(), *of_array.values()):
         assert found.inside and found.p_value > 0.01
         assert json.loads(json.dumps(found._asdict())) == found._asdict()
@@ -335,7 +335,7 @@ BAD = [
     (dict(key=jnp.zeros(2, jnp.uint32)), TypeError, "^key must be a typed key"),
     (dict(metrics=("energi",)), ValueError, "^metrics must be one of .* Did you mean 'energy'"),
     (dict(metrics=("frechet",)), ValueError, "'frechet' does not apply here, because it needs `features`"),
-    (dict(metrics=("memorisation",)), ValueError, "'memorisation' .* needs an array of 3 training samples"),
+    (dict(metrics=("memorization",)), ValueError, "'memorization' .* needs an array of 3 training samples"),
     (dict(metrics=("occupancy",), reference=TRAINING), ValueError, "'occupancy' .* needs a law with `resp"),
     (dict(metrics=("log_density",), reference=TRAINING), ValueError, "'log_density' .* needs a law with `log_prob`"),
     (dict(level=Level(jnp.ones(3), 0.5)), ValueError, r"^level must be one level.* got shapes \(3,\)"),
@@ -365,9 +365,9 @@ def test_single_metrics_name_their_bad_arguments():
         (lambda: metrics.energy(TRUE, LAW, key, null_sets=5), "null_sets must be at least 20"),
         (lambda: metrics.energy(TRUE, LAW, key, max_points=1), "max_points must be at least 2"),
         (lambda: metrics.sliced_w2(TRUE, LAW, key, directions=0), "directions must be at least 1"),
-        (lambda: metrics.memorisation(TRUE, TRAINING, threshold=1.0), "threshold must be in"),
-        (lambda: metrics.memorisation(TRUE, TRAINING[:2]), "training must hold at least 3"),
-        (lambda: metrics.memorisation(TRUE, TRAINING, TRAINING[:, :2]), "held_out must have the event shape"),
+        (lambda: metrics.memorization(TRUE, TRAINING, threshold=1.0), "threshold must be in"),
+        (lambda: metrics.memorization(TRUE, TRAINING[:2]), "training must hold at least 3"),
+        (lambda: metrics.memorization(TRUE, TRAINING, TRAINING[:, :2]), "held_out must have the event shape"),
         (lambda: metrics.occupancy(TRUE, TRAINING, key), "law must be a mixture"),
         (lambda: metrics.log_density(TRUE, TRAINING, key), "law must have"),
     ]:

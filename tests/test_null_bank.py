@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from jaxsamp import metrics
+from jaxsamp.core.types import Level
 from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.truth import Truth
 from jaxsamp.targets import GaussianMixture
-from jaxsamp.types import Level
 
 LAW = GaussianMixture.spherical([0.4, 0.6], [[-1.0, 0], [1.5, 0]], [0.3, 0.6])
 N, NOISY, KEY = 60, Level(0.8, 0.4), jax.random.key(2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from jaxsamp.langevin import ParallelUnderdamped, Underdamped
+from jaxsamp.mcmc import ParallelUnderdamped, Underdamped
 from jaxsamp_kernels import langevin
 from jaxsamp_kernels import parallel_langevin as kernel
 from tests.linear_langevin import midpoint, parallel_stationary, stationary

@@ -34,7 +34,7 @@ def test_no_window_no_pyplot_and_no_changed_settings():
 def test_a_sheet_shows_every_image_once_in_reading_order(channels):
     shades = np.linspace(0, 0.9, 5)
     batch = np.ones((5, 4, 6, *channels)) * shades.reshape(5, *[1] * (2 + len(channels)))
-    sheet = plots._sheet(batch, columns=3, rows=2)
+    sheet = plots.samples._sheet(batch, columns=3, rows=2)
     assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, *(channels if channels == (3,) else ()))
     for i, shade in enumerate(shades):
         tile = sheet[5 * (i // 3) : 5 * (i // 3) + 4, 7 * (i % 3) : 7 * (i % 3) + 6]
@@ -42,9 +42,9 @@ def test_a_sheet_shows_every_image_once_in_reading_order(channels):
     assert (sheet[5:, 14:] == 1).all()
 
 
-def test_grids_take_their_greys_from_the_real_images(pixels):
+def test_grids_take_their_grays_from_the_real_images(pixels):
     real = np.stack([np.full((8, 8), -1.0), np.full((8, 8), 1.0)] * 5)
-    shown = pixels(plots.images(np.zeros((10, 8, 8)), real, title="greys"))
+    shown = pixels(plots.images(np.zeros((10, 8, 8)), real, title="grays"))
     assert shown.shape[1] == 1350
     left, right = shown[:, :660].reshape(-1, 3), shown[:, 690:].reshape(-1, 3)
     assert np.mean((left == 127).all(1) | (left == 128).all(1)) > 0.2  # halfway between black and white

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from jaxsamp import published
-from jaxsamp.random import Draws, sample_keys
+from jaxsamp.core.random import Rng, sample_keys
 from tests.cases import SCHEDULES
 
 DIM, L = 16, 4.0
@@ -49,7 +48,7 @@ def test_predictor_steps_are_the_published_ones(x64):
     score = jax.jit(lambda x, t: target.score(x, denoiser.schedule.at(t)))
     inner_score = jax.jit(jax.vmap(lambda y, t: target.score(y[None], denoiser.schedule.at(t))[0]))
     keys = sample_keys(jax.random.key(1), 4)
-    start = jax.vmap(lambda key: Draws(key, (2,), jnp.float64).prior())(keys)
+    start = jax.vmap(lambda key: Rng(key, (2,), jnp.float64).prior())(keys)
 
     plain = published.dpum(2.0, 0.5, 2, corrector=False)
     t, x = times(plain), start
@@ -58,7 +57,7 @@ def test_predictor_steps_are_the_published_ones(x64):
         x = np.exp(h) * x + np.expm1(h) * score(x, now)
     np.testing.assert_allclose(plain.sample(jax.random.key(1), denoiser, (4, 2)).x, x, rtol=1e-8)
 
-    uniform = jax.jit(lambda i: jax.vmap(lambda key: Draws(key, (2,), jnp.float64).uniform(i))(keys))
+    uniform = jax.jit(lambda i: jax.vmap(lambda key: Rng(key, (2,), jnp.float64).uniform(i))(keys))
     midpoint = published.gcc(2.0, 0.5, 2, corrector=False)
     t, x = times(midpoint), start
     for i, (now, then) in enumerate(zip(t[:-1], t[1:], strict=True)):

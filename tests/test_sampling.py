@@ -124,7 +124,7 @@ def test_non_finite_network_output_names_the_step_and_the_count(progress, capsys
         ({"microbatch": 0}, ValueError, "microbatch must be at least 1; got 0"),
         ({"save_every": -1}, ValueError, "save_every must be at least 0"),
         ({"sampler": js.samplers.RandomizedMidpoint(frame="dta")}, ValueError, "Did you mean 'data'"),
-        ({"sampler": js.samplers.RandomizedMidpoint(draws="uniform")}, ValueError, "draws must be one of"),
+        ({"sampler": js.samplers.RandomizedMidpoint(clock="uniform")}, ValueError, "clock must be one of"),
         ({"sampler": js.samplers.UniPC(order=4)}, ValueError, "order must be 1, 2 or 3; got 4"),
         ({"sampler": js.samplers.UniPC(variant="bh3")}, ValueError, "variant must be one of"),
         ({"sampler": js.samplers.DDIM(eta=1.5)}, ValueError, r"eta must be None or a number in \[0, 1\]; got 1.5"),

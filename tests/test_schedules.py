@@ -13,7 +13,7 @@ BETAS = np.linspace(1e-4, 0.02, 1000)
 
 @pytest.fixture
 def discrete():
-    return js.schedules.Discrete(np.cumprod(1 - BETAS))
+    return js.schedules.DiscreteTime(np.cumprod(1 - BETAS))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -93,9 +93,9 @@ def test_discrete_randomized_midpoint_still_converges_to_the_flow(x64, discrete)
     ("schedule", "argument"),
     [
         (js.schedules.VariancePreserving(2.0, 1.0), "beta_min"),
-        (js.schedules.Discrete(np.ones(10)), "alphas_cumprod"),
-        (js.schedules.Discrete(np.linspace(0.1, 0.9, 10)), "alphas_cumprod"),
-        (js.schedules.Discrete(np.array([0.9, np.nan, 0.1])), "alphas_cumprod"),
+        (js.schedules.DiscreteTime(np.ones(10)), "alphas_cumprod"),
+        (js.schedules.DiscreteTime(np.linspace(0.1, 0.9, 10)), "alphas_cumprod"),
+        (js.schedules.DiscreteTime(np.array([0.9, np.nan, 0.1])), "alphas_cumprod"),
     ],
 )
 def test_bad_settings_are_one_sentence(schedule, argument):

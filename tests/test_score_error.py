@@ -66,7 +66,7 @@ def test_the_schedule_does_not_matter(name, x64):
 
 
 def test_discrete_times_are_asked_at_trained_levels(x64):
-    schedule = js.schedules.Discrete(jnp.cumprod(1 - jnp.linspace(1e-4, 0.02, 1000)))
+    schedule = js.schedules.DiscreteTime(jnp.cumprod(1 - jnp.linspace(1e-4, 0.02, 1000)))
     found = score_error(KEY, wrong(schedule), law(), samples=20)
     assert np.isin(np.asarray(found.lam), np.asarray(schedule.table())).all() and len(found.lam) == 8
     exact = score_error(KEY, wrong(schedule, MEAN, VARIANCE), law(), samples=20)

@@ -14,7 +14,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli
 from jaxsamp.cli import sample as command_of
-from jaxsamp.shards import files, ledger, stream
+from jaxsamp.running.shards import files, ledger, stream
 
 N, SIZE, SHARDS = 40, 16, 3  # the last shard has eight samples
 DENOISER = js.targets.ring().denoiser(js.schedules.VariancePreserving())
@@ -64,7 +64,7 @@ def test_shards_are_the_rows_of_one_run_and_the_manifest_tells_what_they_are(who
     with pytest.raises(ValueError, match=r"at most 2\^32 samples"):
         js.sample_shards(whole.folder, jax.random.key(0), DENOISER, (2**32 + 1, 2))
     with pytest.raises(ValueError, match="must hold samples in shards"):
-        js.shards.Shards(whole.folder.parent)
+        js.Shards(whole.folder.parent)
 
 
 class Crash(BaseException):
@@ -118,7 +118,7 @@ def test_what_is_damaged_is_drawn_again(tmp_path, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ledger.Ledger, "finish", lambda *_: None)  # as if killed at the end
         job(tmp_path)
-    half = js.shards.Shards(tmp_path)
+    half = js.Shards(tmp_path)
     assert not half.complete and half.missing == [] and len(half.manifest["shards"]) == SHARDS
     (tmp_path / ledger.name(1)).write_bytes(expected[ledger.name(1)][:-1] + b"!")
     with pytest.raises(ValueError, match="shard-000001.npz must have the checksum .* remove it"):
@@ -141,7 +141,7 @@ def test_a_finished_job_is_left_alone_but_for_a_file_that_is_gone(tmp_path, whol
     monkeypatch.setattr(stream, "sample", lambda *a, **k: drawn.append(k["first"]) or js.sample(*a, **k))
     assert job(tmp_path).complete and drawn == []
     (tmp_path / ledger.name(2)).unlink()
-    assert not js.shards.Shards(tmp_path).complete
+    assert not js.Shards(tmp_path).complete
     assert job(tmp_path).complete and drawn == [32] and content(tmp_path) == expected
 
 
@@ -179,17 +179,17 @@ def test_a_folder_of_other_settings_is_refused_by_what_differs(tmp_path, whole):
             "settings: weights is '[0-9a-f]{16}' there and '[0-9a-f]{16}' here. Give",
         ),
     ):
-        with pytest.raises(js.shards.OtherSettings, match=sentence):
+        with pytest.raises(js.running.shards.OtherSettings, match=sentence):
             job(whole.folder, **changes)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Crash):
         crash(patch, 10)
         job(tmp_path)
-    with pytest.raises(js.shards.OtherSettings, match="seed is 0 there"):  # of an unfinished job too
+    with pytest.raises(js.running.shards.OtherSettings, match="seed is 0 there"):  # of an unfinished job too
         job(tmp_path, 1)
     (tmp_path / ledger.RUN).unlink()
-    with pytest.raises(js.shards.OtherSettings, match="holds shards without their manifest.json"):
+    with pytest.raises(js.running.shards.OtherSettings, match="holds shards without their manifest.json"):
         job(tmp_path)
-    js.shards.clear(tmp_path)
+    js.running.shards.clear(tmp_path)
     assert content(tmp_path) == {}
 
 
@@ -289,7 +289,7 @@ def test_many_samples_are_streamed_and_the_same_command_goes_on(command, monkeyp
     code, out, err = command(*SPLIT)
     assert (code, err) == (0, "") and "12 samples by unipc in 4 steps, 4 evaluations and 4 rounds each" in out
     assert sorted(content("many")) == FILES
-    js.shards.Shards("many").verify()
+    js.Shards("many").verify()
     facts = json.loads(Path("many/report.json").read_text())
     assert facts["compared"] == 12 and facts["settings"]["shard_size"] == 5
     assert command(*SPLIT) == (0, "many is complete: 12 samples in 3 shards.\n", "")
@@ -304,7 +304,7 @@ def test_shards_are_not_written_over_other_results_nor_others_over_them(command)
     code, _, err = command(*MANY, "--out", "many")
     assert code == 2 and "--out must be a folder without earlier results" in err
     assert content("many") == before
-    shards = js.shards.Shards("many")[:]
+    shards = js.Shards("many")[:]
     assert command(*SPLIT, "--seed", "1", "--force")[0] == 0
     assert sorted(content("many")) == FILES and content("many")["manifest.json"] != before["manifest.json"]
     assert command(*MANY, "--out", "many", "--force")[0] == 0

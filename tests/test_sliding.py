@@ -10,6 +10,7 @@ from jaxsamp.samplers import (
     DDIM,
     DPMSolverPP,
     ExponentialEuler,
+    ParaDiGMS,
     ParallelMidpoint,
     PredictorCorrector,
     RandomizedMidpoint,
@@ -121,7 +122,7 @@ def test_tolerance_zero_is_the_sampler_within(x64, name, frame):
     if frame == "calibrated":  # one curve, so that noise is drawn in the same coordinates by both
         denoiser = denoiser.with_calibration(js.calibration.from_sigma_data(0.8))
     sequential = ONE_STEP[name]
-    sliding_window = SlidingWindow(window=5, tolerance=0.0, of=sequential, frame=frame)
+    sliding_window = ParaDiGMS(sequential, window=5, tolerance=0.0, frame=frame)
     window, plain = drawn(sliding_window, denoiser), drawn(sequential, denoiser)
     np.testing.assert_allclose(window.x, plain.x, rtol=1e-12, atol=1e-12)
     assert window.stats["rounds"].max() <= plain.stats["rounds"][0] and window.stats["converged"].all()
@@ -131,7 +132,7 @@ def test_tolerance_zero_is_the_sampler_within(x64, name, frame):
 def test_single_precision_and_windows_longer_than_the_grid(x64):
     """Weights span e^lambda from 1/80 to 50: float32 keeps its digits, but for samples between two modes."""
     denoiser, start = small_mixture().denoiser(SCHEDULES["ou"]), np.random.default_rng(0).standard_normal((32, 2))
-    for sampler in (SlidingWindow(window=64, tolerance=1e-3, nodes="midpoint"), SlidingWindow(of=DDIM())):
+    for sampler in (SlidingWindow(window=64, tolerance=1e-3, nodes="midpoint"), ParaDiGMS(DDIM())):
         single, double = (
             run(sampler, denoiser, 32, 24, init=jnp.asarray(start, dtype)) for dtype in (jnp.float32, jnp.float64)
         )
@@ -164,15 +165,15 @@ def test_few_rounds_and_what_is_counted():
         (SlidingWindow(nodes="gaus"), "nodes must be one of"),
         (SlidingWindow(frame="dat"), "Did you mean 'data'"),
         (SlidingWindow(max_sweeps=0), "max_sweeps must be at least 1"),
-        (SlidingWindow(of=DDIM(), frame="score"), "frame must be 'data' or 'calibrated'"),
-        (SlidingWindow(of=DDIM(eta=2.0)), "eta must be None or a number"),
-        (SlidingWindow(of=3), "of must be one of jaxsamp.samplers"),
-        (SlidingWindow(of=UniPC()), "of must be a sampler whose steps depend on the state alone"),
-        (SlidingWindow(of=DPMSolverPP()), "whose steps depend on the state alone"),
-        (SlidingWindow(of=RandomizedMidpoint()), "whose steps depend on the state alone"),
-        (SlidingWindow(of=ParallelMidpoint()), "whose steps depend on the state alone"),
-        (SlidingWindow(of=PredictorCorrector(DDIM(), every=2)), "whose steps depend on the state alone"),
-        (SlidingWindow(of=SlidingWindow()), "of must be a sampler that goes step by step"),
+        (ParaDiGMS(DDIM(), frame="score"), "frame must be 'data' or 'calibrated'"),
+        (ParaDiGMS(DDIM(eta=2.0)), "eta must be None or a number"),
+        (ParaDiGMS(3), "sampler must be one of jaxsamp.samplers"),
+        (ParaDiGMS(UniPC()), "sampler must be one whose steps depend on the state alone"),
+        (ParaDiGMS(DPMSolverPP()), "whose steps depend on the state alone"),
+        (ParaDiGMS(RandomizedMidpoint()), "whose steps depend on the state alone"),
+        (ParaDiGMS(ParallelMidpoint()), "whose steps depend on the state alone"),
+        (ParaDiGMS(PredictorCorrector(DDIM(), every=2)), "whose steps depend on the state alone"),
+        (ParaDiGMS(SlidingWindow()), "sampler must be one that goes step by step"),
     ],
 )
 def test_bad_settings_are_named(sampler, message):

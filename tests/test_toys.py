@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from jaxsamp.core.types import Level
 from jaxsamp.targets.boxes import UniformBoxes
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, ring, spiral
-from jaxsamp.types import Level
 
 RATIOS = np.repeat([0.05, 0.5, 5.0], 10)
 log_prob = jax.jit(lambda target, x: target.log_prob(x))

@@ -14,7 +14,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import losses, models, training
-from jaxsamp.configuration import describe, differences
+from jaxsamp.core.fingerprint import describe, differences
 from jaxsamp.training import data as data_of
 from jaxsamp.training.journal import Journal, read
 from tests.cases import SCHEDULES
@@ -161,7 +161,7 @@ def test_conditions_reach_the_network_and_are_dropped_for_guidance():
 def test_the_journal_is_json_lines_and_the_callback_sees_the_run(tmp_path, capsys):
     seen = []
     path = tmp_path / "logs" / "metrics.jsonl"
-    options = {"journal": path, "report_every": 3, "callback_every": 3, "progress": True}
+    options = {"metrics_file": path, "report_every": 3, "callback_every": 3, "progress": True}
     end = fit(6, callback=lambda *given: seen.append(given), **options)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["step"] for line in lines] == [3, 6] and [step for step, _ in seen] == [3, 6]
@@ -300,7 +300,7 @@ def test_tensorboard_shows_the_lines_of_the_journal(tmp_path):
     pytest.importorskip("tensorboardX")
     from tensorboardX.proto.event_pb2 import Event
 
-    fit(6, journal=tmp_path / "m.jsonl", tensorboard=tmp_path / "board", report_every=3)
+    fit(6, metrics_file=tmp_path / "m.jsonl", tensorboard=tmp_path / "board", report_every=3)
     (file,) = (tmp_path / "board").iterdir()
     content, shown = file.read_bytes(), {}
     while content:  # length, its checksum, one event, its checksum
@@ -322,7 +322,7 @@ BAD = {
     "flat": ({"data": np.ones(3)}, ValueError, r"shape \(n, \*event\); got shape \(3,\)"),
     "ragged": ({"data": [np.ones(2), np.ones(3)]}, ValueError, r"sample 0 has \(2,\) and sample 1 has \(3,\)"),
     "constant": ({"data": np.ones((4, 2))}, ValueError, "data must vary"),
-    "cond": ({"cond": np.ones(3)}, ValueError, r"cond must have leaves \(50, ...\)"),
+    "cond": ({"cond": np.ones(3)}, ValueError, r"cond must have leaves of shape \(n = 50, ...\)"),
     "law": ({"data": js.targets.ring(), "cond": np.ones(3)}, ValueError, "cond must be None for data drawn from a law"),
     "schedule": ({"schedule": None}, ValueError, "schedule must be given with a bare network"),
     "two": (
@@ -343,7 +343,7 @@ def integers():
 
 
 def discrete():
-    return js.schedules.Discrete(jnp.array([0.9, 0.5, 0.1]))
+    return js.schedules.DiscreteTime(jnp.array([0.9, 0.5, 0.1]))
 
 
 def test_a_loss_is_made_of_the_parts_of_a_loss(monkeypatch):
@@ -354,7 +354,7 @@ def test_a_loss_is_made_of_the_parts_of_a_loss(monkeypatch):
                 training.denoising_loss(**{argument: wrong})
 
 
-LABELLED = {"model": models.MLP(width=8, depth=1, classes=3)}
+LABELED = {"model": models.MLP(width=8, depth=1, classes=3)}
 BAD |= {
     "keep": ({"keep": 0}, ValueError, "keep must be at least 1; got 0"),
     "class": ({"model": models.MLP}, TypeError, "model must be a network or a Model of jaxsamp.models; got <class"),
@@ -364,25 +364,25 @@ BAD |= {
     "integers": ({"data": integers()}, TypeError, "data must give batches of floating-point numbers; got int32"),
     "names": ({"cond": np.array(["a"] * 50)}, TypeError, "cond must be numbers; got dtype <U1"),
     "label": (
-        LABELLED | {"cond": np.arange(50)},
+        LABELED | {"cond": np.arange(50)},
         ValueError,
         "labels from 0 to 2, or 3 for .*; got labels from 0 to 49",
     ),
-    "minus": (LABELLED | {"cond": {"label": np.arange(50) % 3 - 1}}, ValueError, "got labels from -1 to 1"),
+    "minus": (LABELED | {"cond": {"label": np.arange(50) % 3 - 1}}, ValueError, "got labels from -1 to 1"),
     "column": (
-        LABELLED | {"cond": np.ones((50, 1), int)},
+        LABELED | {"cond": np.ones((50, 1), int)},
         ValueError,
         r"shape \(8,\), one a sample; got shape \(8, 1\)",
     ),
     "schedules": (
-        {"model": models.Model(TINY, discrete()), "schedule": js.schedules.Discrete(jnp.array([0.9, 0.4, 0.1]))},
+        {"model": models.Model(TINY, discrete()), "schedule": js.schedules.DiscreteTime(jnp.array([0.9, 0.4, 0.1]))},
         ValueError,
         "schedule must be left out, for the model has its own",
     ),
-    "journal": (
-        {"journal": "/dev/null/metrics.jsonl"},
+    "metrics_file": (
+        {"metrics_file": "/dev/null/metrics.jsonl"},
         ValueError,
-        "journal must be a file that can be written; got /dev",
+        "metrics_file must be a file that can be written; got /dev",
     ),
 }
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from jaxsamp.collectives import collectives
-from jaxsamp.training import devices, loop
+from jaxsamp.devices.collectives import collectives
+from jaxsamp.training import loop, placement
 from jaxsamp.training.journal import read
 from tests.run_over_hosts import X, places, run, sample
 from tests.two_processes import free_port
@@ -84,7 +84,7 @@ def test_large_arrays_are_divided_and_stay_so(made):
 def test_a_step_exchanges_gradients_alone_and_gathers_divided_weights(made):
     """No activations: of a batch nothing leaves its device but the gradient, and a few numbers for means and norms."""
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(made["one"].state.params))
-    large = [leaf.nbytes for leaf in jax.tree.leaves(made["one"].state.params) if leaf.size >= devices.SMALL]
+    large = [leaf.nbytes for leaf in jax.tree.leaves(made["one"].state.params) if leaf.size >= placement.SMALL]
     assert len(large) == 2
     for way, gathered in (("copied", []), ("divided", large)):
         sent = collectives(made[way].program)
@@ -131,7 +131,7 @@ def test_large_networks_with_conditions_in_parts_of_a_batch(network, tmp_path):
     options = {"cond": np.arange(48) % 3, "loss": js.training.denoising_loss(drop=0.2), "accumulate": 2}
     options |= {"batch_size": 16, "report_every": 1}
     for name, over in (("one", {}), ("four", {"mesh": js.mesh(4), "fsdp": True})):
-        js.fit(jax.random.key(0), model, x, None, 10, journal=tmp_path / name, **over, **options)
+        js.fit(jax.random.key(0), model, x, None, 10, metrics_file=tmp_path / name, **over, **options)
     np.testing.assert_allclose(losses(tmp_path / "four"), losses(tmp_path / "one"), rtol=1e-5)
 
 

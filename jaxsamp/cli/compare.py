@@ -16,14 +16,15 @@ from rich.table import Table
 from tyro.conf import arg
 
 import jaxsamp as js
-from jaxsamp import checks, metrics, plots
+from jaxsamp import metrics, plots
 from jaxsamp.cli import output, report
 from jaxsamp.cli.data import Source
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.setup import Problem, Setup
-from jaxsamp.progress import bar
+from jaxsamp.core import checks
+from jaxsamp.core.progress import bar
+from jaxsamp.running.sampling import carrying, raise_if_bad
 from jaxsamp.samplers import BY_NAME, ParallelMidpoint, Sampler, UniPC, by_name
-from jaxsamp.sampling import carrying, raise_if_bad
 
 FILES = ("compare.png", "compare.json")
 FINEST, FINEST_OF_NETWORKS, NULL_SETS = 1024, 256, 49
@@ -149,7 +150,7 @@ class Compare(Setup):
                         "steps": steps,
                         **report.costs(stats),
                         "memory": memory,
-                        "distance_to_flow": _distance(x, flow) if sampler.discretises == "ode" else None,
+                        "distance_to_flow": _distance(x, flow) if sampler.discretizes == "ode" else None,
                         "energy": energy.value,
                         "energy_null": [energy.null_low, energy.null_high],
                     }

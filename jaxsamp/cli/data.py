@@ -8,10 +8,10 @@ from zipfile import is_zipfile
 
 import numpy as np
 
-from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
+from jaxsamp.core import checks
 from jaxsamp.datasets import (
-    checked,
+    as_samples,
     digit_features,
     digits,
     hugging_face,
@@ -159,7 +159,7 @@ def read(path: Path, image_size: int, flag: str, least: int) -> np.ndarray:
         )
     if len(array) < least:
         raise BadArgument(f"{flag} must hold at least {least} samples; {path} holds {len(array)}.")
-    return checked(array, f"{flag} {path}")
+    return as_samples(array, f"{flag} {path}")
 
 
 def _mixture(path: Path, flag: str) -> Source | None:

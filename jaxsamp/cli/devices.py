@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from jaxsamp import hosts, sharding
+from jaxsamp import devices
 from jaxsamp.cli.errors import BadArgument, complaints
 
 AUTO = "auto"
@@ -17,16 +17,16 @@ def chosen(devices: str) -> Any:
     if devices != "all" and not (devices.isdecimal() and 1 <= int(devices) <= len(there)):
         raise BadArgument(f"--devices must be all or a number from 1 to {len(there)}; got {devices}.")
     count = len(there) if devices == "all" else int(devices)
-    return None if count == 1 else sharding.mesh(devices=there[:count])
+    return None if count == 1 else devices.mesh(devices=there[:count])
 
 
-def joined(coordinator: str | None, num_processes: int | None, process_id: int | None) -> hosts.Process:
+def joined(coordinator: str | None, num_processes: int | None, process_id: int | None) -> devices.Process:
     """This process among those that share the job; alone without --coordinator."""
     if coordinator is None:
         for flag, value in (("--num-processes", num_processes), ("--process-id", process_id)):
             if value is not None:
                 raise BadArgument(f"{flag} is for processes that share a job: give their --coordinator.")
-        return hosts.Process(0, 1)
+        return devices.Process(0, 1)
     with complaints():
         place = None if coordinator == AUTO else coordinator
-        return hosts.initialize_distributed(place, num_processes, process_id, wait=WEEK)
+        return devices.initialize_distributed(place, num_processes, process_id, wait=WEEK)

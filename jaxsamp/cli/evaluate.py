@@ -10,10 +10,11 @@ import jax
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import jaxsamp as js
-from jaxsamp import checks, plots
+from jaxsamp import plots
 from jaxsamp.cli import data, learned, output, report
 from jaxsamp.cli.errors import BadArgument, check_seed, complaints
 from jaxsamp.cli.picture import beside_truth
+from jaxsamp.core import checks
 from jaxsamp.metrics.evaluate import ALL_BLOCKS, METRICS
 
 FILES = ("comparison.png", "report.json")

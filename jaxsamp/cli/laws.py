@@ -3,8 +3,8 @@
 import numpy as np
 
 from jaxsamp.cli.errors import BadArgument
-from jaxsamp.targets.empirical import Empirical
-from jaxsamp.targets.gaussian_mixture import GaussianMixture
+from jaxsamp.learning import fit_gaussian_mixture
+from jaxsamp.targets import Empirical, GaussianMixture
 
 COMPONENTS, WIDEST = 20, 1024
 # Share of the mean variance of a coordinate that every eigenvalue of a covariance gets on top. Among 0.003 to 0.3,
@@ -35,7 +35,7 @@ def mixture(data: np.ndarray, components: int | None, seed: int) -> GaussianMixt
     if components > len(rows):
         raise BadArgument(f"--components must be at most {len(rows)}, the size of the training part; got {components}.")
     ridge = RIDGE * float(rows.var(0).mean()) or 1e-6  # constant data have no variance to share
-    return GaussianMixture.fit(rows, components, seed=seed, reg_covar=ridge)
+    return fit_gaussian_mixture(rows, components, seed=seed, reg_covar=ridge)
 
 
 def empirical(data: np.ndarray, components: int | None, seed: int) -> Empirical:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp.cli.errors import BadArgument
-from jaxsamp.types import Array, Level
+from jaxsamp.core.types import Array, Level
 
 CONFIG = "config.json"
 

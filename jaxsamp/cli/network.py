@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
+from jaxsamp.core import checks
 from jaxsamp.plots import is_image
 
 KINDS, DTYPES = ("mlp", "unet", "dit"), ("float32", "bfloat16")

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from jaxsamp import checks, losses, schedules
+from jaxsamp import losses, schedules
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.setup import named
+from jaxsamp.core import checks
 from jaxsamp.plots import is_image
 
 PREDICTS = ("edm", "x0", "epsilon", "v", "score", "velocity")
@@ -65,7 +66,7 @@ class Objective:
 
         mean = (MEAN_OF_IMAGES if is_image(event) else MEAN) + math.log(std / SCALE)
         mean = mean if self.level_mean is None else self.level_mean
-        levels: dict[str, losses.LevelLaw] = {
+        levels: dict[str, losses.NoiseLevelDistribution] = {
             "log-normal": losses.LogNormal(mean, self.level_std),
             "uniform-time": losses.UniformTime(),
             "uniform-log-snr": losses.UniformLogSNR(),

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxsamp import plots
 from jaxsamp.cli.data import Source
-from jaxsamp.types import Level
+from jaxsamp.core.types import Level
 
 
 def beside_truth(x: np.ndarray, source: Source, law: Any, level: Level, key: jax.Array, title: str) -> plots.Figure:

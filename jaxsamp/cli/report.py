@@ -20,7 +20,7 @@ from rich.table import Table
 import jaxsamp as js
 from jaxsamp import metrics
 from jaxsamp.cli.data import Source
-from jaxsamp.types import Level
+from jaxsamp.core.types import Level
 
 try:
     import resource
@@ -39,7 +39,7 @@ NAMES = {
     "rao_cov_diag": "Rao's test of variances",
     "rao_cov_off": "Rao's test of correlations",
     "frechet": "Frechet distance",
-    "memorisation": "copies",
+    "memorization": "copies",
 }
 REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
 
@@ -73,7 +73,7 @@ def against_data(x: np.ndarray, source: Source, key: jax.Array) -> dict[str, Any
     else:
         features = source.fit_features()
         found = {"frechet": _plain(metrics.frechet(x, source.held_out, key, features)) | _floor(features, source)}
-    return found | {"memorisation": _plain(metrics.memorisation(x, source.train, source.held_out))}
+    return found | {"memorization": _plain(metrics.memorization(x, source.train, source.held_out))}
 
 
 def against_reference(
@@ -83,15 +83,15 @@ def against_reference(
     if source.law is not None:
         return {name: _plain(metric) for name, metric in js.evaluate(x, source.law, key, None, names, level).items()}
     features = None if source.fit_features is None else source.fit_features()
-    asked = None if names is None else [name for name in names if name != "memorisation"]
+    asked = None if names is None else [name for name in names if name != "memorization"]
     found = {} if asked == [] else js.evaluate(x, source.held_out, key, features, asked, level)
-    found.pop("memorisation", None)
+    found.pop("memorization", None)
     plain = {name: _plain(metric) for name, metric in found.items()}
     if "frechet" in plain:
         plain["frechet"] |= _floor(features, source)
-    if names is None or "memorisation" in names:
+    if names is None or "memorization" in names:
         held_out = None if source.held_out is source.train else source.held_out
-        plain["memorisation"] = _plain(metrics.memorisation(x, source.train, held_out))
+        plain["memorization"] = _plain(metrics.memorization(x, source.train, held_out))
     return plain
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tyro.conf import arg
 
 import jaxsamp as js
-from jaxsamp import checks, plots, samplers, shards
+from jaxsamp import plots, samplers
 from jaxsamp.cli import output, report, stream
 from jaxsamp.cli.data import Source
 from jaxsamp.cli.devices import chosen, joined
@@ -20,6 +20,8 @@ from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.setup import Problem, Setup, named
 from jaxsamp.cli.stream import Drawing
+from jaxsamp.core import checks
+from jaxsamp.running import shards
 
 FILES = ("samples.npz", "samples.png", "report.json")
 

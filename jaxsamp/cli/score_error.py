@@ -14,9 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, arg
 
-from jaxsamp import checks, metrics, plots
+from jaxsamp import metrics, plots
 from jaxsamp.cli import data, learned, output, report
 from jaxsamp.cli.errors import BadArgument, check_seed, complaints
+from jaxsamp.core import checks
 from jaxsamp.targets.toys import TOYS
 
 FILES = ("score-error.png", "score-error.json")

@@ -6,8 +6,8 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from jaxsamp import checks
 from jaxsamp.cli.errors import BadArgument
+from jaxsamp.core import checks
 
 
 def write(command: Any, path: Path, leave_out: frozenset[str]) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 from tyro.conf import FlagCreatePairsOff, arg
 
 import jaxsamp as js
-from jaxsamp import checks, grids, schedules
+from jaxsamp import grids, schedules
 from jaxsamp.cli import learned
 from jaxsamp.cli.data import PLACES, Source, load
 from jaxsamp.cli.errors import BadArgument, check_seed
 from jaxsamp.cli.laws import MODELS
 from jaxsamp.cli.report import Stages
+from jaxsamp.core import checks
 from jaxsamp.samplers import by_name
 
 DEFAULT = "digits"
@@ -66,7 +67,7 @@ class Setup:
     label: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: as in the data)")] = None
     """Label to sample, of a network that was trained with labels."""
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
-    """Scale of classifier-free guidance towards the label."""
+    """Scale of classifier-free guidance toward the label."""
     image_size: int = 16
     """Height and width that images of a folder or of a set by name are cropped to."""
     schedule: Annotated[

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxsamp as js
-from jaxsamp import shards
 from jaxsamp.cli import output, report
 from jaxsamp.cli.data import Source
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.setup import Problem
 from jaxsamp.cli.stopping import resumable
-from jaxsamp.types import Array
+from jaxsamp.core.types import Array
+from jaxsamp.running import shards
 
 COMPARED = 10_000  # the first so many samples are compared with the truth
 SMALL, FILES = ("samples.png", "report.json"), ("manifest.json", "shard-*.npz", "samples.png", "report.json")

@@ -13,7 +13,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 import jaxsamp as js
-from jaxsamp import checks, plots
+from jaxsamp import plots
 from jaxsamp.cli import devices, output, settings
 from jaxsamp.cli.data import PLACES, Source, is_known, load
 from jaxsamp.cli.errors import BadArgument, check_seed, complaints
@@ -22,6 +22,7 @@ from jaxsamp.cli.network import Network
 from jaxsamp.cli.objective import Objective, Optimizer
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.cli.stopping import stoppable
+from jaxsamp.core import checks
 
 JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
@@ -69,7 +70,7 @@ class Train:
     devices: Annotated[str, arg(metavar="all|INT")] = "1"
     """Devices that each batch is divided over."""
     fsdp: FlagCreatePairsOff[bool] = False
-    """Divide the weights and the optimiser's memory over the devices too."""
+    """Divide the weights and the optimizer's memory over the devices too."""
     progress: bool = True
     """Show progress, on a terminal."""
 
@@ -154,11 +155,11 @@ class Train:
         options |= {"optimizer": self.optimizer.build(), "ema": self.optimizer.ema}
         options |= {"mesh": self._mesh(), "fsdp": self.fsdp}
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
-        options |= {"journal": self.folder / JOURNAL, "report_every": self.report_every}
+        options |= {"metrics_file": self.folder / JOURNAL, "report_every": self.report_every}
         return self.objective.model(network, std), options
 
     def _painter(self, key: jax.Array, source: Source) -> Any:
-        """Draws what the averaged weights make of the same noise each time."""
+        """Rng what the averaged weights make of the same noise each time."""
         folder = self.folder / PICTURES
         for_noise, for_labels, for_truth = jax.random.split(key, 3)
         n = DRAWN[plots.is_image(source.event)]

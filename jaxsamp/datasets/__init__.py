@@ -4,7 +4,7 @@ Reading images needs Pillow, and the digits and photographs need scikit-learn: `
 not fit in memory is a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
 """
 
-from jaxsamp.datasets.arrays import checked, checked_sample, read_file
+from jaxsamp.datasets.arrays import as_sample, as_samples, read_file
 from jaxsamp.datasets.digits import digit_classifier, digit_features, digits
 from jaxsamp.datasets.hubs import hugging_face, tfds
 from jaxsamp.datasets.images import read_folder
@@ -12,8 +12,8 @@ from jaxsamp.datasets.lazy import folder, in_memory, memory_mapped
 from jaxsamp.datasets.patches import photo_patches
 
 __all__ = [
-    "checked",
-    "checked_sample",
+    "as_samples",
+    "as_sample",
     "digit_classifier",
     "digit_features",
     "digits",

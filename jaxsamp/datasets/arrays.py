@@ -10,7 +10,7 @@ import numpy as np
 FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
 
 
-def checked(data: Any, argument: str = "data") -> np.ndarray:
+def as_samples(data: Any, argument: str = "data") -> np.ndarray:
     """Samples as float32, (n, *event); bytes are taken for pixels and scaled to [-1, 1].
 
     Raises:
@@ -37,8 +37,8 @@ def checked(data: Any, argument: str = "data") -> np.ndarray:
     return values / 127.5 - 1 if array.dtype == np.uint8 else values
 
 
-def checked_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:
-    """Sample `number` of data that are read one by one: as `checked`, of one sample, (*event)."""
+def as_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:
+    """Sample `number` of data that are read one by one: as `as_samples`, of one sample, (*event)."""
     array = np.asarray(sample)
     _real(array, argument)
     values = array.astype(np.float32)

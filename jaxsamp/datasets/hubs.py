@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp import checks
-from jaxsamp.datasets.arrays import checked_sample
+from jaxsamp.core import checks
+from jaxsamp.datasets.arrays import as_sample
 from jaxsamp.datasets.images import fitted
 from jaxsamp.datasets.lazy import dataset, pictures
 
@@ -17,7 +17,7 @@ def hugging_face(
     *,
     column: str | None = None,
     label: str | None = None,
-    grey: bool | None = None,
+    gray: bool | None = None,
     **options: Any,
 ) -> Any:
     """A split of a Hugging Face data set, or of files of your own; needs the package `datasets`.
@@ -26,10 +26,10 @@ def hugging_face(
         name: as for `datasets.load_dataset`: a name on the hub, or a kind of files, such as "parquet" or "imagefolder",
             with `data_files=` or `data_dir=` among the options.
         split: its name, or a part such as "train[:1000]".
-        size: images are cropped about the centre to size x size; None keeps theirs, which must then be equal.
+        size: images are cropped about the center to size x size; None keeps theirs, which must then be equal.
         column: the samples; by default the only column of images, or else the only one that is no label.
         label: the labels; by default the only column of classes, if there is one.
-        grey: as in `folder`.
+        gray: as in `folder`.
         **options: further arguments of `datasets.load_dataset`.
 
     Returns:
@@ -48,7 +48,7 @@ def hugging_face(
     chosen = table.select_columns([key for key in (column, label) if key is not None])
     if kinds[column] is not datasets.Image:
         chosen = chosen.with_format("numpy")
-    return _samples(chosen, column, label, kinds[column] is datasets.Image, size, grey)
+    return _samples(chosen, column, label, kinds[column] is datasets.Image, size, gray)
 
 
 def tfds(
@@ -58,14 +58,14 @@ def tfds(
     *,
     column: str | None = None,
     label: str | None = None,
-    grey: bool | None = None,
+    gray: bool | None = None,
     **options: Any,
 ) -> Any:
     """A split of a data set of TensorFlow Datasets, read without TensorFlow; needs `tensorflow-datasets`.
 
     Args:
         name, split: as for `tensorflow_datasets.data_source`.
-        size, column, label, grey: as in `hugging_face`.
+        size, column, label, gray: as in `hugging_face`.
         **options: further arguments of `tensorflow_datasets.data_source`, such as `data_dir`.
 
     Returns:
@@ -80,7 +80,7 @@ def tfds(
     features = tensorflow_datasets.features
     kinds = {key: type(feature) for key, feature in source.dataset_info.features.items()}
     column, label = _columns(kinds, column, label, features.Image, features.ClassLabel)
-    return _samples(source, column, label, kinds[column] is features.Image, size, grey)
+    return _samples(source, column, label, kinds[column] is features.Image, size, gray)
 
 
 def _columns(kinds: Any, column: Any, label: Any, image: type, classes: type) -> tuple[str, str | None]:
@@ -101,16 +101,16 @@ def _columns(kinds: Any, column: Any, label: Any, image: type, classes: type) ->
     return column, label
 
 
-def _samples(table: Any, column: str, label: str | None, image: bool, size: int | None, grey: bool | None) -> Any:
+def _samples(table: Any, column: str, label: str | None, image: bool, size: int | None, gray: bool | None) -> Any:
     """Samples from the rows of a table, each row read once."""
     if len(table) == 0:
         raise ValueError("split must have samples; it is empty.")
-    draw = pictures(_picture(table[0][column], size), grey, "sample {}".format) if image else None
+    draw = pictures(_picture(table[0][column], size), gray, "sample {}".format) if image else None
 
     def read(index: int) -> Any:
         row = table[index]
         found = row[column]
-        x = checked_sample(found, index) if draw is None else draw(index, _picture(found, size))
+        x = as_sample(found, index) if draw is None else draw(index, _picture(found, size))
         return x if label is None else (x, np.int32(row[label]))
 
     return dataset(len(table), read)

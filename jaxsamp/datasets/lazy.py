@@ -12,13 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp import checks
-from jaxsamp.datasets.arrays import checked, checked_sample
+from jaxsamp.core import checks
+from jaxsamp.datasets.arrays import as_sample, as_samples
 from jaxsamp.datasets.images import files, fitted, pixels
 
 
 @dataclass(frozen=True)
-class Source:
+class RandomAccess:
     """Random access to `size` samples by a function of their number."""
 
     size: int
@@ -35,24 +35,24 @@ def dataset(size: int, read: Callable[[int], Any]) -> Any:
     """The `grain.MapDataset` of read(0) ... read(size - 1)."""
     import grain
 
-    return grain.MapDataset.source(Source(size, read))
+    return grain.MapDataset.source(RandomAccess(size, read))
 
 
-def folder(folder: str | Path, size: int, grey: bool | None = None) -> Any:
-    """The images in `folder` and below, in the order of their names, cropped about the centre to size x size.
+def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
+    """The images in `folder` and below, in the order of their names, cropped about the center to size x size.
 
     Files with other endings than an image's are passed over; one that cannot be read raises when it is reached.
 
     Args:
         folder: the place.
         size: side of the samples, in pixels.
-        grey: samples are (size, size) if true, else (size, size, 3); by default as the first image is.
+        gray: samples are (size, size) if true, else (size, size, 3); by default as the first image is.
 
     Returns:
         A `grain.MapDataset` of float32 arrays in [-1, 1].
 
     Raises:
-        ValueError: there is no image; on reading, a file is damaged, or has colours where the first image is grey.
+        ValueError: there is no image; on reading, a file is damaged, or has colors where the first image is gray.
     """
     from PIL import Image
 
@@ -68,17 +68,17 @@ def folder(folder: str | Path, size: int, grey: bool | None = None) -> Any:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ValueError(f"folder must hold images; {paths[index]} could not be read ({error}).") from error
 
-    read = pictures(opened(0), grey, lambda index: str(paths[index]))
+    read = pictures(opened(0), gray, lambda index: str(paths[index]))
     return dataset(len(paths), lambda index: read(index, opened(index)))
 
 
-def pictures(first: Any, grey: bool | None, name: Callable[[int], str]) -> Callable[[int, Any], np.ndarray]:
-    """(number, image) -> pixels, grey or not as the first image is; `name(number)` is what an error calls one."""
-    plain = first.mode == "L" if grey is None else grey
+def pictures(first: Any, gray: bool | None, name: Callable[[int], str]) -> Callable[[int, Any], np.ndarray]:
+    """(number, image) -> pixels, gray or not as the first image is; `name(number)` is what an error calls one."""
+    plain = first.mode == "L" if gray is None else gray
 
     def read(index: int, image: Any) -> np.ndarray:
-        if grey is None and plain and image.mode != "L":
-            raise ValueError(f"grey must be given, for {name(0)} is grey and {name(index)} has colours; got None.")
+        if gray is None and plain and image.mode != "L":
+            raise ValueError(f"gray must be given, for {name(0)} is gray and {name(index)} has colors; got None.")
         return pixels(image, plain)
 
     return read
@@ -104,11 +104,11 @@ def memory_mapped(path: str | Path, cond: Any = None) -> Any:
     if not isinstance(stored, np.ndarray) or stored.ndim < 2 or 0 in stored.shape:
         shape = f"shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"
         raise ValueError(f"path must hold real numbers of shape (n, *event); {path} holds {shape}.")
-    checked(stored[:1], "path")
+    as_samples(stored[:1], "path")
     checks.conditions(cond, len(stored))
 
     def read(index: int) -> Any:
-        x = checked_sample(stored[index], index)
+        x = as_sample(stored[index], index)
         return x if cond is None else (x, jax.tree.map(lambda leaf: leaf[index], cond))
 
     return dataset(len(stored), read)

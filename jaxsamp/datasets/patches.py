@@ -6,7 +6,7 @@ BLOCK, PATCH, TEXTURED, TRAINED = 64, 8, 0.15, 0.7
 
 
 def photo_patches(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test patches, (n, 8, 8), grey in [-1, 1], with a standard deviation above 0.15.
+    """Training and test patches, (n, 8, 8), gray in [-1, 1], with a standard deviation above 0.15.
 
     The photographs are cut into 64-pixel blocks, which are shuffled and split 70 / 30 before they are cut into
     patches, so that no test patch borders on a training patch inside a block.

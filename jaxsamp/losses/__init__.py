@@ -5,13 +5,13 @@ the posterior mean counts there, w(lambda). Only the product p w shapes the loss
 """
 
 from jaxsamp.losses.denoising import at_level, denoising, drop
-from jaxsamp.losses.levels import Importance, LevelLaw, LogNormal, UniformLogSNR, UniformTime
+from jaxsamp.losses.levels import Importance, LogNormal, NoiseLevelDistribution, UniformLogSNR, UniformTime
 from jaxsamp.losses.weightings import EDMWeighting, MinSNRWeighting, SNRWeighting, UnitWeighting, Weighting
 
 __all__ = [
     "EDMWeighting",
     "Importance",
-    "LevelLaw",
+    "NoiseLevelDistribution",
     "LogNormal",
     "MinSNRWeighting",
     "SNRWeighting",

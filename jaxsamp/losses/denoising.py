@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp import checks
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.denoisers import per_event
-from jaxsamp.losses.levels import LevelLaw, LogNormal
+from jaxsamp.losses.levels import LogNormal, NoiseLevelDistribution
 from jaxsamp.losses.weightings import EDMWeighting, Weighting
-from jaxsamp.types import Array, ArrayLike, Level, PyTree
 from jaxsamp_kernels import prediction as predictions
 
 
@@ -23,13 +23,13 @@ def denoising(
     schedule: Any,
     prediction: str = "epsilon",
     *,
-    levels: LevelLaw = LogNormal(),  # noqa: B008  (frozen)
+    levels: NoiseLevelDistribution = LogNormal(),  # noqa: B008  (frozen)
     weighting: Weighting | None = EDMWeighting(),  # noqa: B008
     cond: PyTree = None,
 ) -> Float[Array, "batch"]:
     """Each sample's denoising loss at a level of its own; the mean is what training descends.
 
-    Its minimiser over all functions is the posterior mean E[x_0 | x_t], whatever the law of levels, the weighting
+    Its minimizer over all functions is the posterior mean E[x_0 | x_t], whatever the law of levels, the weighting
     and the prediction.
 
     Args:

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array, Data, Level
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Data, Level
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0  # of sigma / alpha
 
 
-class LevelLaw(ABC):
+class NoiseLevelDistribution(ABC):
     """A law of noise levels. A subclass gives `draw`.
 
     Under a schedule of discrete times every law is rounded to the trained level nearest in lambda.
@@ -31,7 +31,7 @@ class LevelLaw(ABC):
 
 @pytree
 @dataclass(frozen=True)
-class UniformTime(LevelLaw):
+class UniformTime(NoiseLevelDistribution):
     """t uniform in the schedule's own time, over all of it: as far as sigma / alpha is finite and not 0.
 
     Ends that the schedule leaves open are those of sigma / alpha = 0.002 and 80.
@@ -51,7 +51,7 @@ class UniformTime(LevelLaw):
 
 @pytree
 @dataclass(frozen=True)
-class LogNormal(LevelLaw):
+class LogNormal(NoiseLevelDistribution):
     """log(sigma / alpha) ~ N(mean, std^2): most draws where the loss can still fall.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364
@@ -73,7 +73,7 @@ class LogNormal(LevelLaw):
 
 @pytree
 @dataclass(frozen=True)
-class UniformLogSNR(LevelLaw):
+class UniformLogSNR(NoiseLevelDistribution):
     """Lambda uniform between those of sigma / alpha = sigma_max and sigma_min."""
 
     sigma_min: Any = SIGMA_MIN
@@ -93,7 +93,7 @@ class UniformLogSNR(LevelLaw):
 
 @pytree
 @dataclass(frozen=True)
-class Importance(LevelLaw):
+class Importance(NoiseLevelDistribution):
     """Bins of lambda drawn with the given mass, reweighted to a uniform law of lambda: the same loss, less noise.
 
     Attributes:

@@ -10,9 +10,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array
 
 
 class Weighting(ABC):

@@ -7,7 +7,7 @@ from jaxsamp.metrics.evaluate import evaluate
 from jaxsamp.metrics.flow import flow_kl, flow_tv
 from jaxsamp.metrics.frechet import frechet, frechet_distance
 from jaxsamp.metrics.known_law import log_density, occupancy
-from jaxsamp.metrics.memorisation import memorisation
+from jaxsamp.metrics.memorization import memorization
 from jaxsamp.metrics.mmd import mmd, mmd_distance
 from jaxsamp.metrics.null import Metric
 from jaxsamp.metrics.null_bank import NullBank
@@ -28,7 +28,7 @@ __all__ = [
     "frechet",
     "frechet_distance",
     "log_density",
-    "memorisation",
+    "memorization",
     "mmd",
     "mmd_distance",
     "occupancy",

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxsamp.checks import at_least, one_of
-from jaxsamp.metrics.null import TAIL, Metric, standardised
+from jaxsamp.core.checks import at_least, one_of
+from jaxsamp.core.types import Array, Level
+from jaxsamp.metrics.null import TAIL, Metric, standardized
 from jaxsamp.metrics.truth import NULL, Truth, checked
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
-from jaxsamp.types import Array, Level
 
 BLOCKS = ("weights", "means", "cov_diag", "cov_off")
 DRAWS, FOR_VARIANCE = 100_000, 10_000  # draws of the truth for F, and of these for Var |h|^2
@@ -130,7 +130,7 @@ def _test(block: str, x: Array, truth: Truth, components: _Components, key: Arra
     null = stats.gamma(rank**2 / sd**2, scale=sd**2 / rank)
     low, high = null.ppf([TAIL, 1 - TAIL])
     return Metric(
-        statistic, None, float(low), float(high), float(null.sf(statistic)), standardised(statistic, rank, sd)
+        statistic, None, float(low), float(high), float(null.sf(statistic)), standardized(statistic, rank, sd)
     )
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxsamp.checks import at_least, typed_key
-from jaxsamp.metrics.null import TAIL, Metric, standardised
+from jaxsamp.core.checks import at_least, typed_key
+from jaxsamp.core.types import Array, Level
+from jaxsamp.metrics.null import TAIL, Metric, standardized
 from jaxsamp.metrics.truth import REFERENCE, SUBSETS, checked, flat
-from jaxsamp.types import Array, Level
 
 LEAST = 4  # samples
 WIDEST = 64  # numbers a sample: 2,144 features
@@ -82,7 +82,7 @@ def c2st(
         null_low=float(low),
         null_high=float(high),
         p_value=float(null.sf(hits - 1)),
-        z=standardised(hits, null.mean(), null.std()),
+        z=standardized(hits, null.mean(), null.std()),
     )
 
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
 from jaxsamp.metrics.pairs import mean_over_pairs, subsets
 from jaxsamp.metrics.truth import checked
-from jaxsamp.types import Array, Level
 
 
 def energy(
@@ -61,11 +61,11 @@ def energy_distance(
 
 
 def _distance_to(y: Array, chunk: int = 512) -> Callable[[Array], float]:
-    centre = jnp.mean(y, axis=0)  # rounding of distances grows with the distance from the origin
-    y = y - centre
-    return partial(_distance, centre, y, mean_over_pairs(jnp.sqrt, y, y, chunk), chunk)
+    center = jnp.mean(y, axis=0)  # rounding of distances grows with the distance from the origin
+    y = y - center
+    return partial(_distance, center, y, mean_over_pairs(jnp.sqrt, y, y, chunk), chunk)
 
 
-def _distance(centre: Array, y: Array, within_y: float, chunk: int, x: Array) -> float:
-    x = x - centre
+def _distance(center: Array, y: Array, within_y: float, chunk: int, x: Array) -> float:
+    x = x - center
     return 2 * mean_over_pairs(jnp.sqrt, x, y, chunk) - mean_over_pairs(jnp.sqrt, x, x, chunk) - within_y

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.checks import one_of
+from jaxsamp.core.checks import one_of
+from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.block_rao import BLOCKS, block_rao, parameters
 from jaxsamp.metrics.c2st import LEAST, WIDEST, c2st
 from jaxsamp.metrics.energy import energy
 from jaxsamp.metrics.frechet import frechet
 from jaxsamp.metrics.known_law import log_density, occupancy
-from jaxsamp.metrics.memorisation import memorisation
+from jaxsamp.metrics.memorization import memorization
 from jaxsamp.metrics.mmd import mmd
 from jaxsamp.metrics.null import NULL_SETS, Metric
 from jaxsamp.metrics.sliced_w2 import sliced_w2
 from jaxsamp.metrics.truth import Truth, checked
-from jaxsamp.types import Array, Level
 
 RAO, ALL_BLOCKS = {f"rao_{block}": block for block in BLOCKS}, "block_rao"
 METRICS = (
@@ -30,7 +30,7 @@ METRICS = (
     "log_density",
     *RAO,
     "frechet",
-    "memorisation",
+    "memorization",
 )
 UNASKED = tuple(name for name in METRICS if name != "mmd")  # which costs as much as energy and sees no more
 MOST_PARAMETERS = 1000  # of a block of Rao's test: some seconds
@@ -62,7 +62,7 @@ def evaluate(
     rao_cov_diag  the same                                    components too wide or narrow along their own axes
     rao_cov_off   the same                                    turned or wrongly correlated components
     frechet       any reference, if `features` are given      means and covariances of the features
-    memorisation  an array (the training set), no `level`     copied training points
+    memorization  an array (the training set), no `level`     copied training points
     ============  ==========================================  ===================================================
 
     True samples are inside each band 99 times in 100: of many metrics, one may be outside by chance. The density of
@@ -113,7 +113,7 @@ def evaluate(
         "occupancy": lambda: occupancy(x, truth, key),
         "log_density": lambda: log_density(x, truth, key),
         "frechet": lambda: frechet(x, truth, key, features, null_sets=null_sets),
-        "memorisation": lambda: memorisation(x, truth.samples),
+        "memorization": lambda: memorization(x, truth.samples),
     }
     run |= {name: lambda block=block: block_rao(x, truth, key, blocks=(block,))[block] for name, block in RAO.items()}
     return {name: run[name]() for name in names}
@@ -130,7 +130,7 @@ def _lacks(
         "occupancy": (truth.has_components, "a law with `responsibilities` and two or more `weights`"),
         "log_density": (truth.has_density, "a law with `log_prob` at this level"),
         "frechet": (features is not None, "`features`"),
-        "memorisation": (trained_on, "an array of 3 training samples or more, and no `level`"),
+        "memorization": (trained_on, "an array of 3 training samples or more, and no `level`"),
     }
     if name in RAO:
         count = parameters(truth)[RAO[name]]

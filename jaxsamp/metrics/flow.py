@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from jaxsamp.checks import finite
+from jaxsamp.core.checks import finite
+from jaxsamp.core.types import Level
 from jaxsamp.metrics.null import TAIL, Metric
 from jaxsamp.metrics.truth import Truth, array_of
-from jaxsamp.types import Level
 
 ROUNDING = 1e-4  # of both divergences; log densities are rounded to 1e-5 or so in float32
 
@@ -21,7 +21,7 @@ def flow_tv(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
     reached, but does see their mass as missing elsewhere.
 
     Args:
-        flow: what `jaxsamp.flow_density` returns.
+        flow: what `jaxsamp.sample_and_log_prob` returns.
         law: p, with `log_prob(x, level)`.
         level: the level at which the flow ended, with its alpha under the denoiser's schedule.
         null: the flow of the exact denoiser of `law` under the same sampler and grid. It has the errors of the
@@ -61,13 +61,13 @@ def _log_ratios(flow: Any, law: Any, level: Level | None, null: Any) -> tuple[np
 
 
 def _log_ratio(flow: Any, truth: Truth) -> np.ndarray:
-    x, log_density = array_of("flow.x", flow.x), finite("flow.log_density", flow.log_density).astype(float)
-    if x.shape[1:] != truth.event or log_density.shape != x.shape[:1]:
+    x, log_prob = array_of("flow.x", flow.x), finite("flow.log_prob", flow.log_prob).astype(float)
+    if x.shape[1:] != truth.event or log_prob.shape != x.shape[:1]:
         raise ValueError(
-            f"flow must hold x of shape (n, {', '.join(map(str, truth.event))}) and log_density of shape (n,); got "
-            f"{x.shape} and {log_density.shape}."
+            f"flow must hold x of shape (n, {', '.join(map(str, truth.event))}) and log_prob of shape (n,); got "
+            f"{x.shape} and {log_prob.shape}."
         )
-    return truth.log_prob(x) - log_density
+    return truth.log_prob(x) - log_prob
 
 
 def _judged(terms: np.ndarray, null: np.ndarray | None) -> Metric:

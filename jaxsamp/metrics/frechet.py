@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.checks import finite
+from jaxsamp.core.checks import finite
+from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
 from jaxsamp.metrics.truth import checked, flat
-from jaxsamp.types import Array, Level
 
 
 def frechet(

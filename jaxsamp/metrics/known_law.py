@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxsamp.metrics.null import TAIL, Metric, standardised
+from jaxsamp.core.types import Array, Level
+from jaxsamp.metrics.null import TAIL, Metric, standardized
 from jaxsamp.metrics.truth import NULL, Truth, checked
-from jaxsamp.types import Array, Level
 
 SETS, LEAST = 32, 1024  # moments of the truth, from 32 max(n, 1024) draws: 1.6 % of the standard error
 ROUNDING = 1e-6  # of responsibilities and mean log densities, in float32
@@ -60,7 +60,7 @@ def occupancy(
         null_low=float(low),
         null_high=float(max(high, ROUNDING)),
         p_value=float(stats.chi2.sf(chi2, max(rank, 1))),
-        z=standardised(chi2, rank, np.sqrt(2 * rank)),
+        z=standardized(chi2, rank, np.sqrt(2 * rank)),
     )
 
 

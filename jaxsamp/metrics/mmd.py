@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import pdist
 
+from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
 from jaxsamp.metrics.pairs import mean_over_pairs, subsets
 from jaxsamp.metrics.truth import checked
-from jaxsamp.types import Array, Level
 
 FOR_BANDWIDTH = 1024  # points whose distances give the median
 
@@ -68,14 +68,14 @@ def mmd_distance(
 
 
 def _distance_to(y: Array, bandwidth: float | None = None, chunk: int = 512) -> Callable[[Array], float]:
-    centre = jnp.mean(y, axis=0)  # rounding of distances grows with the distance from the origin
+    center = jnp.mean(y, axis=0)  # rounding of distances grows with the distance from the origin
     scale = 1 / (np.sqrt(2) * (_median_distance(y) if bandwidth is None else bandwidth))
-    y = (y - centre) * jnp.asarray(scale, y.dtype)
-    return partial(_distance, centre, scale, y, mean_over_pairs(_kernel, y, y, chunk), chunk)
+    y = (y - center) * jnp.asarray(scale, y.dtype)
+    return partial(_distance, center, scale, y, mean_over_pairs(_kernel, y, y, chunk), chunk)
 
 
-def _distance(centre: Array, scale: float, y: Array, within_y: float, chunk: int, x: Array) -> float:
-    x = (x - centre) * jnp.asarray(scale, x.dtype)
+def _distance(center: Array, scale: float, y: Array, within_y: float, chunk: int, x: Array) -> float:
+    x = (x - center) * jnp.asarray(scale, x.dtype)
     return mean_over_pairs(_kernel, x, x, chunk) + within_y - 2 * mean_over_pairs(_kernel, x, y, chunk)
 
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.checks import at_least
+from jaxsamp.core.checks import at_least
+from jaxsamp.core.types import Array
 from jaxsamp.metrics.truth import NULL, REFERENCE, Truth, flat
-from jaxsamp.types import Array
 
 NULL_SETS = 199
 TAIL = 0.005
@@ -98,11 +98,11 @@ def judged(value: float, nulls: Sequence[float] | np.ndarray) -> Metric:
         null_low=float(nulls[skip - 1]),
         null_high=float(nulls[-skip]),
         p_value=float(min(1, 2 * rank / count)),
-        z=standardised(value, nulls.mean(), nulls.std(ddof=1)),
+        z=standardized(value, nulls.mean(), nulls.std(ddof=1)),
     )
 
 
-def standardised(value: Any, mean: Any, sd: Any) -> float:
+def standardized(value: Any, mean: Any, sd: Any) -> float:
     """(value - mean) / sd; where all null values are one, 0 for that value and infinite for any other."""
     if sd > 0:
         return float((value - mean) / sd)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from jaxsamp.checks import at_least, typed_key
+from jaxsamp.core.checks import at_least, typed_key
+from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.truth import Truth, is_law
-from jaxsamp.types import Array, Level
 
 T = TypeVar("T")
 

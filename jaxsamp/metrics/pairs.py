@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.checks import at_least
+from jaxsamp.core.checks import at_least
+from jaxsamp.core.types import Array
 from jaxsamp.metrics.truth import SUBSETS, Truth
-from jaxsamp.types import Array
 
 
 def mean_over_pairs(function: Callable[[Array], Array], x: Array, y: Array, chunk: int) -> float:

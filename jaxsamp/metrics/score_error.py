@@ -8,9 +8,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from jaxsamp import checks, grids
-from jaxsamp.batching import each
-from jaxsamp.types import Array, Data
+from jaxsamp import grids
+from jaxsamp.core import checks
+from jaxsamp.core.batching import each
+from jaxsamp.core.types import Array, Data
 
 INTERVALS = 7  # between the levels that are looked at if none are given
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.checks import at_least
+from jaxsamp.core.checks import at_least
+from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
 from jaxsamp.metrics.truth import DIRECTIONS, checked
-from jaxsamp.types import Array, Level
 
 
 def sliced_w2(

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.checks import finite, typed_key
-from jaxsamp.types import Array, Level
+from jaxsamp.core.checks import finite, typed_key
+from jaxsamp.core.types import Array, Level
 
 # fold_in tags far above any sample's index: a user may evaluate with the key that drew the samples, and
 # fold_in(key, i) is the key of sample i (and of split(key)[i]).

@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsamp.core.types import Array, PyTree
 from jaxsamp.models.layers import ZERO, Attention, Embedding, Modulate, with_channels
-from jaxsamp.types import Array, PyTree
 
 
 def positions(height: int, width: int, size: int) -> Array:
@@ -26,7 +26,7 @@ def positions(height: int, width: int, size: int) -> Array:
 
 
 class Layer(nn.Module):
-    """Attention and a perceptron, each modulated before and gated after, the gates zero at initialisation."""
+    """Attention and a perceptron, each modulated before and gated after, the gates zero at initialization."""
 
     heads: int
     dtype: Any = None

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsamp.types import Array, PyTree
+from jaxsamp.core.types import Array, PyTree
 
 FREQUENCIES = 16
 SLOWEST, FASTEST = 0.125, 8.0  # cycles for each unit of c_noise; sigma / alpha from 0.002 to 80 is 2.6 units
@@ -82,7 +82,7 @@ class Embedding(nn.Module):
 
 
 class Modulate(nn.Module):
-    """h (1 + scale) + shift, both linear in the embedding and zero at initialisation."""
+    """h (1 + scale) + shift, both linear in the embedding and zero at initialization."""
 
     dtype: Any = None
 
@@ -96,7 +96,7 @@ class Modulate(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention over (batch, tokens, channels) whose output is zero at initialisation unless `zero` is off."""
+    """Self-attention over (batch, tokens, channels) whose output is zero at initialization unless `zero` is off."""
 
     heads: int
     dtype: Any = None

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsamp.core.types import Array, PyTree
 from jaxsamp.models.layers import ZERO, Embedding, Modulate
 from jaxsamp.models.layers import parts as parts_of
-from jaxsamp.types import Array, PyTree
 
 
 class MLP(nn.Module):

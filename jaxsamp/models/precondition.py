@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp import checks
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.denoisers import NetworkDenoiser, denoiser, per_event
 from jaxsamp.models.layers import parts
-from jaxsamp.types import Array, ArrayLike, PyTree
 from jaxsamp_kernels import prediction as predictions
 
 EDM = "edm"

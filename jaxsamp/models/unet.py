@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsamp.core.types import Array, PyTree
 from jaxsamp.models.layers import ZERO, Attention, Embedding, Modulate, groups, with_channels
-from jaxsamp.types import Array, PyTree
 
 
 class Block(nn.Module):
-    """A residual block: two 3x3 convolutions, the second modulated by the embedding and zero at initialisation."""
+    """A residual block: two 3x3 convolutions, the second modulated by the embedding and zero at initialization."""
 
     channels: int
     dtype: Any = None

@@ -1,6 +1,7 @@
 """Samplers: how to step. Each is a frozen dataclass of settings given to `jaxsamp.sample`."""
 
-from jaxsamp import checks
+from jaxsamp.core import checks
+from jaxsamp.core.types import State
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp.samplers.correctors import (
     Corrector,
@@ -13,6 +14,7 @@ from jaxsamp.samplers.dpm_solver import DPMSolverPP
 from jaxsamp.samplers.euler import ExponentialEuler
 from jaxsamp.samplers.heun import Heun
 from jaxsamp.samplers.midpoint import Midpoint
+from jaxsamp.samplers.paradigms import ParaDiGMS
 from jaxsamp.samplers.parallel_midpoint import ParallelMidpoint
 from jaxsamp.samplers.predictor_corrector import PredictorCorrector
 from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint, RandomizedMidpointSDE
@@ -39,7 +41,7 @@ BY_NAME = {
     "parallel-midpoint": ParallelMidpoint(),
     "parallel-blocked": ParallelMidpoint.blocked(),
     "sliding-window": SlidingWindow(),
-    "sliding-ddim": SlidingWindow(of=DDIM()),
+    "paradigms": ParaDiGMS(DDIM()),
     "speculative-ddpm": SpeculativeDDPM(),
     "unipc-corrected": PredictorCorrector(UniPC()),
 }
@@ -64,6 +66,7 @@ __all__ = [
     "Heun",
     "Midpoint",
     "OverdampedCorrector",
+    "ParaDiGMS",
     "ParallelCorrector",
     "ParallelMidpoint",
     "PredictorCorrector",
@@ -73,6 +76,7 @@ __all__ = [
     "Sampler",
     "SlidingWindow",
     "SpeculativeDDPM",
+    "State",
     "UnderdampedCorrector",
     "UniPC",
     "by_name",

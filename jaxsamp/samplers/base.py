@@ -1,11 +1,12 @@
 """What a sampler is: frozen settings, and pure functions that move one sample from one level to the next."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxsamp import checks
-from jaxsamp.random import Draws
-from jaxsamp.types import Array
+from jaxsamp.core import checks
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp_kernels import frame as frames
 
 
@@ -13,8 +14,8 @@ class Problem(NamedTuple):
     """What one sample's steps are given. States are divided by alpha, so that no sampler sees a schedule.
 
     Attributes:
-        evaluate: (x, lambda) -> posterior mean, one network call.
-        evaluate_all: the same for R nodes at once, (R, *event) and (R,): one batched network call.
+        denoise: (x, lambda) -> posterior mean, one network call.
+        denoise_all: the same for R nodes at once, (R, *event) and (R,): one batched network call.
         lam: the grid, (steps + 1,), increasing.
         tables: what the sampler's `prepare` made of the grid.
         trained: lambda -> the nearest one the network was trained at.
@@ -22,8 +23,8 @@ class Problem(NamedTuple):
         divided: turns a function of R rows into the same one, computed by all devices that the sample is given.
     """
 
-    evaluate: Callable[[Array, Array], Array]
-    evaluate_all: Callable[[Array, Array], Array]
+    denoise: Callable[[Array, Array], Array]
+    denoise_all: Callable[[Array, Array], Array]
     lam: Array
     tables: Any
     trained: Callable[[Array], Array]
@@ -49,27 +50,32 @@ class Cost(NamedTuple):
     converged: Any
 
 
-class Sampler:
+class Sampler(ABC):
     """Base of all samplers: settings are dataclass fields, numbers leaves and structure static.
+
+    A subclass gives `convergence_order` and `step`, and what differs from one evaluation a step. Its objects are
+    pytrees if `jaxsamp.pytree` decorates it; otherwise the doors make them so, with arrays as leaves.
 
     Attributes:
         convergence_order: p such that the global error falls like step^p.
         stochastic: whether the output is random given the starting state.
-        discretises: "ode" or "sde", whose solution the error refers to.
+        discretizes: "ode" or "sde", whose solution the error refers to.
         default_steps: intervals of the grid where the user names none.
+        stepwise: whether each interval is one call of `step`; else a single call takes the whole trajectory.
     """
 
     convergence_order: float
     stochastic: bool = False
-    discretises: str = "ode"
+    discretizes: str = "ode"
     default_steps: int = 32
+    stepwise: bool = True
 
     @property
     def reads_calibration(self) -> bool:
         """Whether it needs a denoiser with a measured linear part, and steps in the coordinates of that."""
         return getattr(self, "frame", None) == "calibrated"
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  (not every sampler has settings that can be wrong)
         """Raise ValueError where a setting is wrong; number settings may be tracers, which are not checked."""
 
     def evaluations(self, steps: int) -> int:
@@ -80,11 +86,7 @@ class Sampler:
         """Network calls that must wait for each other."""
         return self.evaluations(steps)
 
-    def pieces(self, steps: int) -> int:
-        """How often `step` is called: once if it takes the whole trajectory in a loop of its own."""
-        return steps
-
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """What the sample whose last state this is took; where it varies, `rounds` and `evaluations` are bounds."""
         return Cost(self.rounds(steps), self.evaluations(steps), self.evaluations(steps), 0.0, True)
 
@@ -92,13 +94,13 @@ class Sampler:
         """Arrays of the grid and of the denoiser's measured linear part, computed once for all samples."""
         return None
 
-    def init(self, problem: Problem, x: Array) -> Any:
-        """The loop's state at the first level: a tuple whose first entry is x."""
-        return (x,)
+    def init(self, problem: Problem, x: Array) -> State:
+        """The state at the first level."""
+        return State(x)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
-        """The loop's state after step i."""
-        raise TypeError(f"{type(self).__name__} is not a sampler of its own.")
+    @abstractmethod
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
+        """The state after step i."""
 
 
 def named_frame(name: str, calibration: Any) -> frames.Frame:
@@ -110,7 +112,7 @@ def named_frame(name: str, calibration: Any) -> frames.Frame:
 
 def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
     """The integrand of that frame at one state: one network call."""
-    denoised = problem.evaluate(x, lam)
+    denoised = problem.denoise(x, lam)
     return denoised if name == "data" else named_frame(name, problem.calibration).integrand(x, denoised, lam)
 
 

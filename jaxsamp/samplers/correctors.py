@@ -1,22 +1,23 @@
 """Correctors: Langevin steps at a fixed noise level, between the steps of any sampler."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-from jaxsamp import checks
-from jaxsamp.langevin import Langevin, Overdamped, ParallelUnderdamped, Underdamped
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import CORRECTOR, Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import CORRECTOR, Rng
+from jaxsamp.core.types import Array, State
+from jaxsamp.mcmc import Langevin, Overdamped, ParallelUnderdamped, Underdamped
 from jaxsamp.samplers.base import Problem
-from jaxsamp.types import Array
 
 UNITS = ("sigma", "ou")
 
 
-class Corrector:
+class Corrector(ABC):
     """Base of the correctors: Langevin dynamics whose stationary law is that of x_t, in scaled coordinates.
 
     With x divided by alpha and s = sigma / alpha, the dynamics move xi = x / c with the score c (D - x) / s^2:
@@ -30,9 +31,9 @@ class Corrector:
     units: str
 
     @property
+    @abstractmethod
     def dynamics(self) -> Langevin:
         """The Langevin sampler that moves xi."""
-        raise TypeError(f"{type(self).__name__} is not a corrector of its own.")
 
     @property
     def evaluations(self) -> int:
@@ -50,25 +51,25 @@ class Corrector:
         checks.one_of("units", self.units, UNITS)
         self.dynamics.check(())  # numbers, whatever the event
 
-    def correct(self, problem: Problem, x: Array, lam: Array, i: Array, draws: Draws) -> Array:
+    def correct(self, problem: Problem, x: Array, lam: Array, i: Array, rng: Rng) -> Array:
         """The state after `steps` Langevin steps at the level `lam`, the end of step i; velocities are drawn afresh."""
-        s, dynamics, draws = jnp.exp(-lam), self.dynamics, draws.of(CORRECTOR)
+        s, dynamics, rng = jnp.exp(-lam), self.dynamics, rng.of(CORRECTOR)
         unit = s if self.units == "sigma" else jnp.hypot(1.0, s)
 
         def score(xi: Array) -> Array:
             state = unit * xi
             if xi.ndim > x.ndim:  # R places in one call
-                mean = problem.evaluate_all(state, jnp.broadcast_to(lam, len(xi)))
+                mean = problem.denoise_all(state, jnp.broadcast_to(lam, len(xi)))
             else:
-                mean = problem.evaluate(state, lam)
+                mean = problem.denoise(state, lam)
             return unit / (s * s) * (mean - state)
 
-        def body(state: Any, k: Array) -> tuple[Any, None]:
-            return dynamics.step(score, state, k, draws), None
+        def body(state: State, k: Array) -> tuple[State, None]:
+            return dynamics.step(score, state, k, rng), None
 
         first = i * self.steps
-        start = dynamics.init(score, x / unit, first, draws)
-        return unit * lax.scan(body, start, first + jnp.arange(self.steps))[0][0]
+        start = dynamics.init(score, x / unit, first, rng)
+        return unit * lax.scan(body, start, first + jnp.arange(self.steps))[0].x
 
 
 @pytree
@@ -127,7 +128,7 @@ class UnderdampedCorrector(Corrector):
 class ParallelCorrector(Corrector):
     """Underdamped Langevin steps from a fresh velocity, with the score at R times of each step at once.
 
-    A step costs K rounds of R evaluations, and each visit one more of one; `jaxsamp.langevin.ParallelUnderdamped`
+    A step costs K rounds of R evaluations, and each visit one more of one; `jaxsamp.mcmc.ParallelUnderdamped`
     says what they do. For the same rounds they go as far as a few steps of `UnderdampedCorrector`, with a hundredth of
     their bias.
 

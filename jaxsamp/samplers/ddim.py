@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels import frame as frames
 
 
@@ -39,7 +39,7 @@ class DDIM(Sampler):
         return self.eta is not None
 
     @property
-    def discretises(self) -> str:
+    def discretizes(self) -> str:
         """The reverse SDE where noise is added."""
         return "sde" if self.stochastic else "ode"
 
@@ -48,17 +48,17 @@ class DDIM(Sampler):
         if self.eta is not None and checks.is_concrete(self.eta) and not 0 <= float(self.eta) <= 1:
             raise ValueError(f"eta must be None or a number in [0, 1]; got {self.eta}.")
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
-        denoised = problem.evaluate(x, lam0)
+        denoised = problem.denoise(x, lam0)
         if self.eta is None:
-            return (frames.step(frames.DATA, x, denoised, lam0, lam1),)
+            return State(frames.step(frames.DATA, x, denoised, lam0, lam1))
         fresh = jnp.asarray(self.eta, x.dtype) ** 2 * -jnp.expm1(2 * (lam0 - lam1))
         s0, s1 = jnp.exp(-lam0), jnp.exp(-lam1)
         kept = s1 / s0 * jnp.sqrt(1 - fresh)
-        return (kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * draws.normal(i),)
+        return State(kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * rng.normal(i))
 
 
 @pytree
@@ -73,11 +73,11 @@ class DDPM(Sampler):
 
     convergence_order = 1.0
     stochastic = True
-    discretises = "sde"
+    discretizes = "sde"
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
-        denoised = problem.evaluate(x, lam0)
-        return (frames.step(frames.LOCALIZATION, x, denoised, lam0, lam1, noise=draws.normal(i)),)
+        denoised = problem.denoise(x, lam0)
+        return State(frames.step(frames.LOCALIZATION, x, denoised, lam0, lam1, noise=rng.normal(i)))

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
-from jaxsamp.types import Array
 from jaxsamp_kernels import multistep
 from jaxsamp_kernels.adams import adams_table
 
@@ -26,7 +26,7 @@ class DPMSolverPP(Sampler):
     Args:
         order: 1 to 3; 1 is DDIM, or DDPM if stochastic.
         stochastic: solve the reverse SDE, order 1 or 2; its error from one Brownian path is of order 1.
-        lower_order_final: lower the order towards the end; steadier with few steps.
+        lower_order_final: lower the order toward the end; steadier with few steps.
         frame: "data", or any other of `jaxsamp_kernels.frame` for the flow, where the same polynomials are integrated
             exactly; "calibrated" needs a denoiser with a calibration.
 
@@ -45,7 +45,7 @@ class DPMSolverPP(Sampler):
         return 1.0 if self.stochastic else float(self.order)
 
     @property
-    def discretises(self) -> str:
+    def discretizes(self) -> str:
         """The reverse SDE where noise is added."""
         return "sde" if self.stochastic else "ode"
 
@@ -67,16 +67,16 @@ class DPMSolverPP(Sampler):
         weights, *others = multistep.dpm_solver_table(lam, self.order, self.stochastic, self.lower_order_final)
         return multistep.by_slot(weights), *others
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The state and a ring of the latest `order` integrands, posterior means in the data frame."""
-        return (x, jnp.zeros((self.order, *x.shape), x.dtype))
+        return State(x, jnp.zeros((self.order, *x.shape), x.dtype))
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Evaluate, extrapolate, step."""
         x, ring = state
         weights, decay, noise = problem.tables
         ring = ring.at[i % self.order].set(slope(problem, self.frame, x, problem.lam[i]))
         x = decay[i] * x + sum(weights[i, k] * ring[k] for k in range(self.order))
         if self.stochastic:
-            x = x + noise[i] * draws.normal(i)
-        return (x, ring)
+            x = x + noise[i] * rng.normal(i)
+        return State(x, ring)

@@ -1,12 +1,11 @@
 """The exponential Euler method in any frame: the predictor of the theory papers."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame
-from jaxsamp.types import Array
 from jaxsamp_kernels.frame import step
 
 
@@ -32,9 +31,9 @@ class ExponentialEuler(Sampler):
         """A known frame."""
         check_frame(self.frame)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         frame = named_frame(self.frame, problem.calibration)
-        return (step(frame, x, frame.integrand(x, problem.evaluate(x, lam0), lam0), lam0, lam1),)
+        return State(step(frame, x, frame.integrand(x, problem.denoise(x, lam0), lam0), lam0, lam1))

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels.frame import NOISE, step
 
 
@@ -45,7 +45,7 @@ class Heun(Sampler):
         return self.churn is not None
 
     @property
-    def discretises(self) -> str:
+    def discretizes(self) -> str:
         """A stochastic equation where noise is added."""
         return "sde" if self.stochastic else "ode"
 
@@ -60,16 +60,16 @@ class Heun(Sampler):
         """Two a step."""
         return 2 * steps
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Add noise if asked to, guess with the slope at the start, step with the mean slope."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         if self.churn is not None:
-            x, lam0 = self._churned(problem, x, lam0, draws.normal(i))
-        start = NOISE.integrand(x, problem.evaluate(x, lam0), lam0)
+            x, lam0 = self._churned(problem, x, lam0, rng.normal(i))
+        start = NOISE.integrand(x, problem.denoise(x, lam0), lam0)
         guess = step(NOISE, x, start, lam0, lam1)
-        end = NOISE.integrand(guess, problem.evaluate(guess, lam1), lam1)
-        return (step(NOISE, x, 0.5 * (start + end), lam0, lam1),)
+        end = NOISE.integrand(guess, problem.denoise(guess, lam1), lam1)
+        return State(step(NOISE, x, 0.5 * (start + end), lam0, lam1))
 
     def _churned(self, problem: Problem, x: Array, lam: Array, z: Array) -> tuple[Array, Array]:
         """The state at the raised level, and that level, which for discrete times is a trained one."""

@@ -1,12 +1,11 @@
 """The deterministic midpoint rule: DPM-Solver++(2S)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels.frame import DATA
 from jaxsamp_kernels.midpoint import midpoint_step
 
@@ -30,10 +29,10 @@ class Midpoint(Sampler):
         """Two a step."""
         return 2 * steps
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         middle = problem.trained(0.5 * (lam0 + lam1))
-        start = problem.evaluate(x, lam0)
-        return (midpoint_step(DATA, problem.evaluate, x, start, lam0, lam1, middle, None)[0],)
+        start = problem.denoise(x, lam0)
+        return State(midpoint_step(DATA, problem.denoise, x, start, lam0, lam1, middle, None)[0])

@@ -7,21 +7,20 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler, check_frame, named_frame
-from jaxsamp.types import Array
 from jaxsamp_kernels import midpoint, window
 
 NODES = ("gauss", "random", "antithetic", "midpoint")
 INITIAL = ("gaussian", "constant", "warm")
 
 
-class _State(NamedTuple):
+class _Memory(NamedTuple):
     """Between two windows."""
 
-    x: Array
     slope: Any  # the last node's, for a warm start; else None
     sweeps: Array
     residual: Array
@@ -65,7 +64,7 @@ class ParallelMidpoint(Sampler):
             acceleration of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
         tolerance: None, or the root mean square over coordinates of the change of the window's end, in the scale of
             x_0, at which a sample stops sweeping; `stats` tells which samples have converged.
-        draws: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
+        clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
     arXiv 2406.00924; the calibrated frame, Gauss nodes, the initial path and acceleration are this library's additions.
@@ -78,7 +77,7 @@ class ParallelMidpoint(Sampler):
     initial: str = field(default="gaussian", metadata={"static": True})
     secants: int = field(default=1, metadata={"static": True})
     tolerance: Any = None
-    draws: str = field(default="importance", metadata={"static": True})
+    clock: str = field(default="importance", metadata={"static": True})
 
     @classmethod
     def blocked(cls, midpoints: int = 16, iterations: int = 3, **settings: Any) -> "ParallelMidpoint":
@@ -90,9 +89,9 @@ class ParallelMidpoint(Sampler):
     def paper(cls, midpoints: int = 16, iterations: int = 3) -> "ParallelMidpoint":
         """The parallel predictor of arXiv 2406.00924 as published: score frame, nodes uniform in cells of OU time.
 
-        `jaxsamp.published.gcc_parallel` has the windows and the corrector that go with it.
+        `jaxsamp.theory.published.gcc_parallel` has the windows and the corrector that go with it.
         """
-        return cls(midpoints, iterations, "random", "score", "constant", 0, draws="uniform_ou")
+        return cls(midpoints, iterations, "random", "score", "constant", 0, clock="uniform_ou")
 
     @property
     def reads_calibration(self) -> bool:
@@ -122,7 +121,7 @@ class ParallelMidpoint(Sampler):
         checks.at_least("secants", self.secants, 0)
         checks.one_of("nodes", self.nodes, NODES)
         checks.one_of("initial", self.initial, INITIAL)
-        checks.one_of("draws", self.draws, midpoint.DRAWS)
+        checks.one_of("clock", self.clock, midpoint.DRAWS)
         check_frame(self.frame)
         if self.tolerance is not None and checks.is_concrete(self.tolerance) and not float(self.tolerance) >= 0:
             raise ValueError(f"tolerance must be None or a number of at least 0; got {self.tolerance}.")
@@ -147,36 +146,37 @@ class ParallelMidpoint(Sampler):
         frame = named_frame(self.frame, calibration)
         return lax.map(lambda ends: window.gauss_window(frame, ends[0], ends[1], self.midpoints), (lam[:-1], lam[1:]))
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """Before the first window."""
-        slope = self._slopes(problem, x, problem.lam[0], problem.evaluate) if self.initial == "warm" else None
-        return _State(x, slope, jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), bool))
+        slope = self._slopes(problem, x, problem.lam[0], problem.denoise) if self.initial == "warm" else None
+        return State(x, _Memory(slope, jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), bool)))
 
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """From the sweeps that were taken."""
-        spared = steps * self._sweeps - state.sweeps
+        memory = state.memory
+        spared = steps * self._sweeps - memory.sweeps
         evaluations = self.evaluations(steps) - spared * self.midpoints
-        return Cost(self.rounds(steps) - spared, evaluations, evaluations, state.residual, state.settled)
+        return Cost(self.rounds(steps) - spared, evaluations, evaluations, memory.residual, memory.settled)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One window."""
-        win, x = self._window(problem, i, draws), state.x
+        win, x, memory = self._window(problem, i, rng), state.x, state.memory
         f = self._first(problem, win, state, i)
         rings = jnp.zeros((2, self.secants, *f.shape), f.dtype)
         start = _Sweep(win.states(x, f), f, window.Memory(*rings), win.end(x, f), jnp.full((), jnp.inf, x.dtype))
 
         def sweep(k: Array, at: _Sweep) -> _Sweep:
-            f, memory = self._slopes(problem, at.x, win.lam, problem.evaluate_all), at.memory
+            f, latest = self._slopes(problem, at.x, win.lam, problem.denoise_all), at.memory
             if self.secants:
                 slot, found = k % self.secants, f
-                f = window.secant_step(win, memory, k, x, at.x, found)
-                memory = window.Memory(memory.x.at[slot].set(at.x), memory.f.at[slot].set(found))
+                f = window.secant_step(win, latest, k, x, at.x, found)
+                latest = window.Memory(latest.x.at[slot].set(at.x), latest.f.at[slot].set(found))
             end = win.end(x, f)
-            return _Sweep(win.states(x, f), f, memory, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
+            return _Sweep(win.states(x, f), f, latest, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
 
         most = self._sweeps
         if self.tolerance is None:
-            sweeps, last, settled = most, lax.fori_loop(0, most, sweep, start), state.settled
+            sweeps, last, settled = most, lax.fori_loop(0, most, sweep, start), memory.settled
         else:
             tolerance = jnp.asarray(self.tolerance, x.dtype)
             sweeps, last = lax.while_loop(
@@ -184,27 +184,28 @@ class ParallelMidpoint(Sampler):
                 lambda at: (at[0] + 1, sweep(*at)),
                 (jnp.zeros((), jnp.int32), start),
             )
-            settled = state.settled & (last.residual <= tolerance)
+            settled = memory.settled & (last.residual <= tolerance)
         slope = last.f[-1] if self.initial == "warm" else None
-        return _State(last.end, slope, state.sweeps + sweeps, jnp.maximum(state.residual, last.residual), settled)
+        residual = jnp.maximum(memory.residual, last.residual)
+        return State(last.end, _Memory(slope, memory.sweeps + sweeps, residual, settled))
 
     def _slopes(self, problem: Problem, x: Array, lam: Array, evaluate: Any) -> Array:
         frame = named_frame(self.frame, problem.calibration)
         return window.slopes(frame, x, evaluate(x, lam), lam)
 
-    def _window(self, problem: Problem, i: Array, draws: Draws) -> Any:
+    def _window(self, problem: Problem, i: Array, rng: Rng) -> Any:
         if self.nodes == "gauss":
             return jax.tree.map(lambda rows: rows[i], problem.tables)
         cells = i * self.midpoints + jnp.arange(self.midpoints)
-        u = jax.vmap(lambda cell: draws.fraction(cell, self.nodes))(cells)
+        u = jax.vmap(lambda cell: rng.fraction(cell, self.nodes))(cells)
         frame = named_frame(self.frame, problem.calibration)
-        return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.draws, problem.trained)
+        return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.clock, problem.trained)
 
-    def _first(self, problem: Problem, win: Any, state: _State, i: Array) -> Array:
+    def _first(self, problem: Problem, win: Any, state: State, i: Array) -> Array:
         """Slopes along the initial path."""
         x, lam0 = state.x, problem.lam[i]
         if self.initial == "gaussian":
             frame, held = named_frame(self.frame, problem.calibration), problem.calibration
             return window.gaussian_slopes(frame, x, lam0, win.lam, held.mean, held.variance)
-        slope = state.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.evaluate)
+        slope = state.memory.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.denoise)
         return jnp.broadcast_to(slope, (self.midpoints, *x.shape))

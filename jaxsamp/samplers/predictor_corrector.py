@@ -6,12 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler
 from jaxsamp.samplers.correctors import Corrector, UnderdampedCorrector
-from jaxsamp.types import Array
 
 
 @pytree
@@ -36,7 +36,7 @@ class PredictorCorrector(Sampler):
     every: int | tuple[int, ...] = field(default=1, metadata={"static": True})
 
     stochastic = True
-    discretises = "sde"
+    discretizes = "sde"
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
@@ -57,7 +57,7 @@ class PredictorCorrector(Sampler):
         """A sampler, a corrector, and steps to correct after."""
         if not isinstance(self.predictor, Sampler):
             raise TypeError(f"predictor must be one of jaxsamp.samplers; got {self.predictor!r}.")
-        if self.predictor.pieces(2) != 2:
+        if not self.predictor.stepwise:
             raise ValueError(
                 f"predictor must go step by step, to be corrected in between; {type(self.predictor).__name__} takes "
                 "the whole trajectory in one loop."
@@ -81,7 +81,7 @@ class PredictorCorrector(Sampler):
         """The predictor's, and the corrector's at each visit."""
         return self.predictor.rounds(steps) + self.visits(steps) * self.corrector.rounds
 
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """The predictor's, and the corrector's at each visit."""
         cost, more = self.predictor.cost(state, steps), self.visits(steps) * self.corrector.evaluations
         return cost._replace(
@@ -94,24 +94,20 @@ class PredictorCorrector(Sampler):
         """The predictor's arrays."""
         return self.predictor.prepare(lam, calibration)
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The predictor's state."""
         return self.predictor.init(problem, x)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Predict; then correct if it is this step's turn."""
-        state = self.predictor.step(problem, state, i, draws)
-
-        def at(x: Array) -> Any:
-            """The predictor's state, a tuple or one with named entries, with another x."""
-            return getattr(type(state), "_make", tuple)((x, *state[1:]))
+        state = self.predictor.step(problem, state, i, rng)
 
         def correct(x: Array) -> Array:
-            return self.corrector.correct(problem, x, problem.lam[i + 1], i, draws)
+            return self.corrector.correct(problem, x, problem.lam[i + 1], i, rng)
 
         if self.every == 1:
-            return at(correct(state[0]))
+            return state._replace(x=correct(state.x))
         turns = self.every
         due = jnp.isin(i + 1, jnp.asarray(turns)) if isinstance(turns, tuple) else (i + 1) % turns == 0
         # The step is the same for all samples of a batch, so this stays a branch and idle correctors cost nothing.
-        return at(lax.cond(due, correct, lambda x: x, state[0]))
+        return state._replace(x=lax.cond(due, correct, lambda x: x, state.x))

@@ -1,15 +1,14 @@
 """Randomized midpoint: the slope at a random inner node of each step, of the flow or of the reverse SDE."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
-from jaxsamp.types import Array
 from jaxsamp_kernels import frame as frames
 from jaxsamp_kernels import midpoint
 
@@ -22,12 +21,12 @@ class RandomizedMidpoint(Sampler):
         kappa_m = kappa_0 + U (kappa_1 - kappa_0),   y_m = y + (kappa_m - kappa_0) f_start,
         y_1 = y + (kappa_1 - kappa_0) f(y_m, kappa_m)
 
-    in one of the frames of `jaxsamp_kernels.frame`. Every sample has its own draws. The trajectory error is of
-    order 3/2; with antithetic pairs the leading error cancels between two steps and it is of order 2.
+    in one of the frames of `jaxsamp_kernels.frame`. Every sample has random numbers of its own. The trajectory error is
+    of order 3/2; with antithetic pairs the leading error cancels between two steps and it is of order 2.
 
     Args:
         frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration).
-        draws: the clock in which the node is uniform: "importance" for the frame's own, or "uniform_ou" or
+        clock: the clock in which the node is uniform: "importance" for the frame's own, or "uniform_ou" or
             "uniform_log_snr" with a random, hence noisier, weight.
         reuse: start from the slope at the previous node instead of a fresh one: one evaluation a step (and one at
             the start) instead of two.
@@ -38,7 +37,7 @@ class RandomizedMidpoint(Sampler):
     """
 
     frame: str = field(default="data", metadata={"static": True})
-    draws: str = field(default="importance", metadata={"static": True})
+    clock: str = field(default="importance", metadata={"static": True})
     reuse: bool = field(default=True, metadata={"static": True})
     antithetic: bool = field(default=True, metadata={"static": True})
 
@@ -47,7 +46,7 @@ class RandomizedMidpoint(Sampler):
     @classmethod
     def paper(cls) -> "RandomizedMidpoint":
         """The sequential predictor of arXiv 2406.00924 as published: score frame, nodes uniform in OU time."""
-        return cls(frame="score", draws="uniform_ou", reuse=False, antithetic=False)
+        return cls(frame="score", clock="uniform_ou", reuse=False, antithetic=False)
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
@@ -55,31 +54,29 @@ class RandomizedMidpoint(Sampler):
         return 2.0 if self.antithetic else 1.5
 
     def check(self) -> None:
-        """Known frame and draws."""
+        """Known frame and clock."""
         check_frame(self.frame)
-        checks.one_of("draws", self.draws, midpoint.DRAWS)
+        checks.one_of("clock", self.clock, midpoint.DRAWS)
 
     def evaluations(self, steps: int) -> int:
         """One a step and one at the start, or two a step without reuse."""
         return steps + 1 if self.reuse else 2 * steps
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The state, and with reuse the slope at it."""
-        if not self.reuse:
-            return (x,)
-        return x, slope(problem, self.frame, x, problem.lam[0])
+        return State(x, slope(problem, self.frame, x, problem.lam[0]) if self.reuse else None)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Draw the node, go there, step with its slope."""
-        x, *carried = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         frame = named_frame(self.frame, problem.calibration)
-        u = draws.fraction(i, "antithetic" if self.antithetic else "random")
-        lam_mid, weight = midpoint.node(frame, self.draws, u, lam0, lam1)
+        u = rng.fraction(i, "antithetic" if self.antithetic else "random")
+        lam_mid, weight = midpoint.node(frame, self.clock, u, lam0, lam1)
         lam_mid = problem.trained(lam_mid)
-        start = carried[0] if self.reuse else slope(problem, self.frame, x, lam0)
-        x, latest = midpoint.midpoint_step(frame, problem.evaluate, x, start, lam0, lam1, lam_mid, weight)
-        return (x, latest) if self.reuse else (x,)
+        start = state.memory if self.reuse else slope(problem, self.frame, x, lam0)
+        x, latest = midpoint.midpoint_step(frame, problem.denoise, x, start, lam0, lam1, lam_mid, weight)
+        return State(x, latest if self.reuse else None)
 
 
 @pytree
@@ -99,19 +96,19 @@ class RandomizedMidpointSDE(Sampler):
 
     convergence_order = 1.0
     stochastic = True
-    discretises = "sde"
+    discretizes = "sde"
 
     def evaluations(self, steps: int) -> int:
         """Two a step."""
         return 2 * steps
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Follow the path to the node, then step with the posterior mean there."""
-        (x,) = state
+        x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
-        lam_mid = problem.trained(frames.LOCALIZATION.advance(lam0, draws.uniform(i), lam1))
-        early, late = replace(draws, shape=(2, *draws.shape)).normal(i)
+        lam_mid = problem.trained(frames.LOCALIZATION.advance(lam0, rng.uniform(i), lam1))
+        early, late = replace(rng, shape=(2, *rng.shape)).normal(i)
         passed = frames.LOCALIZATION.clock_delta(lam0, lam_mid) / frames.LOCALIZATION.clock_delta(lam0, lam1)
-        x_mid = frames.step(frames.LOCALIZATION, x, problem.evaluate(x, lam0), lam0, lam_mid, noise=early)
+        x_mid = frames.step(frames.LOCALIZATION, x, problem.denoise(x, lam0), lam0, lam_mid, noise=early)
         whole = jnp.sqrt(passed) * early + jnp.sqrt(jnp.maximum(1 - passed, 0.0)) * late
-        return (frames.step(frames.LOCALIZATION, x, problem.evaluate(x_mid, lam_mid), lam0, lam1, noise=whole),)
+        return State(frames.step(frames.LOCALIZATION, x, problem.denoise(x_mid, lam_mid), lam0, lam1, noise=whole))

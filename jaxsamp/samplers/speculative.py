@@ -1,15 +1,14 @@
 """Speculative DDPM: exactly the law of ancestral sampling, in fewer rounds."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels import speculative
 from jaxsamp_kernels.frame import LOCALIZATION
 
@@ -41,8 +40,9 @@ class SpeculativeDDPM(Sampler):
 
     convergence_order = 1.0
     stochastic = True
-    discretises = "sde"
+    discretizes = "sde"
     default_steps = 200
+    stepwise = False
 
     def check(self) -> None:
         """A size and a known rule."""
@@ -59,34 +59,29 @@ class SpeculativeDDPM(Sampler):
             return steps
         return steps + steps % 2
 
-    def pieces(self, steps: int) -> int:
-        """The whole trajectory in one loop."""
-        return 1
-
-    def cost(self, state: Any, steps: int) -> Cost:
+    def cost(self, state: State, steps: int) -> Cost:
         """What the loop has counted."""
-        _, rounds, evaluations, computed = state
-        return Cost(rounds, evaluations, computed, 0.0, True)
+        return Cost(*state.memory, 0.0, True)
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The state, and nothing done yet."""
-        return (x, *(jnp.zeros((), jnp.int32),) * 3)
+        return State(x, (jnp.zeros((), jnp.int32),) * 3)
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """The whole trajectory."""
         lam = problem.lam
         scale = LOCALIZATION.scale(lam)
 
         def drift(points: Array, index: Array) -> Array:
             over = scale[index].reshape(-1, *(1,) * (points.ndim - 1))
-            return problem.evaluate_all(over * points, lam[index])
+            return problem.denoise_all(over * points, lam[index])
 
         walk = speculative.walk(
-            state[0] / scale[0],
+            state.x / scale[0],
             drift,
-            lambda j: (draws.normal(j), draws.uniform(j)),
+            lambda j: (rng.normal(j), rng.uniform(j)),
             LOCALIZATION.clock_delta(lam[:-1], lam[1:]),
             lookahead=min(self.lookahead, len(lam) - 1),
             fresh=self.guesses == "start",
         )
-        return scale[-1] * walk.y, walk.rounds, walk.evaluations, walk.computed
+        return State(scale[-1] * walk.y, (walk.rounds, walk.evaluations, walk.computed))

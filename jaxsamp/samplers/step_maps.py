@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsamp.random import Draws
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler
-from jaxsamp.types import Array
 from jaxsamp_kernels import frame as frames
 
 
@@ -37,7 +37,7 @@ class StepFrame(NamedTuple):
         def evaluate(x: Array, lam: Array) -> Array:
             return rest - self.frame.integrand(x, jnp.zeros_like(x), lam)
 
-        return problem._replace(evaluate=evaluate, evaluate_all=jax.vmap(evaluate))
+        return problem._replace(denoise=evaluate, denoise_all=jax.vmap(evaluate))
 
 
 def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> StepFrame:
@@ -50,14 +50,14 @@ def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> St
         calibration: of the denoiser.
     """
     shape = jnp.shape(frame.scale(lam[0]))
-    draws = Draws(jax.random.key(0), shape, lam.dtype)
+    rng = Rng(jax.random.key(0), shape, lam.dtype)
     blank: Any = None
     bare = Problem(blank, blank, lam, sampler.prepare(lam, calibration), lambda lam: lam, calibration)
     partial = StepFrame(frame, blank, blank, blank)
 
     def responses(i: Array) -> tuple[Array, Array]:
         def after(x: float, rest: float) -> Array:
-            return sampler.step(partial.problem(bare, rest), (jnp.full(shape, x, lam.dtype),), i, draws)[0]
+            return sampler.step(partial.problem(bare, rest), State(jnp.full(shape, x, lam.dtype)), i, rng).x
 
         still = after(0.0, 0.0)
         return after(1.0, 0.0) - still, after(0.0, 1.0) - still
@@ -74,13 +74,13 @@ def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> St
 def check_one_step(sampler: Any) -> None:
     """Raise unless it is a sampler whose state is x alone and whose steps all cost the same."""
     if not isinstance(sampler, Sampler):
-        raise TypeError(f"of must be one of jaxsamp.samplers, such as DDIM(); got {sampler!r}.")
+        raise TypeError(f"sampler must be one of jaxsamp.samplers, such as DDIM(); got {sampler!r}.")
     sampler.check()
-    if sampler.pieces(2) != 2:
-        raise ValueError(f"of must be a sampler that goes step by step, such as DDIM(); got {sampler!r}.")
+    if not sampler.stepwise:
+        raise ValueError(f"sampler must be one that goes step by step, such as DDIM(); got {sampler!r}.")
     if sampler.evaluations(2) != 2 * sampler.evaluations(1) or _remembers(sampler):
         raise ValueError(
-            "of must be a sampler whose steps depend on the state alone, such as DDIM(), DDPM() or Heun(); "
+            "sampler must be one whose steps depend on the state alone, such as DDIM(), DDPM() or Heun(); "
             f"got {sampler!r}."
         )
 
@@ -91,11 +91,11 @@ def _remembers(sampler: Sampler) -> bool:
     class Stand(NamedTuple):
         frame: Any
 
-    def carried(x: Array) -> Any:
+    def carried(x: Array) -> State:
         lam, plain = jnp.arange(3.0), lambda x, lam: x
         calibration = Stand(frames.DATA)
         return sampler.init(
             Problem(plain, plain, lam, sampler.prepare(lam, calibration), lambda lam: lam, calibration), x
         )
 
-    return len(jax.eval_shape(carried, jnp.zeros(1))) != 1
+    return bool(jax.tree.leaves(jax.eval_shape(carried, jnp.zeros(1)).memory))

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.random import Draws
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Problem, Sampler, check_frame, named_frame, slope
-from jaxsamp.types import Array
 from jaxsamp_kernels import multistep
 from jaxsamp_kernels.adams import adams_table
 
@@ -25,7 +25,7 @@ class UniPC(Sampler):
     Args:
         order: p, 1 to 3.
         variant: "bh2" (B = e^-h - 1) or "bh1" (B = -h).
-        lower_order_final: lower the order towards the end; steadier with few steps.
+        lower_order_final: lower the order toward the end; steadier with few steps.
         frame: "data", or any other of `jaxsamp_kernels.frame`, where the same polynomials are integrated exactly and
             `variant` does not matter; "calibrated" needs a denoiser with a calibration.
 
@@ -59,13 +59,13 @@ class UniPC(Sampler):
             weights, decay = adams_table(frame, lam, self.order, self.lower_order_final, corrected=True)
         return multistep.by_slot(weights), decay
 
-    def init(self, problem: Problem, x: Array) -> Any:
+    def init(self, problem: Problem, x: Array) -> State:
         """The predicted state and a ring of the latest order + 1 integrands, posterior means in the data frame."""
-        return (x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
+        return State(x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
 
-    def step(self, problem: Problem, state: Any, i: Array, draws: Draws) -> Any:
+    def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Evaluate at the predicted state, correct it, predict the next: one linear step."""
         x, ring = state
         weights, decay = problem.tables
         ring = ring.at[i % len(ring)].set(slope(problem, self.frame, x, problem.lam[i]))
-        return decay[i] * x + sum(weights[i, k] * ring[k] for k in range(len(ring))), ring
+        return State(decay[i] * x + sum(weights[i, k] * ring[k] for k in range(len(ring))), ring)

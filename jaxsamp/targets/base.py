@@ -11,16 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp import checks
+from jaxsamp.calibration.measuring import LEVELS, SAMPLES, WIDEST, measure
+from jaxsamp.calibration.tables import Calibration
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.denoisers import BaseDenoiser, per_event
 from jaxsamp.grids import SIGMA_MAX, SIGMA_MIN
-from jaxsamp.linear_part import Calibration
-from jaxsamp.measuring import LEVELS, SAMPLES, measure
-from jaxsamp.pytrees import pytree
 from jaxsamp.schedules import VarianceExploding
-from jaxsamp.types import Array, Level, PyTree
-
-WIDEST = 256  # numbers a sample of which principal components can be told from SAMPLES
 
 
 class Target(ABC):
@@ -49,7 +47,7 @@ class Target(ABC):
 
     def score(self, x: Float[Array, "batch *event"], level: Level) -> Float[Array, "batch *event"]:
         """Score: grad log p_t(x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie), for sigma > 0."""
-        x, alpha, sigma = self.checked(x, level)
+        x, alpha, sigma = self.validated(x, level)
         mean = self.posterior_mean(x, level)
         return (per_event(alpha, x) * mean - x) / per_event(sigma, x) ** 2
 
@@ -77,7 +75,7 @@ class Target(ABC):
             x, levels = self.sample(for_data, SAMPLES), np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
             return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
 
-    def checked(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
+    def validated(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
         """Return x, alpha and sigma in the dtype of x, or raise ValueError if their shapes do not fit."""
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
             takes = ", ".join(map(str, ("batch", *self.event_shape)))

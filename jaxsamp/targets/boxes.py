@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp.types import Array, Level
 from jaxsamp_kernels.boxes import BoxPosterior, boxes_posterior
 
 
@@ -65,7 +65,7 @@ class UniformBoxes(Target):
         """Log density of x_t at `x`, sigma > 0; without a level of x_0, which is -inf outside the boxes."""
         if level is not None:
             return self._posterior(x, level).log_prob
-        x, *_ = self.checked(x, Level(1.0, 0.0))
+        x, *_ = self.validated(x, Level(1.0, 0.0))
         inside = ((x[:, None] >= self.lows) & (x[:, None] <= self.highs)).all(-1)
         return jnp.log((inside * self.weights / (self.highs - self.lows).prod(-1)).sum(-1))
 
@@ -74,7 +74,7 @@ class UniformBoxes(Target):
         return self._posterior(x, level).mean
 
     def _posterior(self, x: Array, level: Level) -> BoxPosterior:
-        x, alpha, sigma = self.checked(x, noisy(level))
+        x, alpha, sigma = self.validated(x, noisy(level))
         axes = (0, *(0 if value.ndim else None for value in (alpha, sigma)), None, None, None)
         law = (value.astype(x.dtype) for value in (self.weights, self.lows, self.highs))
         return jax.vmap(boxes_posterior, axes)(x, alpha, sigma, *law)

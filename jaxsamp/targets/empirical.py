@@ -1,4 +1,4 @@
-"""The empirical law of a data set: what a network that has memorised its data would sample from."""
+"""The empirical law of a data set: what a network that has memorized its data would sample from."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp.types import Array, Level
-from jaxsamp_kernels.empirical import Posterior, empirical_posterior
+from jaxsamp_kernels.empirical import empirical_posterior
 
 
 @pytree
@@ -74,8 +74,8 @@ class Empirical(Target):
         """1 / sum_i w_i^2 of the posterior weights, from 1 (one data point explains x) to n."""
         return self._posterior(x, level).ess
 
-    def _posterior(self, x: Array, level: Level) -> Posterior:
-        x, alpha, sigma = self.checked(x, noisy(level))
+    def _posterior(self, x: Array, level: Level) -> EmpiricalPosterior:
+        x, alpha, sigma = self.validated(x, noisy(level))
         d = math.prod(self.event_shape)
         flat = self.data.reshape(-1, d)
         return empirical_posterior(x.reshape(-1, d), alpha, sigma, flat, chunk=self.chunk, refine=self.refine)

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp import checks
+from jaxsamp.core import checks
+from jaxsamp.core.types import CLEAN, Array, Data, Level
 from jaxsamp.targets.base import Target
-from jaxsamp.types import CLEAN, Array, Data, Level
 from jaxsamp_kernels import mixture as kernel
 
 
@@ -84,32 +84,19 @@ class GaussianMixture(Target):
         return cls._of(_on_device(log_weights, means, singular**2 + floor, basis, floor))
 
     @classmethod
-    def fit(
-        cls, data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any
-    ) -> "GaussianMixture":
-        """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximisation from k-means).
-
-        Args:
-            data: (n, *event), flattened to (n, d).
-            components: K.
-            covariance: "full", "diag" or "spherical".
-            seed: of the k-means start.
-            options: passed on, such as reg_covar, n_init, tol or max_iter.
+    def from_sklearn(cls, fitted: Any) -> "GaussianMixture":
+        """The law that scikit-learn's GaussianMixture has fitted, whatever its `covariance_type`.
 
         Raises:
-            ValueError: data that are not finite or fewer than components, or an unknown covariance.
+            TypeError: it is not one, or has not been fitted.
         """
-        from sklearn.mixture import GaussianMixture as Fit
-
-        data = checks.finite("data", data)
-        data = data.reshape(len(data), -1).astype(float)
-        checks.one_of("covariance", covariance, ("full", "diag", "spherical"))
-        if len(data) < checks.at_least("components", components, 1):
-            raise ValueError(f"data must have at least components = {components} rows; got {len(data)}.")
-        fit = Fit(components, covariance_type=covariance, random_state=seed, **options).fit(data)  # type: ignore[arg-type]
-        make = {"full": cls, "diag": cls.diagonal, "spherical": cls.spherical}[covariance]
-        weights = np.asarray(fit.weights_)
-        return make(weights / weights.sum(), fit.means_, fit.covariances_)
+        if not all(hasattr(fitted, name) for name in ("weights_", "means_", "covariances_", "covariance_type")):
+            raise TypeError(f"fitted must be a fitted sklearn.mixture.GaussianMixture; got a {type(fitted).__name__}.")
+        weights, means, covariances = (np.asarray(v) for v in (fitted.weights_, fitted.means_, fitted.covariances_))
+        if fitted.covariance_type == "tied":
+            covariances = np.broadcast_to(covariances, (len(means), *covariances.shape))
+        make = {"diag": cls.diagonal, "spherical": cls.spherical}.get(fitted.covariance_type, cls)
+        return make(weights / weights.sum(), means, covariances)
 
     @classmethod
     def random(
@@ -233,7 +220,7 @@ class GaussianMixture(Target):
 
     def _each(self, function: Callable[..., Array], x: Array, level: Level | None, *more: Array) -> Array:
         """The kernel, for one point, over the batch; a scalar level stays one computation for all."""
-        x, alpha, sigma = self.checked(x, CLEAN if level is None else level)
+        x, alpha, sigma = self.validated(x, CLEAN if level is None else level)
         axes = (0,) * (1 + len(more)) + tuple(0 if v.ndim else None for v in (alpha, sigma))
         mixture = jax.tree.map(lambda leaf: leaf.astype(x.dtype), self.mixture)
         return jax.vmap(lambda *point: function(mixture, *point), axes)(x, *more, alpha, sigma)

@@ -8,9 +8,9 @@ import jax
 from jax.tree_util import Partial
 from jaxtyping import Float
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
-from jaxsamp.types import Array, Level
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level
 
 
 @pytree  # so f is a pytree: jax.tree_util.Partial, or a callable module
@@ -27,11 +27,11 @@ class LogDensity:
 
     def log_prob(self, x: Float[Array, "batch *event"], level: Level | None = None) -> Float[Array, "batch"]:
         """f at each event of `x`: the log density up to a constant."""
-        return jax.vmap(self.f)(self._checked(x, level))
+        return jax.vmap(self.f)(self._validated(x, level))
 
     def score(self, x: Float[Array, "batch *event"], level: Level | None = None) -> Float[Array, "batch *event"]:
         """grad f at each event of `x`."""
-        return jax.vmap(jax.grad(self.f))(self._checked(x, level))
+        return jax.vmap(jax.grad(self.f))(self._validated(x, level))
 
     def sample(self, *_: Any, **__: Any) -> NoReturn:
         """Raise TypeError: exact samples are not to be had."""
@@ -51,7 +51,7 @@ class LogDensity:
             "draw from it with jaxsamp.sample_density(key, target, shape, sampler)."
         )
 
-    def _checked(self, x: Array, level: Level | None) -> Array:
+    def _validated(self, x: Array, level: Level | None) -> Array:
         if level is not None:
             raise ValueError("level must be None: a law given by its log density alone is not known when noised.")
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
@@ -64,7 +64,7 @@ def from_log_density(f: Callable[[Array], Array], event_shape: tuple[int, ...]) 
     """The law with density proportional to exp f(x) on arrays of shape `event_shape`.
 
     Args:
-        f: one event -> a scalar, differentiable by JAX and finite wherever chains go; not normalised. Arrays that
+        f: one event -> a scalar, differentiable by JAX and finite wherever chains go; not normalized. Arrays that
             should not be compiled in (data, parameters) go through `jax.tree_util.Partial(f, arrays...)`, whose
             arrays come first and are leaves of the target: new ones do not recompile. A callable pytree, such as an
             Equinox module, is taken as it is. Keep the function itself between calls: another one compiles anew.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxsamp import checks
+from jaxsamp.core import checks
 from jaxsamp.targets.base import Target
 from jaxsamp.targets.boxes import UniformBoxes
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
@@ -45,7 +45,7 @@ def circles(factor: float = 0.5, std: float = 0.05) -> GaussianMixture:
 
 
 def spiral(arms: int = 2, turns: float = 1.0, radius: float = 2.0, std: float = 0.05) -> GaussianMixture:
-    """Archimedean spirals, r proportional to the angle, from the centre to `radius`; uniform along their length."""
+    """Archimedean spirals, r proportional to the angle, from the center to `radius`; uniform along their length."""
     starts = 2 * np.pi * np.arange(checks.at_least("arms", arms, 1)) / arms
     return _strands([lambda u, a=a: _polar(radius * u, a + 2 * np.pi * turns * u) for a in starts], std)
 
@@ -60,7 +60,7 @@ def pinwheel(arms: int = 5, rate: float = 0.25, std: float = 0.1) -> GaussianMix
 
 
 def checkerboard(cells: int = 4, width: float = 1.0) -> UniformBoxes:
-    """Every second square of a board of cells x cells squares of this width, centred, uniform inside."""
+    """Every second square of a board of cells x cells squares of this width, centered, uniform inside."""
     i, j = np.nonzero(np.indices((checks.at_least("cells", cells, 1),) * 2).sum(0) % 2 == 0)
     lows = _positive("width", width) * (np.stack([i, j], -1) - cells / 2)
     return UniformBoxes(np.full(len(lows), 1 / len(lows)), lows, lows + width)

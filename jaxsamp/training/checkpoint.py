@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp.configuration import differences
+from jaxsamp.core.fingerprint import differences
 from jaxsamp.training.state import TrainState
 
 SAVED = ("batches", "params", "ema", "opt_state")
@@ -53,7 +53,7 @@ class Checkpoints:
         return None if step is None else self.folder / str(step)
 
     def save(self, state: TrainState) -> None:
-        """Write weights, average, optimiser, key, number of batches and configuration, unless that step is there."""
+        """Write weights, average, optimizer, key, number of batches and configuration, unless that step is there."""
         step = int(state.step)
         if step == self.latest():
             return

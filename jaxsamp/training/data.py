@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import checks, datasets, sharding
+from jaxsamp import datasets, devices
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, PyTree
 from jaxsamp.training import lazy
-from jaxsamp.types import Array, PyTree
 
 
 class Batches(Protocol):
@@ -36,7 +37,7 @@ class Batches(Protocol):
         ...
 
     def config(self) -> Any:
-        """What identifies the data; see `jaxsamp.configuration.describe`."""
+        """What identifies the data; see `jaxsamp.core.fingerprint.describe`."""
         ...
 
 
@@ -85,18 +86,14 @@ class Shuffled:
 
 @dataclass
 class Fresh:
-    """Samples of a law, new ones for every batch: nothing can be memorised."""
+    """Samples of a law, new ones for every batch: nothing can be memorized."""
 
     target: Any
     key: Array
 
-    def __post_init__(self) -> None:
-        plain = jax.tree_util.treedef_is_leaf(jax.tree.structure(self.target))  # no pytree: compiled for itself alone
-        self._draw = jax.jit(self.target.sample, static_argnums=1) if plain else partial(_drawn, self.target)
-
     def batch(self, index: int, size: int) -> tuple[Array, None]:
         """Drawn with fold_in(key, index)."""
-        return self._draw(jax.random.fold_in(self.key, index), size), None
+        return _drawn(self.target, jax.random.fold_in(self.key, index), size), None
 
     def std(self) -> float:
         """Of 4,096 samples that training does not see."""
@@ -125,7 +122,7 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
     if lazy.is_dataset(data):
         if cond is not None:
             raise ValueError("cond must be None for a dataset, whose samples carry theirs; got conditions.")
-        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *sharding.share(mesh))
+        return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *devices.share(mesh))
     if hasattr(data, "batch"):
         if not (hasattr(data, "std") and hasattr(data, "config")):
             kind = type(data).__name__
@@ -133,11 +130,11 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
                 f"data must have batch, std and config, or be a grain.MapDataset or an array; got a {kind}."
             )
         return data
-    if hasattr(data, "posterior_mean") and hasattr(data, "sample"):
+    if hasattr(data, "sample"):
         if cond is not None:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")
-        return Fresh(data, key)
-    x = datasets.checked(data)
+        return Fresh(checks.law("data", data), key)
+    x = datasets.as_samples(data)
     checks.conditions(cond, len(x))
     return Shuffled(x, lazy.condition("cond", cond), words)
 
@@ -166,7 +163,7 @@ def on_device(batch: tuple[Any, PyTree], mesh: Any = None, hosts: int = 1) -> tu
     """
     if mesh is not None:
         batch = jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), batch)
-        batch = sharding.divide(batch, mesh) if hosts == 1 else sharding.assemble(batch, mesh, hosts * len(batch[0]))
+        batch = devices.divide(batch, mesh) if hosts == 1 else devices.assemble(batch, mesh, hosts * len(batch[0]))
     x, cond = jax.tree.map(jnp.asarray, batch)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"data must give batches of floating-point numbers; got {x.dtype}.")

@@ -30,7 +30,7 @@ class Journal:
             kept = [line for line in read(self.path) if line["step"] <= step] if step and self.path.exists() else []
             self.path.write_text("".join(_line(entry) for entry in kept))
         except OSError as error:
-            raise ValueError(f"journal must be a file that can be written; got {path} ({error}).") from error
+            raise ValueError(f"metrics_file must be a file that can be written; got {path} ({error}).") from error
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one entry; its line of JSON is on disk when this returns, up to the machine's own cache."""

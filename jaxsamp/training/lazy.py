@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp import checks, datasets
+from jaxsamp import datasets
+from jaxsamp.core import checks
 
 # Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
 THREADS = min(8, os.cpu_count() or 1)
@@ -106,7 +107,7 @@ class Lazy:
                     f"data must hold arrays or pairs (x, cond); sample {number} is a tuple of {len(item)}."
                 )
             x, cond = item
-        return datasets.checked_sample(x, number), condition(f"the condition of sample {number}", cond)
+        return datasets.as_sample(x, number), condition(f"the condition of sample {number}", cond)
 
 
 def condition(name: str, cond: Any) -> Any:

@@ -8,22 +8,23 @@ from typing import Any
 
 import jax
 
-from jaxsamp import checks, sharding
-from jaxsamp.configuration import describe
+from jaxsamp import devices
+from jaxsamp.core import checks
+from jaxsamp.core.fingerprint import describe
+from jaxsamp.core.progress import bar
+from jaxsamp.core.types import Array, PyTree
 from jaxsamp.models import Model
-from jaxsamp.progress import bar
 from jaxsamp.training import data as data_of
-from jaxsamp.training import devices
+from jaxsamp.training import placement
 from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import denoising_loss
 from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState
-from jaxsamp.types import Array, PyTree
 
-# One for all runs: a second run of the same network, optimiser and loss compiles nothing.
-STEP = jax.jit(devices.step, static_argnames=("loss", "layout"), donate_argnums=0)
+# One for all runs: a second run of the same network, optimizer and loss compiles nothing.
+STEP = jax.jit(placement.step, static_argnames=("loss", "layout"), donate_argnums=0)
 
 
 def fit(
@@ -45,7 +46,7 @@ def fit(
     checkpoint_every: int = 1000,
     keep: int = 2,
     resume: bool = False,
-    journal: str | Path | None = None,
+    metrics_file: str | Path | None = None,
     tensorboard: str | Path | None = None,
     report_every: int = 50,
     callback: Callable[[int, TrainState], None] | None = None,
@@ -76,12 +77,12 @@ def fit(
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
             batch_size / accumulate, and "time" has no use. By default the one device that JAX prefers. The result is
             the same up to rounding. On several hosts every process makes the same call.
-        fsdp: divide large arrays of weights, averages and the optimiser's memory over the devices too, in the place of
+        fsdp: divide large arrays of weights, averages and the optimizer's memory over the devices too, in the place of
             a copy on each; the weights are gathered for each step.
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
         resume: go on from the latest checkpoint, if there is one.
-        journal: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those of waits for
+        metrics_file: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those of waits for
             batches at whose end the device had nothing left to do: it starved for no longer since the line before.
         tensorboard: a folder for the same numbers as TensorBoard shows them; needs the package `tensorboardX`.
         callback: called with (step, state) every `callback_every` steps and at the end; the state is a copy, to keep.
@@ -106,7 +107,7 @@ def fit(
     if not 0 <= ema < 1:
         raise ValueError(f"ema must be in [0, 1); got {ema}.")
     size = data_of.part(batch_size, accumulate)
-    layout = None if mesh is None else devices.Layout(mesh, fsdp)
+    layout = None if mesh is None else placement.Layout(mesh, fsdp)
     if layout is not None:
         layout.check(size)
     elif fsdp:
@@ -126,7 +127,7 @@ def fit(
         state = TrainState.create(for_training, model, *first, chain, accumulate)
     else:
         options = {"model": model, "optimizer": chain, "accumulate": accumulate, "layout": layout}
-        state = devices.create(sharding.replicate(for_training, mesh), *first, **options)
+        state = placement.create(devices.replicate(for_training, mesh), *first, **options)
     store = None
     if checkpoint is not None:
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
@@ -134,8 +135,8 @@ def fit(
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
         store = Checkpoints(checkpoint, describe(config), keep)
         state = _begin(store, state, resume, steps)
-    begun, leads = int(state.step), sharding.leads(mesh)
-    book = Journal(journal, begun, tensorboard) if leads else Journal(None, begun)
+    begun, leads = int(state.step), devices.leads(mesh)
+    book = Journal(metrics_file, begun, tensorboard) if leads else Journal(None, begun)
     with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
         every = Every(checkpoint_every, report_every, callback_every)
         run = Run(batches, size, steps, every, store, book, rate, callback, mesh)

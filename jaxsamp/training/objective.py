@@ -6,8 +6,9 @@ from typing import Any
 
 import jax
 
-from jaxsamp import checks, losses
-from jaxsamp.types import Array, PyTree
+from jaxsamp import losses
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, PyTree
 
 UNKNOWN = 0.5  # sigma_data of a model without one: EDM's for images
 
@@ -34,7 +35,7 @@ class DenoisingLoss:
 
 
 def denoising_loss(
-    levels: losses.LevelLaw = losses.LogNormal(),  # noqa: B008  (frozen)
+    levels: losses.NoiseLevelDistribution = losses.LogNormal(),  # noqa: B008  (frozen)
     weighting: losses.Weighting | str | None = "edm",
     drop: float = 0.0,
     null: PyTree = None,
@@ -52,7 +53,7 @@ def denoising_loss(
         ValueError: a setting out of range.
         TypeError: `levels` or `weighting` of another kind.
     """
-    _made("levels", levels, losses.LevelLaw, "UniformTime()")
+    _made("levels", levels, losses.NoiseLevelDistribution, "UniformTime()")
     levels.check()
     if isinstance(weighting, str):
         checks.one_of("weighting, where it is a word,", weighting, ["edm"])

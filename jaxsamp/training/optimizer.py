@@ -7,7 +7,7 @@ from typing import Any
 
 import optax
 
-from jaxsamp import checks
+from jaxsamp.core import checks
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import sharding
+from jaxsamp import devices
 from jaxsamp.training import data as data_of
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.state import TrainState
@@ -80,8 +80,8 @@ class Run:
         last = done == self.steps
         due = Every(*(last or done % every == 0 for every in self.every))
         # Several hosts must leave together, and to ask all of them at every step would take its time.
-        asked = any(due) or not sharding.several_hosts(self.mesh)
-        leaving = asked and sharding.any_host(terminated(), self.mesh)
+        asked = any(due) or not devices.several_hosts(self.mesh)
+        leaving = asked and devices.any_host(terminated(), self.mesh)
         if not (leaving or any(due)):
             return
         self._check(done, state.accumulate)  # before anything is saved

@@ -8,22 +8,22 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsamp import checks
-from jaxsamp.pytrees import pytree
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.training.optimizer import accumulated
-from jaxsamp.types import Array, ArrayLike, PyTree
 
 
 @pytree
 @dataclass(frozen=True)
 class TrainState:
-    """Weights, their average, the optimiser's memory, and the key: a pytree, made by `TrainState.create`.
+    """Weights, their average, the optimizer's memory, and the key: a pytree, made by `TrainState.create`.
 
     Attributes:
         batches: number of batches seen.
         params: weights, in float32.
         ema: moving average of the weights, the ones to sample with.
-        opt_state: the optimiser's memory.
+        opt_state: the optimizer's memory.
         key: draws of batch i come from fold_in(key, i).
         model: the `jaxsamp.models.Model` that the weights are of.
         optimizer: an optax transformation.

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsamp.types import PyTree
+from jaxsamp.core.types import PyTree
 
 
 def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | None = None) -> None:

@@ -23,7 +23,7 @@ def adams_table(frame: Frame, lam, order, lower_order_final, corrected):
         frame: the frame of f.
         lam: the grid.
         order: how many of the latest f a prediction uses.
-        lower_order_final: lower the order towards the end.
+        lower_order_final: lower the order toward the end.
         corrected: whether each step is corrected with the f that it arrives at, as in `multistep.unipc_table`.
 
     Returns:

@@ -22,10 +22,10 @@ Array = jax.Array
 Block = Callable[[tuple, Array], tuple[Array, Array, Array]]
 
 VISIBLE = 1e-3  # the rounding error of a logit that is worth a second pass
-PROBES = 256  # rows that stand for the whole data set where its centre and size are measured
+PROBES = 256  # rows that stand for the whole data set where its center and size are measured
 
 
-class Posterior(NamedTuple):
+class EmpiricalPosterior(NamedTuple):
     """Posterior mean (N, d), log density of x_t (N,) and effective number of data points (N,)."""
 
     mean: Array
@@ -44,7 +44,7 @@ class _Moments(NamedTuple):
 @partial(jax.jit, static_argnames=("chunk", "refine"))
 def empirical_posterior(
     x: Array, alpha: Array | float, sigma: Array | float, data: Array, *, chunk: int = 1024, refine: int = 0
-) -> Posterior:
+) -> EmpiricalPosterior:
     """Posterior of x_0 given x_t = x when x_t has the law (1/n) sum_i N(alpha y_i, sigma^2 I).
 
     Logits from a matrix product are off by about eps ||alpha y||^2 / sigma^2. Where that passes 1e-3 and `refine`
@@ -60,49 +60,49 @@ def empirical_posterior(
         refine: the number of nearest points of the second pass; 0 for none.
 
     Returns:
-        Posterior(mean, log_prob, ess), differentiable in all four arrays.
+        EmpiricalPosterior(mean, log_prob, ess), differentiable in all four arrays.
 
     """
     n, d = data.shape
     steps, keep = -(-n // chunk), min(refine, n)
     alpha, sigma = (jnp.asarray(value, x.dtype)[..., None] for value in (alpha, sigma))
-    # Any centre gives the same answer; one amid the data leaves the least to cancel.
+    # Any center gives the same answer; one amid the data leaves the least to cancel.
     probes = lax.stop_gradient(data[:: -(-n // PROBES)].astype(x.dtype))
-    centre = probes.mean(0)
+    center = probes.mean(0)
     eps = jnp.finfo(x.dtype).eps
-    error = lax.stop_gradient(eps * ((probes - centre) ** 2).sum(1).max() * (alpha / sigma) ** 2)
+    error = lax.stop_gradient(eps * ((probes - center) ** 2).sum(1).max() * (alpha / sigma) ** 2)
     blurred = error > VISIBLE
 
-    operands = (x - alpha * centre, alpha, sigma, centre, data)
+    operands = (x - alpha * center, alpha, sigma, center, data)
     result, (best, nearest) = _softmax(partial(_chunk, -(-n // steps)), steps, operands, keep, blurred.any())
-    result = result._replace(mean=centre + result.mean)
+    result = result._replace(mean=center + result.mean)
     if keep:
         gap, negligible = best[:, :1] - best, math.log(n / eps)
         # Most often a few points carry all the weight: read no more than those, with room for wrong order.
         count = jnp.where(blurred.any(), (gap <= negligible + 8 * error).any(0).sum(), 1)
         home = lax.stop_gradient(data[nearest[:, 0]].astype(x.dtype))
         operands = (x - alpha * home, alpha, sigma, home, data, nearest)
-        second, _ = _softmax(_neighbour, keep, operands, count=count)
+        second, _ = _softmax(_neighbor, keep, operands, count=count)
         second = second._replace(mean=home + second.mean)
         trusted = blurred[..., 0] & ((gap[:, -1] > negligible) | (keep == n))
         pairs = zip(second, result, strict=True)
         result = _Moments(*(jax.vmap(jnp.where)(trusted, new, old) for new, old in pairs))
     log_scale = d * (0.5 * math.log(2 * math.pi) + jnp.log(sigma[..., 0])) + math.log(n)
-    return Posterior(result.mean, result.log_sum - log_scale, result.ess)
+    return EmpiricalPosterior(result.mean, result.log_sum - log_scale, result.ess)
 
 
 def _chunk(size: int, operands: tuple, step: Array) -> tuple[Array, Array, Array]:
     """All queries against `size` rows; the last chunk is moved back to fit and its rows already seen masked."""
-    query, alpha, sigma, centre, data = operands
+    query, alpha, sigma, center, data = operands
     start = jnp.minimum(step * size, len(data) - size)
     rows = start + jnp.arange(size)
-    y = lax.dynamic_slice_in_dim(data, start, size).astype(query.dtype) - centre
+    y = lax.dynamic_slice_in_dim(data, start, size).astype(query.dtype) - center
     dots = jnp.matmul(query * (alpha / sigma**2), y.T, precision="highest")
     squares = ((query / sigma) ** 2).sum(1, keepdims=True) + (alpha / sigma) ** 2 * (y**2).sum(1)
     return jnp.where(rows >= step * size, dots - squares / 2, -jnp.inf), y, rows
 
 
-def _neighbour(operands: tuple, step: Array) -> tuple[Array, Array, Array]:
+def _neighbor(operands: tuple, step: Array) -> tuple[Array, Array, Array]:
     """Each query against its own next nearest row, all measured from its nearest one, so that little cancels."""
     query, alpha, sigma, home, data, nearest = operands
     y = data[nearest[:, step]].astype(query.dtype) - home

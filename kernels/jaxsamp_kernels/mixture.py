@@ -56,8 +56,8 @@ def _view(mixture, x, alpha, sigma):
     if mixture.basis is None:
         return _View(x - alpha * mixture.means, noised(mixture.eigenvalues), None)
     if mixture.floor is None:
-        centre = alpha * _project(mixture.basis, mixture.means)
-        return _View(_project(mixture.basis, x) - centre, noised(mixture.eigenvalues), None)
+        center = alpha * _project(mixture.basis, mixture.means)
+        return _View(_project(mixture.basis, x) - center, noised(mixture.eigenvalues), None)
     delta = x - alpha * mixture.means
     return _View(_project(mixture.basis, delta), noised(mixture.eigenvalues), noised(mixture.floor))
 

@@ -25,9 +25,9 @@ def ring(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def labelled(tmp_path_factory):
+def labeled(tmp_path_factory):
     """A run on two clusters with labels."""
-    folder = tmp_path_factory.mktemp("labelled")
+    folder = tmp_path_factory.mktemp("labeled")
     labels = np.arange(200) % 2
     x = np.random.default_rng(0).normal(size=(200, 2)) / 4 + np.where(labels, 1.0, -1.0)[:, None]
     np.savez(folder / "two.npz", x=x, labels=labels)

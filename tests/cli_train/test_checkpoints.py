@@ -15,7 +15,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli
 from jaxsamp.cli import data
-from jaxsamp.configuration import describe
+from jaxsamp.core.fingerprint import describe
 from jaxsamp.training import load
 from tests.cli_train.runs import weights
 
@@ -39,9 +39,9 @@ def test_samples_of_a_checkpoint_are_nearer_to_the_truth_than_those_of_an_untrai
 
 
 @pytest.mark.slow
-def test_samples_of_a_checkpoint_are_compared_with_the_law_or_with_what_was_held_out(ring, labelled, capsys):
+def test_samples_of_a_checkpoint_are_compared_with_the_law_or_with_what_was_held_out(ring, labeled, capsys):
     words = ["--num-samples", "100", "--steps", "8", "--out"]
-    for folder, law, reference in ((ring, "GaussianMixture", "law"), (labelled, None, "data")):
+    for folder, law, reference in ((ring, "GaussianMixture", "law"), (labeled, None, "data")):
         assert cli.main(["sample", "--checkpoint", str(folder), *words, reference]) == 0
         facts = report(Path(reference))
         assert list(facts["metrics"]) == [reference] and facts["law"] == law
@@ -80,7 +80,7 @@ def test_a_model_that_is_not_jaxsamps_own_is_refused_by_name(tmp_path, monkeypat
     for network, schedule, sentence in (
         (
             js.models.MLP(),
-            js.schedules.Discrete(jnp.linspace(0.9, 0.1, 20)),
+            js.schedules.DiscreteTime(jnp.linspace(0.9, 0.1, 20)),
             "an array of shape (20,) as its model.schedule",
         ),
         (Own(), js.schedules.EDM(), "Own as its model.network"),
@@ -95,10 +95,10 @@ def test_a_model_that_is_not_jaxsamps_own_is_refused_by_name(tmp_path, monkeypat
     assert not (tmp_path / "none").exists()
 
 
-def test_labels_are_sampled_as_in_the_data_or_one_alone_and_guidance_sharpens(labelled):
+def test_labels_are_sampled_as_in_the_data_or_one_alone_and_guidance_sharpens(labeled):
     def drawn(*words):
         words = ["--num-samples", "200", "--steps", "12", "--no-metrics", "--out", "out", "--force", *words]
-        assert cli.main(["sample", "--checkpoint", str(labelled), *words]) == 0
+        assert cli.main(["sample", "--checkpoint", str(labeled), *words]) == 0
         return np.load("out/samples.npz")["samples"].mean(1)
 
     both, one = drawn(), drawn("--label", "1")
@@ -108,24 +108,24 @@ def test_labels_are_sampled_as_in_the_data_or_one_alone_and_guidance_sharpens(la
 
 
 @pytest.mark.slow
-def test_compare_takes_a_network(labelled):
+def test_compare_takes_a_network(labeled):
     words = ["--samplers", "ddim", "unipc", "--steps", "4", "8", "--num-samples", "60"]
-    assert cli.main(["compare", "--checkpoint", str(labelled), *words]) == 0
-    assert sorted(os.listdir(labelled / "compare")) == ["compare.json", "compare.png"]
-    facts = report(labelled / "compare", "compare.json")
+    assert cli.main(["compare", "--checkpoint", str(labeled), *words]) == 0
+    assert sorted(os.listdir(labeled / "compare")) == ["compare.json", "compare.png"]
+    facts = report(labeled / "compare", "compare.json")
     flow = {(row["sampler"], row["steps"]): row["distance_to_flow"] for row in facts["rows"]}
     assert flow["unipc", 8] < flow["ddim", 8] < flow["ddim", 4]
     assert facts["flow"]["steps"] == 256 and facts["flow"]["distance_to_half_as_many"] < 0.01 * flow["ddim", 8]
     assert all(row["energy_null"][0] < row["energy_null"][1] for row in facts["rows"]) and facts["law"] is None
 
 
-def test_evaluate_compares_with_what_a_network_was_trained_on(labelled, capsys):
-    trained = data.load(str(labelled.parent / "two.npz"), 1)
+def test_evaluate_compares_with_what_a_network_was_trained_on(labeled, capsys):
+    trained = data.load(str(labeled.parent / "two.npz"), 1)
     np.save("copies.npy", trained.train[:40])
-    words = ["evaluate", "copies.npy", "--checkpoint", str(labelled), "--metrics", "memorisation", "energy"]
+    words = ["evaluate", "copies.npy", "--checkpoint", str(labeled), "--metrics", "memorization", "energy"]
     assert cli.main(words) == 0
     facts = report(Path("copies-evaluation"))
-    assert facts["metrics"]["data"]["memorisation"]["value"] == 1 and (facts["train"], facts["held_out"]) == (160, 40)
+    assert facts["metrics"]["data"]["memorization"]["value"] == 1 and (facts["train"], facts["held_out"]) == (160, 40)
     Path("bare").mkdir()
     assert cli.main(["evaluate", "copies.npy", "--checkpoint", "bare", "--out", "out"]) == 2
     assert "--reference must say what to compare with" in capsys.readouterr().err
@@ -180,8 +180,8 @@ def test_an_error_that_cannot_be_measured_is_a_sentence(ring, capsys, words, sen
             ("--checkpoint", "RING", "--target", "two.npz"),
             r"--target must have samples of the shape .* got shape \(3,\)",
         ),
-        (("--checkpoint", "LABELLED", "--label", "2"), "--label must be from 0 to 1; got 2"),
-        (("--checkpoint", "LABELLED", "--guidance", "inf"), "--guidance must be finite; got inf"),
+        (("--checkpoint", "LABELED", "--label", "2"), "--label must be from 0 to 1; got 2"),
+        (("--checkpoint", "LABELED", "--guidance", "inf"), "--guidance must be finite; got inf"),
         (
             ("--checkpoint", "BARE"),
             "--target must say what to compare with, or --checkpoint be a run of `jaxsamp train`",
@@ -189,11 +189,11 @@ def test_an_error_that_cannot_be_measured_is_a_sentence(ring, capsys, words, sen
         (("--label", "1"), "--label is for a network that was trained with labels: give its --checkpoint"),
     ],
 )
-def test_what_does_not_go_with_a_checkpoint_is_a_sentence(ring, labelled, capsys, words, sentence):
+def test_what_does_not_go_with_a_checkpoint_is_a_sentence(ring, labeled, capsys, words, sentence):
     if "BARE" in words:  # as `fit` leaves it
         shutil.copytree(ring, "bare")
         Path("bare/config.json").unlink()
-    places = {"RING": str(ring), "LABELLED": str(labelled), "BARE": "bare"}
+    places = {"RING": str(ring), "LABELED": str(labeled), "BARE": "bare"}
     assert cli.main(["sample", *(places.get(word, word) for word in words), "--out", "out"]) == 2
     err = capsys.readouterr().err
     assert re.search(sentence, err) and err.count("\n") == 1 and not Path("out").exists(), err

@@ -10,7 +10,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp.cli import data
 from jaxsamp.cli.train import Train
-from jaxsamp.configuration import describe
+from jaxsamp.core.fingerprint import describe
 from jaxsamp.training.data import batches
 
 

@@ -63,8 +63,8 @@ def test_path_holds_the_states_at_the_grid():
         short = js.sample(jax.random.key(0), denoiser, (5, 2), SAMPLERS["ddim"], grid=grid[: 4 * k + 1], **options)
         np.testing.assert_allclose(whole.path[:, k], short.x, rtol=1e-5, atol=1e-6)
     first = denoiser.schedule.level(-jnp.log(grid[0])).sigma
-    prior = jax.jit(jax.vmap(lambda key: js.random.Draws(key, (2,), "float32").prior()))
-    start = prior(js.random.sample_keys(jax.random.key(0), 5))
+    prior = jax.jit(jax.vmap(lambda key: js.core.random.Rng(key, (2,), "float32").prior()))
+    start = prior(js.core.random.sample_keys(jax.random.key(0), 5))
     np.testing.assert_allclose(whole.path[:, 0], first * start, rtol=1e-5)
 
 

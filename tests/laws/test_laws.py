@@ -34,8 +34,8 @@ def gaussian_p_value(name, steps):
     level = last_level(denoiser)
     x = np.asarray(run(SAMPLERS[name], denoiser, N, steps, seed=3), float)
     covariance = np.array([[1.0, 0.6], [0.6, 0.5]]) * float(level.alpha) ** 2 + np.eye(2) * float(level.sigma) ** 2
-    centred = x - np.array([0.5, -1.0]) * float(level.alpha)
-    return whitened_moments(np.linalg.solve(np.linalg.cholesky(covariance), centred.T).T)
+    centered = x - np.array([0.5, -1.0]) * float(level.alpha)
+    return whitened_moments(np.linalg.solve(np.linalg.cholesky(covariance), centered.T).T)
 
 
 def mixture_p_values(name, steps):

@@ -1,4 +1,4 @@
-"""Every sampler converges at the order it declares, to the solution it discretises."""
+"""Every sampler converges at the order it declares, to the solution it discretizes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsamp.random import Draws
+from jaxsamp.core.random import Rng
 from jaxsamp.samplers import (
     DDIM,
     DDPM,
@@ -83,8 +83,8 @@ def test_third_order_unipc_beats_second(x64, problem):
 
 
 @dataclass(frozen=True)
-class _Path(Draws):
-    """Draws that are increments of one Brownian path in the clock e^(2 lambda), given on a fine grid of lambda."""
+class _Path(Rng):
+    """Rng that are increments of one Brownian path in the clock e^(2 lambda), given on a fine grid of lambda."""
 
     noise: Any  # (fine, d)
     lam: Any  # the coarse grid

@@ -1,0 +1,89 @@
+"""`calibrate`: measure the linear part of a denoiser, which the frame "calibrated" takes out."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp import grids
+from jaxsamp.calibration.measuring import BASES, LEVELS, SAMPLES, WIDEST, measure
+from jaxsamp.calibration.tables import Calibration
+from jaxsamp.core import checks
+from jaxsamp.core.protocols import Denoiser, Law
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
+
+
+def calibrate(
+    key: PRNGKey,
+    denoiser: Denoiser,
+    data: Data | Law,
+    levels: int = LEVELS,
+    samples: int = SAMPLES,
+    basis: str | None = "auto",
+    *,
+    cond: PyTree = None,
+    sigma_max: float = grids.SIGMA_MAX,
+    sigma_min: float = grids.SIGMA_MIN,
+    microbatch: int | None = None,
+) -> Calibration:
+    """Measure a(lambda), the average Jacobian of a denoiser D, by its denoising loss: a = E|x_0 - D|^2 / (d s^2).
+
+    The loss at s = sigma / alpha equals s^2 times the mean Jacobian of the exact posterior mean (Tweedie). Give data
+    that the network was not trained on: on its training data it looks too good at low noise.
+
+    Args:
+        key: a typed key.
+        denoiser: D, as it will be sampled: guidance and clipping on the outside.
+        data: samples of the law, (n, *event), or the law itself. Where there are none, the denoiser's own samples will
+            do: `jaxsamp.sample(...).x`.
+        levels: noise levels, even in lambda, at least 4.
+        samples: how many of the data to use, the first ones; or to draw of a law.
+        basis: one curve for each coordinate of a basis: "pca", principal components; "dct", the cosine transform of
+            images (height, width, channels); "coordinates", the numbers of a sample themselves; None, one curve for
+            all. "auto": "pca" up to 256 numbers a sample, then "dct" for images and None for others.
+        cond: a pytree for the denoiser, leaves (n, ...) along with the data.
+        sigma_max: noisiest sigma / alpha.
+        sigma_min: cleanest; beyond both ends a stays constant.
+        microbatch: the most samples at a time, against running out of memory.
+
+    Returns:
+        A `Calibration`, for `denoiser.with_calibration` and for `Calibration.save`.
+
+    Raises:
+        ValueError: a count, level, basis or shape out of its range; or D was not finite.
+        TypeError: a key or denoiser of the wrong type.
+
+    Source: the mean linear part is that of DPM-Solver-v3 (Zheng et al., arXiv 2310.13268) and, for sigma_data known, of
+    EDM preconditioning (Karras et al., arXiv 2206.00364).
+    """
+    checks.typed_key(key)
+    checks.at_least("levels", levels, 4)
+    checks.at_least("samples", samples, 2)
+    for_data, for_noise = jax.random.split(key)
+    x = _samples(for_data, data, samples)
+    cond = jax.tree.map(lambda leaf: leaf[: len(x)], cond)
+    denoiser = checks.batch(key, denoiser, x.shape, cond, microbatch)
+    checks.finite("data", x)
+    grid = grids.log_snr(denoiser.schedule, levels - 1, sigma_max=sigma_max, sigma_min=sigma_min)
+    return measure(for_noise, denoiser, x, grid, _basis(basis, x.shape[1:]), cond, microbatch)
+
+
+def _samples(key: Array, data: Data | Law, n: int) -> Array:
+    """`n` samples of the law, or as many as there are."""
+    if isinstance(data, Law):
+        return data.sample(key, n)
+    x = jnp.asarray(data, float)
+    if x.ndim < 1 or len(x) < 2:
+        raise ValueError(f"data must hold at least 2 samples, (n, *event); got shape {x.shape}.")
+    return x[:n]
+
+
+def _basis(name: str | None, event: tuple[int, ...]) -> str | None:
+    """What "auto" stands for."""
+    if name == "auto":
+        name = "pca" if math.prod(event) <= WIDEST else "dct" if len(event) == 3 else None
+    if name not in BASES:
+        checks.one_of("basis", name, [b for b in (*BASES, "auto") if b is not None])
+    if name == "dct" and len(event) < 2:
+        raise ValueError(f'basis="dct" needs images (height, width, channels); got samples of shape {tuple(event)}.')
+    return name

@@ -1,0 +1,141 @@
+"""The linear part of a denoiser, D(x, lambda) = a(lambda) x + n(x, lambda): the tables behind the frame "calibrated".
+
+a is the average Jacobian of D, which by Tweedie's formula is the mean posterior variance over the noise's,
+
+    a(lambda) = MMSE(lambda) / s^2,   MMSE = E|x_0 - D(x_0 + s z)|^2 / d,   s = sigma / alpha = e^-lambda:
+
+the denoising loss as a function of the noise level. In the frame that takes a x out, the integrand n is small.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from jaxsamp.calibration.bases import PLAIN, Basis, from_arrays
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Data
+from jaxsamp_kernels.frame import Calibrated, Frame, PerCoordinate
+
+KNOTS = 512
+# Jacobians measured on a network may pass 1 by a little; the curve is a logistic of this height.
+CEILING = 1.02
+
+
+@pytree
+@dataclass(frozen=True)
+class Calibration:
+    """The measured linear part of a denoiser, with the mean and the variance of its data.
+
+    Attributes:
+        frame: the change of variables that takes the linear part out: one curve, or one for each coordinate.
+        mean: mean of the data in the coordinates of `basis`, broadcasting over a sample.
+        variance: their variance along these coordinates, likewise.
+        basis: the coordinates; see `jaxsamp.calibration.bases`.
+    """
+
+    frame: Frame
+    mean: Array
+    variance: Array
+    basis: Basis = PLAIN
+
+    def save(self, path: str | Path) -> Path:
+        """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns its path."""
+        path = Path(path).with_suffix(".npz")
+        tables: Any = self.frame.curves if isinstance(self.frame, PerCoordinate) else self.frame
+        np.savez(path, mean=self.mean, variance=self.variance, **tables._asdict(), **self.basis.arrays())
+        return path
+
+
+def load(path: str | Path) -> Calibration:
+    """Read what `Calibration.save` wrote.
+
+    Raises:
+        ValueError: the file is not one of a calibration.
+    """
+    with np.load(Path(path).with_suffix(".npz")) as file:
+        held = {name: file[name] for name in file.files}
+    try:
+        tables = Calibrated(*(_array(held[name]) for name in Calibrated._fields))
+        return Calibration(_frame(tables), _array(held["mean"]), _array(held["variance"]), from_arrays(held))
+    except KeyError as missing:
+        raise ValueError(f"path must be a file written by Calibration.save; {path} has no {missing}.") from None
+
+
+def from_curve(
+    log_snr: Data, linear: Data, *, mean: Data = 0.0, variance: Data | None = None, basis: Basis = PLAIN
+) -> Calibration:
+    """The calibration with the curve a(lambda), by a cubic spline of logit(a / 1.02).
+
+    Args:
+        log_snr: lambda = log(alpha / sigma), increasing, (levels,).
+        linear: a at these levels, in (0, 1.02), (levels,); or (levels, d), one curve for each coordinate of `basis`.
+        mean: of the data, in the coordinates of `basis`.
+        variance: likewise; None for s^2 a / (1 - a) at the noisiest level, which is exact for a Gaussian.
+        basis: the coordinates of the curves; see `jaxsamp.calibration.bases`.
+
+    Raises:
+        ValueError: lengths differ, fewer than 4 levels, lambda not increasing, or a outside (0, 1.02).
+    """
+    lam, a = checks.finite("log_snr", log_snr).astype(float), checks.finite("linear", linear).astype(float)
+    if lam.ndim != 1 or a.ndim not in (1, 2) or len(lam) != len(a) or len(lam) < 4 or (np.diff(lam) <= 0).any():
+        raise ValueError(
+            "log_snr must be 1-D and increasing, of at least 4 levels, and linear (levels,) or (levels, d); got shapes "
+            f"{lam.shape} and {a.shape}."
+        )
+    if a.min() <= 0 or a.max() >= CEILING:
+        raise ValueError(f"linear must lie inside (0, {CEILING}); got values from {a.min():g} to {a.max():g}.")
+    if variance is None:
+        first = np.minimum(a[0], 0.999)
+        variance = np.exp(-2 * lam[0]) * first / (1 - first)
+    knots = np.linspace(lam[0], lam[-1], KNOTS)
+    logit = CubicSpline(lam, np.log(a) - np.log(CEILING - a))(knots)
+    slope = CEILING / (1 + np.exp(-logit)) - 1
+    tables = _tables(knots, CubicSpline(knots, slope).antiderivative()(knots), slope)
+    return Calibration(_frame(tables), _array(mean), _array(variance), basis)
+
+
+def from_sigma_data(
+    sigma_data: float, sigma_max: float = 200.0, sigma_min: float = 1e-3, *, mean: Data = 0.0
+) -> Calibration:
+    """The calibration of data of standard deviation `sigma_data`: a = v / (v + s^2), exact for N(mean, v I).
+
+    This is the linear part that EDM preconditioning takes out (Karras et al., arXiv 2206.00364).
+
+    Args:
+        sigma_data: sqrt v.
+        sigma_max: noisiest sigma / alpha of the table.
+        sigma_min: cleanest.
+        mean: of the data, a number or (*event).
+
+    Raises:
+        ValueError: sigma_data is not above 0.
+    """
+    if not sigma_data > 0:
+        raise ValueError(f"sigma_data must be above 0; got {sigma_data}.")
+    knots = np.linspace(-np.log(sigma_max), -np.log(sigma_min), KNOTS)
+    noise = np.exp(-2 * knots)
+    tables = _tables(knots, 0.5 * np.log(sigma_data**2 + noise), -noise / (sigma_data**2 + noise))
+    return Calibration(tables, _array(mean), _array(sigma_data**2))
+
+
+def _array(values: Any) -> Array:
+    return jnp.asarray(values, jnp.result_type(float))
+
+
+def _tables(knots: np.ndarray, log_scale: np.ndarray, slope: np.ndarray) -> Calibrated:
+    return Calibrated(*(_array(v) for v in (knots[0], knots[1] - knots[0], log_scale, slope)))
+
+
+def _frame(tables: Calibrated) -> Frame:
+    """One curve, or one a coordinate with a common clock, that of their mean, to draw nodes in."""
+    if tables.slope.ndim == 1:
+        return tables
+    mean = tables.slope.mean(1)
+    knots = np.asarray(tables.start + tables.spacing * jnp.arange(len(mean)))
+    log_scale = CubicSpline(knots, np.asarray(mean)).antiderivative()(knots)
+    return PerCoordinate(tables, _tables(knots, log_scale, np.asarray(mean)))

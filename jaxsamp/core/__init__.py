@@ -1,0 +1,1 @@
+"""What every room shares: types, random numbers, checks, pytrees, batches, progress bars and fingerprints."""

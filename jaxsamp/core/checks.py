@@ -1,0 +1,136 @@
+"""Front-door checks: every complaint is one sentence naming the argument, what it got and what it takes."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxsamp.core.pytrees import adopted
+
+MOST = 2**32  # numbers that can be folded into a key
+
+
+def is_concrete(*trees: Any) -> bool:
+    """Whether no leaf is a tracer: only then can values (not just shapes) be checked."""
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
+
+
+def one_of(argument: str, got: Any, options: Iterable[str]) -> str:
+    """Return `got` if it is one of `options`, else raise ValueError naming the nearest option."""
+    options = list(options)
+    if got in options:
+        return got
+    near = difflib.get_close_matches(str(got), options, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{hint}")
+
+
+def at_least(argument: str, got: Any, least: int) -> int:
+    """Return `got` if it is an integer >= least, else raise."""
+    if isinstance(got, bool) or not isinstance(got, int | np.integer):
+        raise TypeError(f"{argument} must be an integer; got {got!r} of type {type(got).__name__}.")
+    if got < least:
+        raise ValueError(f"{argument} must be at least {least}; got {got}.")
+    return int(got)
+
+
+def typed_key(key: Any) -> jax.Array:
+    """Return `key` if it is one typed PRNG key, else raise with the way to make one."""
+    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        kind = f"an array of dtype {key.dtype}" if hasattr(key, "dtype") else f"a {type(key).__name__}"
+        raise TypeError(f"key must be a typed key, jax.random.key(seed); got {kind}.")
+    if key.shape != ():
+        raise ValueError(f"key must be a single key; got an array of keys of shape {key.shape}.")
+    return key
+
+
+def denoiser(got: Any) -> Any:
+    """Return `got` if it is a denoiser, as a pytree, else raise."""
+    if callable(got) and hasattr(got, "schedule"):
+        return adopted("denoiser", got)
+    raise TypeError(
+        "denoiser must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "
+        f"got a {type(got).__name__}."
+    )
+
+
+def law(argument: str, got: Any) -> Any:
+    """Return `got` if it is a law that can be drawn from, as a pytree, else raise."""
+    return _keeping(argument, got, ("event_shape", "sample", "log_prob"), "a jaxsamp.targets.GaussianMixture")
+
+
+def density(argument: str, got: Any) -> Any:
+    """Return `got` if it has a density, as a pytree, else raise."""
+    examples = "a GaussianMixture or jaxsamp.targets.from_log_density(f, event_shape)"
+    return _keeping(argument, got, ("event_shape", "log_prob"), examples)
+
+
+def _keeping(argument: str, got: Any, needs: tuple[str, ...], examples: str) -> Any:
+    """Return `got` if it is an object with all that is needed, else raise."""
+    lacks = [name for name in needs if not hasattr(got, name)]
+    if not lacks and not isinstance(got, type):
+        return adopted(argument, got)
+    kind = f"the class {got.__name__} itself" if isinstance(got, type) else f"a {type(got).__name__}"
+    without = f", which has no {' and no '.join(lacks)}" if lacks else ""
+    other = " jaxsamp.sample takes denoisers." if hasattr(got, "schedule") else ""
+    raise TypeError(
+        f"{argument} must have {', '.join(needs[:-1])} and {needs[-1]}, such as {examples}; got {kind}{without}.{other}"
+    )
+
+
+def shape_of(got: Any, event: Any, of: str) -> tuple[int, ...]:
+    """Return `got` as a tuple if it is (n, *event), else raise; `of` is whose `event` it must be, which may be None."""
+    if not isinstance(got, tuple | list) or not got:
+        raise TypeError(f"shape must be a tuple (n, *event); got {got!r}.")
+    for size in got:
+        at_least("every entry of shape", size, 1)
+    if event is not None and tuple(got[1:]) != tuple(event):
+        raise ValueError(f"shape must be (n, *event) with the {of}'s event shape {tuple(event)}; got {tuple(got)}.")
+    return tuple(got)
+
+
+def numbering(first: Any, n: int) -> None:
+    """Raise unless a key has samples `first` .. first + n - 1."""
+    if at_least("first", first, 0) + n > MOST:
+        raise ValueError(f"first must be at most 2^32 - n, because a key has 2^32 samples; got {first} for n = {n}.")
+
+
+def init(got: Any, like: tuple[int, ...]) -> None:
+    """Raise unless starts, where they are given, have the shape of the samples."""
+    if got is not None and jnp.shape(got) != like:
+        raise ValueError(f"init must have the given shape {like}; got {jnp.shape(got)}.")
+
+
+def conditions(cond: Any, n: int) -> None:
+    """Raise unless every leaf of `cond` has one entry for each of n samples."""
+    for leaf in jax.tree.leaves(cond):
+        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != n:
+            raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {jnp.shape(leaf)}.")
+
+
+def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
+    """The denoiser, if these arguments fit each other; else raise one sentence for the first that does not."""
+    typed_key(key)
+    got = denoiser(got)
+    shape_of(shape, getattr(got, "event_shape", None), "denoiser")
+    conditions(cond, shape[0])
+    if microbatch is not None:
+        at_least("microbatch", microbatch, 1)
+    return got
+
+
+def finite(argument: str, array: Any) -> np.ndarray:
+    """Return `array` as NumPy if every entry is finite, else raise naming the first bad index."""
+    array = np.asarray(array)
+    try:
+        bad = ~np.isfinite(array)
+    except TypeError:
+        raise TypeError(f"{argument} must be numbers; got dtype {array.dtype}.") from None
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{argument} must be finite; got {array[first]} at index {first} ({bad.sum()} in all).")
+    return array

@@ -1,0 +1,41 @@
+"""Views of a law that follow from its log density where it has no method of its own for them."""
+
+import inspect
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp.core.types import Array, Level
+
+
+def clean_score(law: Any, x: Array) -> Array:
+    """grad log p at `x`, (batch, *event), of the law without noise: its own `score(x)`, or by differentiation."""
+    if has_clean_score(law):
+        return law.score(x)
+    return jax.grad(lambda x: law.log_prob(x).sum())(x)
+
+
+def has_clean_score(law: Any) -> bool:
+    """Whether `law.score` can be called with x alone."""
+    if not callable(getattr(law, "score", None)):
+        return False
+    parameters = list(inspect.signature(law.score).parameters.values())
+    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters[1:])
+
+
+def has_clean_density(law: Any) -> bool:
+    """Whether its score can be followed: a law whose own `score` takes a level is smooth under noise only."""
+    return not hasattr(law, "score") or has_clean_score(law)
+
+
+def posterior_mean(law: Any, x: Array, level: Level) -> Array:
+    """E[x_0 | x_t = x], (batch, *event): the law's own, or by Tweedie's formula (x + sigma^2 grad log p_t) / alpha."""
+    if hasattr(law, "posterior_mean"):
+        return law.posterior_mean(x, level)
+    score = jax.grad(lambda x: law.log_prob(x, level).sum())(x)
+    alpha, sigma = (
+        jnp.reshape(value, jnp.shape(value) + (1,) * (x.ndim - 1) * bool(jnp.ndim(value)))
+        for value in (jnp.asarray(level.alpha, x.dtype), jnp.asarray(level.sigma, x.dtype))
+    )
+    return (x + sigma**2 * score) / alpha

@@ -1,0 +1,96 @@
+"""What the nouns of jaxsamp can do, each said once. A class of a user's own that keeps one of these needs no base."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A density on arrays of shape `event_shape`, known up to a constant; see `jaxsamp.sample_density`.
+
+    It may also have `score(x)`, the gradient of `log_prob`, which is found by differentiation where it has not.
+    """
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one point."""
+        ...
+
+    def log_prob(self, x: Array) -> Array:
+        """Log density in nats at `x`, (batch, *event) -> (batch,), up to a constant."""
+        ...
+
+
+@runtime_checkable
+class Law(Protocol):
+    """A law that can be drawn from, with its density at every noise level; see `jaxsamp.targets`.
+
+    It may also have `score(x, level)` and `posterior_mean(x, level)`, which follow from the density otherwise, and for
+    mixtures `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods are pure JAX functions.
+    """
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        ...
+
+    def sample(self, key: Array, n: int) -> Array:
+        """`n` clean samples, (n, *event)."""
+        ...
+
+    def log_prob(self, x: Array, level: Level | None = None) -> Array:
+        """Log density in nats, (batch,), of alpha x_0 + sigma z at `level`; of x_0 without one."""
+        ...
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """How noise grows: x_t = alpha x_0 + sigma z; see `jaxsamp.schedules`."""
+
+    def level(self, lam: ArrayLike) -> Level:
+        """The level of lambda = log(alpha / sigma)."""
+        ...
+
+    def at(self, t: ArrayLike) -> Level:
+        """The level at the schedule's own time t."""
+        ...
+
+    def trained(self, lam: Array) -> Array:
+        """The lambda nearest to `lam` that a network was trained at."""
+        ...
+
+    def limits(self) -> tuple[Any, Any]:
+        """Smallest and largest sigma / alpha that the schedule reaches."""
+        ...
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """E[x_0 | x_t]: the one thing that every sampler consumes; see `jaxsamp.denoisers`.
+
+    It may also have `event_shape`, `evaluations` (network calls that one call makes for one sample, 1 where it has
+    not) and `calibration`, its measured linear part.
+    """
+
+    @property
+    def schedule(self) -> Any:
+        """The `Schedule` by which noise grows."""
+        ...
+
+    def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
+        """Posterior mean of x_0 for `x` of shape (batch, *event) at `level`."""
+        ...
+
+
+@runtime_checkable
+class LinearOperator(Protocol):
+    """A linear map A from one event to one observation; see `jaxsamp.corruptions`."""
+
+    def __call__(self, x: Array) -> Array:
+        """A x, for one event."""
+        ...
+
+    def adjoint(self, y: Array) -> Array:
+        """A^T y, for one observation: <A x, y> = <x, A^T y>."""
+        ...

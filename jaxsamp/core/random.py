@@ -1,0 +1,62 @@
+"""Every random number of a sampler: a function of (sample key, step, stream) and of nothing else.
+
+`jax.random.split(key, n)[i]` and `jax.random.fold_in(key, i)` are the same key, bit for bit. So nothing here
+splits a key that it also folds: sample keys are folded by step, then by stream, and only leaves are drawn from.
+"""
+
+from dataclasses import dataclass, replace
+
+import jax
+
+from jaxsamp.core.types import Array
+
+PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS = range(5)
+CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step, far above any
+
+
+def sample_keys(key: Array, n: int) -> Array:
+    """The key of sample i is fold_in(key, i), whatever the batch it is drawn in; shape (n,)."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jax.numpy.arange(n))
+
+
+def stream_key(key: Array, step: Array | int, stream: int) -> Array:
+    """The key from which one sample draws at one step, for one purpose."""
+    return jax.random.fold_in(jax.random.fold_in(key, step), stream)
+
+
+@dataclass(frozen=True)
+class Rng:
+    """The draws of one sample: by index, so that nothing is drawn before it is needed or stored."""
+
+    key: Array
+    shape: tuple[int, ...]
+    dtype: jax.typing.DTypeLike
+
+    def prior(self) -> Array:
+        """Standard normal noise of the starting state."""
+        return jax.random.normal(stream_key(self.key, 0, PRIOR), self.shape, self.dtype)
+
+    def of(self, part: int) -> "Rng":
+        """The same sample's draws for another part of a sampler, independent of these."""
+        return replace(self, key=jax.random.fold_in(self.key, part))
+
+    def uniform(self, step: Array | int) -> Array:
+        """One uniform number in [0, 1)."""
+        return jax.random.uniform(stream_key(self.key, step, UNIFORM), (), self.dtype)
+
+    def fraction(self, step: Array | int, nodes: str) -> Array:
+        """Where in its cell the node of a step lies: "random", "antithetic" (U, then 1 - U) or "midpoint" (1/2)."""
+        if nodes == "midpoint":
+            return jax.numpy.full((), 0.5, self.dtype)
+        if nodes == "random":
+            return self.uniform(step)
+        u = self.uniform(step // 2)
+        return jax.numpy.where(step % 2 == 0, u, 1 - u)
+
+    def normal(self, step: Array | int) -> Array:
+        """Standard normal noise of the sample's own shape."""
+        return jax.random.normal(stream_key(self.key, step, NORMAL), self.shape, self.dtype)
+
+    def signs(self, step: Array | int, count: int) -> Array:
+        """`count` vectors of independent fair signs, (count, *shape)."""
+        return jax.random.rademacher(stream_key(self.key, step, SIGNS), (count, *self.shape), self.dtype)

@@ -1,0 +1,61 @@
+"""The values that every room shares."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Key
+
+Array = jax.Array
+ArrayLike = jax.typing.ArrayLike
+PyTree = Any
+PRNGKey = Key[Array, ""]  # one typed key, `jax.random.key(seed)`
+# What host-side constructors take: anything NumPy can make an array of.
+Data = ArrayLike | list[Any] | tuple[Any, ...]
+
+
+class Level(NamedTuple):
+    """A noise level: x_t = alpha x_0 + sigma z with z standard normal.
+
+    `alpha`, `sigma` and the schedule's own time `t` are scalars or arrays of shape (batch,). Only a wrapped
+    network reads `t`; targets leave it None.
+    """
+
+    alpha: ArrayLike
+    sigma: ArrayLike
+    t: ArrayLike | None = None
+
+    @property
+    def log_snr(self) -> Array:
+        """lambda = log(alpha / sigma), half the log signal-to-noise ratio."""
+        return jnp.log(jnp.asarray(self.alpha)) - jnp.log(jnp.asarray(self.sigma))
+
+
+CLEAN = Level(1.0, 0.0)
+
+
+class State(NamedTuple):
+    """One sample between two steps of a sampler or of a chain.
+
+    Attributes:
+        x: the sample, in the coordinates that the steps are taken in.
+        memory: whatever else the method carries from step to step, any pytree; None where x is all.
+    """
+
+    x: Array
+    memory: PyTree = None
+
+
+class Samples(NamedTuple):
+    """What `jaxsamp.sample` returns.
+
+    Attributes:
+        x: the samples, (n, *event).
+        stats: arrays of shape (n,): `rounds`, `evaluations`, `evaluations_computed`, `converged`, `residual`
+            and `first_bad_step` (-1 where every step was finite).
+        path: None, or with `save_every=k` the states at grid[::k], (n, steps // k + 1, *event).
+    """
+
+    x: Array
+    stats: dict[str, Array]
+    path: Array | None = None

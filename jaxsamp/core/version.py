@@ -1,0 +1,3 @@
+"""The version of jaxsamp, which files that it writes carry."""
+
+VERSION = "0.1.0"

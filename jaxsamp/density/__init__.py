@@ -1,0 +1,6 @@
+"""Log densities by a flow: of its own samples, and of data."""
+
+from jaxsamp.density.flows import SamplesAndLogProb, sample_and_log_prob
+from jaxsamp.density.likelihood import LogLikelihood, bits_per_dim, log_likelihood
+
+__all__ = ["LogLikelihood", "SamplesAndLogProb", "bits_per_dim", "log_likelihood", "sample_and_log_prob"]

@@ -1,0 +1,5 @@
+"""Whatever is fitted besides networks."""
+
+from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
+
+__all__ = ["fit_gaussian_mixture"]

@@ -1,0 +1,36 @@
+"""Gaussian mixtures by maximum likelihood."""
+
+from typing import Any
+
+from jaxsamp.core import checks
+from jaxsamp.core.types import Data
+from jaxsamp.targets import GaussianMixture
+
+
+def fit_gaussian_mixture(
+    data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any
+) -> GaussianMixture:
+    """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximization from k-means).
+
+    Args:
+        data: (n, *event), flattened to (n, d).
+        components: K.
+        covariance: "full", "diag" or "spherical".
+        seed: of the k-means start.
+        options: passed on, such as reg_covar, n_init, tol or max_iter.
+
+    Returns:
+        The law, of event shape (d,).
+
+    Raises:
+        ValueError: data that are not finite or fewer than components, or an unknown covariance.
+    """
+    from sklearn.mixture import GaussianMixture as Fit
+
+    data = checks.finite("data", data)
+    data = data.reshape(len(data), -1).astype(float)
+    checks.one_of("covariance", covariance, ("full", "diag", "spherical"))
+    if len(data) < checks.at_least("components", components, 1):
+        raise ValueError(f"data must have at least components = {components} rows; got {len(data)}.")
+    fitted: Any = Fit(components, covariance_type=covariance, random_state=seed, **options)  # type: ignore[arg-type]
+    return GaussianMixture.from_sklearn(fitted.fit(data))

@@ -1,0 +1,99 @@
+"""Memorization: samples nearer to one training point than chance allows."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from jaxsamp.core.types import Array
+from jaxsamp.metrics.null import TAIL, Metric, standardized
+from jaxsamp.metrics.truth import array_of, flat
+
+CANDIDATES = 4  # neighbors found by inner products, then measured exactly
+REAL_POINTS = 4096
+
+
+def memorization(
+    x: Float[Array | np.ndarray, "n *event"],
+    training: Float[Array | np.ndarray, "m *event"],
+    held_out: Any = None,
+    threshold: float = 0.5,
+) -> Metric:
+    """Fraction of samples that copy a training point: |x - y_(1)| < threshold |x - y_(2)|.
+
+    y_(1) and y_(2) are the nearest and second-nearest training points. A sample equal to a training point is a
+    copy even if that point occurs twice; other copies of such a point are missed, so remove duplicates first.
+    Real points pass the test by chance, above all in few dimensions. The null band is for their fraction: with k
+    of N real points passing, the number among n samples is beta-binomial(n, k + 1/2, N - k + 1/2) (Jeffreys prior).
+
+    Args:
+        x: clean samples, (n, *event).
+        training: the data that the sampler learned from, (m, *event), m >= 3.
+        held_out: real points that it did not learn from, (N, *event): the better null. None: up to 4096 training
+            points, each against all the others. These pass in pairs, so both counts are halved.
+        threshold: the ratio in (0, 1) below which a sample is a copy.
+
+    Returns:
+        The fraction, with its binomial standard error and the band for real points.
+
+    Raises:
+        TypeError, ValueError: an argument is not as above, or not finite.
+
+    After Gu et al., On Memorization in Diffusion Models, arXiv:2310.02664, who take 1/3.
+    """
+    x, training = array_of("x", x), array_of("training", training)
+    real = None if held_out is None else array_of("held_out", held_out)
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must be in (0, 1); got {threshold}.")
+    if len(training) < 3:
+        raise ValueError(f"training must hold at least 3 samples; got {len(training)}.")
+    for argument, points in (("x", x), ("held_out", real)):
+        if points is not None and points.shape[1:] != training.shape[1:]:
+            raise ValueError(
+                f"{argument} must have the event shape of training, {training.shape[1:]}; got {points.shape[1:]}."
+            )
+    copied = _copies(x, training, threshold)
+    if real is None:
+        own = np.arange(0, len(training), -(-len(training) // REAL_POINTS))
+        passed, count = _copies(training[own], training, threshold, own).sum() / 2, len(own) / 2
+    else:
+        passed, count = _copies(real, training, threshold).sum(), len(real)
+
+    n, copies, value = len(x), copied.sum(), copied.mean()
+    null = stats.betabinom(n, passed + 0.5, count - passed + 0.5)
+    low, high = null.ppf([TAIL, 1 - TAIL]) / n
+    return Metric(
+        value=float(value),
+        stderr=float(np.sqrt(value * (1 - value) / n)),
+        null_low=float(low),
+        null_high=float(high),
+        p_value=float(min(1, 2 * null.cdf(copies), 2 * null.sf(copies - 1))),
+        z=standardized(copies, null.mean(), null.std()),
+    )
+
+
+def _copies(x: Array, training: Array, threshold: float, own: np.ndarray | None = None) -> np.ndarray:
+    """Which points are copies, (n,); `own` holds their places in the training set, which are left out."""
+    own = np.full(len(x), -1) if own is None else own
+    center = flat(training).mean(0)  # keeps the rounding of inner products small
+    distances = _two_nearest(flat(x) - center, flat(training) - center, jnp.asarray(own))
+    nearest, second = np.asarray(distances).T
+    return (nearest < threshold * second) | (nearest == 0)
+
+
+@jax.jit
+def _two_nearest(x: Array, training: Array, own: Array) -> Array:
+    """Distances to the nearest and second-nearest training point, (n, 2)."""
+    square = jnp.sum(training**2, axis=1)
+
+    def row(point: tuple[Array, Array]) -> Array:
+        x_i, i = point
+        closeness = 2 * jnp.matmul(training, x_i, precision="highest") - square
+        closeness = jnp.where(jnp.arange(len(training)) == i, -jnp.inf, closeness)
+        near = training[jax.lax.top_k(closeness, min(CANDIDATES, len(training) - 1))[1]]
+        return jnp.sort(jnp.linalg.norm(near - x_i, axis=1))[:2]
+
+    return jax.lax.map(row, (x, own), batch_size=min(256, len(x)))

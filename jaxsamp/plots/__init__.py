@@ -1,0 +1,12 @@
+"""Pictures of samples beside the truth, and of numbers.
+
+Every function returns a Matplotlib figure that no window knows of: nothing here imports `pyplot` or chooses a backend.
+"""
+
+from matplotlib.figure import Figure
+
+from jaxsamp.plots.curves import comparison, losses, score_errors
+from jaxsamp.plots.samples import images, is_image, marginals, scatter
+from jaxsamp.plots.style import save
+
+__all__ = ["Figure", "comparison", "images", "is_image", "losses", "marginals", "save", "scatter", "score_errors"]

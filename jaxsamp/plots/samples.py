@@ -1,0 +1,154 @@
+"""Pictures of samples beside true ones: images, points in the plane, histograms of coordinates."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, titled
+
+OUTSIDE, PIXELS = (0.01, 0.05, 0.2, 0.5), 200
+
+
+def images(
+    samples: Any,
+    real: Any,
+    *,
+    title: str = "",
+    labels: tuple[str, str] = ("samples", "real"),
+    columns: int = 10,
+    rows: int = 10,
+) -> Figure:
+    """The first images of `samples` in a grid beside the first of `real`.
+
+    Args:
+        samples: (n, height, width), or (n, height, width, channels) with 1 or 3 channels.
+        real: (m, height, width[, channels]); its range of values becomes black to white.
+        title: above both grids.
+        labels: above each grid.
+        columns: images in a row of a grid.
+        rows: at most this number of rows.
+
+    Raises:
+        ValueError: arrays that are no images, or of two shapes.
+    """
+    samples, real = np.asarray(samples, float), np.asarray(real, float)
+    if not is_image(samples.shape[1:]) or samples.shape[1:] != real.shape[1:]:
+        raise ValueError(
+            "samples and real must be images of one shape, (n, height, width) or (n, height, width, 1 or 3); got "
+            f"{samples.shape} and {real.shape}."
+        )
+    low, high = real.min(), real.max()
+    rows = max(1, min(rows, -(-min(len(samples), len(real)) // columns)))  # neither grid half empty
+    with rc_context(STYLE):
+        height, width = real.shape[1] * rows, real.shape[2] * columns
+        layout = ConstrainedLayoutEngine(wspace=0.05, w_pad=0.08, h_pad=0.08)
+        figure = Figure(figsize=(9.0, 0.8 + 4.3 * height / width), dpi=DPI, layout=layout)
+        for axes, batch, label in zip(figure.subplots(1, 2), (samples, real), labels, strict=True):
+            shown = _sheet((batch - low) / (high - low or 1.0), columns, rows)
+            axes.imshow(shown.clip(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(label, pad=6)
+            axes.set_axis_off()
+        return titled(figure, title)
+
+
+def scatter(
+    samples: Any,
+    true: Any,
+    *,
+    log_prob: Callable[[np.ndarray], Any] | None = None,
+    title: str = "",
+    labels: tuple[str, str] = ("samples", "true samples"),
+) -> Figure:
+    """Points in the plane beside true ones, over regions that hold 50, 80, 95 and 99 % of the true ones.
+
+    Args:
+        samples: (n, 2).
+        true: (m, 2); its central part sets the limits of both panels.
+        log_prob: (k, 2) -> (k,), the true log density; without it no regions are drawn.
+        title: above both panels.
+        labels: above each panel.
+
+    Raises:
+        ValueError: points that are not in the plane.
+    """
+    samples, true = np.asarray(samples, float), np.asarray(true, float)
+    if samples.shape[1:] != (2,) or true.shape[1:] != (2,):
+        raise ValueError(f"samples and true must be points (n, 2); got {samples.shape} and {true.shape}.")
+    low, high = np.quantile(true, [0.002, 0.998], axis=0)
+    center, half = (low + high) / 2, 0.6 * max(*(high - low), 1e-6)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 5.0), dpi=DPI, layout="constrained")
+        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        for axes, points, label, color in zip(panels, (samples, true), labels, (NEW, TRUE), strict=True):
+            if log_prob is not None:
+                _regions(axes, log_prob, true, center, half)
+            size = float(np.clip(6000 / max(len(points), 1), 1.5, 20))
+            axes.scatter(*points.T, s=size, c=color, alpha=0.6, linewidths=0)
+            axes.set(xlim=center[0] + [-half, half], ylim=center[1] + [-half, half], aspect="equal")
+            axes.set_title(label, pad=6)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        return titled(figure, title)
+
+
+def marginals(
+    samples: Any, true: Any, *, title: str = "", labels: tuple[str, str] = ("samples", "true samples"), panels: int = 8
+) -> Figure:
+    """Histograms of single coordinates of the samples over those of true samples.
+
+    Args:
+        samples: (n, *event), flattened to (n, d).
+        true: (m, *event).
+        title: above all panels.
+        labels: of the two histograms.
+        panels: at most this number of coordinates, evenly spaced among the d.
+    """
+    samples, true = (np.asarray(x, float).reshape(len(x), -1) for x in (samples, true))
+    chosen = np.unique(np.linspace(0, true.shape[1] - 1, min(panels, true.shape[1])).round().astype(int))
+    across = min(len(chosen), 4)
+    down = -(-len(chosen) // across)
+    filled, line = {"alpha": 0.35}, {"histtype": "step", "linewidth": 1.3}
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(2.4 * across, 4.5), 0.9 + 1.9 * down), dpi=DPI, layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False).ravel()
+        for axes, i in zip(grid, chosen, strict=False):
+            bins = np.histogram_bin_edges(true[:, i], bins=int(np.clip(len(true) ** 0.5, 8, 40)))
+            for x, color, look, label in ((true, TRUE, filled, labels[1]), (samples, NEW, line, labels[0])):
+                axes.hist(x[:, i], bins, weights=np.full(len(x), 1 / len(x)), color=color, label=label, **look)
+            axes.set_title(f"coordinate {i}", pad=4)
+            axes.set_yticks([])
+        for axes in grid[len(chosen) :]:
+            axes.set_axis_off()
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+        return titled(figure, title)
+
+
+def is_image(event: tuple[int, ...]) -> bool:
+    """Whether samples of this shape are images: (height, width) or (height, width, 1 or 3)."""
+    return len(event) == 2 or (len(event) == 3 and event[2] in (1, 3))
+
+
+def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:
+    """The first columns * rows images in one, with white gaps; missing ones are white."""
+    batch = batch.reshape(*batch.shape[:3], -1)[: columns * rows]
+    gap = max(1, batch.shape[1] // 12)
+    framed = np.pad(batch, ((0, columns * rows - len(batch)), *[(0, gap)] * 2, (0, 0)), constant_values=1.0)
+    height, width, channels = framed.shape[1:]
+    sheet = framed.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width, channels)[:-gap, :-gap].squeeze()
+
+
+def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, center: Any, half: float) -> None:
+    """Shade the regions above four densities, each the quantile of the true points' own densities."""
+    x, y = (c + np.linspace(-half, half, PIXELS) for c in center)
+    points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    height = np.asarray(log_prob(points.astype(np.float32)), float).reshape(PIXELS, PIXELS)
+    levels = np.quantile(np.asarray(log_prob(true.astype(np.float32)), float), OUTSIDE)
+    # Contours must increase, also where the density is flat or zero; a flat one lies above all of them.
+    levels = np.maximum(levels, height.max() - 1000) - 1e-6 * np.arange(len(levels), 0, -1)
+    axes.contourf(x, y, height, [*levels, max(height.max(), levels[-1]) + 1], colors=SHADES)

@@ -1,0 +1,7 @@
+"""The engine that carries rows through steps, over devices and microbatches, and its front doors."""
+
+from jaxsamp.running.chains import Chains, sample_density
+from jaxsamp.running.rows import rows
+from jaxsamp.running.sampling import sample
+
+__all__ = ["Chains", "rows", "sample", "sample_density"]

@@ -1,0 +1,195 @@
+"""`sample_density`: draw from a density known up to a constant, with many independent chains."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxsamp import devices
+from jaxsamp.core import checks, laws
+from jaxsamp.core.protocols import Density
+from jaxsamp.core.pytrees import adopted
+from jaxsamp.core.types import Array, PRNGKey
+from jaxsamp.mcmc import Langevin, Underdamped
+from jaxsamp.running.chain import Chain, Counts
+from jaxsamp.running.engine import Row, execute, numbered, working_dtype
+
+
+class Chains(NamedTuple):
+    """What `jaxsamp.sample_density` returns.
+
+    Attributes:
+        x: the last state of each chain, (n, *event): n independent draws.
+        draws: every `thin`-th state after the warm-up, (n, steps // thin, *event), or None with thin = 0.
+        stats: arrays of shape (n,): `rounds` (gradients that waited for each other), `evaluations` (gradients in all),
+            `finite` and `first_bad_step` (-1 if finite).
+        path: None, or with `save_every=k` the start and every k-th state, (n, (warmup + steps) // k + 1, *event).
+    """
+
+    x: Array
+    draws: Array | None
+    stats: dict[str, Array]
+    path: Array | None = None
+
+    def effective_sample_size(self, method: str = "bulk") -> np.ndarray:
+        """Effective number of independent draws in `draws`, all chains together, of shape (*event).
+
+        `method` is one of arviz-stats: "bulk" (rank-normalized, split chains), "tail", "mean", "sd", ... Source:
+        Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat for assessing convergence of
+        MCMC", arXiv 1903.08008. It sees autocorrelation, not the bias of the step size.
+
+        Raises:
+            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four a chain.
+        """
+        return self._diagnosed("ess", method)
+
+    def rhat(self, method: str = "rank") -> np.ndarray:
+        """Split R-hat of `draws`, of shape (*event): near 1 (below 1.01) if the chains agree; source as above.
+
+        Raises:
+            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four a chain.
+        """
+        return self._diagnosed("rhat", method)
+
+    def _diagnosed(self, function: str, method: str) -> np.ndarray:
+        if self.draws is None or self.draws.shape[1] < 4:
+            kept = 0 if self.draws is None else self.draws.shape[1]
+            raise ValueError(
+                f"diagnostics need at least 4 draws a chain; got {kept}: raise steps or lower thin (0 keeps none)."
+            )
+        try:
+            from arviz_stats.base.array import array_stats
+        except ImportError as error:
+            raise ImportError('diagnostics need arviz-stats: pip install "jaxsamp[chains]".') from error
+        draws = np.asarray(self.draws, float)
+        return np.asarray(getattr(array_stats, function)(draws, chain_axis=0, draw_axis=1, method=method))
+
+
+def sample_density(
+    key: PRNGKey,
+    target: Density,
+    shape: tuple[int, ...],
+    sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
+    steps: int = 1000,
+    *,
+    init: Array | None = None,
+    warmup: int = 500,
+    thin: int = 10,
+    polish: int = 0,
+    first: int = 0,
+    mesh: Mesh | None = None,
+    microbatch: int | None = None,
+    save_every: int = 0,
+    progress: bool = False,
+) -> Chains:
+    """Run n independent chains that draw from a density known up to a constant.
+
+    Chain i depends on fold_in(key, i), its start, the target and the settings, and on nothing else: not on n, nor on
+    `microbatch`, nor on the devices. New step sizes, frictions, parameters of the target and step counts do not
+    recompile, as long as steps // thin, which is the shape of the draws, stays the same. The function can stand inside
+    `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at the end.
+
+    Args:
+        key: a typed key, `jax.random.key(seed)`.
+        target: a density with `event_shape` and `log_prob(x)`, and a `score(x)` if differentiating that will not do:
+            `jaxsamp.targets.from_log_density(f, event_shape)`, a law whose clean density is known and smooth, such as
+            a GaussianMixture, or an object of your own.
+        shape: (n, *event).
+        sampler: one of `jaxsamp.mcmc`. The default suits log densities of curvature about 1; otherwise
+            `Underdamped.from_smoothness(L)`.
+        steps: steps of each chain after the warm-up.
+        init: starts, of the given shape; standard normal by default, which is right for curvature 1 only.
+        warmup: steps before the first draw may be kept.
+        thin: keep every thin-th state; 0 keeps the last only.
+        polish: at the end, take this number of frozen underdamped steps with a fresh velocity over a total time of
+            2 / friction, for the states `x`. It turns a bound in Wasserstein distance into one in total variation:
+            a device of proofs, which does not improve samples in practice. Source: Gupta, Cai and Chen, "Faster
+            Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel", arXiv 2406.00924.
+        first: number of the first chain: the n chains are `first`, first + 1, ... of all that the key stands for.
+        mesh: devices to run on, `jaxsamp.mesh()`; chains are divided over its axis "batch".
+        microbatch: the most chains at a time, on each device, against running out of memory.
+        save_every: k > 0 also returns the start and every k-th state, the warm-up's too.
+        progress: show a progress bar; splits the run into compiled pieces.
+
+    Returns:
+        `Chains(x, draws, stats, path)`.
+
+    Raises:
+        ValueError: a wrong shape, count or setting; or a chain became NaN or infinite.
+        TypeError: a key, sampler or target of the wrong type; polish with an overdamped sampler.
+    """
+    sampler, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
+    checks.init(init, tuple(shape))
+    checks.numbering(first, shape[0])
+    checks.at_least("save_every", save_every, 0)
+    devices.check_mesh(mesh)
+    kept = steps // thin if thin else 0
+    places = (warmup + steps) // save_every + 1 if save_every else 0
+    job = Chain(
+        sampler, target, key, Counts(warmup, steps, thin, polish), tuple(shape[1:]), working_dtype(init), kept, places,
+        save_every, bool(polish), microbatch, mesh,
+    )  # fmt: skip
+    rows = Row(numbered(first, shape[0]), init)
+    out = execute(job, rows, progress)
+    x, draws, path = out.x, *out.saved
+    if init is not None:
+        x, draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (x, draws, path))
+    if checks.is_concrete(job, rows):
+        _raise_if_bad(out.bad, warmup + steps + polish, sampler)
+    cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
+    stats = {name: jnp.full(shape[:1], count + polish) for name, count in cost.items()}
+    return Chains(x, draws, stats | {"finite": out.bad < 0, "first_bad_step": out.bad}, path)
+
+
+def check_chains(
+    key: Any, target: Any, shape: Any, sampler: Any, steps: Any, warmup: Any, thin: Any, polish: Any, microbatch: Any
+) -> tuple[Any, Any]:
+    """The sampler and the target as pytrees, if all of these fit each other; else raise one sentence."""
+    checks.typed_key(key)
+    sampler, target = _check_sampler(sampler), _check_target(target)
+    checks.shape_of(shape, target.event_shape, "target")
+    checks.at_least("steps", steps, 1)
+    for name, count in (("warmup", warmup), ("thin", thin), ("polish", polish)):
+        checks.at_least(name, count, 0)
+    if thin > steps:
+        raise ValueError(f"thin must be at most steps = {steps}, or 0 to keep no draws; got {thin}.")
+    if polish and not hasattr(sampler, "polishing"):
+        raise TypeError(f"polish needs an Underdamped sampler; got {type(sampler).__name__} (polish=0 turns it off).")
+    if microbatch is not None:
+        checks.at_least("microbatch", microbatch, 1)
+    sampler.check(tuple(shape[1:]))
+    return sampler, target
+
+
+def _check_sampler(got: Any) -> Any:
+    """Return `got` if it is a sampler of densities, as a pytree, else raise."""
+    if not isinstance(got, Langevin):
+        other = " jaxsamp.sample takes the samplers of jaxsamp.samplers." if hasattr(got, "prepare") else ""
+        raise TypeError(
+            f"sampler must be one of jaxsamp.mcmc, such as Underdamped(step_size=0.5); got {got!r} "
+            f"of type {type(got).__name__}.{other}"
+        )
+    return adopted("sampler", got)
+
+
+def _check_target(got: Any) -> Any:
+    """Return `got` if it has a density without noise, as a pytree, else raise."""
+    got = checks.density("target", got)
+    if not laws.has_clean_density(got):
+        raise TypeError(
+            "target must have a score of its density without noise, score(x), as a GaussianMixture has; "
+            f"got a {type(got).__name__}, whose score takes a level."
+        )
+    return got
+
+
+def _raise_if_bad(bad: Array, steps: int, sampler: Langevin) -> None:
+    """The one sync with the device."""
+    host = np.asarray(bad)
+    if (host >= 0).any():
+        raise ValueError(
+            f"step_size must be small enough for the chains to stay finite; with {np.asarray(sampler.step_size):g} "
+            f"{(host >= 0).sum()} of {host.size} chains became NaN or infinite, first at step "
+            f"{host[host >= 0].min()} of {steps} (a score that is not finite at the start does that too)."
+        )

@@ -1,0 +1,140 @@
+"""`sample`: one front door for every sampler and every denoiser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from jaxsamp import devices, grids
+from jaxsamp.core import checks
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.pytrees import adopted
+from jaxsamp.core.types import Array, ArrayLike, PRNGKey, PyTree, Samples
+from jaxsamp.mcmc import Langevin
+from jaxsamp.running.engine import Row, execute, numbered, working_dtype
+from jaxsamp.running.trajectory import Trajectory
+from jaxsamp.samplers import Sampler, UniPC
+
+
+def sample(
+    key: PRNGKey,
+    denoiser: Denoiser,
+    shape: tuple[int, ...],
+    sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
+    steps: int | None = None,
+    *,
+    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
+    init: Array | None = None,
+    final_denoise: bool = True,
+    cond: PyTree = None,
+    first: int = 0,
+    mesh: Mesh | None = None,
+    microbatch: int | None = None,
+    save_every: int = 0,
+    progress: bool = False,
+) -> Samples:
+    """Draw samples: carry noise from the grid's first level to its last along the denoiser's flow.
+
+    Sample i depends on fold_in(key, i), the denoiser, the sampler and the grid, and on nothing else: not on n, nor
+    on `microbatch`, nor on the devices. The whole function can stand inside `jax.jit`, `jax.vmap` and `jax.grad`;
+    called eagerly it syncs with the device once, at the end. Networks that couple a batch (BatchNorm in training mode)
+    are out.
+
+    Args:
+        key: a typed key, `jax.random.key(seed)`.
+        denoiser: E[x_0 | x_t]; see `jaxsamp.denoiser`, or `target.denoiser(schedule)` for a known law.
+        shape: (n, *event).
+        sampler: how to step; see `jaxsamp.samplers`.
+        steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
+        grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
+            steps + 1 levels of sigma / alpha from noisy to clean. Rules go from 80 to 0.02.
+        init: states at the grid's first level in the schedule's own scale, of the given shape; by default
+            sigma * standard normal.
+        final_denoise: return D(x, last level), at one more evaluation; else x at the last level, in the scale of
+            the schedule's x_t, whose law is the target's at that level.
+        cond: a pytree for the denoiser, leaves (n, ...).
+        first: number of the first sample: the n samples are `first`, first + 1, ... of all that the key stands for, so
+            that many can be drawn in parts.
+        mesh: devices to run on, `jaxsamp.mesh()`; samples are divided over its axis "batch", and the nodes that
+            parallel-in-time samplers evaluate at once over its axis "time". By default the one that JAX prefers.
+        microbatch: the most samples at a time, on each device, against running out of memory.
+        save_every: k > 0 also returns the states at grid[::k].
+        progress: show a progress bar; splits the run into equal compiled pieces.
+
+    Returns:
+        `Samples(x, stats, path)`.
+
+    Raises:
+        ValueError: a wrong shape, grid, step count or setting; or a network gave NaN or infinity.
+        TypeError: a key, sampler or denoiser of the wrong type.
+    """
+    sampler = check_sampler(sampler)
+    denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
+    checks.init(init, tuple(shape))
+    checks.at_least("save_every", save_every, 0)
+    checks.numbering(first, shape[0])
+    devices.check_mesh(mesh)
+    sampler.check()
+    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)
+    if save_every and not sampler.stepwise:
+        raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
+    dtype = working_dtype(init)
+    job = Trajectory(
+        sampler, carrying(denoiser, sampler), -jnp.log(jnp.asarray(levels, dtype)), key, tuple(shape[1:]), dtype,
+        final_denoise, save_every, microbatch, mesh,
+    )  # fmt: skip
+    rows = Row(numbered(first, shape[0]), init, cond)
+    out = execute(job, rows, progress)
+    x, path = out.x, out.saved
+    if init is not None:
+        x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
+    if checks.is_concrete(job, rows):
+        raise_if_bad(out.bad, jnp.size(levels) - 1)
+    return Samples(x, out.stats, path)
+
+
+def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:
+    """The denoiser, holding its calibration as arrays where the sampler reads it."""
+    if not sampler.reads_calibration:
+        return denoiser
+    calibration = getattr(denoiser, "calibration", None)
+    if calibration is None:
+        raise ValueError(
+            f"sampler {type(sampler).__name__} needs a denoiser with a calibration and this one has none; measure it "
+            "with denoiser.with_calibration(jaxsamp.calibrate(key, denoiser, data)), or choose another frame."
+        )
+    attach = getattr(denoiser, "with_calibration", None)  # a user's own denoiser may just have the attribute
+    return denoiser if attach is None else attach(calibration)
+
+
+def check_sampler(got: Any) -> Any:
+    """Return `got` if it is a sampler of diffusion models, as a pytree, else raise."""
+    if isinstance(got, Langevin):
+        raise TypeError(
+            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {got!r}, "
+            "which jaxsamp.sample_density(key, target, shape, sampler) takes."
+        )
+    if not isinstance(got, Sampler):
+        raise TypeError(
+            f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {got!r} of type "
+            f"{type(got).__name__}."
+        )
+    return adopted("sampler", got)
+
+
+def raise_if_bad(bad: Array, steps: int) -> None:
+    """The one sync with the device."""
+    count, first = (int(number) for number in _badness(bad))
+    if count:
+        raise ValueError(
+            f"denoiser must return finite values; the states of {count} of {bad.size} samples became NaN "
+            f"or infinite, first at step {first} of {steps} (counted from 0)."
+        )
+
+
+@jax.jit
+def _badness(bad: Array) -> tuple[Array, Array]:
+    """How many samples went bad, and the first step at which one did."""
+    return jnp.sum(bad >= 0), jnp.min(jnp.where(bad >= 0, bad, jnp.iinfo(bad.dtype).max))

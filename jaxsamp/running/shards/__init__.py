@@ -1,0 +1,16 @@
+"""Big jobs: samples streamed to disk in shards, by one process or many, whatever stops them; and their reader."""
+
+from jaxsamp.running.shards.doors import sample_density_shards, sample_shards
+from jaxsamp.running.shards.ledger import KNOWN_BY, OtherSettings, clear
+from jaxsamp.running.shards.reader import Shards
+from jaxsamp.running.shards.stream import default_size
+
+__all__ = [
+    "KNOWN_BY",
+    "OtherSettings",
+    "Shards",
+    "clear",
+    "default_size",
+    "sample_density_shards",
+    "sample_shards",
+]

@@ -1,0 +1,156 @@
+"""Samples streamed to disk: what draws them is a function of their numbers, whatever they are samples of."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp import devices
+from jaxsamp.core import checks
+from jaxsamp.core.progress import bar
+from jaxsamp.core.types import Array
+from jaxsamp.running.shards import identity as identities
+from jaxsamp.running.shards.ledger import Ledger
+from jaxsamp.running.shards.reader import Shards
+
+LARGEST, LARGEST_BYTES = 16_384, 2**28  # of a shard, where no other size is given
+
+# (first, size) -> (samples (size, *event), their stats)
+Draw = Callable[[int, int], tuple[Array, dict[str, Array]]]
+
+
+class Options(NamedTuple):
+    """How samples are written; see `sample_shards`."""
+
+    transform: Callable[[Array], Array] | None
+    shard_size: int | None
+    settings: dict[str, Any] | None
+    mesh: Any
+    process: tuple[int, int] | None
+    progress: bool
+
+
+def write(
+    folder: str | Path, key: Any, shape: tuple[int, ...], draw: Draw, about: dict[str, Any], options: Options
+) -> Shards:
+    """Write the samples that `draw` gives, a shard at a time, or what is missing of them.
+
+    Args:
+        folder: where to.
+        key: of all samples.
+        shape: (n, *event).
+        draw: samples by their numbers; always called with one size, so that one compilation serves all.
+        about: what the samples depend on besides the key and their numbers, by name; see `identity.identity`.
+        options: how they are written.
+    """
+    index, processes = identities.process(options.process)
+    n, event, mesh = shape[0], tuple(shape[1:]), options.mesh
+    chosen = options.shard_size
+    size = min(n, default_size(event) if chosen is None else checks.at_least("shard_size", chosen, 1))
+    shards = -(-n // size)
+    if shards * size > checks.MOST:
+        raise ValueError(f"shape must be of at most 2^32 samples in whole shards, which a key has; got {n}.")
+    change = None if options.transform is None else jax.jit(options.transform)
+    written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(float))
+    written = written if change is None else jax.eval_shape(change, written)
+    if written.shape[:1] != (size,):
+        raise ValueError(f"transform must keep the number of samples, {size}; got the shape {written.shape}.")
+
+    def drawn(shard: int) -> Drawn:
+        first = shard * size
+        count = min(size, n - first)
+        # The last one too is drawn whole, and then cut: another size would be another program.
+        x, stats = draw(first, size)
+        return Drawn(shard, first, count, x if change is None else change(x), _costs(stats, count))
+
+    about = {**(options.settings or {}), **about, "transform": options.transform}
+    known = identities.identity(n, size, written, key, about | {"devices": identities.devices(mesh)})
+    with closing(Ledger(_made(folder), known, identities.versions(), index)) as ledger:
+        mine = range(index, shards, processes)
+        left = [shard for shard in mine if not ledger.has(shard)]
+        total, to_draw = (sum(min(size, n - shard * size) for shard in some) for some in (mine, left))
+        with bar("sampling", total, options.progress) as advance:
+            _stream(map(drawn, left), ledger, advance, total - to_draw)
+        ledger.finish(shards)
+    return Shards(folder)
+
+
+def default_size(event: tuple[int, ...]) -> int:
+    """Samples in a shard where no number is asked for: 16,384, or the power of two that makes up to 256 MiB."""
+    fitting = LARGEST_BYTES // (jnp.result_type(float).itemsize * math.prod(event))
+    return min(LARGEST, 1 << max(0, fitting.bit_length() - 1))
+
+
+class Drawn(NamedTuple):
+    """A shard that is not on disk yet; `x` may have more than its `count` samples."""
+
+    shard: int
+    first: int
+    count: int
+    x: Array
+    costs: dict[str, int]
+
+
+def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None], before: int) -> None:
+    """Write each shard while the next one is computed; no third one is begun before the first is on disk."""
+    began, done, writing = 0.0, 0, None
+
+    def write(one: Drawn) -> int:
+        ledger.write(one.shard, one.first, np.ascontiguousarray(np.asarray(one.x)[: one.count]), one.costs)
+        return one.count
+
+    def wait(writing: Future[int]) -> None:
+        nonlocal began, done
+        count, now = writing.result(), time.perf_counter()
+        if not began:  # the first one also took time to compile, which says nothing about the others
+            began = now
+            advance(before + count)
+        else:
+            done += count
+            advance(count, note=f"{done / (now - began):,.0f} samples/s")
+
+    # On any exception, Ctrl-C included, leaving the pool waits for the shard that is being written.
+    with ThreadPoolExecutor(1) as pool:
+        for one in drawn:
+            if writing is not None:
+                wait(writing)
+            writing = pool.submit(write, one)
+            del one  # the writer holds it, until it is on disk
+        if writing is not None:
+            wait(writing)
+
+
+def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
+    """What the first `count` samples cost in all, and at most: whole numbers, so that no order of summing matters."""
+    found = {}
+    for cost in ("evaluations", "rounds"):
+        values = np.asarray(stats[cost])[:count]
+        found |= {cost: int(values.sum(dtype=np.int64)), f"{cost}_most": int(values.max())}
+    converged = stats["converged" if "converged" in stats else "finite"]
+    return found | {"converged": int(np.asarray(converged)[:count].sum())}
+
+
+def check_mesh(mesh: Any) -> None:
+    """Raise unless `mesh` is None or one of devices of this process alone."""
+    devices.check_mesh(mesh)
+    if mesh is not None and len(mesh.local_devices) != mesh.size:
+        raise ValueError(
+            "mesh must have devices of this process alone, jaxsamp.mesh(devices=jax.local_devices()), because each "
+            f"shard is drawn by one process; got {mesh.size} devices, {len(mesh.local_devices)} of this process."
+        )
+
+
+def _made(folder: str | Path) -> Path:
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"folder must be one that can be made; got {folder} ({error.strerror}).") from error
+    return path

@@ -1,0 +1,161 @@
+"""The job of `sample`: one sample's way from the first level to the last."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxsamp import devices
+from jaxsamp.calibration.bases import PLAIN
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, PyTree
+from jaxsamp.denoisers import per_event
+from jaxsamp.running.engine import PIECES, End, Exactly, Job, Loop, Row, first_bad
+from jaxsamp.samplers import Sampler
+from jaxsamp.samplers.base import Cost, Problem
+
+
+@pytree
+@dataclass(frozen=True)
+class Trajectory(Job):
+    """A sampler's steps along the levels `lam`, (steps + 1,), in states divided by alpha."""
+
+    sampler: Sampler
+    denoiser: Any
+    lam: Array
+    key: Array
+    event: tuple[int, ...] = field(metadata={"static": True})
+    dtype: Any = field(metadata={"static": True})
+    final_denoise: bool = field(metadata={"static": True})
+    save_every: int = field(metadata={"static": True})
+    microbatch: int | None = field(metadata={"static": True})
+    mesh: Any = field(metadata={"static": True})
+
+    @property
+    def steps(self) -> int:
+        """Intervals of the grid."""
+        return self.lam.shape[0] - 1
+
+    @property
+    def count(self) -> Exactly:
+        """One call for each interval, or one for all of them."""
+        return Exactly(self.steps if self.sampler.stepwise else 1)
+
+    def pieces(self) -> list[Any]:
+        """Of one length, which is compiled once."""
+        steps = self.count.count
+        length = max(k for k in range(1, max(1, steps // PIECES) + 1) if steps % k == 0)
+        return [Exactly(length)] * (steps // length)
+
+    @property
+    def _calibration(self) -> Any:
+        return self.denoiser.calibration if self.sampler.reads_calibration else None
+
+    @property
+    def _basis(self) -> Any:
+        """The coordinates that the steps are taken in: those of the calibration, where the sampler reads it."""
+        return self._calibration.basis if self.sampler.reads_calibration else PLAIN
+
+    def prepare(self) -> PyTree:
+        """What the sampler makes of the grid."""
+        return self.sampler.prepare(self.lam, self._calibration)
+
+    def start(self, tables: PyTree, row: Row) -> Loop:
+        """Noise, or the given state, at the first level."""
+        level = self.denoiser.schedule.level(self.lam[0])
+        if row.init is None:
+            x = jnp.exp(-self.lam[0]) * self._rng(row, self.event).prior()
+        else:
+            x = row.init.astype(self.dtype) / level.alpha.astype(self.dtype)
+        path = None
+        if self.save_every:
+            path = jnp.zeros((self.steps // self.save_every + 1, *self.event), self.dtype)
+            path = path.at[0].set(level.alpha.astype(self.dtype) * x)
+        state = self.sampler.init(self._problem(tables, row.cond), self._basis.into(x))
+        return Loop(state, jnp.full((), -1, jnp.int32), path)
+
+    def advance(self, tables: PyTree, row: Row, loop: Loop, first: Any, count: Exactly) -> Loop:
+        """Some more steps of one sample."""
+        problem, basis = self._problem(tables, row.cond), self._basis
+        rng = self._rng(row, jnp.shape(loop.state.x))
+
+        def body(loop: Loop, i: Array) -> tuple[Loop, None]:
+            state = self.sampler.step(problem, loop.state, i, rng)
+            path = loop.saved
+            if path is not None:
+                slot = jnp.where((i + 1) % self.save_every == 0, (i + 1) // self.save_every, path.shape[0])
+                alpha = self.denoiser.schedule.level(self.lam[i + 1]).alpha.astype(self.dtype)
+                path = path.at[slot].set(alpha * basis.out_of(state.x), mode="drop")
+            return Loop(state, first_bad(loop.bad, state.x, i), path), None
+
+        return lax.scan(body, loop, first + jnp.arange(count.count))[0]
+
+    def finish(self, tables: PyTree, row: Row, loop: Loop) -> End:
+        """The output in x_0 scale, or the state in the schedule's."""
+        x = self._basis.out_of(loop.state.x)
+        if self.final_denoise:
+            x = evaluator(self.denoiser, row.cond)(x, self.lam[-1])
+        else:
+            x = self.denoiser.schedule.level(self.lam[-1]).alpha.astype(x.dtype) * x
+        bad = first_bad(loop.bad, x, jnp.asarray(self.steps))
+        kinds = (jnp.int32, jnp.int32, jnp.int32, self.dtype, jnp.bool_)
+        cost = self.sampler.cost(loop.state, self.steps)
+        return End(x, bad, loop.saved, Cost(*(jnp.asarray(v, d) for v, d in zip(cost, kinds, strict=True))))
+
+    def counted(self, ends: End) -> End:
+        """The stats that `sample` returns."""
+        cost, bad, last = ends.stats, ends.bad, int(self.final_denoise)
+        calls = getattr(self.denoiser, "evaluations", 1)
+        stats = {
+            "rounds": cost.rounds + last,
+            "evaluations": (cost.evaluations + last) * calls,
+            "evaluations_computed": (slowest(cost.computed, self.microbatch) + last) * calls,
+            "converged": cost.converged & (bad < 0),
+            "residual": cost.residual,
+            "first_bad_step": bad,
+        }
+        return ends._replace(stats=stats)
+
+    def _rng(self, row: Row, shape: tuple[int, ...]) -> Rng:
+        return Rng(jax.random.fold_in(self.key, row.index), shape, self.dtype)
+
+    def _problem(self, tables: PyTree, cond: PyTree) -> Problem:
+        """One sample's problem in states divided by alpha, and in the coordinates of the calibration."""
+        basis, plain = self._basis, evaluator(self.denoiser, cond)
+
+        def denoise(x: Array, lam: Array) -> Array:
+            return basis.into(plain(basis.out_of(x), lam))
+
+        def denoise_all(x: Array, lam: Array) -> Array:
+            return jax.vmap(basis.into)(plain(jax.vmap(basis.out_of)(x), lam))
+
+        divided, trained = devices.on_time(self.mesh), self.denoiser.schedule.trained
+        return Problem(denoise, divided(denoise_all), self.lam, tables, trained, self._calibration, divided)
+
+
+def evaluator(denoiser: Denoiser, cond: PyTree) -> Callable[[Array, Array], Array]:
+    """(x, lambda) -> D of one sample, x being the state divided by alpha; or of R places in one call, lambda (R,)."""
+
+    def denoise(x: Array, lam: Array) -> Array:
+        level, many = denoiser.schedule.level(lam), jnp.ndim(lam) == 1
+        batch = x if many else x[None]
+        each = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(batch), *leaf.shape)), cond)
+        out = denoiser(per_event(level.alpha, batch).astype(x.dtype) * batch, level, each)
+        if out.shape != batch.shape:
+            raise ValueError(f"denoiser must return an array of x's shape {batch.shape}; got {out.shape}.")
+        return (out if many else out[0]).astype(x.dtype)
+
+    return denoise
+
+
+def slowest(computed: Array, microbatch: int | None) -> Array:
+    """What each sample's batch really computed: the loop of a batch runs until its slowest sample is done."""
+    n = len(computed)
+    size = min(microbatch or n, n)
+    batch = jnp.arange(n) // size
+    return jax.ops.segment_max(computed, batch, num_segments=-(-n // size))[batch]

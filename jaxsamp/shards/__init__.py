@@ -1,7 +1,0 @@
-"""Big jobs: samples streamed to disk in shards, by one process or many, whatever stops them; and their reader."""
-
-from jaxsamp.shards.ledger import KNOWN_BY, OtherSettings, clear
-from jaxsamp.shards.reader import Shards
-from jaxsamp.shards.stream import default_size, sample_shards
-
-__all__ = ["KNOWN_BY", "OtherSettings", "Shards", "clear", "default_size", "sample_shards"]

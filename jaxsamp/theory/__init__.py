@@ -1,0 +1,5 @@
+"""Published schemes to the letter."""
+
+from jaxsamp.theory.published import Scheme, dpom, dpum, gcc, gcc_parallel
+
+__all__ = ["Scheme", "dpom", "dpum", "gcc", "gcc_parallel"]
