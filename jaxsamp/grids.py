@@ -13,6 +13,9 @@ from jaxsamp.schedules import DiscreteTime, Schedule
 
 SIGMA_MAX, SIGMA_MIN = 80.0, 0.02
 
+# The name of a rule, an array of levels, or a function (schedule, steps) -> levels.
+Grid = str | ArrayLike | Callable[..., ArrayLike]
+
 
 def log_snr(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> Array:
     """steps + 1 levels uniform in lambda = log(alpha / sigma), the default.
@@ -67,9 +70,7 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
 
 
-def resolve(
-    grid: str | ArrayLike | Callable[..., Array], schedule: Schedule, steps: Any, default: int = 32
-) -> ArrayLike:
+def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> ArrayLike:
     """The levels that `grid` stands for: a rule's name, a function (schedule, steps) -> levels, or the levels.
 
     Raises:

@@ -1,7 +1,6 @@
 """`sample_and_log_prob`: samples with the log density of the law that the sampler really draws from."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array, ArrayLike, PRNGKey, PyTree
+from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.running import rows, sample
 from jaxsamp.running.sampling import carrying, check_sampler, raise_if_bad
 from jaxsamp.samplers import Sampler, UniPC
@@ -45,7 +44,7 @@ def sample_and_log_prob(
     sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
+    grid: grids.Grid = "log_snr",
     cond: PyTree = None,
     mesh: Mesh | None = None,
     microbatch: int | None = None,

@@ -17,7 +17,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
-from jaxsamp.core.types import Array, ArrayLike, Data, PRNGKey, PyTree
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
 from jaxsamp.density.flows import WIDEST, log_normal
 from jaxsamp.running import rows
 from jaxsamp.running.sampling import raise_if_bad
@@ -51,7 +51,7 @@ def log_likelihood(
     x: Data,
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
+    grid: grids.Grid = "log_snr",
     probes: int | None = None,
     cond: PyTree = None,
     mesh: Mesh | None = None,

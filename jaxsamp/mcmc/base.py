@@ -48,6 +48,10 @@ class Langevin(ABC):
         """Gradients that must wait for each other: one for all those taken at once."""
         return self.evaluations(steps)
 
+    def polishing(self, steps: Any) -> "Langevin | None":
+        """The sampler of `steps` steps at the end that smooth the law, or None where the method has none."""
+        return None
+
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
         """The state of a chain that starts at x before step i."""
         return State(x)

@@ -134,7 +134,8 @@ def sample_density(
     out = execute(job, rows, progress)
     x, draws, path = out.x, *out.saved
     if init is not None:
-        x, draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (x, draws, path))
+        x = x.astype(init.dtype)
+        draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (draws, path))
     if checks.is_concrete(job, rows):
         _raise_if_bad(out.bad, warmup + steps + polish, sampler)
     cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
@@ -154,7 +155,7 @@ def check_chains(
         checks.at_least(name, count, 0)
     if thin > steps:
         raise ValueError(f"thin must be at most steps = {steps}, or 0 to keep no draws; got {thin}.")
-    if polish and not hasattr(sampler, "polishing"):
+    if polish and sampler.polishing(polish) is None:
         raise TypeError(f"polish needs an Underdamped sampler; got {type(sampler).__name__} (polish=0 turns it off).")
     if microbatch is not None:
         checks.at_least("microbatch", microbatch, 1)

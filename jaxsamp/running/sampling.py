@@ -1,6 +1,5 @@
 """`sample`: one front door for every sampler and every denoiser."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ from jaxsamp import devices, grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, ArrayLike, PRNGKey, PyTree, Samples
+from jaxsamp.core.types import Array, PRNGKey, PyTree, Samples
 from jaxsamp.mcmc import Langevin
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 from jaxsamp.running.trajectory import Trajectory
@@ -25,7 +24,7 @@ def sample(
     sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
+    grid: grids.Grid = "log_snr",
     init: Array | None = None,
     final_denoise: bool = True,
     cond: PyTree = None,

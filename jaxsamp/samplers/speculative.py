@@ -61,7 +61,8 @@ class SpeculativeDDPM(Sampler):
 
     def cost(self, state: State, steps: int) -> Cost:
         """What the loop has counted."""
-        return Cost(*state.memory, 0.0, True)
+        rounds, evaluations, computed = state.memory
+        return Cost(rounds, evaluations, computed, 0.0, True)
 
     def init(self, problem: Problem, x: Array) -> State:
         """The state, and nothing done yet."""

@@ -12,7 +12,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp_kernels.empirical import empirical_posterior
+from jaxsamp_kernels.empirical import EmpiricalPosterior, empirical_posterior
 
 
 @pytree

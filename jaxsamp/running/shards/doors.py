@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from jaxsamp import devices, grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser, Density
-from jaxsamp.core.types import Array, ArrayLike, PRNGKey, PyTree
+from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
 from jaxsamp.running.sampling import carrying, check_sampler, sample
@@ -29,7 +29,7 @@ def sample_shards(
     sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
     steps: int | None = None,
     *,
-    grid: str | ArrayLike | Callable[..., ArrayLike] = "log_snr",
+    grid: grids.Grid = "log_snr",
     final_denoise: bool = True,
     cond: PyTree = None,
     transform: Callable[[Array], Array] | None = None,
