@@ -1,5 +1,7 @@
 """The samplers and laws that the contract suite runs over."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,10 +88,13 @@ def gaussian():
     return js.targets.GaussianMixture([0.5, 0.5], [[0.5, -1.0]] * 2, [[[1.0, 0.6], [0.6, 0.5]]] * 2)
 
 
+@functools.cache
 def network(schedule="ou"):
-    """A small network for what has nothing to do with a law, of events of one axis: it takes little to compile."""
+    """A small network for what has nothing to do with a law, of events of one axis; one object, so that tests share
+    what is compiled.
+    """
     apply = lambda params, x, t, cond: jnp.tanh(params * x) / (1 + t[:, None])  # noqa: E731
-    return js.denoiser(apply, jnp.float32(0.7), SCHEDULES[schedule], "x0")
+    return js.denoiser(apply, np.float32(0.7), SCHEDULES[schedule], "x0")
 
 
 def run(sampler, denoiser, n, steps, *, seed=0, event=None, **options):

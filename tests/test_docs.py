@@ -84,7 +84,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
     from jaxsamp.metrics.evaluate import METRICS
 
     pages = {
-        "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler"},
+        "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler", "State"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"} - {"Langevin"},
         "metrics.md": {*METRICS, *js.metrics.__all__},
