@@ -4,7 +4,7 @@ g64: five modes of standard deviation 0.3 in 64 dimensions, exact scores, float6
 uniform in log-SNR, no final denoise, full order to the end. Error: median over starts of the root mean square over
 coordinates of the distance to the flow from the same start, in VP scale; mean over three seeds of starts and, for
 randomized samplers, over `--draws` draws each. The slope is fitted over the last three columns;
-UniPC3 shows its order 4 only beyond some 250 evaluations (tests/orders).
+UniPC3 shows its order 4 only beyond about 250 evaluations (tests/orders).
 """
 
 import jax

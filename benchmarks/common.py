@@ -1,4 +1,4 @@
-"""Shared by all benchmarks: interleaved timing, one table, one JSON file a script."""
+"""Shared by all benchmarks: interleaved timing, one table, one JSON file per script."""
 
 import argparse
 import importlib.metadata
@@ -46,7 +46,7 @@ SAMPLERS = {
 @pytree
 @dataclass(frozen=True)
 class Counted(ParallelMidpoint):
-    """The same with its iterations a leaf: one compiled program for all counts."""
+    """The same, with its iterations as a leaf: one compiled program serves all counts."""
 
     iterations: Any = 4
 
@@ -79,12 +79,12 @@ def instance(d: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def steps_within(sampler: Sampler, evaluations: int) -> int:
-    """The most steps that cost at most so many evaluations."""
+    """The largest number of steps that costs at most the given number of evaluations."""
     return max(n for n in range(1, evaluations + 1) if sampler.evaluations(n) <= evaluations)
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turn A B C A B C ... after one warm-up, so that a drifting machine is fair."""
+    """Seconds of each call, in turn A B C A B C ... after one warm-up, so that a drifting machine is fair to all."""
     for call in calls.values():
         jax.block_until_ready(call())
     seconds = {name: [] for name in calls}
@@ -102,10 +102,40 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes."""
+    """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="folder of the JSON")
     return parser
+
+
+def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Print the rows as a table, with the columns of the first."""
+    table = Table(title=title)
+    for column in rows[0]:
+        table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in rows[0]))
+    Console(width=170).print(table)
+
+
+def about(title: str, options: argparse.Namespace, packages: Sequence[str] = ()) -> dict[str, Any]:
+    """Device, versions (of `packages` too, where they are installed) and settings of a run."""
+    device = jax.devices()[0]
+    return {
+        "title": title,
+        "device": device.device_kind if device.platform != "cpu" else f"CPU {platform.machine()}",
+        "versions": {"jaxsamp": jaxsamp.__version__, "jax": jax.__version__, "python": platform.python_version()}
+        | {package: _version(package) for package in packages},
+        "x64": bool(jax.config.read("jax_enable_x64")),
+        "settings": {name: value for name, value in vars(options).items() if not isinstance(value, Path)},
+    }
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """As JSON; a run that is killed meanwhile leaves the file as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".part").write_text(json.dumps(content, indent=1) + "\n")
+    path.with_suffix(".part").replace(path)
 
 
 def report(
@@ -116,29 +146,9 @@ def report(
     packages: Sequence[str] = (),
     **more: Any,
 ) -> None:
-    """Print the rows as a table and write them, with settings, device and versions, to NAME.json.
-
-    `packages` are further ones whose versions are written, where they are installed; `more` is written unprinted.
-    """
-    table = Table(title=title)
-    for column in rows[0]:
-        table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in rows[0]))
-    Console(width=170).print(table)
-    device = jax.devices()[0]
-    about = {
-        "title": title,
-        "device": device.device_kind if device.platform != "cpu" else f"CPU {platform.machine()}",
-        "versions": {"jaxsamp": jaxsamp.__version__, "jax": jax.__version__, "python": platform.python_version()}
-        | {package: _version(package) for package in packages},
-        "x64": bool(jax.config.read("jax_enable_x64")),
-        "settings": {name: value for name, value in vars(options).items() if name != "results"},
-        "rows": rows,
-        **more,
-    }
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
+    """Print the rows as a table and write them to NAME.json, with what `about` says and, unprinted, `more`."""
+    show(title, rows)
+    write(options.results / f"{name}.json", about(title, options, packages) | {"rows": rows, **more})
 
 
 def _cell(value: Any) -> str:

@@ -1,11 +1,11 @@
 """What do devices exchange, and do they change a sample? On 1, 2 and 4 devices, of a CPU if there is nothing else.
 
 Exact scores of g64 in float64, OU schedule, no final denoise. Samples are divided over the mesh's axis "batch", the
-nodes of a window over "time". Exchanges are read from the compiled program: how many each round repeats, how many
-stand outside of loops, and how many bytes one device has after those of a round, for each of its own samples. Change:
-the largest difference of a coordinate from the run on one device. Memory: what the program takes on one device besides
-arguments and results. Training: a step on a batch of 64 of an MLP of 3 x 512, its weights copied or divided (fsdp);
-"in a round" is then in a step, and the bytes are for each weight. Says nothing about speed.
+nodes of a window over "time". Exchanges are read from the compiled program: how many each round has, how many are
+outside of loops, and how many bytes one device holds after those of a round, per sample of its own. Change: the largest
+difference of a coordinate from the run on one device. Memory: what the program takes on one device besides arguments
+and results. Training: a step on a batch of 64 of an MLP of 3 x 512, its weights copied or divided (fsdp); "in a round"
+then means in a step, and bytes are per weight. Nothing here measures speed.
 """
 
 import os
@@ -33,8 +33,8 @@ SAMPLERS = {
 MESHES = [(1, 1), (2, 1), (4, 1), (1, 2), (1, 4), (2, 2)]  # batch, time
 
 
-def told(sent: list[Collective]) -> str:
-    """So many of each kind."""
+def counted(sent: list[Collective]) -> str:
+    """The number of exchanges of each kind, as text."""
     kinds = [collective.kind for collective in sent]
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none"
 
@@ -58,8 +58,8 @@ def sampling(denoiser: Any, name: str, samples: int) -> list[dict[str, Any]]:
                 "change": float(np.abs(np.asarray(drawn.x) - np.asarray(alone.x)).max()),
                 "rounds": float(np.mean(drawn.stats["rounds"])),
                 "same rounds": bool((np.asarray(drawn.stats["rounds"]) == np.asarray(alone.stats["rounds"])).all()),
-                "in a round": told(rounds),
-                "outside": told([collective for collective in sent if not collective.in_loop]),
+                "in a round": counted(rounds),
+                "outside": counted([collective for collective in sent if not collective.in_loop]),
                 "bytes": sum(collective.bytes for collective in rounds) / (samples / sizes[0]),
                 "memory": compiled.memory_analysis().temp_size_in_bytes,
             }
@@ -95,7 +95,7 @@ def training(samples: int, width: int) -> list[dict[str, Any]]:
                 "what": f"training, {name}",
                 "batch x time": f"{1 if mesh is None else mesh.size} x 1",
                 "change": float(np.abs(flat - alone).max()),
-                "in a round": told(sent),
+                "in a round": counted(sent),
                 "bytes": sum(collective.bytes for collective in sent) / weights,
                 "memory": step.memory_analysis().temp_size_in_bytes,
             }

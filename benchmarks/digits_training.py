@@ -4,8 +4,8 @@ scikit-learn's digits, 1,297 to train on and 500 held out, 8 x 8. One network of
 their label, trained by `fit` for each seed and sampled by `sample`. Frechet distance: of `--samples` samples from the
 held-out digits, on the 64 hidden activations of a small classifier; the training digits themselves are at 1.06.
 Copied: share of the first 600 samples less than half as far from one training digit as from the next. Accuracy: share
-of the samples that the classifier, right for 97.6 % of the held-out digits, takes for the label asked for. Seconds are
-those of the whole of `fit`, compilation included; processor seconds are summed over cores.
+of the samples that the classifier, right for 97.6 % of the held-out digits, takes for the given label. Seconds are
+those of the whole of `fit`, including compilation; processor seconds are summed over cores.
 """
 
 import os
@@ -80,7 +80,7 @@ def of_seed(seed, options):
 
 
 def timed(seconds, used):
-    """Columns of the cost of training, with the load of the machine, by which to read the first."""
+    """Columns of the cost of training, and the load of the machine, without which they mean little."""
     return {"training s": seconds, "processor s": used, "load": os.getloadavg()[0]}
 
 

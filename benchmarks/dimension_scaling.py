@@ -3,8 +3,8 @@
 Five equal modes of standard deviation 0.3 with standard normal means in 4 to 1,024 dimensions, exact scores, float64;
 sigma / alpha from 80 to 0.02, uniform in log-SNR, no final denoise. Total error: sqrt(d) times the median over starts
 of the root mean square over coordinates of the distance to the converged flow, the expected W2 error in the scale of
-x_0; for randomized samplers over starts and draws at once. Fewest evaluations and rounds for a total error of 0.1:
-step counts by bisection, iterations one by one. Blocked windows are the best of 1, 2, 4 and 8 windows by 1 to 4
+x_0; for randomized samplers over starts and draws at once. Fewest evaluations and rounds for a total error of 0.1: step
+counts by bisection, iterations by trying them in order. Blocked windows are the best of 1, 2, 4 and 8 windows by 1 to 4
 iterations, chosen on the answer. Exponents: the slope of log cost against log d over the last three dimensions.
 """
 
@@ -20,7 +20,7 @@ from common import Counted, arguments, report
 import jaxsamp as js
 from jaxsamp.samplers import DDIM, DPMSolverPP, ExponentialEuler, RandomizedMidpoint, Sampler, UniPC
 
-MOST = 4096
+MAX_STEPS = 4096
 SEQUENTIAL = {
     "DDIM": DDIM(),
     "ExponentialEuler": ExponentialEuler(),
@@ -58,11 +58,11 @@ class Errors:
 
 
 def bisected(within: Callable[[int], bool]) -> int | None:
-    """The least n for which `within` holds, if it holds from there on; None above MOST."""
+    """The smallest n from which on `within` holds; None if that is above MAX_STEPS."""
     high = 4
     while not within(high):
         high *= 2
-        if high > MOST:
+        if high > MAX_STEPS:
             return None
     low = high // 2 if high > 4 else 0
     while high - low > 1:
@@ -72,7 +72,7 @@ def bisected(within: Callable[[int], bool]) -> int | None:
 
 
 def sequential(errors: Errors, sampler: Sampler, target: float) -> tuple[float | None, float | None]:
-    """Rounds and evaluations of the fewest steps; the sequential rounds of one evaluation a step are its steps."""
+    """Rounds and evaluations of the fewest steps; a sampler of one evaluation per step has as many rounds as steps."""
     steps = bisected(lambda n: errors(sampler, n)[0] <= target)
     return (None, None) if steps is None else (sampler.rounds(steps), sampler.evaluations(steps))
 

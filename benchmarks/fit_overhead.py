@@ -2,10 +2,10 @@
 
 The same network, batch size, loss, optimizer, clipping and averaging on scikit-learn's digits. The loop by hand is a
 jitted step of optax over rows of a shuffled array; it reports nothing, while `fit` checks every loss and reports every
-50 steps. Both run in turn within one run of `fit`: asked for a batch after a report, its data now and then let the loop
-by hand make as many steps. Table: the median over these pairs of (seconds of fit) / (seconds by hand), quartiles, the
-same for processor time of all threads, which a busy machine does not change, the share of fit's seconds in which it
-prepares batches, the compilations of its step, and those of anything after the first interval.
+50 steps. Both run in turn within one run of `fit`: now and then, when `fit` requests a batch after a report, its data
+let the loop by hand make as many steps. Table: the median over these pairs of (seconds of fit) / (seconds by hand),
+quartiles, the same for processor time of all threads, which a busy machine does not change, the share of fit's seconds
+in which it prepares batches, the compilations of its step, and those of anything after the first interval.
 """
 
 import time
@@ -52,7 +52,7 @@ class Timed:
 
 
 class ByHand:
-    """The same training, as one would write it without `fit`."""
+    """The same training, written without `fit`."""
 
     def __init__(self, model, x, batch, steps):
         self.x, self.batch, self.rng = x, batch, np.random.default_rng(0)

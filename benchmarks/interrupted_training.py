@@ -1,7 +1,7 @@
 """Does a run that is killed again and again end with the bits of one that is not?
 
-One run in a process of its own, to its end; and one that is killed with SIGKILL at random times, in whatever it is
-doing, and started again with the same arguments until it has been killed so often, then left to end. Compared: every
+One run, in a process of its own, goes to its end. Another one is killed with SIGKILL at random times, and started again
+with the same arguments, until it has been killed the given number of times; then it is left to end. Compared: every
 byte of the last weights, of their average and of the optimizer's memory. A run is a perceptron on scikit-learn's digits
 and labels, read one by one through Grain, with a checkpoint every few steps and a rate that falls over all the steps.
 """
@@ -23,7 +23,7 @@ import jaxsamp as js
 
 
 def train(folder, steps, every):
-    """The run; each process of it calls the same."""
+    """The run; each of its processes calls the same."""
     import grain
 
     digits, labels, _ = js.datasets.digits()
@@ -43,13 +43,13 @@ def start(folder, options):
 
 
 def steps_of(process):
-    """The steps of a run as they are made."""
+    """The steps of a run, as it makes them."""
     for line in process.stdout:
         yield int(line)
 
 
 def kill(folder, after, wait, options):
-    """Kill a run `wait` of a step after so many steps of its own; the steps of it, and the last checkpoint."""
+    """Kill a run after a number of its own steps and `wait` of one more; returns its steps and the last checkpoint."""
     process, first, last, times = start(folder, options), None, None, [time.perf_counter()]
     for last in steps_of(process):
         first = last if first is None else first
@@ -66,7 +66,7 @@ def kill(folder, after, wait, options):
 
 
 def leaves(folder, steps, every):
-    """All that the last checkpoint holds, by the words of the state."""
+    """All arrays of the last checkpoint, by their names in the state."""
     state = train(folder, steps, every)
     return {name: jax.tree.leaves(getattr(state, name)) for name in ("params", "ema", "opt_state")}
 

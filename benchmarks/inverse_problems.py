@@ -1,9 +1,9 @@
 """How far from the true law given an observation are the samples of each way to use it?
 
-Five Gaussians in eight dimensions, three of them seen with noise, so the law given y is a known mixture. The denoiser
-of the prior is exact: what is measured is the error of the approximation alone. Means over observations drawn from the
-law itself, of the energy distance to the law given y and of the total variation between the weights of the components;
-"-" where a run diverged.
+Five Gaussians in eight dimensions, three of which are seen with noise, so the law given y is a known mixture. The
+denoiser of the prior is exact, so only the error of the approximation is measured. Numbers are means, over observations
+drawn from the law itself, of the energy distance to the law given y and of the total variation between the weights of
+the components; "-" means that a run diverged.
 """
 
 from functools import partial
@@ -14,7 +14,6 @@ import numpy as np
 from common import arguments, report
 
 import jaxsamp as js
-from jaxsamp import inverse
 from jaxsamp.samplers import DDPM, OverdampedCorrector, PredictorCorrector, UniPC
 
 SEEN, DIM, LAST = 3, 8, 0.02
@@ -30,16 +29,16 @@ def ways(prior, law, y, noise, v):
     mask = np.arange(DIM) < SEEN
     return {
         "law given y, exactly": law.denoiser(prior.schedule),
-        "posterior": inverse.posterior(prior, y, mask, noise),
-        "posterior, variance = v": inverse.posterior(prior, y, mask, noise, variance=v),
-        "posterior, variance = 0": inverse.posterior(prior, y, mask, noise, variance=0.0),
-        "inpaint": inverse.inpaint(prior, y, mask),
+        "posterior": js.posterior(prior, y, mask, noise),
+        "posterior, variance = v": js.posterior(prior, y, mask, noise, variance=v),
+        "posterior, variance = 0": js.posterior(prior, y, mask, noise, variance=0.0),
+        "inpaint": js.inpaint(prior, y, mask),
     }
 
 
 @partial(jax.jit, static_argnums=(2, 3))
 def draw(denoiser, sampler, n, steps):
-    """Compiled once for every observation; not finite where the run diverged."""
+    """Samples given y, compiled once for all observations; not finite if the run diverged."""
     return js.sample(jax.random.key(4), denoiser, (n, DIM), sampler, steps, final_denoise=False).x
 
 

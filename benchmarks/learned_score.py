@@ -2,10 +2,10 @@
 
 Six components with Dirichlet(5) weights in 16 and in 64 dimensions, two means 4 apart in root mean square, rotated
 covariances with eigenvalues log-uniform in [0.25, 2]; then centered, and scaled to a mean coordinate variance of 1. An
-MLP of two residual blocks of width 128 is trained for 5,000 steps on 20,000 samples by `fit` as it stands. First table:
-E|D - D*|^2 / E|x_0 - D*|^2, the excess of the denoising loss, at eight sigma / alpha even in log sigma, and its mean
-over them; median over seeds. Second table: the error of the score, E|s - s*|^2 / E|s*|^2. For scale: the network before
-training, which is the best denoiser of a sphere, and the best linear denoiser.
+MLP of two residual blocks of width 128 is trained for 5,000 steps on 20,000 samples by `fit` with its defaults. First
+table: E|D - D*|^2 / E|x_0 - D*|^2, the excess of the denoising loss, at eight sigma / alpha even in log sigma, and its
+mean over them; median over seeds. Second table: the error of the score, E|s - s*|^2 / E|s*|^2. For comparison: the
+network before training, which is the best denoiser of a sphere, and the best linear denoiser.
 """
 
 import jax
@@ -28,7 +28,7 @@ def standardized(d, k):
 
 
 def trained(data, seed, steps):
-    """The denoiser of the averaged weights after so many steps."""
+    """The denoiser of the averaged weights after `steps` steps."""
     model = js.models.Model(js.models.MLP(width=128, depth=2), SCHEDULE, sigma_data=1.0)
     loss = js.training.denoising_loss(weighting=js.losses.EDMWeighting(1.0))
     return js.fit(jax.random.key(seed), model, data, steps=steps, loss=loss).denoiser()

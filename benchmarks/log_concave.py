@@ -1,4 +1,4 @@
-"""Which sampler of a log density is nearest to it after so many gradients?
+"""Which sampler of a log density is nearest to it after a given number of gradients?
 
 Two laws: a Gaussian in 100 dimensions with curvatures 1 to 100, log-spaced along rotated axes, from chains that start
 at its center; and the posterior of a Bayesian logistic regression on scikit-learn's breast cancer data (standardized
@@ -215,7 +215,7 @@ def unadjusted(label, *where):
 
 
 def blackjax_chains(algorithm, gradients_of, transitions, start, n, kept):
-    """`gradients_of(info)` a transition."""
+    """Chains of a blackjax kernel, with `gradients_of(info)` gradients per transition."""
     half = max(1, transitions // 2)
     thin = max(1, half // kept)
 
@@ -295,7 +295,7 @@ def with_blackjax(target, start, gradients, n, kept, tuning, key):
 
 
 def settings(steps, smoothness):
-    """What the table says of each step."""
+    """The settings of each row, for the table."""
     friction_of = {label: f", g {friction(label, smoothness):.2g}" * (label != "Overdamped") for label in steps}
     return {label: f"h {h:.2g}{friction_of[label]}" for label, h in steps.items()}
 

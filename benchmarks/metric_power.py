@@ -1,11 +1,11 @@
-"""Which metric sees which error of a law, from 10,000 samples?
+"""Which metric detects which error of a law, from 10,000 samples?
 
 A random mixture in 8 and in 32 dimensions: eight components with Dirichlet(5) weights, two means 4 apart in root mean
 square, rotated covariances with eigenvalues log-uniform in [0.25, 2]. Samples of perturbed mixtures are compared with
 the true one. Table: z, the distance of each metric from its mean for true samples in their standard deviations, mean
-over `--sets` sample sets. Rao's test is that of the block meant. Flow TV needs no samples of the perturbed law but its
-denoiser: it is the total variation of a converged deterministic sampler's outputs, by their density. "TV" is the true
-one, from the two densities.
+over `--sets` sample sets. Rao's test is that of the block that is perturbed. Flow TV needs no samples of the perturbed
+law but its denoiser: it is the total variation of a converged deterministic sampler's outputs, by their density. "TV"
+is the true one, from the two densities.
 
 The perturbations: the heaviest component shifted by 0.2 along the first axis; all components by 0.05; all covariances
 times 1.05; weight 0.03 moved between the two components whose means are farthest apart; the fourth component left
@@ -98,7 +98,7 @@ def powers(x, bank, block, key, options):
     """z of every metric."""
     sizes = {"max_points": options.samples, "null_sets": options.null_sets}
     return {
-        "Rao": js.metrics.block_rao(x, bank, blocks=(block,), draws=options.draws)[block].z,
+        "Rao": js.metrics.rao_score_test(x, bank, blocks=(block,), true_samples=options.draws)[block].z,
         "energy": js.metrics.energy(x, bank, **sizes).z,
         "MMD": js.metrics.mmd(x, bank, **sizes).z,
         "SW2": js.metrics.sliced_w2(x, bank, null_sets=options.null_sets).z,

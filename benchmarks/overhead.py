@@ -15,7 +15,7 @@ from jaxsamp_kernels.frame import DATA
 
 
 def bare(denoiser, sampler, n, d, steps):
-    """As many denoiser calls, one after another, at the same kind of levels, with the same draws."""
+    """Equally many denoiser calls, one after another, at levels of the same kind, with the same random draws."""
     lam = -jnp.log(js.grids.log_snr(denoiser.schedule, steps))
     calls = sampler.evaluations(steps)
     shared = jnp.interp(jnp.linspace(0, 1, calls), jnp.linspace(0, 1, steps + 1), lam)
@@ -33,7 +33,7 @@ def bare(denoiser, sampler, n, d, steps):
             if uses_uniform:
                 cell = jnp.minimum(i, steps - 1)
                 level = denoiser.schedule.level(DATA.advance(lam[cell], draw("uniform", i // 2), lam[cell + 1]))
-            # The sum keeps the calls sequential, as a sampler's are.
+            # The sum keeps the calls sequential, like those of a sampler.
             x = 0.5 * x + 0.5 * denoiser(x, level)
             return (x + draw("normal", i) if uses_normal else x), None
 

@@ -2,8 +2,8 @@
 
 The law: the Gaussian in 100 dimensions of `log_concave.py`, with curvatures 1 to 100, from its center. A round is one
 gradient, or several at once. Every method has inertia 1 / L, and friction 2 or ("low friction") 2 sqrt(m / L); its step
-and, where it has them, its nodes R and sweeps K are those that reach the divergence in the fewest rounds, on grids,
-which is chosen on the answer and flatters all alike.
+and, where it has them, its nodes R and sweeps K are those, on grids, that reach the divergence in the fewest rounds:
+a choice that knows the answer, which flatters all alike.
 
 Kullback-Leibler divergence of the law after each step from second moments, which the steps propagate linearly; exact,
 but for the average over the random nodes of R > 1, taken over points of a Sobol sequence and their mirror images. Each
@@ -60,7 +60,7 @@ def linear_step(method, iterations, curvature, h, friction, fractions, state, z)
 
 @partial(jax.jit, static_argnums=(0, 1))
 def distances(method, steps, iterations, h, friction, fractions, weights, curvatures):
-    """Divergence and W2 after each of so many steps, (steps, 2)."""
+    """Divergence and W2 after each step, (steps, 2)."""
     start, z = jnp.zeros(3), jnp.zeros((fractions.shape[1] + 1, 2))
 
     def along(curvature):

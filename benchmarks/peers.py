@@ -1,4 +1,4 @@
-"""Shared by the comparisons with other libraries: one problem, and one way to count, time and weigh.
+"""Shared by the comparisons with other libraries: one problem, and one way to count, to time and to measure memory.
 
 The problem is the flow of g64, five modes of standard deviation 0.3 in 64 dimensions with exact scores, in the
 coordinates x = x_0 + sigma z, from sigma = 80 to 0.02. Everyone gets the same starts and the same denoiser, one
@@ -65,7 +65,7 @@ def posterior_mean(x, alpha, sigma, log_weights, means, softmax):
 
 
 def denoise(x, sigma):
-    """The denoiser in JAX; x (..., 64) and sigma a scalar, or one for each of the batch."""
+    """The denoiser in JAX; x (..., 64) and sigma a scalar, or one per sample."""
     sigma = jnp.asarray(sigma)[..., None]
     return posterior_mean(x, 1.0, sigma, np.log(WEIGHTS).astype(x.dtype), MEANS.astype(x.dtype), jax.nn.softmax)
 
@@ -79,7 +79,7 @@ def starts(n: int) -> np.ndarray:
 
 
 def converged(n: int) -> np.ndarray:
-    """Where the flow carries them, in float64."""
+    """The ends of the flow from these states, in float64."""
     with jax.enable_x64(True):
         init = jnp.asarray(starts(n), jnp.float64)
         sampler = js.samplers.UniPC(order=3, lower_order_final=False)
@@ -92,7 +92,7 @@ class Solver:
     """`make(setting, starts, dtype)` gives a call without arguments that carries all starts to sigma = 0.02.
 
     The call returns the states and the evaluations of each sample, a number or an array. Settings go from cheap to
-    dear: numbers of steps, or tolerances.
+    costly: numbers of steps, or tolerances.
     """
 
     make: Callable[[Any, np.ndarray, str], Callable[[], tuple[Any, Any]]]
@@ -123,8 +123,8 @@ def error(x: Any, exact: np.ndarray) -> float:
 def cheapest(solver: Solver, exact: np.ndarray, dtype: str, target: float) -> tuple[int, float]:
     """Index of the cheapest setting that reaches the target, or the last one if none does, and its error.
 
-    Numbers of steps are searched by doubling and halving; tolerances, whose errors jump about, are all tried, and the
-    one with the fewest batched calls is taken.
+    Numbers of steps are searched by doubling and halving; tolerances, whose errors are not monotone, are all tried, and
+    the one with the fewest batched calls is taken.
     """
     found = {}
 
@@ -148,7 +148,7 @@ def cheapest(solver: Solver, exact: np.ndarray, dtype: str, target: float) -> tu
 
 
 def high_water() -> int:
-    """Most memory that this process has held, in bytes (of this program alone, where /proc tells)."""
+    """The peak memory of this process in bytes (of this program alone, if /proc has it)."""
     try:
         with open("/proc/self/status") as status:
             return 1024 * int(next(line for line in status if line.startswith("VmHWM")).split()[1])
@@ -167,7 +167,7 @@ def weigh(solver: Solver, setting: Any, n: int, dtype: str) -> int:
 
 
 def compare(doc: str | None, name: str, title: str, solvers: dict[str, Solver], packages: Sequence[str]) -> None:
-    """One row a solver and precision, all timed in turn; the first solver is what the others are compared with."""
+    """One row per solver and precision, all timed in turn; the others are compared with the first solver."""
     parser = arguments(doc)
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--target", type=float, default=1e-3, help="error to reach")
@@ -223,7 +223,7 @@ def _rows(solvers: dict[str, Solver], exact: np.ndarray, dtype: str, options: ar
 
 
 def _peak(key: str, index: int, dtype: str, options: argparse.Namespace) -> float | None:
-    """In a process of its own, in MB."""
+    """Peak memory, measured in a process of its own, in MB."""
     if not options.memory_samples:
         return None
     size = ["--memory-samples", str(options.memory_samples), "--dtypes", dtype]

@@ -2,7 +2,7 @@
 
 1. N(0, diag(logspace(-4, 0, 64))), exact score, float64, sigma / alpha from 80 to 0.002 uniform in log-SNR, started
    from its noised law. The sampler is linear, so its output has a known second moment: the squared multiplier of each
-   coordinate, averaged over draws where every sample has its own; with one draw shared by a batch, the batch has the
+   coordinate, averaged over draws if every sample has its own; with one draw shared by a batch, the batch has the
    multiplier of that draw, and the distance is the root mean square over draws. W2 and KL are those of the Gaussian
    with that second moment, to the law at the last level.
 2. g64 with 0.3 sigma cos(2 pi (lambda - lambda_0) / h) added to every coordinate of the posterior mean, h the step

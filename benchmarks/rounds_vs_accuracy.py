@@ -2,10 +2,10 @@
 
 Exact scores in float64: g64; g1024; instance, six rotated components in 16 dimensions; mixture, 20 components with full
 covariances fitted to the digits. And network: an MLP trained on the digits in this run, in float32, calibrated on the
-held-out ones. sigma / alpha from 80 (network: 40) to 0.02, uniform in log-SNR, no final denoise. Error: of each
-sample the root mean square over coordinates of the distance to the converged flow from the same start (of the network:
-its own flow), in the scale of x_0; the median over samples, then over `--seeds` seeds of starts; 95 % is that
-percentile, likewise. The table shows, for each family of settings, the fewest rounds whose median error is within
+held-out ones. sigma / alpha from 80 (network: 40) to 0.02, uniform in log-SNR, no final denoise. Error: the root mean
+square over coordinates of the distance of each sample to the converged flow from the same start (for the network, its
+own flow), in the scale of x_0; the median over samples, then over `--seeds` seeds of starts; "95 %" is that percentile
+instead of the median. The table shows, for each family of settings, the fewest rounds whose median error is within
 1e-2, 1e-3, .., and in brackets the evaluations of that setting; all settings are in the JSON, under "runs". Rounds of
 samplers that stop by themselves are means over samples ("most" is the slowest sample). Parareal (SRDS, arXiv
 2412.08292) is counted plainly and pipelined; "pipelined" rounds overlap the coarse steps with the fine ones.
@@ -206,7 +206,7 @@ def fewest(found: list[dict[str, Any]], target: float, column: str) -> dict[str,
 
 
 def cell(run: dict[str, Any] | None) -> str:
-    """Rounds and, in brackets, evaluations; the slowest sample's rounds behind a slash where they differ."""
+    """Rounds and, in brackets, evaluations; the slowest sample's rounds after a slash if they differ."""
     if run is None:
         return "-"
     slowest = "" if run["most"] == run["rounds"] else f"/{run['most']}"
@@ -214,7 +214,7 @@ def cell(run: dict[str, Any] | None) -> str:
 
 
 def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a family."""
+    """One row per family."""
     rows = []
     for family in dict.fromkeys(run["family"] for run in found):
         own = [run for run in found if run["family"] == family]

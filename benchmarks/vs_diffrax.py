@@ -1,7 +1,7 @@
 """Is a general ODE solver as fast as a sampler that knows the linear part of the flow?
 
 diffrax's Heun, Tsit5 and Dopri5 on the same flow, dx / dlambda = D(x) - x in lambda = -log sigma: at fixed steps, or
-under its step-size control, with one step size for the batch ("batch") or one for each sample, vmapped ("each").
+under its step-size control, with one step size for the batch ("batch") or one per sample, vmapped ("each").
 Tolerances and step sizes are arguments of its compiled programs. Of all pairs of rtol, by quarter decades, and
 atol / rtol = 1, 0.1 or 0.01, the one with the fewest batched calls that reaches the target is timed: a choice that
 knows the answer, in favor of diffrax. Its evaluations leave out those before its first step.

@@ -2,7 +2,7 @@
 
 The same noise, the same integer times (the scheduler's own) of a linear schedule of 1000 trained levels, the same
 exact denoiser of a mixture in the plane, written once more in NumPy. The largest difference of any coordinate, with
-the scheduler's levels widened to float64 and, in the last column, kept in float32 as shipped. To agree, know that
+the scheduler's levels widened to float64 and, in the last column, kept in float32 as shipped. For agreement, note that
 
 - a step to sigma = 0 ends diffusers' runs and returns the posterior mean: `final_denoise=True`. Under
   `final_sigmas_type="sigma_min"`, or DDIM's `set_alpha_to_one=False`, runs end at the lowest trained level: append it
@@ -11,8 +11,8 @@ the scheduler's levels widened to float64 and, in the last column, kept in float
   the weight of the second difference is half of what makes it exact for quadratics, and so half of ours.
 - UniPC lowers the order of its last p - 1 steps and counts the step to sigma = 0 as one of them; `lower_order_final`
   here counts the steps down to the last level. For p = 2 turn it off; for p = 3 end the grid next to zero.
-  Its variant bh1 gives NaN at sigma = 0, here only the lowest trained level is compared.
-- DDIM clips to [-1, 1] unless told `clip_sample=False`, and steps by 1000 // steps times whatever its own times are:
+  Its variant bh1 gives NaN at sigma = 0: here only the lowest trained level is compared.
+- DDIM clips to [-1, 1] without `clip_sample=False`, and steps by 1000 // steps times, whatever its own times are:
   under "linspace" it lands between them, which no grid of trained levels can follow.
 """
 
@@ -39,7 +39,7 @@ NEXT_TO_ZERO = 1e-10  # sigma / alpha
 
 @dataclass(frozen=True)
 class Case:
-    """A scheduler's settings, the sampler that should agree with it after so many steps, and where both end."""
+    """A scheduler's settings, the sampler that should agree with it, their number of steps, and where both end."""
 
     scheduler: str
     settings: dict[str, Any]

@@ -1,7 +1,7 @@
 """How do the samplers of other JAX libraries compare, at the same error, with the same denoiser and noise?
 
 diffusionjax's solvers and diffuse's integrators (PyPI: diffuse-jax), each moved by its own update inside one jitted
-scan, uniformly in log sigma from 80 to 0.02. diffuse has no noise schedule that reaches 80, so it is given one; its
+scan, uniformly in log sigma from 80 to 0.02. diffuse has no noise schedule that reaches 80, so it gets one here; its
 own conversions add 1e-8 to variances.
 """
 
@@ -24,7 +24,7 @@ OURS = {
 
 
 def scanned(build, evaluations):
-    """`build(steps)` gives a function that carries states of (n, 64) all the way."""
+    """`build(steps)` gives a function that carries states (n, 64) from the start to the end."""
 
     def make(steps, init, dtype):
         init, run = jnp.asarray(init, dtype), jax.jit(build(steps))

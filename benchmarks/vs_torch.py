@@ -1,9 +1,9 @@
 """How do the samplers that run under torch compare, at the same error, with the same denoiser and noise?
 
 diffusers' schedulers in the loop of its pipelines, azula's samplers and k-diffusion's, on as many CPU threads as XLA
-takes, without gradients. All step uniformly in log sigma from 80 to 0.02: k-diffusion is given the levels, azula its
+uses, without gradients. All step uniformly in log sigma from 80 to 0.02: k-diffusion gets the levels, azula its
 VESchedule, and diffusers 1000 trained levels uniform in log sigma, of which `use_exponential_sigmas` picks the
-uniform grid; its DDIM, which knows integer times only, is given as many trained levels as steps. The step to
+uniform grid; its DDIM, which knows integer times only, gets as many trained levels as steps. The step to
 sigma = 0 that diffusers appends is left out for everyone, and its orders stay full to the end.
 """
 

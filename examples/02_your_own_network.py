@@ -1,6 +1,6 @@
-"""Train a small Flax network to predict the noise, and sample it; any function (params, x, t, cond) will do.
+"""Train a small Flax network to predict the noise, and sample with it; any function (params, x, t, cond) works.
 
-The law of the data is known, so the exact score is sampled beside it: what is left of the error is the network's.
+The law of the data is known, so samples of the exact score show which part of the error is the network's.
 """
 
 import flax.linen as nn
@@ -15,7 +15,7 @@ NETWORK = nn.Sequential([nn.Dense(96), nn.silu, nn.Dense(96), nn.silu, nn.Dense(
 
 
 def apply(params, x, t, cond):
-    """The network that jaxsamp is given: x is (batch, 2), t the schedule's own time, (batch,)."""
+    """The network that jaxsamp calls: x is (batch, 2), t the schedule's own time, (batch,)."""
     angles = t[:, None] * jnp.pi * 2.0 ** jnp.arange(4)
     return NETWORK.apply(params, jnp.concatenate([x, jnp.sin(angles), jnp.cos(angles)], -1))
 

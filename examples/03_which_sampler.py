@@ -1,8 +1,8 @@
 """Which sampler is nearest to the exact flow after a given number of evaluations?
 
 Left: the exact score of a mixture, which is smooth; multistep methods win. Right: the same score with a ripple whose
-period is the step of 32 steps. Methods with nodes at fixed fractions of a step see the ripple always in the same
-phase and mistake it for a trend; a randomized node does not. A grid fine enough for the ripple helps the others, too.
+period is one of 32 steps. Methods with nodes at fixed fractions of a step always see the ripple in the same phase and
+mistake it for a trend; a randomized node does not. A grid that is fine enough for the ripple helps the others, too.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Classifier-free guidance, with exact scores for each class and for both together.
 
 At scale 1 the samples have the law of their class. A larger scale pushes them away from the other class and together:
-every sample is recognized as its class, but the law is no longer the one asked for.
+every sample is recognized as its class, but the law is no longer that of the class.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def classes():
 
 
 def apply(laws, x, t, label):
-    """The posterior mean of the law that each label asks for: a conditional network without an error."""
+    """The posterior mean of the law of each label: a conditional network without any error."""
     level = SCHEDULE.at(t)
     return jnp.stack([law.posterior_mean(x, level) for law in laws])[label, jnp.arange(len(x))]
 

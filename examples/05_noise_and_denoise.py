@@ -1,8 +1,8 @@
 """Add noise to given samples and take it away again: how much noise does it take to forget where they came from?
 
-`init=` starts the sampler from a state that is noised already. Whatever the level, the law of the result is that of
-the target; what changes is how much of each sample survives. Below a certain level every sample returns to its own
-mode, above it to any.
+`init=` starts the sampler from a state that is already noised. At every level the law of the result is that of the
+target; what changes is how much of each sample survives. Below a certain level every sample returns to its own mode,
+above it to any mode.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The exact score of a data set samples the data set; that of a mixture fitted to it makes new samples.
 
-A network trained to zero loss on finite data would be the first of the two. Handwritten digits, 8 x 8 pixels.
+A network trained to zero loss on finite data would have the first score. The data are handwritten digits, 8 x 8 pixels.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
 The step follows from the largest curvature, which is measured where the chains go. At the same number of gradients the
 score at a random time of each step leaves far less bias than the score frozen at its start: compare the posterior
-deviations with those of steps a tenth as long. R-hat and the effective number of draws see chains that have not mixed;
-they see no bias.
+deviations with those of steps a tenth as long. R-hat and the effective number of draws detect chains that have not
+mixed, but no bias.
 """
 
 import jax

@@ -35,7 +35,7 @@ def main():
     side = np.linspace(-2.1, 2.1, 18)
     grid = jnp.asarray(np.stack(np.meshgrid(side, side), -1).reshape(-1, 2), jnp.float32)
     level = SCHEDULE.level(-jnp.log(SIGMA))
-    grid = grid[TARGET.log_prob(grid, level) > -7]  # elsewhere the network was never asked
+    grid = grid[TARGET.log_prob(grid, level) > -7]  # elsewhere the network was never trained
     fields = [(denoiser(grid, level) - grid) / SIGMA**2 for denoiser in (exact, learned)]
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.6), sharex=True, sharey=True, layout="constrained")
     panels[0].scatter(*TARGET.sample(for_truth, N).T, s=3, c="tab:blue")

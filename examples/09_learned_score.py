@@ -2,7 +2,7 @@
 
 Five round Gaussians in 64 dimensions, known through 8,000 samples. Beside the network: the score of one Gaussian with
 their mean and covariance, the best linear one, and that of the samples themselves, which a network of any size would
-learn if it were trained for ever.
+learn if it were trained forever.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Train a network on handwritten digits and their labels, and ask it for each digit, with and without guidance.
+"""Train a network on handwritten digits and their labels, and draw each digit, with and without guidance.
 
-One training sample in ten loses its label, so that the network also knows digits as such: the difference between the
-two is what guidance makes larger. It costs a second evaluation; samples become clearer cases of their label, and no
-longer have the law of the class, which 04_guidance.py shows where that law is known.
+One training sample in ten loses its label, so that the network also learns the law of all digits: guidance amplifies
+the difference between the two. It costs a second evaluation. Samples become clearer cases of their label, but no longer
+have the law of the class, as 04_guidance.py shows for a known law.
 """
 
 from pathlib import Path
@@ -50,7 +50,7 @@ def main():
         sheet = np.pad(x.reshape(10, EACH, 8, 8)[:, :10], ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
         axes.imshow(sheet.swapaxes(1, 2).reshape(90, 90), cmap="gray", vmin=-1, vmax=1)
         axes.set(title=f"guidance scale {scale:g}", xticks=[], yticks=9 * np.arange(10) + 4, yticklabels=range(10))
-    panels[0].set_ylabel("label asked for")
+    panels[0].set_ylabel("given label")
     OUT.mkdir(parents=True, exist_ok=True)
     figure.savefig(OUT / "10_digits_by_label.png", dpi=120)
 

@@ -1,7 +1,7 @@
 """Train a small U-Net on patches of photographs, and compare its samples with patches that it has not seen.
 
-Beside it a Gaussian with the mean and covariance of the same patches: it has the right power spectrum and none of the
-edges, which the kurtosis of the differences of neighboring pixels sees and the eye does, too.
+Beside them are samples of a Gaussian with the mean and covariance of the same patches: it has the right power spectrum
+and none of the edges. The kurtosis of the differences of neighboring pixels shows that, and so do the pictures.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Half of a digit was seen, with noise: what may the rest look like?
 
 A denoiser that knows the observation wraps one that does not, and every sampler takes it. The digits are a mixture of
-Gaussians fitted to real ones, so their law given the observation is known exactly, and each way of using a denoiser
-alone can be compared with it. With a trained network all is the same, except that the first row is not to be had.
+Gaussians fitted to real ones, so their law given the observation is known exactly, and each way of using only
+a denoiser can be compared with it. With a trained network everything is the same, but the first row is not available.
 """
 
 from pathlib import Path
@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import jaxsamp as js
-from jaxsamp import inverse
 from jaxsamp.samplers import DDPM
 
 OUT = Path("runs/examples")
@@ -34,9 +33,9 @@ def main():
         bank = js.metrics.NullBank(exact, N, for_metrics)
         ways = {
             "exact": exact.denoiser(prior.schedule),
-            "posterior": inverse.posterior(prior, y, mask, NOISE),
-            "posterior, v = 0.5": inverse.posterior(prior, y, mask, NOISE, variance=0.5),
-            "inpaint": inverse.inpaint(prior, y, mask),
+            "posterior": js.posterior(prior, y, mask, NOISE),
+            "posterior, v = 0.5": js.posterior(prior, y, mask, NOISE, variance=0.5),
+            "inpaint": js.inpaint(prior, y, mask),
         }
         rows = []
         for name, denoiser in ways.items():

@@ -1,7 +1,7 @@
-"""A network of your own in Flax NNX, trained in a loop of your own; jaxsamp gives the loss and the samples.
+"""Your own network in Flax NNX, trained in your own loop; jaxsamp gives the loss and the samples.
 
-`jaxsamp.losses.denoising` and `jaxsamp.denoiser` take the same function (params, x, t, cond). Nothing in them knows
-what `params` is: here it is the state of an NNX module, and the network predicts dx_t / dt, as in flow matching.
+`jaxsamp.losses.denoising` and `jaxsamp.denoiser` take the same function (params, x, t, cond). They do not look into
+`params`: here it is the state of an NNX module, and the network predicts dx_t / dt, as in flow matching.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""How often must one wait for the network? Whole trajectories in one window, against steps one after the other.
+"""How often does a sampler wait for the network? Whole trajectories in one window, against one step after the other.
 
-The exact score of a mixture fitted to digits. Solid: the median over samples of the distance to the converged flow from
-the same noise; dotted: all but one in twenty samples. Samples near a boundary between two digits settle last.
+The score is that of a mixture fitted to digits, exact. Solid: the median over samples of the distance to the converged
+flow from the same noise; dotted: all but one in twenty samples. Samples near a boundary between two digits settle last.
 """
 
 from dataclasses import replace

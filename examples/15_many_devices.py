@@ -1,4 +1,4 @@
-"""The same samples on any devices, and what these say to each other.
+"""The same samples on any devices, and the data that the devices exchange.
 
 On a machine without accelerators:  JAX_NUM_CPU_DEVICES=4 PJRT_NPROC=16 python 15_many_devices.py
 """
@@ -31,7 +31,7 @@ def main():
             name = f"{type(sampler).__name__} on {mesh.shape['batch']} x {time}"
             print(f"{name:22}: samples moved by {moved:.0e}; a round sends {', '.join(sent) or 'nothing'}")
 
-    with tempfile.TemporaryDirectory() as folder:  # any number of samples, in memory for two shards
+    with tempfile.TemporaryDirectory() as folder:  # any number of samples, with memory for two shards
         shards = js.sample_shards(folder, key, denoiser, (3000, 64), steps=16, shard_size=1000, mesh=js.mesh())
         mean = sum(part.sum(0) for part in shards) / len(shards)
         gap = np.sqrt(np.mean((mean - train.mean(0).ravel()) ** 2))

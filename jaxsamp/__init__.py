@@ -24,8 +24,8 @@ _HOMES = {
     "denoiser": "denoisers",
     "guide": "denoisers",
     "clip": "denoisers",
-    "posterior": "inverse",
-    "inpaint": "inverse",
+    "posterior": "denoisers",
+    "inpaint": "denoisers",
     "calibrate": "calibration",
     # Chains
     "sample_density": "running",
@@ -48,6 +48,7 @@ _HOMES = {
 _MODULES = (
     "calibration",
     "core",
+    "corruptions",
     "datasets",
     "denoisers",
     "density",
@@ -72,6 +73,7 @@ __all__ = sorted([*_HOMES, *_MODULES])  # pyright: ignore[reportUnsupportedDunde
 if TYPE_CHECKING:
     from jaxsamp import calibration as calibration
     from jaxsamp import core as core
+    from jaxsamp import corruptions as corruptions
     from jaxsamp import datasets as datasets
     from jaxsamp import denoisers as denoisers
     from jaxsamp import density as density
@@ -96,13 +98,13 @@ if TYPE_CHECKING:
     from jaxsamp.denoisers import clip as clip
     from jaxsamp.denoisers import denoiser as denoiser
     from jaxsamp.denoisers import guide as guide
+    from jaxsamp.denoisers import inpaint as inpaint
+    from jaxsamp.denoisers import posterior as posterior
     from jaxsamp.density import bits_per_dim as bits_per_dim
     from jaxsamp.density import log_likelihood as log_likelihood
     from jaxsamp.density import sample_and_log_prob as sample_and_log_prob
     from jaxsamp.devices import initialize_distributed as initialize_distributed
     from jaxsamp.devices import mesh as mesh
-    from jaxsamp.inverse import inpaint as inpaint
-    from jaxsamp.inverse import posterior as posterior
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
     from jaxsamp.running import Chains as Chains

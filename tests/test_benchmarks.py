@@ -20,10 +20,6 @@ SMALL = {
         *("--seeds", "1", "--steps", "5", "--width", "16", "--samples", "20", "--sampling-steps", "3", "--sets", "2"),
     ],
     "exact_scores": ["--small", "--repeats", "1"],
-    "gpu_latency": [
-        *("--small", "--train-steps", "5", "--train-batch", "8", "--match", "2", "--batches", "1", "2"),
-        *("--repeats", "1", "--calibrated", "8", "--error", "1", "--networks", "DiT"),
-    ],
     "inverse_problems": ["--samples", "40", "--observations", "1", "--noise", "0.5"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
@@ -44,7 +40,6 @@ SMALL = {
     "vs_diffrax": [*TINY, "128", "--only", "UniPC2", "diffrax Tsit5, controlled, batch", "diffrax Heun, fixed steps"],
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],
-    "unet_throughput": ["--small", "--repeats", "1"],
     "vs_diffusers_numbers": ["--samples", "4", "--steps", "4"],
     "metric_power": [
         "--samples",
@@ -63,6 +58,7 @@ SMALL = {
         "8",
     ],
     "interrupted_training": ["--kills", "2", "--steps", "60"],
+    "on_gpu": ["--small", "--repeats", "1"],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

@@ -157,3 +157,11 @@ def test_wrong_output_shape_is_one_sentence():
     denoiser = js.denoiser(lambda p, x, t, cond: x[:, :1], None, SCHEDULES["ve"], "x0")
     with pytest.raises(ValueError, match="apply must return an array of x's shape"):
         js.sample(jax.random.key(0), denoiser, (2, 3), steps=2)
+
+
+def test_a_class_without_a_call_is_refused_when_it_is_made():
+    class Incomplete(js.denoisers.Wrapper):
+        pass
+
+    with pytest.raises(TypeError, match="abstract.*__call__"):
+        Incomplete()

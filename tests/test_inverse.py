@@ -11,8 +11,7 @@ from jax.tree_util import Partial
 from scipy.stats import multivariate_normal
 
 import jaxsamp as js
-from jaxsamp.denoisers import per_event
-from jaxsamp.inverse import inpaint, posterior
+from jaxsamp.denoisers import inpaint, per_event, posterior
 from tests.cases import SCHEDULES, g64, small_mixture
 
 RNG = np.random.default_rng(0)

@@ -17,7 +17,8 @@ from scipy.stats import chi2, norm
 import jaxsamp as js
 from jaxsamp.core.random import Rng
 from jaxsamp.mcmc import Overdamped, ParallelUnderdamped, Underdamped
-from jaxsamp.running import chains
+from jaxsamp.running import engine
+from jaxsamp.running.chain import Chain, Counts
 from tests.linear_langevin import frozen, midpoint, stationary, transition
 
 KEY = jax.random.key(0)
@@ -273,9 +274,9 @@ def test_new_values_and_step_counts_do_not_recompile():
 
 def test_memory_holds_the_draws_and_no_presampled_noise():
     target = js.targets.from_log_density(lambda x: -0.5 * (x * x).sum(), (64,))
-    keys = js.core.random.sample_keys(KEY, 32)
-    plan = chains._Plan((64,), jnp.float32, 5, False)
-    lowered = chains._compiled.lower(plan, Underdamped(0.3), target, keys, None, chains._Counts(0, 10_000, 2000, 0))
+    counts = Counts(0, 10_000, 2000, 0)
+    job = Chain(Underdamped(0.3), target, KEY, counts, (64,), jnp.float32, 5, 0, 0, False, None, None)
+    lowered = jax.jit(engine.run).lower(job, engine.Row(engine.numbered(0, 32)))
     state = 32 * 64 * 4
     assert lowered.compile().memory_analysis().temp_size_in_bytes < (5 + 40) * state
 
@@ -418,7 +419,7 @@ def test_diagnostics_count_independent_draws_and_see_chains_that_disagree():
 
 def test_diagnostics_say_what_is_missing(monkeypatch):
     out = js.sample_density(KEY, GAUSSIAN, (3, 2), steps=10, warmup=0, thin=5)
-    with pytest.raises(ValueError, match="at least 4 draws a chain; got 2"):
+    with pytest.raises(ValueError, match="at least 4 draws per chain; got 2"):
         out.rhat()
     with pytest.raises(ValueError, match="got 0: raise steps or lower thin"):
         out._replace(draws=None).effective_sample_size()

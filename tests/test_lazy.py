@@ -147,7 +147,7 @@ def test_a_folder_is_read_lazily_to_the_same_pixels(pictures, tmp_path):
     assert datasets.folder(pictures, 4, gray=False)[0].shape == (4, 4, 3)
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
     Image.new("RGB", (5, 5), "red").save(tmp_path / "b.png")
-    with pytest.raises(ValueError, match=r"gray must be given, for .*a\.png is gray and .*b\.png has colors"):
+    with pytest.raises(ValueError, match=r"gray must be given, because .*a\.png is gray and .*b\.png has colors"):
         datasets.folder(tmp_path, 4)[1]
     (tmp_path / "c.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"folder must hold images; .*c\.png could not be read"):

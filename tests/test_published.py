@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
+from jaxsamp import theory
 from jaxsamp.core.random import Rng, sample_keys
 from tests.cases import SCHEDULES
 
@@ -18,7 +19,7 @@ def times(scheme):
 
 
 def test_windows_and_tail():
-    scheme = published.gcc(L, 0.3, DIM, predictor_step=1 / 8, **SIZES)
+    scheme = theory.gcc(L, 0.3, DIM, predictor_step=1 / 8, **SIZES)
     t = times(scheme)
     assert scheme.predictor_step == 1 / 8 and scheme.total_time == 14 / L + 1 / 8
     np.testing.assert_allclose(np.diff(t[:29]), -1 / 8, rtol=1e-9)
@@ -28,7 +29,7 @@ def test_windows_and_tail():
 
 
 def test_sizes_follow_the_formulas():
-    dpom, dpum, gcc = (make(L, 0.2, DIM, second_moment=40) for make in (published.dpom, published.dpum, published.gcc))
+    dpom, dpum, gcc = (make(L, 0.2, DIM, second_moment=40) for make in (theory.dpom, theory.dpum, theory.gcc))
     for scheme in (dpom, dpum, gcc):
         assert scheme.total_time == pytest.approx(
             np.ceil(L * 0.5 * np.log(40 / 0.04)) / L + scheme.predictor_step, rel=1e-9
@@ -50,7 +51,7 @@ def test_predictor_steps_are_the_published_ones(x64):
     keys = sample_keys(jax.random.key(1), 4)
     start = jax.vmap(lambda key: Rng(key, (2,), jnp.float64).prior())(keys)
 
-    plain = published.dpum(2.0, 0.5, 2, corrector=False)
+    plain = theory.dpum(2.0, 0.5, 2, corrector=False)
     t, x = times(plain), start
     for now, then in zip(t[:-1], t[1:], strict=True):
         h = now - then
@@ -58,7 +59,7 @@ def test_predictor_steps_are_the_published_ones(x64):
     np.testing.assert_allclose(plain.sample(jax.random.key(1), denoiser, (4, 2)).x, x, rtol=1e-8)
 
     uniform = jax.jit(lambda i: jax.vmap(lambda key: Rng(key, (2,), jnp.float64).uniform(i))(keys))
-    midpoint = published.gcc(2.0, 0.5, 2, corrector=False)
+    midpoint = theory.gcc(2.0, 0.5, 2, corrector=False)
     t, x = times(midpoint), start
     for i, (now, then) in enumerate(zip(t[:-1], t[1:], strict=True)):
         h, a = now - then, uniform(i)
@@ -84,8 +85,8 @@ def test_log_density_gaps_of_the_literal_schemes():
         found = js.evaluate(x, target, jax.random.key(1), metrics="log_density", level=level)["log_density"]
         return -found.value, found.stderr
 
-    euler = published.dpum(L, 0.3, DIM, predictor_step=1 / 16, corrector=False, **SIZES)
-    midpoint = published.gcc(L, 0.3, DIM, predictor_step=1 / 8, corrector_time=0.2, corrector_step=0.05, **SIZES)
+    euler = theory.dpum(L, 0.3, DIM, predictor_step=1 / 16, corrector=False, **SIZES)
+    midpoint = theory.gcc(L, 0.3, DIM, predictor_step=1 / 8, corrector_time=0.2, corrector_step=0.05, **SIZES)
     assert (euler.evaluations, midpoint.evaluations) == (61, 128)
     value, error = gap(euler)
     assert value > 3.7 * error and abs(value - 0.69) < 3.7 * error
@@ -106,18 +107,18 @@ def test_log_density_gaps_of_the_literal_schemes():
 )
 def test_bad_arguments_are_named(arguments, sizes, message):
     with pytest.raises(ValueError, match=message):
-        published.gcc(*arguments, **sizes)
+        theory.gcc(*arguments, **sizes)
 
 
 @pytest.mark.slow
 def test_the_parallel_scheme_takes_few_rounds_and_reaches_the_law(x64):
     target = js.targets.GaussianMixture.spherical([0.3, 0.7], [[-1.0, 0.0], [1.0, 0.5]], 0.25)
     denoiser = target.denoiser(SCHEDULES["ou"])
-    scheme = published.gcc_parallel(L, 0.3, 2, midpoints=8, iterations=4, **SIZES)
+    scheme = theory.gcc_parallel(L, 0.3, 2, midpoints=8, iterations=4, **SIZES)
     one_window, one_visit = 1 + 4, 1 + 4
     visits = len(scheme.sampler.every)
-    assert scheme.rounds == (len(scheme.grid) - 1) * one_window + visits * one_visit < published.gcc(L, 0.05, 2).rounds
-    assert published.gcc_parallel(L, 0.5, 16).sampler.predictor.midpoints == 8
+    assert scheme.rounds == (len(scheme.grid) - 1) * one_window + visits * one_visit < theory.gcc(L, 0.05, 2).rounds
+    assert theory.gcc_parallel(L, 0.5, 16).sampler.predictor.midpoints == 8
     x = scheme.sample(jax.random.key(2), denoiser, (2000, 2)).x
     level = denoiser.schedule.level(-jnp.log(scheme.grid[-1]))
     weight = float(target.responsibilities(x, level)[:, 0].mean())

@@ -14,7 +14,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli
 from jaxsamp.cli import sample as command_of
-from jaxsamp.running.shards import files, ledger, stream
+from jaxsamp.running.shards import doors, files, ledger, stream
 
 N, SIZE, SHARDS = 40, 16, 3  # the last shard has eight samples
 DENOISER = js.targets.ring().denoiser(js.schedules.VariancePreserving())
@@ -130,7 +130,7 @@ def test_what_is_damaged_is_drawn_again(tmp_path, whole, monkeypatch):
     journal = tmp_path / "done-0.jsonl"
     journal.write_bytes(journal.read_bytes()[:-30])  # its last line was cut off
     drawn = []
-    monkeypatch.setattr(stream, "sample", lambda *a, **k: drawn.append(k["first"]) or js.sample(*a, **k))
+    monkeypatch.setattr(doors, "sample", lambda *a, **k: drawn.append(k["first"]) or js.sample(*a, **k))
     job(tmp_path)
     assert drawn == [16, 32] and content(tmp_path) == expected
 
@@ -138,7 +138,7 @@ def test_what_is_damaged_is_drawn_again(tmp_path, whole, monkeypatch):
 def test_a_finished_job_is_left_alone_but_for_a_file_that_is_gone(tmp_path, whole, monkeypatch):
     job(tmp_path)
     expected, drawn = content(tmp_path), []
-    monkeypatch.setattr(stream, "sample", lambda *a, **k: drawn.append(k["first"]) or js.sample(*a, **k))
+    monkeypatch.setattr(doors, "sample", lambda *a, **k: drawn.append(k["first"]) or js.sample(*a, **k))
     assert job(tmp_path).complete and drawn == []
     (tmp_path / ledger.name(2)).unlink()
     assert not js.Shards(tmp_path).complete
@@ -198,7 +198,7 @@ def test_a_job_that_fails_over_its_first_shard_can_be_given_other_settings(tmp_p
         raise MemoryError
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(stream, "sample", fail)
+        patch.setattr(doors, "sample", fail)
         job(tmp_path)
     assert content(tmp_path) == {} and job(tmp_path, 1).complete
 
@@ -225,7 +225,7 @@ def test_never_more_than_two_shards_are_held(tmp_path, monkeypatch):
         time.sleep(0.05)
         return write(path, samples, mark)
 
-    monkeypatch.setattr(stream, "sample", counted)
+    monkeypatch.setattr(doors, "sample", counted)
     monkeypatch.setattr(files, "write_shard", slow)
     job(tmp_path)
     assert len(held) == SHARDS and max(most) == 1
@@ -276,7 +276,7 @@ def test_many_samples_are_streamed_and_the_same_command_goes_on(command, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "sample", stop)
+        patch.setattr(doors, "sample", stop)
         code, _, err = command(*SPLIT)
     assert (code, err) == (130, "jaxsamp: stopped by Ctrl-C before the first shard was written; nothing was kept.\n")
     assert not Path("many").exists()

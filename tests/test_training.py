@@ -328,7 +328,7 @@ BAD = {
     "two": (
         {"model": models.Model(TINY, SCHEDULES["ve"])},
         ValueError,
-        "schedule must be left out, for the model has its own",
+        "schedule must be left out, because the model has its own",
     ),
     "model": ({"model": 3}, TypeError, "model must be a network or a Model"),
     "rate": ({"optimizer": training.AdamW(learning_rate=0.0)}, ValueError, "learning_rate must be above 0"),
@@ -372,12 +372,12 @@ BAD |= {
     "column": (
         LABELED | {"cond": np.ones((50, 1), int)},
         ValueError,
-        r"shape \(8,\), one a sample; got shape \(8, 1\)",
+        r"shape \(8,\), one per sample; got shape \(8, 1\)",
     ),
     "schedules": (
         {"model": models.Model(TINY, discrete()), "schedule": js.schedules.DiscreteTime(jnp.array([0.9, 0.4, 0.1]))},
         ValueError,
-        "schedule must be left out, for the model has its own",
+        "schedule must be left out, because the model has its own",
     ),
     "metrics_file": (
         {"metrics_file": "/dev/null/metrics.jsonl"},

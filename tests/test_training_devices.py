@@ -84,7 +84,7 @@ def test_large_arrays_are_divided_and_stay_so(made):
 def test_a_step_exchanges_gradients_alone_and_gathers_divided_weights(made):
     """No activations: of a batch nothing leaves its device but the gradient, and a few numbers for means and norms."""
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(made["one"].state.params))
-    large = [leaf.nbytes for leaf in jax.tree.leaves(made["one"].state.params) if leaf.size >= placement.SMALL]
+    large = [leaf.nbytes for leaf in jax.tree.leaves(made["one"].state.params) if leaf.size >= placement.MIN_DIVIDED]
     assert len(large) == 2
     for way, gathered in (("copied", []), ("divided", large)):
         sent = collectives(made[way].program)

@@ -15,10 +15,9 @@ from jaxsamp.cli import data, learned, output, report
 from jaxsamp.cli.errors import BadArgument, check_seed, complaints
 from jaxsamp.cli.picture import beside_truth
 from jaxsamp.core import checks
-from jaxsamp.metrics.evaluate import ALL_BLOCKS, METRICS
+from jaxsamp.metrics import NAMES
 
 FILES = ("comparison.png", "report.json")
-NAMES = (*METRICS, ALL_BLOCKS)
 
 
 @dataclass(frozen=True)

@@ -27,20 +27,6 @@ try:
 except ImportError:  # Windows has none
     resource = None
 
-NAMES = {
-    "sliced_w2": "sliced W2, squared",
-    "energy": "energy distance",
-    "mmd": "MMD, squared",
-    "c2st": "classifier's accuracy",
-    "occupancy": "occupancy",
-    "log_density": "log density",
-    "rao_weights": "Rao's test of weights",
-    "rao_means": "Rao's test of means",
-    "rao_cov_diag": "Rao's test of variances",
-    "rao_cov_off": "Rao's test of correlations",
-    "frechet": "Frechet distance",
-    "memorization": "copies",
-}
 REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
 
 
@@ -163,7 +149,7 @@ def _floor(features: Any, source: Source) -> dict[str, float]:
 def _rows(name: str, metric: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     value, low, high = (_shown(metric[entry]) for entry in ("value", "null_low", "null_high"))
     verdict = "[green]inside[/]" if metric["inside"] else "[yellow]outside[/]"
-    yield f"  {NAMES[name]}", value, f"{low} to {high}", verdict
+    yield f"  {metrics.label(name)}", value, f"{low} to {high}", verdict
     if "floor" in metric:
         yield "    of training data", _shown(metric["floor"])
 

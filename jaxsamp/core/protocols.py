@@ -1,4 +1,4 @@
-"""What the nouns of jaxsamp can do, each said once. A class of a user's own that keeps one of these needs no base."""
+"""The protocols of jaxsamp. A user's own class that follows one of these needs no base class."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,7 +9,7 @@ from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 class Density(Protocol):
     """A density on arrays of shape `event_shape`, known up to a constant; see `jaxsamp.sample_density`.
 
-    It may also have `score(x)`, the gradient of `log_prob`, which is found by differentiation where it has not.
+    It may also have `score(x)`, the gradient of `log_prob`, which is otherwise computed by differentiation.
     """
 
     @property
@@ -23,11 +23,25 @@ class Density(Protocol):
 
 
 @runtime_checkable
-class Law(Protocol):
-    """A law that can be drawn from, with its density at every noise level; see `jaxsamp.targets`.
+class Scored(Protocol):
+    """A density of which nothing but the gradient of its logarithm is known."""
 
-    It may also have `score(x, level)` and `posterior_mean(x, level)`, which follow from the density otherwise, and for
-    mixtures `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods are pure JAX functions.
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one point."""
+        ...
+
+    def score(self, x: Array) -> Array:
+        """grad log p at `x`, (batch, *event)."""
+        ...
+
+
+@runtime_checkable
+class Law(Protocol):
+    """A law that can be sampled, with its density at every noise level; see `jaxsamp.targets`.
+
+    It may also have `score(x, level)` and `posterior_mean(x, level)`, which are otherwise computed from the density,
+    and for mixtures `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods are pure JAX functions.
     """
 
     @property
@@ -56,6 +70,10 @@ class Schedule(Protocol):
         """The level at the schedule's own time t."""
         ...
 
+    def rates(self, t: ArrayLike) -> tuple[Array, Array]:
+        """(d alpha / dt, d sigma / dt) at time t."""
+        ...
+
     def trained(self, lam: Array) -> Array:
         """The lambda nearest to `lam` that a network was trained at."""
         ...
@@ -69,8 +87,8 @@ class Schedule(Protocol):
 class Denoiser(Protocol):
     """E[x_0 | x_t]: the one thing that every sampler consumes; see `jaxsamp.denoisers`.
 
-    It may also have `event_shape`, `evaluations` (network calls that one call makes for one sample, 1 where it has
-    not) and `calibration`, its measured linear part.
+    It may also have `event_shape`, `evaluations` (network calls per sample in one call, 1 if absent) and
+    `calibration`, its measured linear part.
     """
 
     @property
@@ -79,18 +97,23 @@ class Denoiser(Protocol):
         ...
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """Posterior mean of x_0 for `x` of shape (batch, *event) at `level`."""
+        """Posterior mean of x_0, (batch, *event), given x_t = `x` of the same shape at `level`."""
         ...
 
 
 @runtime_checkable
 class LinearOperator(Protocol):
-    """A linear map A from one event to one observation; see `jaxsamp.corruptions`."""
+    """A linear map A of one event, with its adjoint: <A x, y> = <x, A^T y> for all x and y; see `jaxsamp.corruptions`.
+
+    Pure functions of one event and of one observation; `jax.vmap` makes those of many. The operators of n samples are
+    one object of the same class, whose arrays have a leading axis n, and are sliced and divided over devices like any
+    other array that belongs to a sample.
+    """
 
     def __call__(self, x: Array) -> Array:
-        """A x, for one event."""
+        """A x, for x of the event's shape."""
         ...
 
     def adjoint(self, y: Array) -> Array:
-        """A^T y, for one observation: <A x, y> = <x, A^T y>."""
+        """A^T y, of the event's shape, for y of an observation's shape."""
         ...

@@ -1,7 +1,7 @@
-"""Data to train on and to compare with: digits, photographs cut into patches, files, folders, sets by name; checked.
+"""Data to train on and to compare with, checked: digits, patches of photographs, files, folders, data sets by name.
 
-Reading images needs Pillow, and the digits and photographs need scikit-learn: `pip install "jaxsamp[cli]"`. What does
-not fit in memory is a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
+Reading images needs Pillow, and the digits and photographs need scikit-learn: `pip install "jaxsamp[cli]"`. Data that
+do not fit in memory are read as a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
 """
 
 from jaxsamp.datasets.arrays import as_sample, as_samples, read_file

@@ -11,11 +11,11 @@ FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
 
 
 def as_samples(data: Any, argument: str = "data") -> np.ndarray:
-    """Samples as float32, (n, *event); bytes are taken for pixels and scaled to [-1, 1].
+    """Samples as float32, (n, *event); uint8 values are pixels, which are scaled from [0, 255] to [-1, 1].
 
     Raises:
-        TypeError: no array of real numbers, with the first sample that is none where the samples differ.
-        ValueError: no samples, samples that are no arrays, or a sample that is not finite, naming the first.
+        TypeError: `data` is not an array of real numbers.
+        ValueError: there are no samples, they have several shapes, or one is not finite; the first one is named.
     """
     try:
         array = np.asarray(data)
@@ -38,7 +38,7 @@ def as_samples(data: Any, argument: str = "data") -> np.ndarray:
 
 
 def as_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:
-    """Sample `number` of data that are read one by one: as `as_samples`, of one sample, (*event)."""
+    """`as_samples` for one sample, (*event): sample `number` of data that are read one by one."""
     array = np.asarray(sample)
     _real(array, argument)
     values = array.astype(np.float32)
@@ -56,10 +56,10 @@ def _real(array: np.ndarray, argument: str) -> None:
 
 
 def read_file(path: str | Path, argument: str = "data") -> np.ndarray:
-    """The array in a .npy file, or in an .npz file the only one or the one named `x` or `samples`.
+    """The array in a .npy file; of an .npz file, its only array, or the one named `x` or `samples`.
 
     Raises:
-        ValueError: no such file, or nothing usable in it.
+        ValueError: there is no such file, or it holds no such array.
     """
     path = Path(path).expanduser()
     if not path.exists():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-TRAINED = 1297
+TRAINING_DIGITS = 1297  # of 1,797; the others are held out
 
 
 def _shuffled() -> tuple[np.ndarray, np.ndarray]:
@@ -19,17 +19,17 @@ def _shuffled() -> tuple[np.ndarray, np.ndarray]:
 
 def held_out_labels() -> np.ndarray:
     """The labels of the 500 held-out digits."""
-    return _shuffled()[1][TRAINED:]
+    return _shuffled()[1][TRAINING_DIGITS:]
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """1,297 training digits, their labels and 500 held-out digits, (n, 8, 8) in [-1, 1]."""
+    """1,297 training digits (n, 8, 8) in [-1, 1], their labels (n,), and 500 held-out digits."""
     images, labels = _shuffled()
-    return images[:TRAINED], labels[:TRAINED], images[TRAINED:]
+    return images[:TRAINING_DIGITS], labels[:TRAINING_DIGITS], images[TRAINING_DIGITS:]
 
 
 def digit_features() -> Callable[[Any], np.ndarray]:
-    """The 64 hidden activations of a small classifier of the training digits."""
+    """(n, 8, 8) -> (n, 64): the hidden activations of a small classifier that was trained on the training digits."""
     network = _classifier()
     weights, bias = network.coefs_[0], network.intercepts_[0]
     return lambda x: np.maximum(_rows(np.asarray(x)) @ weights + bias, 0)

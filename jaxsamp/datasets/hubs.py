@@ -1,4 +1,4 @@
-"""Data sets by name, from Hugging Face and from TensorFlow Datasets (which need not have TensorFlow)."""
+"""Data sets by name, from Hugging Face and from TensorFlow Datasets (without the need of TensorFlow)."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ def hugging_face(
     gray: bool | None = None,
     **options: Any,
 ) -> Any:
-    """A split of a Hugging Face data set, or of files of your own; needs the package `datasets`.
+    """A split of a Hugging Face data set, or of your own files; needs the package `datasets`.
 
     Args:
         name: as for `datasets.load_dataset`: a name on the hub, or a kind of files, such as "parquet" or "imagefolder",
             with `data_files=` or `data_dir=` among the options.
         split: its name, or a part such as "train[:1000]".
-        size: images are cropped about the center to size x size; None keeps theirs, which must then be equal.
-        column: the samples; by default the only column of images, or else the only one that is no label.
-        label: the labels; by default the only column of classes, if there is one.
+        size: images are cropped about the center to size x size pixels; None keeps their sizes, which must be equal.
+        column: the column of samples; by default the only column of images, or else the only one that is not a label.
+        label: the column of labels; by default the only column of classes, if there is one.
         gray: as in `folder`.
         **options: further arguments of `datasets.load_dataset`.
 
@@ -36,12 +36,12 @@ def hugging_face(
         A `grain.MapDataset` of float32 arrays, images in [-1, 1], or of pairs (array, label).
 
     Raises:
-        ValueError: no such column, or several among which to choose.
+        ValueError: there is no such column, or several could be meant.
     """
     import datasets
 
     if options.get("streaming"):
-        raise ValueError("streaming must be left out, for samples are read by their numbers; got streaming=True.")
+        raise ValueError("streaming must be left out, because samples are read by their numbers; got streaming=True.")
     table = datasets.load_dataset(name, split=split, **options)
     kinds = {key: type(feature) for key, feature in table.features.items()}
     column, label = _columns(kinds, column, label, datasets.Image, datasets.ClassLabel)
@@ -72,7 +72,7 @@ def tfds(
         A `grain.MapDataset` of float32 arrays, images in [-1, 1], or of pairs (array, label).
 
     Raises:
-        ValueError: no such column, or several among which to choose.
+        ValueError: there is no such column, or several could be meant.
     """
     import tensorflow_datasets
 
@@ -84,7 +84,7 @@ def tfds(
 
 
 def _columns(kinds: Any, column: Any, label: Any, image: type, classes: type) -> tuple[str, str | None]:
-    """The columns of samples and of labels: those named, or the only ones that they can be."""
+    """The columns of samples and of labels: the given ones, or the only possible ones."""
     for argument, got in (("column", column), ("label", label)):
         if got is not None:
             checks.one_of(argument, got, kinds)
@@ -92,12 +92,12 @@ def _columns(kinds: Any, column: Any, label: Any, image: type, classes: type) ->
     label = labels[0] if label is None and len(labels) == 1 else label
     if column is None:
         rest = [key for key in kinds if key != label and key not in labels]
-        found = [key for key in rest if kinds[key] is image] or rest
-        if len(found) != 1:
+        possible = [key for key in rest if kinds[key] is image] or rest
+        if len(possible) != 1:
             raise ValueError(
-                f"column must be one of {', '.join(map(repr, kinds))}, for several could be meant; got None."
+                f"column must be one of {', '.join(map(repr, kinds))}, because several could be meant; got None."
             )
-        column = found[0]
+        column = possible[0]
     return column, label
 
 
@@ -109,17 +109,17 @@ def _samples(table: Any, column: str, label: str | None, image: bool, size: int 
 
     def read(index: int) -> Any:
         row = table[index]
-        found = row[column]
-        x = as_sample(found, index) if draw is None else draw(index, _picture(found, size))
+        value = row[column]
+        x = as_sample(value, index) if draw is None else draw(index, _picture(value, size))
         return x if label is None else (x, np.int32(row[label]))
 
     return dataset(len(table), read)
 
 
-def _picture(found: Any, size: int | None) -> Any:
-    """A Pillow image, fitted, of one or of an array (height, width[, channels]) of bytes."""
+def _picture(value: Any, size: int | None) -> Any:
+    """A Pillow image, or an array (height, width[, channels]) of bytes, as a Pillow image of the given size."""
     from PIL import Image
 
-    if isinstance(found, np.ndarray):
-        found = Image.fromarray(found[..., 0] if found.ndim == 3 and found.shape[2] == 1 else found)
-    return fitted(found, size)
+    if isinstance(value, np.ndarray):
+        value = Image.fromarray(value[..., 0] if value.ndim == 3 and value.shape[2] == 1 else value)
+    return fitted(value, size)

@@ -1,4 +1,4 @@
-"""Images as arrays: cropped about the center, eight bits a channel, in [-1, 1]."""
+"""Images as arrays: cropped about the center, eight bits per channel, in [-1, 1]."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,15 @@ import numpy as np
 
 
 def read_folder(folder: str | Path, size: int, argument: str = "data") -> np.ndarray:
-    """All images in `folder` and below, in the order of their names, cropped about the center to size x size.
+    """All images in `folder` and its subfolders, in the order of their names, cropped about the center to size x size.
 
-    Files that Pillow cannot read are passed over. For folders that do not fit in memory see `jaxsamp.datasets.folder`.
+    Files that Pillow cannot read are skipped. For folders that do not fit in memory see `jaxsamp.datasets.folder`.
 
     Returns:
         (n, size, size) if every image is gray, else (n, size, size, 3); in [-1, 1].
 
     Raises:
-        ValueError: there is no file, or no image among the files.
+        ValueError: the folder has no files, or none of them is an image.
     """
     from PIL import Image
 
@@ -24,7 +24,7 @@ def read_folder(folder: str | Path, size: int, argument: str = "data") -> np.nda
         try:
             with Image.open(path) as opened:
                 images.append(fitted(opened, size))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # damaged, too large or no image
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # damaged, too large, or not an image
             continue
     if not images:
         raise ValueError(f"{argument} must be a folder of images; got {folder}, and none of its files is one.")
@@ -33,17 +33,17 @@ def read_folder(folder: str | Path, size: int, argument: str = "data") -> np.nda
 
 
 def files(folder: Path, argument: str = "data") -> list[Path]:
-    """The files in `folder` and below, hidden ones left out; raises ValueError if there are none."""
+    """The files in `folder` and its subfolders, without hidden ones; raises ValueError if there are none."""
     if not folder.is_dir():
         raise ValueError(f"{argument} must be a folder of images; there is no folder {folder}.")
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not found:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not paths:
         raise ValueError(f"{argument} must be a folder of images; got {folder}, which is empty.")
-    return found
+    return paths
 
 
 def fitted(image: Any, size: int | None) -> Any:
-    """A Pillow image upright, gray ("L") or "RGB", cropped about the center to size x size; None keeps its size."""
+    """A Pillow image, upright, gray ("L") or "RGB", cropped about the center to size x size; None keeps its size."""
     from PIL import ImageOps
 
     plain = _plain(ImageOps.exif_transpose(image))
@@ -56,7 +56,7 @@ def pixels(image: Any, gray: bool) -> np.ndarray:
 
 
 def _plain(image: Any) -> Any:
-    """Eight bits a channel, gray or RGB, on white where it was transparent."""
+    """The image with eight bits per channel, gray or RGB, on white where it was transparent."""
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip at 255

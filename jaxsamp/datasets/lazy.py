@@ -1,7 +1,7 @@
-"""Data that do not fit in memory, as `grain.MapDataset`: sample i is read when it is asked for.
+"""Data that do not fit in memory, as `grain.MapDataset`: sample i is read when it is needed.
 
-`jaxsamp.fit` takes such a dataset, of arrays or of pairs (array, condition), and so do all of Grain's own
-transformations. Needs `pip install "jaxsamp[data]"`.
+`jaxsamp.fit` and all of Grain's own transformations take such a dataset, of arrays or of pairs (array, condition).
+Needs `pip install "jaxsamp[data]"`.
 """
 
 from collections.abc import Callable
@@ -39,20 +39,20 @@ def dataset(size: int, read: Callable[[int], Any]) -> Any:
 
 
 def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
-    """The images in `folder` and below, in the order of their names, cropped about the center to size x size.
+    """The images in `folder` and its subfolders, in the order of their names, cropped about the center to size x size.
 
-    Files with other endings than an image's are passed over; one that cannot be read raises when it is reached.
+    Files whose names do not end like an image's are skipped; an image that cannot be read raises when it is reached.
 
     Args:
-        folder: the place.
+        folder: where the images are.
         size: side of the samples, in pixels.
-        gray: samples are (size, size) if true, else (size, size, 3); by default as the first image is.
+        gray: samples are (size, size) if true, else (size, size, 3); by default, whichever the first image is.
 
     Returns:
         A `grain.MapDataset` of float32 arrays in [-1, 1].
 
     Raises:
-        ValueError: there is no image; on reading, a file is damaged, or has colors where the first image is gray.
+        ValueError: there is no image; or, on reading, a file is damaged, or has colors while the first image is gray.
     """
     from PIL import Image
 
@@ -73,29 +73,30 @@ def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
 
 
 def pictures(first: Any, gray: bool | None, name: Callable[[int], str]) -> Callable[[int, Any], np.ndarray]:
-    """(number, image) -> pixels, gray or not as the first image is; `name(number)` is what an error calls one."""
+    """(number, image) -> pixels, gray if the first image is; `name(number)` is the name of an image in errors."""
     plain = first.mode == "L" if gray is None else gray
 
     def read(index: int, image: Any) -> np.ndarray:
         if gray is None and plain and image.mode != "L":
-            raise ValueError(f"gray must be given, for {name(0)} is gray and {name(index)} has colors; got None.")
+            raise ValueError(f"gray must be given, because {name(0)} is gray and {name(index)} has colors; got None.")
         return pixels(image, plain)
 
     return read
 
 
 def memory_mapped(path: str | Path, cond: Any = None) -> Any:
-    """The samples in a .npy file, of which the ones asked for are read.
+    """The samples in a .npy file; only those that are used are read.
 
     Args:
         path: the file, an array (n, *event).
         cond: conditions, leaves (n, ...), in memory.
 
     Returns:
-        A `grain.MapDataset` of float32 arrays, or of pairs (array, condition); bytes become pixels in [-1, 1].
+        A `grain.MapDataset` of float32 arrays, or of pairs (array, condition); uint8 values become pixels in [-1, 1].
 
     Raises:
-        ValueError, TypeError: no such file, no array of real numbers (n, *event) in it, or not as many conditions.
+        ValueError, TypeError: there is no such file, it holds no real numbers of shape (n, *event), or `cond` does not
+            have n rows.
     """
     try:
         stored = np.load(Path(path).expanduser(), mmap_mode="r", allow_pickle=False)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-BLOCK, PATCH, TEXTURED, TRAINED = 64, 8, 0.15, 0.7
+BLOCK, PATCH = 64, 8  # sides, in pixels
+MIN_STD = 0.15  # of a patch that is kept: flat ones, such as the sky, are left out
+TRAINING_SHARE = 0.7  # of the blocks
 
 
 def photo_patches(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -15,7 +17,7 @@ def photo_patches(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
     blocks = np.concatenate([_cut(image.mean(-1) / 127.5 - 1, BLOCK) for image in load_sample_images().images])
     blocks = blocks[np.random.default_rng(seed).permutation(len(blocks))]
-    split = round(TRAINED * len(blocks))
+    split = round(TRAINING_SHARE * len(blocks))
     return _patches(blocks[:split]), _patches(blocks[split:])
 
 
@@ -28,4 +30,4 @@ def _cut(image: np.ndarray, size: int) -> np.ndarray:
 
 def _patches(blocks: np.ndarray) -> np.ndarray:
     patches = np.concatenate([_cut(block, PATCH) for block in blocks])
-    return patches[patches.std((1, 2)) > TEXTURED].astype(np.float32)
+    return patches[patches.std((1, 2)) > MIN_STD].astype(np.float32)

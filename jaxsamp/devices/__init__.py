@@ -1,6 +1,6 @@
-"""Meshes of devices, hosts, and what programs exchange: the only room that knows devices."""
+"""Meshes of devices, hosts, and what devices exchange: the only package that knows devices."""
 
-from jaxsamp.devices.hosts import initialize_distributed
+from jaxsamp.devices.hosts import Process, initialize_distributed
 from jaxsamp.devices.mesh import (
     BATCH,
     TIME,
@@ -21,7 +21,9 @@ from jaxsamp.devices.mesh import (
 
 __all__ = [
     "BATCH",
+    "Process",
     "TIME",
+    "Process",
     "any_host",
     "assemble",
     "check_mesh",

@@ -16,9 +16,9 @@ class Collective(NamedTuple):
     """One operation in which devices exchange data.
 
     Attributes:
-        kind: as XLA names it, such as "all-gather".
+        kind: XLA's name for it, such as "all-gather".
         bytes: size of its result on one device.
-        in_loop: whether a loop repeats it.
+        in_loop: whether it is inside a loop.
     """
 
     kind: str
@@ -32,7 +32,7 @@ def collectives(compiled: Any) -> list[Collective]:
     Args:
         compiled: `jax.jit(f).lower(...).compile()`, or its text.
     """
-    inside, found = None, []
+    inside, exchanges = None, []
     calls: dict[str, set[str]] = {}
     looped: set[str] = set()
     for line in (compiled if isinstance(compiled, str) else compiled.as_text()).splitlines():
@@ -45,20 +45,20 @@ def collectives(compiled: Any) -> list[Collective]:
             for names in _CALLED.findall(line):
                 calls[inside] |= {name.strip(" %") for name in names.split(",")}
             if operation := _OPERATION.search(line):
-                found.append((inside, operation["kind"], _size(operation)))
+                exchanges.append((inside, operation["kind"], _size(operation)))
     while more := {name for caller in looped for name in calls.get(caller, ())} - looped:
         looped |= more
-    return [Collective(kind, size, place in looped) for place, kind, size in found]
+    return [Collective(kind, size, place in looped) for place, kind, size in exchanges]
 
 
 def _size(operation: re.Match[str]) -> int:
-    """Bytes of the result: an array, or a tuple of them; what starts an exchange also lists its operands, in front."""
+    """Bytes of the result, an array or a tuple of arrays. A "-start" operation lists its operands in front of them."""
     arrays = [
-        -(-int(bits or 8) * math.prod(int(n) for n in dims.split(",") if n) // 8)  # a truth value takes a byte
+        -(-int(bits or 8) * math.prod(int(n) for n in dims.split(",") if n) // 8)  # a boolean takes a byte
         for _, bits, dims in _ARRAY.findall(operation["shape"])
     ]
     if operation["start"] and operation["kind"] == "all-gather":
         arrays = arrays[len(arrays) // 2 :]
     elif operation["start"] and operation["kind"] == "collective-permute":
-        arrays = arrays[1:2]  # and counters behind
+        arrays = arrays[1:2]  # operand, result, counters
     return sum(arrays)

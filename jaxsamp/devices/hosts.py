@@ -1,4 +1,4 @@
-"""Many processes as one program: JAX's own distributed runtime, started."""
+"""Many processes as one program: how to start JAX's own distributed runtime."""
 
 import re
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from jaxsamp.core import checks
 
 
 class Process(NamedTuple):
-    """Which process this is, and of how many."""
+    """The number of this process, from 0, and how many processes there are."""
 
     index: int
     count: int
@@ -23,26 +23,28 @@ def initialize_distributed(
     timeout: int = 100,
     wait: int = 300,
 ) -> Process:
-    """Make the processes that call this one program, each seeing the devices of all; JAX's own distributed runtime.
+    """Join the processes that call this into one program, in which each sees the devices of all of them.
 
-    To be called once in each process, before anything else of JAX. Under SLURM, Open MPI, Kubernetes (with the package
-    `kubernetes`) and on Cloud TPU it finds everything by itself; elsewhere every process is told.
+    Starts JAX's own distributed runtime. Call it once in each process, before anything else of JAX. Under SLURM, Open
+    MPI, Kubernetes (with the package `kubernetes`) and on Cloud TPU it finds all settings by itself; elsewhere give the
+    first three arguments in every process.
 
-    If a process dies, JAX ends all others once they have missed its signs of life for `timeout` seconds, with a message
-    that says so. A process that is done, or fails, waits for the others for `wait` seconds, and counts as dead after.
+    If a process dies, JAX ends all others, with a message that says so, once they have missed its signs of life for
+    `timeout` seconds. A process that is done, or fails, waits up to `wait` seconds for the others, and then counts as
+    dead.
 
     Args:
-        coordinator: "host:port" of process 0, where all others can reach it.
-        num_processes: how many there are.
-        process_id: which one this is, from 0.
+        coordinator: "host:port" of process 0, which all others can reach.
+        num_processes: number of processes.
+        process_id: number of this process, from 0.
         timeout: seconds without a sign of life after which a process counts as dead.
-        wait: seconds that a process waits for the others at its end; more for processes that do different work.
+        wait: seconds that a process waits for the others at its end; give more if the processes do different work.
 
     Returns:
         `Process(index, count)`.
 
     Raises:
-        ValueError: numbers out of range, or missing where nothing else tells.
+        ValueError: a number is out of range, or an argument is missing where JAX cannot find it by itself.
         RuntimeError: JAX has been used already, or the coordinator cannot be reached or started.
     """
     checks.at_least("timeout", timeout, 1)
@@ -53,7 +55,7 @@ def initialize_distributed(
             raise ValueError(f"process_id must be below num_processes, {num_processes}; got {process_id}.")
     if coordinator is not None and not re.fullmatch(r".+:\d+", coordinator):
         raise ValueError(f"coordinator must be host:port, such as 10.0.0.1:8476; got {coordinator!r}.")
-    # Its handler would swallow the SIGTERM with which schedulers end a job.
+    # The handler of that service would swallow the SIGTERM with which schedulers end a job.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(

@@ -1,4 +1,4 @@
-"""Meshes of devices, and functions that run over them: the only file that knows devices."""
+"""Meshes of devices, and functions that run over them."""
 
 import os
 import warnings
@@ -20,38 +20,38 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
     """A mesh of devices for `jaxsamp.sample` and `jaxsamp.fit`.
 
     Samples are divided over its axis "batch", and the nodes that a parallel-in-time sampler evaluates at once over its
-    axis "time". Devices that share a row of "time" talk to each other in every round; they are neighbors.
+    axis "time". Devices that share a row of "time" exchange data in every round; they are neighbors.
 
     Args:
-        batch: size of that axis; by default as many as there are devices for.
-        time: size of that axis.
-        devices: all of them by default, those of other hosts included.
+        batch: size of the axis "batch"; by default the number of devices divided by `time`.
+        time: size of the axis "time".
+        devices: by default all devices, those of other hosts included.
 
     Returns:
         A `jax.sharding.Mesh` of shape (batch, time).
 
     Raises:
-        ValueError: sizes whose product is not the number of devices.
+        ValueError: batch * time is not the number of devices.
     """
-    found = list(jax.devices() if devices is None else devices)
+    chosen = list(jax.devices() if devices is None else devices)
     checks.at_least("time", time, 1)
-    batch = max(1, len(found) // time) if batch is None else checks.at_least("batch", batch, 1)
-    if batch * time != len(found):
+    batch = max(1, len(chosen) // time) if batch is None else checks.at_least("batch", batch, 1)
+    if batch * time != len(chosen):
         raise ValueError(
-            f"batch * time must be the number of devices, {len(found)}; got {batch} * {time}. "
+            f"batch * time must be the number of devices, {len(chosen)}; got {batch} * {time}. "
             "For a part of them give devices=jax.devices()[:count]."
         )
-    _warn_of_few_threads(found)
-    return jax.make_mesh((batch, time), (BATCH, TIME), (AxisType.Auto,) * 2, devices=found)
+    _warn_of_few_threads(chosen)
+    return jax.make_mesh((batch, time), (BATCH, TIME), (AxisType.Auto,) * 2, devices=chosen)
 
 
 def _warn_of_few_threads(devices: Sequence[Any]) -> None:
-    """XLA gives the devices of a CPU as many threads as there are processors; where each waits in one, none is left."""
+    """XLA gives all devices of a CPU one thread per processor; if each device waits in a thread, none may be left."""
     here = sum(device.platform == "cpu" and device.process_index == jax.process_index() for device in devices)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if 1 < here and threads < 2 * here and not {"NPROC", "PJRT_NPROC"} & set(os.environ):
         warnings.warn(
-            f"{here} devices of a CPU with {threads} processors can wait for each other for ever; start Python "
+            f"{here} devices of a CPU with {threads} processors can wait for each other forever; start Python "
             f"with PJRT_NPROC={4 * here} in the environment.",
             stacklevel=3,
         )
@@ -70,18 +70,18 @@ def check_mesh(got: Any) -> None:
 
 
 def padded(count: int, over: Mesh | None) -> int:
-    """The next number of samples that divides over the mesh."""
+    """`count`, rounded up to a number of samples that divides evenly over the mesh."""
     parts = 1 if over is None else over.shape[BATCH]
     return -(-count // parts) * parts
 
 
 def several_hosts(over: Mesh | None) -> bool:
-    """Whether devices of other processes are in the mesh."""
+    """Whether the mesh has devices of other processes."""
     return over is not None and over.is_multi_process
 
 
 def leads(over: Mesh | None) -> bool:
-    """Whether this process is the one that writes and shows what all of the mesh have in common."""
+    """Whether this process is the one, among all of the mesh, that writes files and shows progress."""
     return not several_hosts(over) or jax.process_index() == 0
 
 
@@ -89,7 +89,7 @@ def share(over: Mesh | None) -> tuple[int, int]:
     """(h, n): the devices of this process hold part h of n equal parts of the samples.
 
     Raises:
-        ValueError: the rows of a process do not lie side by side, in equal parts.
+        ValueError: the rows of some process do not lie side by side, or the parts are not equal.
     """
     if over is None or not over.is_multi_process:
         return 0, 1
@@ -98,14 +98,14 @@ def share(over: Mesh | None) -> tuple[int, int]:
     count, first, parts = sum(here), here.index(True) if any(here) else 0, len(here)
     if not (count and all(here[first : first + count]) and first % count == parts % count == 0):
         raise ValueError(
-            "mesh must have devices of every process, those of one side by side along its axis 'batch' and as many of "
-            f"each; this process has places {np.flatnonzero(here).tolist()} of {parts}."
+            "mesh must have equally many devices of every process, and those of one side by side along its axis "
+            f"'batch'; this process has places {np.flatnonzero(here).tolist()} of {parts}."
         )
     return first // count, parts // count
 
 
 def any_host(flag: bool, over: Mesh | None) -> bool:
-    """Whether the flag is up in any process of the mesh; all of them must ask."""
+    """Whether `flag` is true in any process of the mesh; all of them must call this."""
     if not several_hosts(over):
         return flag
     from jax.experimental import multihost_utils
@@ -114,10 +114,10 @@ def any_host(flag: bool, over: Mesh | None) -> bool:
 
 
 def on_batch(function: Callable[[PyTree, PyTree], PyTree], over: Mesh | None) -> Callable[[PyTree, PyTree], PyTree]:
-    """function(shared, rows) -> rows, each device with rows of its own and all that is shared.
+    """function(shared, rows) -> rows, where each device has its own part of the rows, and all of `shared`.
 
-    Manual on both axes: under shardings that the compiler propagates, a `while_loop` of a batch would ask all devices
-    in every round whether to go on.
+    Manual on both axes: under shardings that the compiler propagates, a `while_loop` of a batch would exchange data
+    between all devices in every round, to decide whether to go on.
     """
     if over is None:
         return function
@@ -131,9 +131,9 @@ def on_batch(function: Callable[[PyTree, PyTree], PyTree], over: Mesh | None) ->
 
 
 def on_time(over: Mesh | None) -> Callable[[Callable[..., PyTree]], Callable[..., PyTree]]:
-    """Turns a function of R rows into one that computes a share of them on each device, and then gathers all.
+    """A decorator of functions of R rows: each device computes its share of the rows, and then all are gathered.
 
-    One all-gather for each leaf of the result; rows are repeated where R does not divide.
+    One all-gather for each leaf of the result; rows are repeated if R does not divide evenly.
     """
     parts = 1 if over is None else over.shape.get(TIME, 1)
 
@@ -151,7 +151,7 @@ def on_time(over: Mesh | None) -> Callable[[Callable[..., PyTree]], Callable[...
 
 
 def replicate(tree: PyTree, over: Mesh | None) -> PyTree:
-    """The arrays of a tree on every device of the mesh; what is there already stays."""
+    """The arrays of a tree on every device of the mesh; arrays that are there already are not moved."""
     return tree if over is None else _placed(tree, NamedSharding(over, PartitionSpec()))
 
 
@@ -161,7 +161,7 @@ def divide(tree: PyTree, over: Mesh | None) -> PyTree:
 
 
 def assemble(tree: PyTree, over: Mesh, count: int) -> PyTree:
-    """The same for `count` rows, of which each process gives only the part that `share` says."""
+    """The same as `divide` for `count` rows, of which each process gives only its own part, see `share`."""
     sharding = NamedSharding(over, PartitionSpec(BATCH))
     return jax.tree.map(
         lambda leaf: jax.make_array_from_process_local_data(sharding, leaf, (count, *leaf.shape[1:])), tree
@@ -169,20 +169,20 @@ def assemble(tree: PyTree, over: Mesh, count: int) -> PyTree:
 
 
 def constrain(leaf: Array, over: Mesh, axis: int | None = None) -> Array:
-    """Inside jit: an array that is divided over "batch" along one of its axes, or all of it on every device."""
+    """Inside jit: an array, divided over "batch" along one of its axes, or whole on every device (axis=None)."""
     spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, BATCH)
     return lax.with_sharding_constraint(leaf, NamedSharding(over, spec))
 
 
 def _placed(tree: PyTree, sharding: NamedSharding) -> PyTree:
     def put(leaf: Any) -> Any:
-        if not isinstance(leaf, jax.Array | np.ndarray):  # numbers, which are on every device as they are
+        if not isinstance(leaf, jax.Array | np.ndarray):  # plain numbers need no placement
             return leaf
         if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
             return jax.device_put(leaf, sharding)
-        # Every process has the same values; slices of what is on a device are not waited for.
+        # Every process has the same values, so each places its own slices, without waiting for the others.
         places = sharding.addressable_devices_indices_map(leaf.shape)
         parts = [jax.device_put(leaf[index], device) for device, index in places.items()]
         return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)

@@ -1,24 +1,34 @@
-"""Two-sample and known-law metrics, each with its standard error or its null band."""
+"""Two-sample and known-law metrics, each with its standard error or its null band.
 
-from jaxsamp.metrics.block_rao import block_rao
+A metric is one file: the function, and a `MetricSpec` that says its name, its label, what it needs and how it runs.
+`registry` lists them for `evaluate`, which takes metrics of a user's own as they are.
+"""
+
 from jaxsamp.metrics.c2st import c2st, tv_bound
 from jaxsamp.metrics.energy import energy, energy_distance
 from jaxsamp.metrics.evaluate import evaluate
 from jaxsamp.metrics.flow import flow_kl, flow_tv
 from jaxsamp.metrics.frechet import frechet, frechet_distance
-from jaxsamp.metrics.known_law import log_density, occupancy
+from jaxsamp.metrics.log_density import log_density
 from jaxsamp.metrics.memorization import memorization
 from jaxsamp.metrics.mmd import mmd, mmd_distance
 from jaxsamp.metrics.null import Metric
 from jaxsamp.metrics.null_bank import NullBank
+from jaxsamp.metrics.occupancy import occupancy
+from jaxsamp.metrics.rao_score_test import rao_score_test
+from jaxsamp.metrics.registry import METRICS, NAMES, label
 from jaxsamp.metrics.score_error import ScoreError, score_error
 from jaxsamp.metrics.sliced_w2 import sliced_w2, sliced_wasserstein
+from jaxsamp.metrics.spec import Comparison, MetricSpec
 
 __all__ = [
+    "METRICS",
+    "NAMES",
+    "Comparison",
     "Metric",
+    "MetricSpec",
     "NullBank",
     "ScoreError",
-    "block_rao",
     "c2st",
     "energy",
     "energy_distance",
@@ -27,11 +37,13 @@ __all__ = [
     "flow_tv",
     "frechet",
     "frechet_distance",
+    "label",
     "log_density",
     "memorization",
     "mmd",
     "mmd_distance",
     "occupancy",
+    "rao_score_test",
     "score_error",
     "sliced_w2",
     "sliced_wasserstein",

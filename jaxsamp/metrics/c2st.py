@@ -1,5 +1,6 @@
-"""Classifier two-sample test: can a classifier tell the samples from true ones?"""
+"""Classifier two-sample test: does a classifier distinguish the samples from true ones?"""
 
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -10,10 +11,11 @@ from scipy import stats
 from jaxsamp.core.checks import at_least, typed_key
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import TAIL, Metric, standardized
-from jaxsamp.metrics.truth import REFERENCE, SUBSETS, checked, flat
+from jaxsamp.metrics.spec import Comparison, MetricSpec
+from jaxsamp.metrics.truth import REFERENCE, SUBSETS, flat, prepared
 
-LEAST = 4  # samples
-WIDEST = 64  # numbers a sample: 2,144 features
+MIN_SAMPLES = 4
+MAX_DIM = 64  # numbers per sample, which make 2,144 features
 
 
 def c2st(
@@ -23,7 +25,7 @@ def c2st(
     level: Level | None = None,
     max_points: int = 10_000,
 ) -> Metric:
-    """Accuracy, on held-out halves, of a classifier that tells samples from true ones; 1/2 if it cannot.
+    """Accuracy, on held-out halves, of a classifier of samples against true ones; 1/2 if it sees no difference.
 
     Logistic regression on all x_i and x_i x_j, which is the likelihood ratio between two Gaussians: it sees any
     difference of means and covariances, not what leaves both alone. The accuracy is the mean of those on the held-out
@@ -37,7 +39,7 @@ def c2st(
         key: draws the true samples and the halves. With a bank give each set a key of its own: None compares all
             of them with the same true samples, which, being half of the test, would mislead alike about each.
         level: the noise level of x; None for clean samples.
-        max_points: at most so many samples, chosen at random, are compared with as many true ones.
+        max_points: the most samples, chosen at random, that are compared with as many true ones.
 
     Returns:
         The accuracy, its standard error 1 / (2 sqrt(N)) with N held-out points in all, and the band and one-sided
@@ -49,23 +51,25 @@ def c2st(
 
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, arXiv:1610.06545.
     """
-    own = key
-    x, truth, key = checked(x, reference, key, level)
-    key = key if own is None else typed_key(own)
-    at_least("max_points", max_points, LEAST)
-    if flat(x).shape[1] > WIDEST:
-        raise ValueError(f"x must have at most {WIDEST} numbers a sample for c2st; got {flat(x).shape[1]}.")
+    given = key
+    x, truth, key = prepared(x, reference, key, level)
+    key = key if given is None else typed_key(given)
+    at_least("max_points", max_points, MIN_SAMPLES)
+    if flat(x).shape[1] > MAX_DIM:
+        raise ValueError(f"x must have at most {MAX_DIM} numbers per sample for c2st; got {flat(x).shape[1]}.")
     key_reference = jax.random.fold_in(key, REFERENCE)
     y = truth.draw(key_reference, 0, len(x)) if truth.law is not None else truth.noised(truth.samples, key_reference)
-    if min(len(x), len(y)) < LEAST:
-        raise ValueError(f"x and reference must hold at least {LEAST} samples for c2st; got {len(x)} and {len(y)}.")
+    if min(len(x), len(y)) < MIN_SAMPLES:
+        raise ValueError(
+            f"x and reference must hold at least {MIN_SAMPLES} samples for c2st; got {len(x)} and {len(y)}."
+        )
     halves = []
     for samples, part in zip((x, y), jax.random.split(jax.random.fold_in(key, SUBSETS)), strict=True):
         shuffled = np.asarray(jax.random.permutation(part, flat(samples))[:max_points], float)
         halves.append(np.array_split(shuffled, 2))
     (x_train, x_test), (y_train, y_test) = halves
-    says_x = _classifier(x_train, y_train)
-    hits, false_alarms = int(says_x(x_test).sum()), int(says_x(y_test).sum())
+    predict = _classifier(x_train, y_train)
+    hits, false_alarms = int(predict(x_test).sum()), int(predict(y_test).sum())
 
     # Given how many points are called samples in all, true samples leave to chance which these are.
     n, m = len(x_test), len(y_test)
@@ -86,16 +90,16 @@ def c2st(
     )
 
 
-def tv_bound(found: Metric) -> float:
-    """The total variation that an accuracy found by `c2st` proves, 2 accuracy - 1 - 1.96 / sqrt(N), at least 0.
+def tv_bound(accuracy: Metric) -> float:
+    """The total variation that an accuracy from `c2st` proves, 2 accuracy - 1 - 1.96 / sqrt(N), at least 0.
 
     The two laws are no closer than this with 97.5 % confidence.
     """
-    return max(0.0, 2 * (found.value - 1.96 * (found.stderr or 0.0)) - 1)
+    return max(0.0, 2 * (accuracy.value - 1.96 * (accuracy.stderr or 0.0)) - 1)
 
 
 def _classifier(x: np.ndarray, y: np.ndarray) -> Any:
-    """A function from points to whether they are called samples."""
+    """A function from points, (n, d), to whether it takes each for a sample of x, (n,)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -109,3 +113,21 @@ def _classifier(x: np.ndarray, y: np.ndarray) -> Any:
     )
     model.fit(np.concatenate([x, y]), np.repeat([1, 0], [len(x), len(y)]))
     return model.predict
+
+
+def _needs(comparison: Comparison) -> str | None:
+    x, true = comparison.x, comparison.truth.samples
+    enough = min(len(x), MIN_SAMPLES if true is None else len(true)) >= MIN_SAMPLES
+    applies = enough and x[0].size <= MAX_DIM
+    return None if applies else f"{MIN_SAMPLES} samples or more on both sides, of at most {MAX_DIM} numbers each"
+
+
+SPEC = MetricSpec(
+    name="c2st",
+    label="classifier's accuracy",
+    run=lambda c: c2st(c.x, c.truth, c.given_key),
+    needs=_needs,
+    by_default=lambda c: find_spec("sklearn") is not None,
+    applies_to=f"at most {MAX_DIM} numbers per sample; scikit-learn",
+    sees="any large difference of means and covariances",
+)

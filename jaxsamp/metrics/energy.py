@@ -11,7 +11,8 @@ from jaxtyping import Float
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
 from jaxsamp.metrics.pairs import mean_over_pairs, subsets
-from jaxsamp.metrics.truth import checked
+from jaxsamp.metrics.spec import MetricSpec
+from jaxsamp.metrics.truth import prepared
 
 
 def energy(
@@ -31,9 +32,9 @@ def energy(
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
         key: draws the true samples, the null sets and the subsets; None with a bank.
         level: the noise level of x; None for clean samples.
-        max_points: at most so many samples, chosen at random, are compared with as many true ones; every null set
+        max_points: the most samples, chosen at random, that are compared with as many true ones; every null set
             costs two or three passes of 2 max_points^2 d operations.
-        null_sets: how many null values, at least 20.
+        null_sets: number of null values, at least 20.
 
     Returns:
         The distance in the unit of x, with its null band.
@@ -45,7 +46,7 @@ def energy(
     Sejdinovic et al., Equivalence of Distance-based and RKHS-based Statistics in Hypothesis Testing,
     arXiv:1207.6076.
     """
-    x, truth, key = checked(x, reference, key, level)
+    x, truth, key = prepared(x, reference, key, level)
     x, truth = subsets(key, x, truth, max_points)
     return judged(*compare(_distance_to, x, truth, key, null_sets, name="energy"))
 
@@ -53,7 +54,7 @@ def energy(
 def energy_distance(
     x: Float[Array | np.ndarray, "n d"], y: Float[Array | np.ndarray, "m d"], chunk: int = 512
 ) -> float:
-    """Unbiased (U-statistic) energy distance of two samples, in the unit of x.
+    """Unbiased (U-statistic) energy distance of two sets of samples, in the unit of x.
 
     2 mean_ij |x_i - y_j| - mean_{i != i'} |x_i - x_i'| - mean_{j != j'} |y_j - y_j'|, in O(chunk max(n, m)) memory.
     """
@@ -69,3 +70,11 @@ def _distance_to(y: Array, chunk: int = 512) -> Callable[[Array], float]:
 def _distance(center: Array, y: Array, within_y: float, chunk: int, x: Array) -> float:
     x = x - center
     return 2 * mean_over_pairs(jnp.sqrt, x, y, chunk) - mean_over_pairs(jnp.sqrt, x, x, chunk) - within_y
+
+
+SPEC = MetricSpec(
+    name="energy",
+    label="energy distance",
+    run=lambda c: energy(c.x, c.truth, c.key, null_sets=c.null_sets),
+    sees="the same; more sensitive to the weights of modes",
+)

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from jaxsamp.core.checks import finite
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
-from jaxsamp.metrics.truth import checked, flat
+from jaxsamp.metrics.spec import MetricSpec
+from jaxsamp.metrics.truth import flat, prepared
 
 
 def frechet(
@@ -33,9 +34,9 @@ def frechet(
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
         key: draws the true samples and the null sets; None with a bank.
         features: (n, *event) -> (n, F), any function of arrays; None for the flattened samples. An array
-            reference is mapped once; of a law, every null set is.
+            reference is mapped once, and every null set of a law.
         level: the noise level of x; None for clean samples.
-        null_sets: how many null values, at least 20, each O(F^3) in float64 on the host: with thousands of
+        null_sets: number of null values, at least 20, each O(F^3) in float64 on the host: with thousands of
             features take 20, for a band of 90 %.
 
     Returns:
@@ -47,12 +48,12 @@ def frechet(
     Dowson and Landau, The Frechet Distance between Multivariate Normal Distributions, 1982; Heusel et al., GANs
     Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, arXiv:1706.08500.
     """
-    x, truth, key = checked(x, reference, key, level)
+    x, truth, key = prepared(x, reference, key, level)
 
     def embed(samples: Array) -> Array:
         mapped = jnp.asarray(finite("features(x)", samples if features is None else features(samples)))
         if mapped.ndim < 1 or len(mapped) != len(samples):
-            raise ValueError(f"features must give one row a sample, ({len(samples)}, F); got shape {mapped.shape}.")
+            raise ValueError(f"features must give one row per sample, ({len(samples)}, F); got shape {mapped.shape}.")
         return flat(mapped)
 
     # The kept function holds `features`, so its id stays its own.
@@ -83,3 +84,13 @@ def _distance(mean_y: np.ndarray, cov_y: np.ndarray, root_y: np.ndarray, x: Arra
 def _moments(features: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features = np.asarray(features, float)
     return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+SPEC = MetricSpec(
+    name="frechet",
+    label="Frechet distance",
+    run=lambda c: frechet(c.x, c.truth, c.key, c.features, null_sets=c.null_sets),
+    needs=lambda c: None if c.features is not None else "`features`",
+    applies_to="any reference, with `features`",
+    sees="means and covariances of the features",
+)

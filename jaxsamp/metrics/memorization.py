@@ -10,10 +10,11 @@ from scipy import stats
 
 from jaxsamp.core.types import Array
 from jaxsamp.metrics.null import TAIL, Metric, standardized
+from jaxsamp.metrics.spec import Comparison, MetricSpec
 from jaxsamp.metrics.truth import array_of, flat
 
-CANDIDATES = 4  # neighbors found by inner products, then measured exactly
-REAL_POINTS = 4096
+CANDIDATES = 4  # the nearest by inner products, whose distances are then computed exactly
+MIN_TRAINING, MAX_REAL_POINTS = 3, 4096
 
 
 def memorization(
@@ -26,7 +27,7 @@ def memorization(
 
     y_(1) and y_(2) are the nearest and second-nearest training points. A sample equal to a training point is a
     copy even if that point occurs twice; other copies of such a point are missed, so remove duplicates first.
-    Real points pass the test by chance, above all in few dimensions. The null band is for their fraction: with k
+    Real points pass the test by chance, above all in few dimensions. The null band is that of their fraction: with k
     of N real points passing, the number among n samples is beta-binomial(n, k + 1/2, N - k + 1/2) (Jeffreys prior).
 
     Args:
@@ -37,7 +38,7 @@ def memorization(
         threshold: the ratio in (0, 1) below which a sample is a copy.
 
     Returns:
-        The fraction, with its binomial standard error and the band for real points.
+        The fraction, with its binomial standard error and the band of real points.
 
     Raises:
         TypeError, ValueError: an argument is not as above, or not finite.
@@ -48,8 +49,8 @@ def memorization(
     real = None if held_out is None else array_of("held_out", held_out)
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must be in (0, 1); got {threshold}.")
-    if len(training) < 3:
-        raise ValueError(f"training must hold at least 3 samples; got {len(training)}.")
+    if len(training) < MIN_TRAINING:
+        raise ValueError(f"training must hold at least {MIN_TRAINING} samples; got {len(training)}.")
     for argument, points in (("x", x), ("held_out", real)):
         if points is not None and points.shape[1:] != training.shape[1:]:
             raise ValueError(
@@ -57,7 +58,7 @@ def memorization(
             )
     copied = _copies(x, training, threshold)
     if real is None:
-        own = np.arange(0, len(training), -(-len(training) // REAL_POINTS))
+        own = np.arange(0, len(training), -(-len(training) // MAX_REAL_POINTS))
         passed, count = _copies(training[own], training, threshold, own).sum() / 2, len(own) / 2
     else:
         passed, count = _copies(real, training, threshold).sum(), len(real)
@@ -97,3 +98,19 @@ def _two_nearest(x: Array, training: Array, own: Array) -> Array:
         return jnp.sort(jnp.linalg.norm(near - x_i, axis=1))[:2]
 
     return jax.lax.map(row, (x, own), batch_size=min(256, len(x)))
+
+
+def _needs(comparison: Comparison) -> str | None:
+    truth = comparison.truth
+    applies = truth.level is None and truth.samples is not None and len(truth.samples) >= MIN_TRAINING
+    return None if applies else f"an array of {MIN_TRAINING} training samples or more, and no `level`"
+
+
+SPEC = MetricSpec(
+    name="memorization",
+    label="copies",
+    run=lambda c: memorization(c.x, c.truth.samples),
+    needs=_needs,
+    applies_to="an array (the training set), without `level`",
+    sees="copied training points",
+)

@@ -12,7 +12,8 @@ from scipy.spatial.distance import pdist
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
 from jaxsamp.metrics.pairs import mean_over_pairs, subsets
-from jaxsamp.metrics.truth import checked
+from jaxsamp.metrics.spec import MetricSpec
+from jaxsamp.metrics.truth import prepared
 
 FOR_BANDWIDTH = 1024  # points whose distances give the median
 
@@ -36,9 +37,9 @@ def mmd(
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
         key: draws the true samples, the null sets and the subsets; None with a bank.
         level: the noise level of x; None for clean samples.
-        max_points: at most so many samples, chosen at random, are compared with as many true ones; every null set
+        max_points: the most samples, chosen at random, that are compared with as many true ones; every null set
             costs two or three passes of 2 max_points^2 d operations.
-        null_sets: how many null values, at least 20.
+        null_sets: number of null values, at least 20.
 
     Returns:
         The squared discrepancy, a pure number between -1 and 2, with its null band.
@@ -48,7 +49,7 @@ def mmd(
 
     Gretton et al., A Kernel Two-Sample Test, JMLR 2012, its unbiased estimator.
     """
-    x, truth, key = checked(x, reference, key, level)
+    x, truth, key = prepared(x, reference, key, level)
     x, truth = subsets(key, x, truth, max_points)
     return judged(*compare(_distance_to, x, truth, key, null_sets, name="mmd"))
 
@@ -59,7 +60,7 @@ def mmd_distance(
     bandwidth: float | None = None,
     chunk: int = 512,
 ) -> float:
-    """Unbiased (U-statistic) squared MMD of two samples, for the Gaussian kernel of width `bandwidth`.
+    """Unbiased (U-statistic) squared MMD of two sets of samples, for the Gaussian kernel of width `bandwidth`.
 
     mean_{i != i'} k(x_i, x_i') + mean_{j != j'} k(y_j, y_j') - 2 mean_ij k(x_i, y_j), in O(chunk max(n, m)) memory;
     by default the width is the median distance within y.
@@ -87,3 +88,13 @@ def _median_distance(y: Array) -> float:
     """Median over pairs of evenly spaced points; tiny rather than zero where most points are one."""
     chosen = np.asarray(y, float)[:: -(-len(y) // FOR_BANDWIDTH)]
     return max(float(np.median(pdist(chosen))), 1e-12)
+
+
+SPEC = MetricSpec(
+    name="mmd",
+    label="MMD, squared",
+    run=lambda c: mmd(c.x, c.truth, c.key, null_sets=c.null_sets),
+    by_default=lambda c: False,  # it costs as much as `energy` and sees no more
+    applies_to="any reference; only if named",
+    sees="what `energy` sees, at the same cost",
+)

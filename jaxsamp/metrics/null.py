@@ -24,7 +24,7 @@ class Metric(NamedTuple):
         null_low: lower end of the central 99 % band of the metric for true samples.
         null_high: upper end of that band.
         p_value: the chance that true samples give a value at least this extreme; two-sided, but one-sided where
-            only large values speak against the samples (`occupancy`, `c2st`, `block_rao`, `flow_tv`).
+            only large values speak against the samples (`occupancy`, `c2st`, `rao_score_test`, `flow_tv`).
         z: how far the value is from its mean for true samples, in their standard deviations. It goes on growing
             where a p-value from ranks has reached its least value; it is no quantile of a normal law.
     """

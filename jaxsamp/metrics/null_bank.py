@@ -16,7 +16,7 @@ class NullBank(Truth):
     A bank stands wherever a law can be the reference:
 
         bank = NullBank(law, 10_000, key, level)
-        found = [evaluate(x, bank) for x in sets]
+        results = [evaluate(x, bank) for x in sets]
 
     Whatever concerns the truth alone (the true samples that x is compared with, the values of all null sets, moments
     and information matrices) is computed when the first set needs it and never again. All sets then share one
@@ -24,7 +24,7 @@ class NullBank(Truth):
 
     Args:
         law: `sample(key, n)` and `log_prob(x, level=None)`.
-        n: how many samples a set has, at least 2.
+        n: number of samples of a set, at least 2.
         key: a typed key, from which everything is drawn; the metrics need none beside it.
         level: the noise level of the samples; None for clean ones.
 
@@ -41,7 +41,7 @@ class NullBank(Truth):
         super().__init__(law, level)
 
     def recall(self, name: Hashable, make: Callable[[], T]) -> T:
-        """What `make()` gave when it was first asked for."""
+        """What the first `make()` under this name gave."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]

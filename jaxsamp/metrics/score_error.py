@@ -1,19 +1,23 @@
 """How far a denoiser is from the exact one of a known law, level by level."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import Mesh
 from jaxtyping import Float
 
-from jaxsamp import grids
-from jaxsamp.core import checks
+from jaxsamp import devices, grids
+from jaxsamp.core import checks, laws
 from jaxsamp.core.batching import each
-from jaxsamp.core.types import Array, Data
+from jaxsamp.core.protocols import Denoiser, Law
+from jaxsamp.core.types import Array, Data, PRNGKey
+from jaxsamp.running.engine import spread
 
-INTERVALS = 7  # between the levels that are looked at if none are given
+DEFAULT_INTERVALS = 7  # between the levels, if none are given
 
 
 class ScoreError(NamedTuple):
@@ -21,7 +25,7 @@ class ScoreError(NamedTuple):
 
     Attributes:
         lam: lambda = log(alpha / sigma).
-        mse: E|D - D*|^2, summed over the entries of a sample.
+        mse: E|D - D*|^2, summed over the entries of one sample.
         bayes: E|x_0 - D*|^2, the least that the loss of any denoiser can be: the Bayes risk.
         relative: mse / bayes.
         stderr: standard error of `relative`.
@@ -37,12 +41,13 @@ class ScoreError(NamedTuple):
 
 
 def score_error(
-    key: Array,
-    denoiser: Any,
-    target: Any,
+    key: PRNGKey,
+    denoiser: Denoiser,
+    target: Law,
     levels: Data | None = None,
     samples: int = 4096,
     *,
+    mesh: Mesh | None = None,
     microbatch: int | None = None,
 ) -> ScoreError:
     """Mean squared error of a denoiser D against the exact D* = E[x_0 | x_t] of a known law, relative to Bayes risk.
@@ -53,78 +58,84 @@ def score_error(
 
     It is the excess of the denoising loss over the least possible one, as a share of that, whatever D predicts:
     E|D - x_0|^2 is (1 + relative) E|D* - x_0|^2. It does not depend on the scale of the schedule. At both ends of the
-    noise nearly any sensible D is good by this measure, for there x_0 cannot be told from its mean, or hardly differs
-    from x_t / alpha: judge it next to that of a simple denoiser, such as the exact one of a Gaussian. `score` divides
+    noise nearly any sensible D is good by this measure, because x_t says almost nothing of x_0 there, or almost all:
+    judge it next to that of a simple denoiser, such as the exact one of a Gaussian. `score` divides
     by the size of the score instead, E|x_t / alpha - D*|^2 in the scale of x_0, and is the sharper one at small noise.
 
     Args:
         key: a typed key; the same x_0 and z serve all levels.
-        denoiser: D, under any schedule; it is asked at its own schedule's (alpha, sigma, t).
-        target: the law of x_0, with `sample(key, n)` and `posterior_mean(x, level)`; see `jaxsamp.targets`.
+        denoiser: D, under any schedule; it is evaluated at its own schedule's (alpha, sigma, t).
+        target: the law of x_0; see `jaxsamp.targets`. Its posterior mean is its own `posterior_mean(x, level)`, or
+            follows from `log_prob(x, level)` by Tweedie's formula.
         levels: sigma / alpha, (levels,); by default eight from 80 to 0.02, even in lambda, as far as the schedule goes.
-            Under a schedule of discrete times, moved to trained levels.
+            Under a schedule of discrete times they are moved to trained levels.
         samples: n, number of samples at each level.
-        microbatch: at most so many samples at a time, against running out of memory.
+        mesh: devices over which the samples are divided, `jaxsamp.mesh()`; None: one device. The results are the same
+            up to rounding.
+        microbatch: the most samples at a time, on each device, against running out of memory.
 
     Returns:
         `ScoreError(lam, mse, bayes, relative, stderr, score)`.
 
     Raises:
         ValueError: levels that are not positive and finite, or another argument out of range; or D was NaN or infinite.
-        TypeError: a key, denoiser or target of the wrong type.
+        TypeError: a key, denoiser, target or mesh of the wrong type.
     """
     checks.typed_key(key)
-    checks.denoiser(denoiser)
-    if not (hasattr(target, "sample") and hasattr(target, "posterior_mean")):
-        raise TypeError(f"target must have `sample` and `posterior_mean`; got a {type(target).__name__}.")
+    denoiser, target = checks.denoiser(denoiser), checks.law("target", target)
     checks.at_least("samples", samples, 2)
     if microbatch is not None:
         checks.at_least("microbatch", microbatch, 1)
+    devices.check_mesh(mesh)
     schedule = denoiser.schedule
-    given = checks.finite("levels", grids.log_snr(schedule, INTERVALS) if levels is None else levels)
+    given = checks.finite("levels", grids.log_snr(schedule, DEFAULT_INTERVALS) if levels is None else levels)
     if given.ndim != 1 or not given.size or (given <= 0).any():
         raise ValueError(f"levels must be a 1-D array of sigma / alpha above 0; got {np.array2string(given)}.")
     lam = schedule.trained(-jnp.log(jnp.asarray(given, float)))
     for_samples, for_noise = jax.random.split(key)
     x = target.sample(for_samples, samples)
     noise = jax.random.normal(for_noise, x.shape, x.dtype)
-    found = _compiled(microbatch, denoiser, target, lam, x, noise)
-    if not jnp.isfinite(found.mse).all():
-        worst = float(jnp.exp(-lam[jnp.argmin(jnp.isfinite(found.mse))]))
+    shared, rows = devices.replicate(((denoiser, target, lam), (x, noise)), mesh)
+    result = _compiled(microbatch, mesh, shared, rows)
+    if not jnp.isfinite(result.mse).all():
+        worst = float(jnp.exp(-lam[jnp.argmin(jnp.isfinite(result.mse))]))
         raise ValueError(f"denoiser must return finite values; it did not at sigma / alpha = {worst:.3g}.")
-    return found
+    return result
 
 
 def _run(
     microbatch: int | None,
-    denoiser: Any,
-    target: Any,
-    lam: Float[Array, "levels"],
-    x: Float[Array, "n *event"],
-    noise: Float[Array, "n *event"],
+    mesh: Mesh | None,
+    shared: tuple[Any, Any, Float[Array, "levels"]],
+    rows: tuple[Float[Array, "n *event"], Float[Array, "n *event"]],
 ) -> ScoreError:
-    """All levels of all samples, one sample a call as in `jaxsamp.sample`."""
+    """All levels of all samples; shared is (denoiser, target, lam), rows are (x_0, z)."""
+    lam, n = shared[2], rows[0].shape[0]
 
-    def one(pair: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        x, noise = pair
+    def whole(shared: tuple[Any, Any, Array], rows: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+        return each(partial(_one, shared), rows, microbatch)
 
-        def at(lam: Array) -> tuple[Array, Array, Array]:
-            level = denoiser.schedule.level(lam)
-            noisy = (level.alpha.astype(x.dtype) * x + level.sigma.astype(x.dtype) * noise)[None]
-            exact = target.posterior_mean(noisy, level)
-            s = jnp.exp(-lam).astype(x.dtype)  # x_t / alpha - D* = x - D* + s noise, without cancellation of x
-            differences = denoiser(noisy, level) - exact, x - exact[0], x - exact[0] + s * noise
-            error, risk, size = (jnp.sum(jnp.square(difference)) for difference in differences)
-            return error, risk, size
-
-        return lax.map(at, lam)
-
-    n = x.shape[0]
-    error, risk, size = each(one, (x, noise), microbatch)
+    error, risk, size = spread(whole, shared, rows, mesh)
     mse, bayes = error.mean(0), risk.mean(0)
     relative = mse / bayes
     scatter = jnp.std(error - relative * risk, axis=0, ddof=1)  # of a ratio of means, to first order
     return ScoreError(lam, mse, bayes, relative, scatter / (bayes * jnp.sqrt(n)), mse / size.mean(0))
 
 
-_compiled = jax.jit(_run, static_argnums=0)
+_compiled = jax.jit(_run, static_argnums=(0, 1))
+
+
+def _one(shared: tuple[Any, Any, Array], row: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    """|D - D*|^2, |x_0 - D*|^2 and |x_t / alpha - D*|^2 of one sample at all levels, one per call of the denoiser."""
+    (denoiser, target, lam), (x, noise) = shared, row
+
+    def at(lam: Array) -> tuple[Array, Array, Array]:
+        level = denoiser.schedule.level(lam)
+        noisy = (level.alpha.astype(x.dtype) * x + level.sigma.astype(x.dtype) * noise)[None]
+        exact = laws.posterior_mean(target, noisy, level)
+        s = jnp.exp(-lam).astype(x.dtype)  # x_t / alpha - D* = x - D* + s noise, without cancellation of x
+        differences = denoiser(noisy, level) - exact, x - exact[0], x - exact[0] + s * noise
+        error, risk, size = (jnp.sum(jnp.square(difference)) for difference in differences)
+        return error, risk, size
+
+    return lax.map(at, lam)

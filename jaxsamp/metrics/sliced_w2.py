@@ -12,7 +12,8 @@ from jaxtyping import Float
 from jaxsamp.core.checks import at_least
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric, compare, judged
-from jaxsamp.metrics.truth import DIRECTIONS, checked
+from jaxsamp.metrics.spec import MetricSpec
+from jaxsamp.metrics.truth import DIRECTIONS, prepared
 
 
 def sliced_w2(
@@ -34,8 +35,8 @@ def sliced_w2(
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event); m need not be n.
         key: draws the directions, the true samples and the null sets; None with a bank.
         level: the noise level of x; None for clean samples.
-        directions: how many random directions; all null sets use the same.
-        null_sets: how many null values, at least 20.
+        directions: number of random directions; all null sets use the same ones.
+        null_sets: number of null values, at least 20.
 
     Returns:
         The distance in the squared unit of x, with its null band.
@@ -46,7 +47,7 @@ def sliced_w2(
     Bonneel, Rabin, Peyre and Pfister, Sliced and Radon Wasserstein Barycenters of Measures, 2015; for the rates
     Nadjahi et al., Statistical and Topological Properties of Sliced Probability Divergences, arXiv:2003.05783.
     """
-    x, truth, key = checked(x, reference, key, level)
+    x, truth, key = prepared(x, reference, key, level)
     shape = (at_least("directions", directions, 1), max(x[0].size, 1))
     theta = jax.random.normal(jax.random.fold_in(key, DIRECTIONS), shape, x.dtype)
     theta /= jnp.linalg.norm(theta, axis=1, keepdims=True)
@@ -94,3 +95,11 @@ def _common_steps(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
     starts = np.concatenate([[0], ends[:-1]])
     return starts // m, starts // n, (ends - starts) / (n * m)
+
+
+SPEC = MetricSpec(
+    name="sliced_w2",
+    label="sliced W2, squared",
+    run=lambda c: sliced_w2(c.x, c.truth, c.key, null_sets=c.null_sets),
+    sees="shifts, scales, lost modes",
+)

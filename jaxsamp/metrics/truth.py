@@ -1,7 +1,7 @@
 """What samples are compared with: true samples, given as an array or drawn from a law, at a noise level."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,22 +15,6 @@ from jaxsamp.core.types import Array, Level
 REFERENCE, NULL, DIRECTIONS, SUBSETS = range(0x9E3779B0, 0x9E3779B4)
 
 T = TypeVar("T")
-
-
-class Law(Protocol):
-    """A law with known samples and density; `jaxsamp.targets` are laws.
-
-    A mixture of K components also has `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods
-    are compiled here, so they must be pure JAX functions.
-    """
-
-    def sample(self, key: Array, n: int) -> Array:
-        """Draw n clean samples, (n, *event)."""
-        ...
-
-    def log_prob(self, x: Array, level: Level | None = None) -> Array:
-        """Log density in nats, (n,), of alpha x_0 + sigma z at `level` (None: of x_0); ValueError if there is none."""
-        ...
 
 
 class Truth:
@@ -114,11 +98,11 @@ class Truth:
 
 def is_law(reference: Any) -> bool:
     """Whether true samples can be drawn at will, rather than being a given array."""
-    return callable(getattr(reference, "sample", None))
+    return callable(getattr(reference, "sample", None)) and not isinstance(reference, type)
 
 
-def checked(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth, Array]:
-    """Return samples, truth and key ready for arithmetic, or raise one sentence naming the argument.
+def prepared(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth, Array]:
+    """Samples, truth and key ready for arithmetic; an error of one sentence names the argument that is wrong.
 
     A `Truth` passes as it is, so that several metrics can share one (and its compiled draws). The key of a
     `NullBank` takes the place of the given one.

@@ -26,14 +26,14 @@ def positions(height: int, width: int, size: int) -> Array:
 
 
 class Layer(nn.Module):
-    """Attention and a perceptron, each modulated before and gated after, the gates zero at initialization."""
+    """Attention and a perceptron, each modulated before and gated afterward; the gates are zero at initialization."""
 
     heads: int
     dtype: Any = None
 
     @nn.compact
     def __call__(self, h: Array, embedding: Array) -> Array:
-        """(batch, tokens, width) -> the same."""
+        """(batch, tokens, width) -> the same shape."""
         width = h.shape[-1]
         gates = nn.Dense(2 * width, kernel_init=ZERO, dtype=self.dtype)(embedding)[:, None]
         for_attention, for_perceptron = jnp.split(gates, 2, -1)
@@ -48,13 +48,13 @@ class Layer(nn.Module):
 class DiT(nn.Module):
     """A transformer over square patches; events (h, w) or (h, w, c).
 
-    4.1 million weights as it stands.
+    4.1 million weights with the default settings.
 
     Attributes:
-        patch: side of a patch; must divide h and w.
-        width: of the tokens; divisible by 4 and by `heads`.
+        patch: side of a patch in pixels; must divide h and w.
+        width: size of the tokens; divisible by 4 and by `heads`.
         depth: number of layers.
-        heads: of the attention.
+        heads: number of attention heads.
         classes: number of labels, if `cond` has them; label `classes` is "no label".
         dtype: compute dtype; weights stay in float32.
 
@@ -75,7 +75,7 @@ class DiT(nn.Module):
         """The network's output, of x's shape and dtype.
 
         Raises:
-            ValueError: an event that is no image of whole patches, or a width that does not split.
+            ValueError: the event is not an image of whole patches, or `width` is not divisible by 4 and by `heads`.
         """
         p, event = self.patch, x.shape[1:]
         if len(event) not in (2, 3) or event[0] % p or event[1] % p:

@@ -10,20 +10,20 @@ import jax.numpy as jnp
 from jaxsamp.core.types import Array, PyTree
 
 FREQUENCIES = 16
-SLOWEST, FASTEST = 0.125, 8.0  # cycles for each unit of c_noise; sigma / alpha from 0.002 to 80 is 2.6 units
+MIN_FREQUENCY, MAX_FREQUENCY = 0.125, 8.0  # cycles per unit of c_noise; sigma / alpha from 0.002 to 80 is 2.6 units
 ZERO = nn.initializers.zeros_init()
 KEYS = ("label", "vector", "channels")
 
 
 def fourier(noise: Array) -> Array:
-    """sin and cos of 2 pi f noise at 16 frequencies spaced geometrically; (batch,) -> (batch, 32), in float32."""
-    frequencies = SLOWEST * (FASTEST / SLOWEST) ** (jnp.arange(FREQUENCIES) / (FREQUENCIES - 1))
+    """sin and cos of 2 pi f noise at 16 geometrically spaced frequencies f; (batch,) -> (batch, 32), in float32."""
+    frequencies = MIN_FREQUENCY * (MAX_FREQUENCY / MIN_FREQUENCY) ** (jnp.arange(FREQUENCIES) / (FREQUENCIES - 1))
     angles = 2 * jnp.pi * noise.astype(jnp.float32)[:, None] * frequencies
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
 
 def parts(cond: PyTree) -> dict[str, Array]:
-    """The label, the vector and the channels of a condition, as far as it has them.
+    """Those of "label", "vector" and "channels" that a condition has.
 
     Raises:
         TypeError: `cond` is neither None, an array, nor a dict of "label", "vector" and "channels".
@@ -47,14 +47,14 @@ def with_channels(x: Array, cond: PyTree, axes: int) -> Array:
 
 
 def groups(channels: int) -> int:
-    """Number of groups of a GroupNorm: at most 32, of at least four channels each where possible."""
+    """Number of groups of a GroupNorm: at most 32, of at least four channels each if possible."""
     return math.gcd(math.gcd(32, max(1, channels // 4)), channels)
 
 
 class Embedding(nn.Module):
     """Noise level and conditions as one vector: (batch,) -> (batch, width).
 
-    Label `classes` means "no label", and so does a missing label; so does a vector of zeros.
+    Label `classes`, or a missing label, means "no label"; a vector of zeros means "no vector".
     """
 
     width: int
@@ -63,7 +63,7 @@ class Embedding(nn.Module):
 
     @nn.compact
     def __call__(self, noise: Array, cond: PyTree) -> Array:
-        """Raise ValueError for labels without classes, or not one for each sample."""
+        """Raises ValueError if there are labels but no classes, or not one label per sample."""
         given = parts(cond)
         h = nn.silu(nn.Dense(self.width, dtype=self.dtype)(fourier(noise)))
         h = nn.Dense(self.width, dtype=self.dtype)(h)
@@ -71,11 +71,13 @@ class Embedding(nn.Module):
             label = given.get("label", jnp.full(noise.shape, self.classes))
             if label.shape != noise.shape:
                 raise ValueError(
-                    f"cond must have labels of shape {noise.shape}, one a sample; got shape {label.shape}."
+                    f"cond must have labels of shape {noise.shape}, one per sample; got shape {label.shape}."
                 )
             h += nn.Embed(self.classes + 1, self.width, dtype=self.dtype)(label)
         elif "label" in given:
-            raise ValueError("cond has labels, for which the network needs classes=, their number; got classes=0.")
+            raise ValueError(
+                "cond has labels, for which the network needs classes=, the number of classes; got classes=0."
+            )
         if "vector" in given:
             h += nn.Dense(self.width, use_bias=False, dtype=self.dtype)(given["vector"].reshape(len(noise), -1))
         return nn.silu(h)
@@ -88,7 +90,7 @@ class Modulate(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array, embedding: Array) -> Array:
-        """H is (batch, ..., channels), embedding (batch, width)."""
+        """`h` is (batch, ..., channels), `embedding` (batch, width)."""
         both = nn.Dense(2 * h.shape[-1], kernel_init=ZERO, dtype=self.dtype)(embedding)
         both = both.reshape(h.shape[0], *(1,) * (h.ndim - 2), -1)
         scale, shift = jnp.split(both, 2, -1)
@@ -104,7 +106,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array) -> Array:
-        """softmax(q k / sqrt(d)) v; heads must divide the channels. The softmax is in float32."""
+        """softmax(q k^T / sqrt(d)) v; `heads` must divide the channels. The softmax is computed in float32."""
         width = h.shape[-1]
         qkv = nn.DenseGeneral((3, self.heads, width // self.heads), dtype=self.dtype)(h)
         q, k, v = jnp.moveaxis(qkv, -3, 0)

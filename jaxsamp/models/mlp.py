@@ -14,10 +14,10 @@ from jaxsamp.models.layers import parts as parts_of
 class MLP(nn.Module):
     """`depth` residual blocks of two layers of `width`, modulated by noise level and condition; events of any shape.
 
-    0.9 million weights as it stands, for events of 64 numbers.
+    0.9 million weights with the default settings, for events of 64 numbers.
 
     Attributes:
-        width: of every hidden layer.
+        width: size of every hidden layer.
         depth: number of residual blocks.
         classes: number of labels, if `cond` has them; label `classes` is "no label".
         dtype: compute dtype; weights stay in float32.

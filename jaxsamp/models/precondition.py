@@ -21,32 +21,32 @@ def coefficients(alpha: ArrayLike, sigma: ArrayLike, sigma_data: ArrayLike) -> t
     """(c_skip, c_out, c_in) of D = c_skip x_t + c_out F(c_in x_t), finite at both ends of every schedule.
 
     With s = sigma / alpha and q = sigma_data these are EDM's q^2 / (s^2 + q^2), s q / sqrt(s^2 + q^2) and
-    1 / sqrt(s^2 + q^2), of x_t / alpha instead of x_t.
+    1 / sqrt(s^2 + q^2), which apply to x_t / alpha, rewritten for x_t.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
     """
     alpha, sigma = jnp.asarray(alpha), jnp.asarray(sigma)
-    std = jnp.hypot(alpha * sigma_data, sigma)  # of x_t
+    std = jnp.hypot(alpha * sigma_data, sigma)  # the standard deviation of x_t
     return alpha * sigma_data**2 / std**2, sigma * sigma_data / std, 1 / std
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A Flax network with a schedule: an `apply` for `jaxsamp.denoiser`, and the weights to begin with.
+    """A Flax network with a schedule: an `apply` for `jaxsamp.denoiser`, and initial weights.
 
-    Called as model(params, x, t, cond). With predicts="edm" it is D = c_skip x_t + c_out F(c_in x_t, c_noise, cond);
-    else the network's own output F(c_in x_t, c_noise, cond), as a prediction of that name. c_noise is
-    log(sigma / alpha) / 4. Compared by identity, so keep one: another one compiles anew.
+    Called as model(params, x, t, cond). With predicts="edm" the result is D = c_skip x_t + c_out F(c_in x_t, c_noise,
+    cond); else it is the network's own output F(c_in x_t, c_noise, cond), read as a prediction of that name. c_noise
+    is log(sigma / alpha) / 4. Models are compared by identity, so keep yours: another one compiles anew.
 
     Attributes:
-        network: one of `jaxsamp.models`, or any Linen module with their call.
+        network: one of `jaxsamp.models`, or any Linen module that is called like them.
         schedule: how noise grows.
         predicts: "edm", or what the bare network predicts: "x0", "epsilon", "v", "score" or "velocity".
         sigma_data: standard deviation of the data, a number.
 
     Raises:
-        ValueError: unknown `predicts`, or sigma_data not above 0.
-        TypeError: no schedule.
+        ValueError: `predicts` is unknown, or `sigma_data` is not above 0.
+        TypeError: `schedule` is not a schedule.
     """
 
     network: Any
@@ -67,12 +67,12 @@ class Model:
         return "x0" if self.predicts == EDM else self.predicts
 
     def init(self, key: Array, x: Float[Array, "batch *event"], cond: PyTree = None) -> PyTree:
-        """The weights to begin with, for data and conditions of these shapes."""
+        """Initial weights, for data and conditions of these shapes."""
         # Compiled: one program instead of hundreds of small ones.
         arguments = (checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
         try:
             hash(self.network)
-        except TypeError:  # settings that are arrays: compiled for this call alone
+        except TypeError:  # a network with arrays among its settings: compiled for this call alone
             return jax.jit(self.network.init)(*arguments)
         return _init(self.network, *arguments)
 
@@ -89,7 +89,7 @@ class Model:
         return skip * x + out * answer if self.predicts == EDM else answer
 
     def null(self, cond: PyTree) -> PyTree:
-        """The condition "none" for one sample: label `classes`, zeros for vectors; channels stay (None)."""
+        """The empty condition of one sample: label `classes`, zeros for vectors; None for channels, which stay."""
         nulls = {"label": getattr(self.network, "classes", 0), "vector": 0.0, "channels": None}
         if isinstance(cond, dict):
             given = parts(cond)
@@ -97,7 +97,7 @@ class Model:
         return None if cond is None else nulls[next(iter(parts(cond)))]
 
     def check(self, cond: PyTree) -> None:
-        """Raise ValueError for concrete labels that are none of the network's, 0 ... classes."""
+        """Raise ValueError if concrete labels are not among the network's, 0 ... classes."""
         classes = getattr(self.network, "classes", 0)
         label: Any = cond.get("label") if isinstance(cond, dict) else cond
         if not classes or not hasattr(label, "dtype") or not jnp.issubdtype(label.dtype, jnp.integer):

@@ -31,14 +31,14 @@ class Block(nn.Module):
 
 
 class ImageAttention(nn.Module):
-    """Residual self-attention over the pixels, with heads of `head` channels."""
+    """Residual self-attention over the pixels, with heads of about `head` channels each."""
 
     head: int = 64
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """(batch, h, w, c) -> the same."""
+        """(batch, h, w, c) -> the same shape."""
         tokens = nn.GroupNorm(groups(x.shape[-1]), dtype=self.dtype)(x).reshape(x.shape[0], -1, x.shape[-1])
         heads = max(k for k in range(1, max(1, x.shape[-1] // self.head) + 1) if x.shape[-1] % k == 0)
         return x + Attention(heads, self.dtype)(tokens).reshape(x.shape)
@@ -47,14 +47,15 @@ class ImageAttention(nn.Module):
 class UNet(nn.Module):
     """Down through halved resolutions and up again, with skips; events (h, w) or (h, w, c).
 
-    1.0 million weights with channels=32, multipliers=(1, 2); 6.9 million as it stands; 63 million with
+    1.0 million weights with channels=32, multipliers=(1, 2); 6.9 million with the default settings; 63 million with
     channels=128, multipliers=(1, 2, 2, 2), blocks=4.
 
     Attributes:
-        channels: at the finest resolution.
-        multipliers: channels of each resolution, as multiples; h and w must be divisible by 2^(len - 1).
-        blocks: residual blocks at each resolution on the way down; one more on the way up.
-        attention: resolutions with attention, 0 being the finest; the middle always has it.
+        channels: number of channels at the finest resolution.
+        multipliers: channels of each resolution, as multiples of `channels`; h and w must be divisible by
+            2^(len(multipliers) - 1).
+        blocks: residual blocks at each resolution on the way down; there is one more on the way up.
+        attention: numbers of the resolutions with attention, 0 being the finest; the middle always has it.
         classes: number of labels, if `cond` has them; label `classes` is "no label".
         dtype: compute dtype; weights stay in float32.
 
@@ -76,7 +77,7 @@ class UNet(nn.Module):
         """The network's output, of x's shape and dtype.
 
         Raises:
-            ValueError: an event that is no image, or one that cannot be halved often enough.
+            ValueError: the event is not an image, or h or w cannot be halved often enough.
         """
         self._check(x.shape[1:])
         image = with_channels(x, cond, 4)

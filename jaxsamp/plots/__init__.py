@@ -1,6 +1,6 @@
 """Pictures of samples beside the truth, and of numbers.
 
-Every function returns a Matplotlib figure that no window knows of: nothing here imports `pyplot` or chooses a backend.
+Every function returns a Matplotlib figure that belongs to no window: `pyplot` is not imported, no backend is chosen.
 """
 
 from matplotlib.figure import Figure

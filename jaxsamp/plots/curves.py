@@ -9,16 +9,16 @@ from matplotlib.ticker import ScalarFormatter
 
 from jaxsamp.plots.style import DPI, LINES, MARKS, NEW, SHADES, STYLE, TRUE, titled
 
-WIDE = 20.0  # values that differ by more are drawn on a logarithmic axis
+LINEAR_RANGE = 20.0  # the largest ratio of two values on a linear axis; above it the axis is logarithmic
 
 
 def comparison(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
     """Distance to the exact flow, and to the law, against evaluations and against rounds, one line per sampler.
 
     Args:
-        rows: of `jaxsamp compare`: "sampler", "evaluations", "rounds", "distance_to_flow" (None: not drawn), "energy"
-            and "energy_null", the band of true samples, which is shaded.
-        title: above all panels.
+        rows: as `jaxsamp compare` writes them: "sampler", "evaluations", "rounds", "distance_to_flow" (None: not
+            drawn), "energy" and "energy_null", the band (low, high) of true samples, which is shaded.
+        title: shown above all panels.
     """
     names = list(dict.fromkeys(row["sampler"] for row in rows))
     low, high = (float(np.mean([row["energy_null"][end] for row in rows])) for end in (0, 1))
@@ -52,8 +52,9 @@ def losses(entries: list[dict[str, Any]], *, title: str = "") -> Figure:
     """The loss of a training run, and the norm of its gradient, against the number of updates.
 
     Args:
-        entries: of the metrics file of `jaxsamp.fit`: "step", "loss" and "grad_norm", means since the line before.
-        title: above both panels.
+        entries: lines of the metrics file of `jaxsamp.fit`: "step", and "loss" and "grad_norm", which are means since
+            the line before.
+        title: shown above both panels.
     """
     steps = [entry["step"] for entry in entries]
     with rc_context(STYLE):
@@ -64,18 +65,19 @@ def losses(entries: list[dict[str, Any]], *, title: str = "") -> Figure:
             axes.plot(steps, values, ".", color=TRUE, markersize=3, alpha=0.35)
             axes.plot(steps, _smooth(values), color=NEW if name == "loss" else TRUE, linewidth=1.3)
             axes.set_ylabel(label)
-            if len(values) and values.max() > WIDE * values.min() > 0:
+            if len(values) and values.max() > LINEAR_RANGE * values.min() > 0:
                 axes.set_yscale("log")
         panels[1].set_xlabel("updates")
         return titled(figure, title)
 
 
 def score_errors(rows: list[dict[str, float]], *, title: str = "") -> Figure:
-    """The relative error of a denoiser against the noise level, with two standard errors.
+    """The relative error of a denoiser against the noise level, with bars of two standard errors.
 
     Args:
-        rows: of `jaxsamp score-error`: "level" (sigma / alpha), "relative" and "stderr".
-        title: above the panel.
+        rows: as `jaxsamp score-error` writes them: "level" (sigma / alpha), "relative" (error / Bayes risk) and its
+            "stderr".
+        title: shown above the panel.
     """
     level, relative, stderr = (np.array([row[name] for row in rows]) for name in ("level", "relative", "stderr"))
     with rc_context(STYLE):

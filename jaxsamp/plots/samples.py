@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, titled
 
-OUTSIDE, PIXELS = (0.01, 0.05, 0.2, 0.5), 200
+OUTSIDE = (0.01, 0.05, 0.2, 0.5)  # shares of the true points outside each shaded region
+PIXELS = 200  # places along each axis at which the density is evaluated
 
 
 def images(
@@ -27,14 +28,14 @@ def images(
 
     Args:
         samples: (n, height, width), or (n, height, width, channels) with 1 or 3 channels.
-        real: (m, height, width[, channels]); its range of values becomes black to white.
-        title: above both grids.
-        labels: above each grid.
-        columns: images in a row of a grid.
-        rows: at most this number of rows.
+        real: (m, height, width[, channels]); its smallest value is drawn black and its largest white.
+        title: shown above both grids.
+        labels: shown above each grid.
+        columns: number of images in each row of a grid.
+        rows: largest number of rows of a grid.
 
     Raises:
-        ValueError: arrays that are no images, or of two shapes.
+        ValueError: the arrays are not images, or images of two shapes.
     """
     samples, real = np.asarray(samples, float), np.asarray(real, float)
     if not is_image(samples.shape[1:]) or samples.shape[1:] != real.shape[1:]:
@@ -43,7 +44,7 @@ def images(
             f"{samples.shape} and {real.shape}."
         )
     low, high = real.min(), real.max()
-    rows = max(1, min(rows, -(-min(len(samples), len(real)) // columns)))  # neither grid half empty
+    rows = max(1, min(rows, -(-min(len(samples), len(real)) // columns)))  # so that neither grid is half empty
     with rc_context(STYLE):
         height, width = real.shape[1] * rows, real.shape[2] * columns
         layout = ConstrainedLayoutEngine(wspace=0.05, w_pad=0.08, h_pad=0.08)
@@ -70,11 +71,11 @@ def scatter(
         samples: (n, 2).
         true: (m, 2); its central part sets the limits of both panels.
         log_prob: (k, 2) -> (k,), the true log density; without it no regions are drawn.
-        title: above both panels.
-        labels: above each panel.
+        title: shown above both panels.
+        labels: shown above each panel.
 
     Raises:
-        ValueError: points that are not in the plane.
+        ValueError: the points are not in the plane.
     """
     samples, true = np.asarray(samples, float), np.asarray(true, float)
     if samples.shape[1:] != (2,) or true.shape[1:] != (2,):
@@ -104,9 +105,9 @@ def marginals(
     Args:
         samples: (n, *event), flattened to (n, d).
         true: (m, *event).
-        title: above all panels.
-        labels: of the two histograms.
-        panels: at most this number of coordinates, evenly spaced among the d.
+        title: shown above all panels.
+        labels: names of the two histograms.
+        panels: largest number of coordinates to show; they are evenly spaced among the d.
     """
     samples, true = (np.asarray(x, float).reshape(len(x), -1) for x in (samples, true))
     chosen = np.unique(np.linspace(0, true.shape[1] - 1, min(panels, true.shape[1])).round().astype(int))
@@ -134,7 +135,7 @@ def is_image(event: tuple[int, ...]) -> bool:
 
 
 def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:
-    """The first columns * rows images in one, with white gaps; missing ones are white."""
+    """The first columns * rows images as one image, with white gaps; missing ones are white."""
     batch = batch.reshape(*batch.shape[:3], -1)[: columns * rows]
     gap = max(1, batch.shape[1] // 12)
     framed = np.pad(batch, ((0, columns * rows - len(batch)), *[(0, gap)] * 2, (0, 0)), constant_values=1.0)
@@ -149,6 +150,6 @@ def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray,
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     height = np.asarray(log_prob(points.astype(np.float32)), float).reshape(PIXELS, PIXELS)
     levels = np.quantile(np.asarray(log_prob(true.astype(np.float32)), float), OUTSIDE)
-    # Contours must increase, also where the density is flat or zero; a flat one lies above all of them.
+    # Levels of contours must increase, even where the density is flat or zero; a flat density lies above all of them.
     levels = np.maximum(levels, height.max() - 1000) - 1e-6 * np.arange(len(levels), 0, -1)
     axes.contourf(x, y, height, [*levels, max(height.max(), levels[-1]) + 1], colors=SHADES)

@@ -1,11 +1,11 @@
-"""The one style of all pictures."""
+"""The style of all pictures."""
 
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-DPI = 150
+DPI = 150  # dots per inch
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
 SHADES = ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1")
 LINES, MARKS = ("#d1495b", "#30638e", "#edae49", "#00798c", "#6a4c93", "#7a7a7a", "#3f7d20", "#b56576"), "osD^v"
@@ -22,12 +22,12 @@ STYLE: Any = {
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, 150 dots an inch."""
+    """Write a figure as PNG, 150 dots per inch."""
     figure.savefig(path, dpi=DPI, format="png", facecolor="white")
 
 
 def titled(figure: Figure, title: str) -> Figure:
-    """The figure, with a title above all of its panels if there is one."""
+    """The figure, with the title, if it is not empty, above all of its panels."""
     if title:
         figure.suptitle(title, fontsize=11)
     return figure

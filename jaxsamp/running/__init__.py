@@ -1,4 +1,4 @@
-"""The engine that carries rows through steps, over devices and microbatches, and its front doors."""
+"""The engine that carries rows, samples or chains, through steps, over devices and microbatches; its front doors."""
 
 from jaxsamp.running.chains import Chains, sample_density
 from jaxsamp.running.rows import rows

@@ -1,4 +1,4 @@
-"""The job of `sample_density`: one chain's way from its start to its last step."""
+"""The job of `sample_density`: how one chain gets from its start to its last step."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from jaxsamp.running.engine import PIECES, End, Job, Loop, Row, first_bad
 
 
 class Counts(NamedTuple):
-    """Numbers of steps: before the draws, with them, of one draw, and of polish. Values, not structure."""
+    """Numbers of steps: before the draws, during them, from one draw to the next, of polish. They do not recompile."""
 
     warmup: Any
     steps: Any
@@ -26,7 +26,7 @@ class Counts(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """States that are kept, each None where none are."""
+    """States that are kept; None if none are."""
 
     draws: Array | None
     path: Array | None
@@ -35,7 +35,7 @@ class Saved(NamedTuple):
 @pytree
 @dataclass(frozen=True)
 class Chain(Job):
-    """The steps of one chain; `kept` and `places` are the numbers of draws and of states of the path."""
+    """The steps of one chain; `kept` is the number of its draws, `places` that of the states of its path."""
 
     sampler: Langevin
     target: Any
@@ -52,11 +52,11 @@ class Chain(Job):
 
     @property
     def count(self) -> Any:
-        """A number, not structure: other counts of steps do not compile anew."""
+        """A number that is not part of the structure: other numbers of steps do not recompile."""
         return self.counts.warmup + self.counts.steps
 
     def pieces(self) -> list[Any]:
-        """Of one length, and what is left."""
+        """Pieces of one length, and a last one with the rest."""
         total = self.count
         length = max(1, total // PIECES)
         return [min(length, total - first) for first in range(0, total, length)]
@@ -71,7 +71,7 @@ class Chain(Job):
         return Loop(state, jnp.full((), -1, jnp.int32), Saved(draws, path))
 
     def advance(self, tables: PyTree, row: Row, loop: Loop, first: Any, count: Any) -> Loop:
-        """`count` more steps. A count that is a plain number leaves the loop differentiable in reverse."""
+        """`count` more steps. If the count is a plain number, the loop can be differentiated in reverse mode."""
         return self._steps(self.sampler, row, loop, first, count)
 
     def finish(self, tables: PyTree, row: Row, loop: Loop) -> End:
@@ -94,7 +94,7 @@ class Chain(Job):
         return lax.fori_loop(0, count, body, loop)
 
     def _save(self, saved: Saved, state: State, done: Array) -> Saved:
-        """With this state, where it is one to keep, after `done` steps."""
+        """What is kept after `done` steps: with this state, if it is one to keep."""
         draws, path = saved
         if draws is not None:
             after = done - self.counts.warmup

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 
 from jaxsamp import devices
 from jaxsamp.core import checks, laws
-from jaxsamp.core.protocols import Density
+from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, PRNGKey
 from jaxsamp.mcmc import Langevin, Underdamped
@@ -21,10 +21,10 @@ class Chains(NamedTuple):
 
     Attributes:
         x: the last state of each chain, (n, *event): n independent draws.
-        draws: every `thin`-th state after the warm-up, (n, steps // thin, *event), or None with thin = 0.
-        stats: arrays of shape (n,): `rounds` (gradients that waited for each other), `evaluations` (gradients in all),
-            `finite` and `first_bad_step` (-1 if finite).
-        path: None, or with `save_every=k` the start and every k-th state, (n, (warmup + steps) // k + 1, *event).
+        draws: every `thin`-th state after the warm-up, (n, steps // thin, *event); None if thin = 0.
+        stats: arrays of shape (n,): `rounds` (gradients that had to wait for one another), `evaluations`
+            (all gradients), `finite` and `first_bad_step` (-1 if finite).
+        path: None; with `save_every=k` the start and every k-th state, (n, (warmup + steps) // k + 1, *event).
     """
 
     x: Array
@@ -33,14 +33,14 @@ class Chains(NamedTuple):
     path: Array | None = None
 
     def effective_sample_size(self, method: str = "bulk") -> np.ndarray:
-        """Effective number of independent draws in `draws`, all chains together, of shape (*event).
+        """Effective number of independent draws in `draws`, over all chains, for each coordinate: shape (*event).
 
-        `method` is one of arviz-stats: "bulk" (rank-normalized, split chains), "tail", "mean", "sd", ... Source:
+        `method` is one that arviz-stats has: "bulk" (rank-normalized, split chains), "tail", "mean", "sd", ... Source:
         Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat for assessing convergence of
-        MCMC", arXiv 1903.08008. It sees autocorrelation, not the bias of the step size.
+        MCMC", arXiv 1903.08008. It accounts for autocorrelation, but not for the bias of a finite step size.
 
         Raises:
-            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four a chain.
+            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
         """
         return self._diagnosed("ess", method)
 
@@ -48,7 +48,7 @@ class Chains(NamedTuple):
         """Split R-hat of `draws`, of shape (*event): near 1 (below 1.01) if the chains agree; source as above.
 
         Raises:
-            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four a chain.
+            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
         """
         return self._diagnosed("rhat", method)
 
@@ -56,7 +56,7 @@ class Chains(NamedTuple):
         if self.draws is None or self.draws.shape[1] < 4:
             kept = 0 if self.draws is None else self.draws.shape[1]
             raise ValueError(
-                f"diagnostics need at least 4 draws a chain; got {kept}: raise steps or lower thin (0 keeps none)."
+                f"diagnostics need at least 4 draws per chain; got {kept}: raise steps or lower thin (0 keeps none)."
             )
         try:
             from arviz_stats.base.array import array_stats
@@ -68,7 +68,7 @@ class Chains(NamedTuple):
 
 def sample_density(
     key: PRNGKey,
-    target: Density,
+    target: Density | Scored,
     shape: tuple[int, ...],
     sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
@@ -87,37 +87,37 @@ def sample_density(
 
     Chain i depends on fold_in(key, i), its start, the target and the settings, and on nothing else: not on n, nor on
     `microbatch`, nor on the devices. New step sizes, frictions, parameters of the target and step counts do not
-    recompile, as long as steps // thin, which is the shape of the draws, stays the same. The function can stand inside
-    `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at the end.
+    recompile, as long as steps // thin, which sets the shape of the draws, stays the same. The function can be used
+    inside `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at the end.
 
     Args:
         key: a typed key, `jax.random.key(seed)`.
-        target: a density with `event_shape` and `log_prob(x)`, and a `score(x)` if differentiating that will not do:
+        target: a density with `event_shape` and `log_prob(x)`, or `score(x)` instead of the latter:
             `jaxsamp.targets.from_log_density(f, event_shape)`, a law whose clean density is known and smooth, such as
-            a GaussianMixture, or an object of your own.
+            a GaussianMixture, or an object of your own class.
         shape: (n, *event).
         sampler: one of `jaxsamp.mcmc`. The default suits log densities of curvature about 1; otherwise
             `Underdamped.from_smoothness(L)`.
         steps: steps of each chain after the warm-up.
-        init: starts, of the given shape; standard normal by default, which is right for curvature 1 only.
-        warmup: steps before the first draw may be kept.
-        thin: keep every thin-th state; 0 keeps the last only.
-        polish: at the end, take this number of frozen underdamped steps with a fresh velocity over a total time of
-            2 / friction, for the states `x`. It turns a bound in Wasserstein distance into one in total variation:
-            a device of proofs, which does not improve samples in practice. Source: Gupta, Cai and Chen, "Faster
-            Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel", arXiv 2406.00924.
-        first: number of the first chain: the n chains are `first`, first + 1, ... of all that the key stands for.
+        init: starting points, of the given shape; standard normal by default, which suits curvature 1 only.
+        warmup: steps that are made first, of which no draws are kept.
+        thin: keep every thin-th state as a draw; with 0 only the last state is kept, as `x`.
+        polish: number of frozen underdamped steps at the end, with a fresh velocity, over a total time of
+            2 / friction; they change the states `x` alone. They turn a bound in Wasserstein distance into one in total
+            variation: a device of proofs, which does not improve samples in practice. Source: Gupta, Cai and Chen,
+            "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel", arXiv 2406.00924.
+        first: number of the first chain: of all chains that belong to the key, these are number `first`, first + 1, ...
         mesh: devices to run on, `jaxsamp.mesh()`; chains are divided over its axis "batch".
-        microbatch: the most chains at a time, on each device, against running out of memory.
-        save_every: k > 0 also returns the start and every k-th state, the warm-up's too.
+        microbatch: largest number of chains at a time on each device, to save memory.
+        save_every: k > 0 also returns the start and every k-th state, including the warm-up.
         progress: show a progress bar; splits the run into compiled pieces.
 
     Returns:
         `Chains(x, draws, stats, path)`.
 
     Raises:
-        ValueError: a wrong shape, count or setting; or a chain became NaN or infinite.
-        TypeError: a key, sampler or target of the wrong type; polish with an overdamped sampler.
+        ValueError: a shape, count or setting is wrong; or a chain became NaN or infinite.
+        TypeError: a key, sampler or target has the wrong type; or polish is used with an overdamped sampler.
     """
     sampler, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
     checks.init(init, tuple(shape))
@@ -131,12 +131,12 @@ def sample_density(
         save_every, bool(polish), microbatch, mesh,
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init)
-    out = execute(job, rows, progress)
+    out, eager = execute(job, rows, progress)
     x, draws, path = out.x, *out.saved
     if init is not None:
         x = x.astype(init.dtype)
         draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (draws, path))
-    if checks.is_concrete(job, rows):
+    if eager:
         _raise_if_bad(out.bad, warmup + steps + polish, sampler)
     cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
     stats = {name: jnp.full(shape[:1], count + polish) for name, count in cost.items()}
@@ -146,7 +146,7 @@ def sample_density(
 def check_chains(
     key: Any, target: Any, shape: Any, sampler: Any, steps: Any, warmup: Any, thin: Any, polish: Any, microbatch: Any
 ) -> tuple[Any, Any]:
-    """The sampler and the target as pytrees, if all of these fit each other; else raise one sentence."""
+    """The sampler and the target as pytrees, if all arguments fit each other; else raise an error of one sentence."""
     checks.typed_key(key)
     sampler, target = _check_sampler(sampler), _check_target(target)
     checks.shape_of(shape, target.event_shape, "target")
@@ -186,7 +186,7 @@ def _check_target(got: Any) -> Any:
 
 
 def _raise_if_bad(bad: Array, steps: int, sampler: Langevin) -> None:
-    """The one sync with the device."""
+    """Raise if a chain was not finite: the only synchronization with the device."""
     host = np.asarray(bad)
     if (host >= 0).any():
         raise ValueError(

@@ -1,7 +1,7 @@
 """One engine under all doors: rows, each a sample or a chain, carried through steps over devices and microbatches.
 
-A job says how one row starts, advances and ends. What it holds is shared by all rows; what the grid needs is made once
-per run, by `prepare`. A row never sees another one.
+A job says how one row starts, advances and ends. What it holds is shared by all rows; tables of the grid are made once
+per run, by `prepare`. No row depends on another one.
 """
 
 from abc import ABC, abstractmethod
@@ -20,12 +20,12 @@ from jaxsamp.core.progress import bar
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, PyTree, State
 
-LEAST = 64  # rows at a time between two moves of a bar that cannot move between steps
-PIECES = 20  # moves of a bar, about
+MIN_ROWS = 64  # between two moves of a progress bar that can move between rows only
+PIECES = 20  # about as many moves does a progress bar make
 
 
 class Row(NamedTuple):
-    """What one row, or each of many, is given: its number, its state at the start, its condition."""
+    """The inputs of one row, or of many: its number, its state at the start (None: drawn), its condition."""
 
     index: ArrayLike
     init: Array | None = None
@@ -52,13 +52,13 @@ class End(NamedTuple):
 @pytree
 @dataclass(frozen=True)
 class Exactly:
-    """A number of steps that a program is compiled for; its loop can then be differentiated in reverse."""
+    """A static number of steps: the program is compiled for it, and its loop can be differentiated in reverse mode."""
 
     count: int = field(metadata={"static": True})
 
 
 class Job(ABC):
-    """How one row is run: a frozen registered dataclass, whose leaves all rows share."""
+    """How one row is run: a frozen dataclass, registered as a pytree, whose leaves all rows share."""
 
     mesh: Any
     microbatch: int | None
@@ -66,11 +66,11 @@ class Job(ABC):
     @property
     @abstractmethod
     def count(self) -> Any:
-        """Number of steps: what `advance` takes for all of them."""
+        """Number of all steps, as `advance` takes it."""
 
     @abstractmethod
     def pieces(self) -> list[Any]:
-        """The same in some twenty parts, for a progress bar to move between them."""
+        """`count` in about PIECES parts, between which a progress bar moves."""
 
     def prepare(self) -> PyTree:
         """Arrays that all rows need, made once per run."""
@@ -82,14 +82,14 @@ class Job(ABC):
 
     @abstractmethod
     def advance(self, tables: PyTree, row: Row, loop: Loop, first: Any, count: Any) -> Loop:
-        """The row after `count` more steps, of which `first` is the first."""
+        """The row after `count` more steps, the first of which is number `first`."""
 
     @abstractmethod
     def finish(self, tables: PyTree, row: Row, loop: Loop) -> End:
-        """What comes out."""
+        """The output of one row."""
 
     def counted(self, ends: End) -> End:
-        """With what the run of these rows, on one device, cost each of them."""
+        """The outputs of the rows of one device, with what each row cost as `stats`."""
         return ends
 
 
@@ -99,22 +99,27 @@ def size_of(count: Any) -> Any:
 
 
 def first_bad(bad: Array, x: Array, step: Array) -> Array:
-    """The first step at which a row was not finite, after `step`."""
+    """The first step at which a row was not finite, brought up to date after `step`."""
     return jnp.where((bad < 0) & ~jnp.isfinite(x).all(), step.astype(jnp.int32), bad)
 
 
-def execute(job: Job, rows: Row, progress: bool) -> End:
-    """Run a job: in one program, or with a progress bar in several; inside a transformation, as part of its own."""
-    if not checks.is_concrete(job, rows):
-        return run(job, rows)
+def execute(job: Job, rows: Row, progress: bool) -> tuple[End, bool]:
+    """Run a job: in one program, or in several with a progress bar; inside a JAX transformation, as a part of it.
+
+    Returns:
+        The output, and whether its values are concrete.
+    """
+    # Inside jit even an array that depends on no argument is a tracer.
+    if not checks.is_concrete(job, rows, jnp.zeros(())):
+        return run(job, rows), False
     job, mesh = devices.replicate(job, job.mesh), job.mesh
     count = len(jax.tree.leaves(rows)[0])
     rows = (devices.divide if count == devices.padded(count, mesh) else devices.replicate)(rows, mesh)
-    return (_with_progress if progress else _compiled)(job, rows)
+    return (_with_progress if progress else _compiled)(job, rows), True
 
 
 def run(job: Job, rows: Row) -> End:
-    """All steps of all rows; on each device its own ones, `microbatch` at a time."""
+    """All steps of all rows; each device runs its own rows, `microbatch` at a time."""
 
     def whole(job: Job, rows: Row) -> End:
         tables = job.prepare()
@@ -131,7 +136,7 @@ _compiled = jax.jit(run)
 
 
 def spread(function: Any, shared: PyTree, rows: PyTree, mesh: Any) -> PyTree:
-    """function(shared, rows) over the devices of a mesh; the last row is repeated where rows do not divide."""
+    """function(shared, rows) over the devices of a mesh; the last row is repeated if the rows do not divide evenly."""
     count = len(jax.tree.leaves(rows)[0])
     total = devices.padded(count, mesh)
     out = devices.on_batch(function, mesh)(shared, rows if total == count else taken(rows, 0, total))
@@ -139,21 +144,21 @@ def spread(function: Any, shared: PyTree, rows: PyTree, mesh: Any) -> PyTree:
 
 
 def taken(rows: PyTree, first: int, count: int) -> PyTree:
-    """Rows first .. first + count - 1; past the end the last one, again and again."""
+    """Rows first .. first + count - 1; past the end, the last row is repeated."""
     return jax.tree.map(lambda leaf: jnp.take(leaf, first + jnp.arange(count), axis=0, mode="clip"), rows)
 
 
 def working_dtype(init: Any) -> Any:
-    """The precision that steps are taken in: that of the start, float32 at least."""
+    """The dtype of the steps: that of the initial state, but at least float32."""
     return jnp.result_type(float) if init is None else jnp.promote_types(init.dtype, jnp.float32)
 
 
 def numbered(first: int, n: int) -> np.ndarray:
-    """The numbers of the rows."""
+    """The numbers first .. first + n - 1 of the rows, as uint32."""
     return np.arange(first, first + n).astype(np.uint32)
 
 
-# The run in pieces: one compilation of each.
+# The parts of a run in pieces; each is compiled once.
 @jax.jit
 def _prepare(job: Job) -> PyTree:
     return job.prepare()
@@ -192,7 +197,7 @@ def _with_progress(job: Job, rows: Row) -> End:
     if job.microbatch:
         size = job.microbatch * devices.padded(1, mesh)
     else:
-        size = n if len(pieces) > 1 else max(LEAST, -(-n // PIECES))
+        size = n if len(pieces) > 1 else max(MIN_ROWS, -(-n // PIECES))
     size = devices.padded(min(size, n), mesh)
     starts, steps = range(0, n, size), sum(size_of(piece) for piece in pieces)
     shared, done = (job, _prepare(job)), []

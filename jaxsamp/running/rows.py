@@ -13,7 +13,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.batching import each
 from jaxsamp.core.progress import bar
 from jaxsamp.core.types import Array, PRNGKey, PyTree
-from jaxsamp.running.engine import LEAST, PIECES, numbered, spread, taken
+from jaxsamp.running.engine import MIN_ROWS, PIECES, numbered, spread, taken
 
 
 def rows(
@@ -26,24 +26,25 @@ def rows(
     microbatch: int | None = None,
     progress: bool = False,
 ) -> PyTree:
-    """`one(fold_in(key, i), items[i])` for i = 0 .. n - 1: no row depends on another one.
+    """Compute `one(fold_in(key, i), items[i])` for i = 0 .. n - 1: no row depends on another one.
 
     Args:
         key: a typed key.
-        one: a pure function of a row's key and its item. Arrays that all rows share go through
-            `jax.tree_util.Partial(function, arrays...)`, whose arrays come first, or another callable pytree: new ones
-            do not recompile. Keep the function itself between calls: another one compiles anew.
+        one: a pure function of a row's key and its item. Arrays that all rows share go into
+            `jax.tree_util.Partial(function, arrays...)`, whose function takes them first, or into another callable
+            pytree: new arrays do not recompile. Keep the function between calls: another one is compiled anew.
         n: number of rows.
         items: a pytree with leaves (n, ...), or None.
         mesh: devices that the rows are divided over, `jaxsamp.mesh()`.
-        microbatch: the most rows at a time, on each device, against running out of memory.
-        progress: show a progress bar, which moves after every few rows.
+        microbatch: largest number of rows at a time on each device, to save memory.
+        progress: show a progress bar, which moves whenever a part of the rows is done.
 
     Returns:
-        What `one` returns, with leaves (n, ...).
+        What `one` returns, stacked: leaves (n, ...).
 
     Raises:
-        ValueError, TypeError: an argument is not as above.
+        ValueError: n or microbatch is below 1, or `items` has a leaf without n rows.
+        TypeError: `key` is not a typed key, or `mesh` not a mesh.
     """
     checks.typed_key(key)
     checks.at_least("n", n, 1)
@@ -55,12 +56,12 @@ def rows(
             raise ValueError(f"items must have leaves of shape (n = {n}, ...); got a leaf of shape {jnp.shape(leaf)}.")
     shared = (key, Partial(one) if jax.tree_util.all_leaves([one]) else one)
     given = (numbered(0, n), items)
-    if not checks.is_concrete(shared, given):
+    if not checks.is_concrete(shared, given, jnp.zeros(())):
         return _run(shared, given, mesh, microbatch)
     shared = devices.replicate(shared, mesh)
     if not progress:
         return _compiled(shared, devices.replicate(given, mesh), mesh, microbatch)
-    size = devices.padded(min(n, microbatch or max(LEAST, -(-n // PIECES))), mesh)
+    size = devices.padded(min(n, microbatch or max(MIN_ROWS, -(-n // PIECES))), mesh)
     done = []
     with bar("computing", n, devices.leads(mesh)) as move:
         for first in range(0, n, size):

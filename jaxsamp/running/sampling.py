@@ -37,9 +37,9 @@ def sample(
     """Draw samples: carry noise from the grid's first level to its last along the denoiser's flow.
 
     Sample i depends on fold_in(key, i), the denoiser, the sampler and the grid, and on nothing else: not on n, nor
-    on `microbatch`, nor on the devices. The whole function can stand inside `jax.jit`, `jax.vmap` and `jax.grad`;
-    called eagerly it syncs with the device once, at the end. Networks that couple a batch (BatchNorm in training mode)
-    are out.
+    on `microbatch`, nor on the devices. The whole function can be used inside `jax.jit`, `jax.vmap` and
+    `jax.grad`; called eagerly it syncs with the device once, at the end. Networks that couple the samples of a batch
+    (BatchNorm in training mode) do not work.
 
     Args:
         key: a typed key, `jax.random.key(seed)`.
@@ -48,17 +48,17 @@ def sample(
         sampler: how to step; see `jaxsamp.samplers`.
         steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
         grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
-            steps + 1 levels of sigma / alpha from noisy to clean. Rules go from 80 to 0.02.
+            steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
             sigma * standard normal.
-        final_denoise: return D(x, last level), at one more evaluation; else x at the last level, in the scale of
-            the schedule's x_t, whose law is the target's at that level.
-        cond: a pytree for the denoiser, leaves (n, ...).
-        first: number of the first sample: the n samples are `first`, first + 1, ... of all that the key stands for, so
-            that many can be drawn in parts.
+        final_denoise: return D(x, last level), which takes one more evaluation; else x at the last level, in the scale
+            of the schedule's x_t, whose law is that of the target at this level.
+        cond: conditions for the denoiser, a pytree with leaves (n, ...).
+        first: number of the first sample: of all the samples that belong to the key, these are number `first`,
+            first + 1, ..., so that many samples can be drawn in parts.
         mesh: devices to run on, `jaxsamp.mesh()`; samples are divided over its axis "batch", and the nodes that
-            parallel-in-time samplers evaluate at once over its axis "time". By default the one that JAX prefers.
-        microbatch: the most samples at a time, on each device, against running out of memory.
+            parallel-in-time samplers evaluate at once over its axis "time". By default the one device that JAX prefers.
+        microbatch: largest number of samples at a time on each device, to save memory.
         save_every: k > 0 also returns the states at grid[::k].
         progress: show a progress bar; splits the run into equal compiled pieces.
 
@@ -66,8 +66,8 @@ def sample(
         `Samples(x, stats, path)`.
 
     Raises:
-        ValueError: a wrong shape, grid, step count or setting; or a network gave NaN or infinity.
-        TypeError: a key, sampler or denoiser of the wrong type.
+        ValueError: a shape, grid, number of steps or setting is wrong; or a network gave NaN or infinity.
+        TypeError: a key, sampler or denoiser has the wrong type.
     """
     sampler = check_sampler(sampler)
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
@@ -85,17 +85,17 @@ def sample(
         final_denoise, save_every, microbatch, mesh,
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init, cond)
-    out = execute(job, rows, progress)
+    out, eager = execute(job, rows, progress)
     x, path = out.x, out.saved
     if init is not None:
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
-    if checks.is_concrete(job, rows):
+    if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
 
 
 def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:
-    """The denoiser, holding its calibration as arrays where the sampler reads it."""
+    """The denoiser, with its calibration as arrays if the sampler reads it."""
     if not sampler.reads_calibration:
         return denoiser
     calibration = getattr(denoiser, "calibration", None)
@@ -124,7 +124,7 @@ def check_sampler(got: Any) -> Any:
 
 
 def raise_if_bad(bad: Array, steps: int) -> None:
-    """The one sync with the device."""
+    """Raise if a sample was not finite: the only synchronization with the device."""
     count, first = (int(number) for number in _badness(bad))
     if count:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The job of `sample`: one sample's way from the first level to the last."""
+"""The job of `sample`: how one sample gets from the first level to the last."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ from jaxsamp.samplers.base import Cost, Problem
 @pytree
 @dataclass(frozen=True)
 class Trajectory(Job):
-    """A sampler's steps along the levels `lam`, (steps + 1,), in states divided by alpha."""
+    """A sampler's steps along the levels `lam`, of shape (steps + 1,); states are divided by alpha."""
 
     sampler: Sampler
-    denoiser: Any
+    denoiser: Denoiser
     lam: Array
     key: Array
     event: tuple[int, ...] = field(metadata={"static": True})
@@ -38,16 +38,16 @@ class Trajectory(Job):
 
     @property
     def steps(self) -> int:
-        """Intervals of the grid."""
+        """Number of intervals of the grid."""
         return self.lam.shape[0] - 1
 
     @property
     def count(self) -> Exactly:
-        """One call for each interval, or one for all of them."""
+        """One call per interval, or one call for all of them if the sampler does not go step by step."""
         return Exactly(self.steps if self.sampler.stepwise else 1)
 
     def pieces(self) -> list[Any]:
-        """Of one length, which is compiled once."""
+        """Pieces of equal length, so that one compilation serves all."""
         steps = self.count.count
         length = max(k for k in range(1, max(1, steps // PIECES) + 1) if steps % k == 0)
         return [Exactly(length)] * (steps // length)
@@ -58,15 +58,15 @@ class Trajectory(Job):
 
     @property
     def _basis(self) -> Any:
-        """The coordinates that the steps are taken in: those of the calibration, where the sampler reads it."""
+        """The coordinates in which steps are taken: those of the calibration, if the sampler reads it."""
         return self._calibration.basis if self.sampler.reads_calibration else PLAIN
 
     def prepare(self) -> PyTree:
-        """What the sampler makes of the grid."""
+        """The sampler's tables of the grid."""
         return self.sampler.prepare(self.lam, self._calibration)
 
     def start(self, tables: PyTree, row: Row) -> Loop:
-        """Noise, or the given state, at the first level."""
+        """Noise at the first level, or the given state."""
         level = self.denoiser.schedule.level(self.lam[0])
         if row.init is None:
             x = jnp.exp(-self.lam[0]) * self._rng(row, self.event).prior()
@@ -80,7 +80,7 @@ class Trajectory(Job):
         return Loop(state, jnp.full((), -1, jnp.int32), path)
 
     def advance(self, tables: PyTree, row: Row, loop: Loop, first: Any, count: Exactly) -> Loop:
-        """Some more steps of one sample."""
+        """`count` more steps of one sample."""
         problem, basis = self._problem(tables, row.cond), self._basis
         rng = self._rng(row, jnp.shape(loop.state.x))
 
@@ -96,7 +96,7 @@ class Trajectory(Job):
         return lax.scan(body, loop, first + jnp.arange(count.count))[0]
 
     def finish(self, tables: PyTree, row: Row, loop: Loop) -> End:
-        """The output in x_0 scale, or the state in the schedule's."""
+        """The denoised output in the scale of x_0, or the state in the scale of x_t."""
         x = self._basis.out_of(loop.state.x)
         if self.final_denoise:
             x = evaluator(self.denoiser, row.cond)(x, self.lam[-1])
@@ -108,7 +108,7 @@ class Trajectory(Job):
         return End(x, bad, loop.saved, Cost(*(jnp.asarray(v, d) for v, d in zip(cost, kinds, strict=True))))
 
     def counted(self, ends: End) -> End:
-        """The stats that `sample` returns."""
+        """With the stats that `sample` returns."""
         cost, bad, last = ends.stats, ends.bad, int(self.final_denoise)
         calls = getattr(self.denoiser, "evaluations", 1)
         stats = {
@@ -125,7 +125,7 @@ class Trajectory(Job):
         return Rng(jax.random.fold_in(self.key, row.index), shape, self.dtype)
 
     def _problem(self, tables: PyTree, cond: PyTree) -> Problem:
-        """One sample's problem in states divided by alpha, and in the coordinates of the calibration."""
+        """The problem of one sample, whose states are divided by alpha and in the coordinates of the calibration."""
         basis, plain = self._basis, evaluator(self.denoiser, cond)
 
         def denoise(x: Array, lam: Array) -> Array:
@@ -139,7 +139,7 @@ class Trajectory(Job):
 
 
 def evaluator(denoiser: Denoiser, cond: PyTree) -> Callable[[Array, Array], Array]:
-    """(x, lambda) -> D of one sample, x being the state divided by alpha; or of R places in one call, lambda (R,)."""
+    """(x, lambda) -> D for one sample, x being its state divided by alpha; or for R states in one call, lambda (R,)."""
 
     def denoise(x: Array, lam: Array) -> Array:
         level, many = denoiser.schedule.level(lam), jnp.ndim(lam) == 1
@@ -154,7 +154,7 @@ def evaluator(denoiser: Denoiser, cond: PyTree) -> Callable[[Array, Array], Arra
 
 
 def slowest(computed: Array, microbatch: int | None) -> Array:
-    """What each sample's batch really computed: the loop of a batch runs until its slowest sample is done."""
+    """Evaluations that each sample's batch computed: the loop of a batch runs until its slowest sample is done."""
     n = len(computed)
     size = min(microbatch or n, n)
     batch = jnp.arange(n) // size

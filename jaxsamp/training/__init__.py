@@ -1,4 +1,4 @@
-"""Training: `fit`, its parts for loops of your own, checkpoints and weights. Needs `pip install "jaxsamp[train]"`."""
+"""Training: `fit`, its parts for your own loops, checkpoints and weights. Needs `pip install "jaxsamp[train]"`."""
 
 from jaxsamp.training.checkpoint import latest_step, load_weights
 from jaxsamp.training.load import load_denoiser

@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a run needs to go on bit for bit. The only file that knows Orbax.
+"""Checkpoints: everything that a run needs to continue bit for bit. The only file that knows Orbax.
 
-Each is a folder named by its step, written beside its place under another name and moved there when complete: one
-that a crash cut short is never seen.
+Each is a folder named by its step, which is written under another name and renamed when complete: a checkpoint that a
+crash cut short is never seen.
 """
 
 import logging
@@ -23,12 +23,12 @@ class Checkpoints:
     """The checkpoints of one run in one folder.
 
     Args:
-        folder: where they are; made if need be.
+        folder: where they are; it is made if necessary.
         config: the run's configuration, plain values; stored with each checkpoint and compared before one is read.
-        keep: so many of the latest are kept.
+        keep: number of checkpoints to keep, the latest ones.
 
     Raises:
-        ValueError: no folder can be there, or be written to.
+        ValueError: the folder cannot be made, or cannot be written to.
     """
 
     def __init__(self, folder: str | Path, config: Any, keep: int = 2):
@@ -53,7 +53,7 @@ class Checkpoints:
         return None if step is None else self.folder / str(step)
 
     def save(self, state: TrainState) -> None:
-        """Write weights, average, optimizer, key, number of batches and configuration, unless that step is there."""
+        """Write weights, average, optimizer, key, number of batches and configuration, unless this step is there."""
         step = int(state.step)
         if step == self.latest():
             return
@@ -63,10 +63,10 @@ class Checkpoints:
         self._manager.save(step, args=parts, force=True)
 
     def restore(self, state: TrainState) -> TrainState:
-        """The latest checkpoint, in the place of the values of `state`.
+        """`state` with the values of the latest checkpoint.
 
         Raises:
-            ValueError: it is of another configuration; the fields that differ are named.
+            ValueError: there is none, or it is of another configuration; the fields that differ are named.
         """
         step, args = self.latest(), _orbax().args
         if step is None:
@@ -74,19 +74,19 @@ class Checkpoints:
         self._compare(step)
         like = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), like)
-        found = self._manager.restore(step, args=args.Composite(state=args.StandardRestore(like)))["state"]
-        key = jax.random.wrap_key_data(found.pop("key"), impl=jax.random.key_impl(state.key))
-        return replace(state, key=key, **found)
+        values = self._manager.restore(step, args=args.Composite(state=args.StandardRestore(like)))["state"]
+        key = jax.random.wrap_key_data(values.pop("key"), impl=jax.random.key_impl(state.key))
+        return replace(state, key=key, **values)
 
     def _compare(self, step: int) -> None:
         args = _orbax().args
         stored = self._manager.restore(step, args=args.Composite(config=args.JsonRestore()))["config"]["config"]
-        if found := differences(stored, self.config):
-            # Where the rate falls over all the steps, a longer run would have been another one from the start.
-            longer = any(phrase.startswith("steps is") for phrase in found)
+        if phrases := differences(stored, self.config):
+            # If the rate falls over all the steps, a longer run would have been another one from the start.
+            longer = any(phrase.startswith("steps is") for phrase in phrases)
             raise ValueError(
-                f"checkpoint {self.folder / str(step)} is of another configuration: {'; '.join(found)}. Give the same "
-                "settings, or another folder."
+                f"checkpoint {self.folder / str(step)} is of another configuration: {'; '.join(phrases)}. Give the "
+                "same settings, or another folder."
                 + (
                     " The rate of each step depends on their number; with AdamW(warmup=0, last=1) it would not."
                     * longer
@@ -100,14 +100,14 @@ def load_weights(folder: str | Path, ema: bool = True) -> Any:
     Raises:
         ValueError: there is no complete checkpoint.
     """
-    # For what was written by devices that are not here.
+    # One device, because those that wrote the checkpoint may not be here.
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    found = _read(folder, state=_orbax().args.StandardRestore(fallback_sharding=here))["state"]
-    return jax.tree.map(np.asarray, found["ema" if ema else "params"])
+    state = _read(folder, state=_orbax().args.StandardRestore(fallback_sharding=here))["state"]
+    return jax.tree.map(np.asarray, state["ema" if ema else "params"])
 
 
 def load_config(folder: str | Path) -> Any:
-    """The configuration that was stored with the latest complete checkpoint in `folder`; see `describe`.
+    """The configuration, made by `describe`, that was stored with the latest complete checkpoint in `folder`.
 
     Raises:
         ValueError: there is no complete checkpoint.
@@ -116,7 +116,7 @@ def load_config(folder: str | Path) -> Any:
 
 
 def latest_step(folder: str | Path) -> int | None:
-    """Step of the latest complete checkpoint in `folder`, or None; nothing is made."""
+    """Step of the latest complete checkpoint in `folder`, or None; makes no folder."""
     folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
         return None
@@ -131,9 +131,9 @@ def _read(folder: str | Path, **parts: Any) -> Any:
     if step is None:
         raise ValueError(f"folder must hold a complete checkpoint; {folder} has none.")
     manager = _manager(folder, None)
-    found = manager.restore(step, args=_orbax().args.Composite(**parts))
+    stored = manager.restore(step, args=_orbax().args.Composite(**parts))
     manager.close()
-    return found
+    return stored
 
 
 def _orbax() -> Any:
@@ -144,7 +144,7 @@ def _orbax() -> Any:
 
 
 def _manager(folder: Path, keep: int | None) -> Any:
-    # Orbax reports every file at level INFO, and that it reads one without knowing the devices it was written on.
+    # Orbax logs every file at level INFO, and warns when it reads one without knowing the devices that wrote it.
     logging.getLogger("absl").setLevel(logging.ERROR)
     orbax = _orbax()
     options = orbax.CheckpointManagerOptions(

@@ -1,8 +1,8 @@
 """Batches by number: batch i is a function of the data, the key and i, so that a run resumes by counting.
 
-Arrays in memory need no pipeline library: one permutation of their indices for each pass is all there is to do, and at
-0.02 ms for a batch of 128 points it costs a hundredth of what Grain's reading of one sample at a time does. What does
-not fit in memory is read by Grain; see `jaxsamp.training.lazy`.
+Arrays in memory need no pipeline library: one permutation of their indices per pass is enough. It takes 0.02 ms for a
+batch of 128 points, a hundredth of what Grain needs to read samples one at a time. Data that do not fit in memory are
+read by Grain; see `jaxsamp.training.lazy`.
 """
 
 import itertools
@@ -24,8 +24,9 @@ from jaxsamp.training import lazy
 class Batches(Protocol):
     """What `fit` reads: batches by number, and the data's own description for checkpoints.
 
-    Where there is also stream(first, size), an iterator over the batches from `first` on, they are read through it.
-    Several hosts each make all of a batch and use their own part; with an attribute hosts > 1 they make that alone.
+    If there is also a method stream(first, size), an iterator over the batches from `first` on, it is read instead.
+    On several hosts each host makes the whole batch and uses its own part; with an attribute hosts > 1 it makes its own
+    part alone.
     """
 
     def batch(self, index: int, size: int) -> tuple[Any, PyTree]:
@@ -33,7 +34,7 @@ class Batches(Protocol):
         ...
 
     def std(self) -> float:
-        """Standard deviation of the entries about the mean sample."""
+        """Standard deviation of all entries about the mean sample."""
         ...
 
     def config(self) -> Any:
@@ -43,12 +44,12 @@ class Batches(Protocol):
 
 @dataclass
 class Shuffled:
-    """Arrays in memory, each sample once in every pass, in an order of its own for each pass.
+    """Arrays in memory: each pass has every sample once, in an order of its own.
 
     Attributes:
         x: (n, *event), float32.
         cond: leaves (n, ...), or None.
-        seed: words that decide the orders.
+        seed: integers that determine the orders.
     """
 
     x: np.ndarray
@@ -57,7 +58,7 @@ class Shuffled:
     _orders: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def batch(self, index: int, size: int) -> tuple[np.ndarray, PyTree]:
-        """Samples index * size ... of the passes laid end to end; a batch may reach into the next pass."""
+        """Samples index * size, ... of all passes, one after the other; a batch may reach into the next pass."""
         start, end, parts = index * size, (index + 1) * size, []
         while start < end:
             number, place = divmod(start, len(self.x))
@@ -67,18 +68,17 @@ class Shuffled:
         return self.x[rows], jax.tree.map(lambda leaf: leaf[rows], self.cond)
 
     def std(self) -> float:
-        """About the mean sample, so that a constant background does not count."""
+        """Standard deviation about the mean sample, so that a constant background does not count."""
         return float(np.std(self.x - self.x.mean(0)))
 
     def config(self) -> Any:
-        """Both arrays."""
+        """All samples and conditions."""
         return {"x": self.x, "cond": self.cond}
 
     def _order(self, number: int) -> np.ndarray:
         if number not in self._orders:
-            kept = {
-                k: v for k, v in self._orders.items() if k == number - 1
-            }  # a batch seldom spans more than two passes
+            # A batch seldom spans more than two passes.
+            kept = {k: v for k, v in self._orders.items() if k == number - 1}
             order = np.random.default_rng([*self.seed, number]).permutation(len(self.x))
             self._orders = {**kept, number: order}
         return self._orders[number]
@@ -86,22 +86,22 @@ class Shuffled:
 
 @dataclass
 class Fresh:
-    """Samples of a law, new ones for every batch: nothing can be memorized."""
+    """Samples of a law, fresh ones in every batch: nothing can be memorized."""
 
     target: Any
     key: Array
 
     def batch(self, index: int, size: int) -> tuple[Array, None]:
-        """Drawn with fold_in(key, index)."""
+        """Samples that are drawn with fold_in(key, index)."""
         return _drawn(self.target, jax.random.fold_in(self.key, index), size), None
 
     def std(self) -> float:
-        """Of 4,096 samples that training does not see."""
+        """Standard deviation of 4,096 samples that training does not see."""
         x = np.asarray(self.target.sample(jax.random.fold_in(self.key, 2**32 - 1), 4096))
         return float(np.std(x - x.mean(0)))
 
     def config(self) -> Any:
-        """The law, and its arrays where it is a pytree."""
+        """The law, and its arrays if it is a pytree."""
         return {"law": self.target, "arrays": jax.tree.leaves(self.target)}
 
 
@@ -111,17 +111,17 @@ def _drawn(target: Any, key: Array, size: int) -> Array:
 
 
 def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
-    """`Batches` of an array, of a law or of a `grain.MapDataset`; anything that is `Batches` is taken as it is.
+    """`Batches` of an array, of a law or of a `grain.MapDataset`; an object that is `Batches` is returned as it is.
 
-    Of a dataset each host of a mesh reads its own part of a batch alone.
+    Each host of a mesh reads only its own part of each batch of a dataset.
 
     Raises:
-        TypeError, ValueError: data that cannot be trained on, naming the first bad sample.
+        TypeError, ValueError: the data cannot be trained on; the first bad sample is named.
     """
     words = tuple(np.asarray(jax.random.key_data(key)).tolist())
     if lazy.is_dataset(data):
         if cond is not None:
-            raise ValueError("cond must be None for a dataset, whose samples carry theirs; got conditions.")
+            raise ValueError("cond must be None for a dataset, because its samples carry theirs; got conditions.")
         return lazy.Lazy(data, int(np.random.SeedSequence(words).generate_state(1)[0]), *devices.share(mesh))
     if hasattr(data, "batch"):
         if not (hasattr(data, "std") and hasattr(data, "config")):
@@ -140,7 +140,7 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
 
 
 def stream(batches: Any, first: int, size: int) -> Generator[tuple[Any, PyTree], None, None]:
-    """Batches `first`, first + 1, ..., made ahead where the data know how."""
+    """Batches `first`, first + 1, ..., made ahead of time if the data can do so."""
     if hasattr(batches, "stream"):
         yield from batches.stream(first, size)
     for index in itertools.count(first):
@@ -148,7 +148,7 @@ def stream(batches: Any, first: int, size: int) -> Generator[tuple[Any, PyTree],
 
 
 def part(size: int, accumulate: int) -> int:
-    """Samples of one of the `accumulate` batches of an update of `size`; raises unless they divide it."""
+    """size / accumulate, the samples of each batch of an update; raises ValueError unless it is a whole number."""
     checks.at_least("batch_size", size, 1)
     checks.at_least("accumulate", accumulate, 1)
     if size % accumulate:
@@ -157,9 +157,9 @@ def part(size: int, accumulate: int) -> int:
 
 
 def on_device(batch: tuple[Any, PyTree], mesh: Any = None, hosts: int = 1) -> tuple[Array, PyTree]:
-    """The batch as arrays of JAX, sent without waiting; raises TypeError for samples that noise cannot be added to.
+    """The batch as JAX arrays, sent without waiting; raises TypeError for samples that are not floating-point numbers.
 
-    With a mesh it is divided over it; with hosts > 1 each host gives its own part of the rows alone.
+    With a mesh the batch is divided over it; with hosts > 1 each host gives only its own part of the rows.
     """
     if mesh is not None:
         batch = jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), batch)

@@ -6,12 +6,12 @@ from typing import Any
 
 
 class Journal:
-    """One entry for each report; entries beyond the step that a run resumes from are dropped. A context.
+    """A context manager that writes one entry per report; entries after the step that a run resumes from are dropped.
 
     Args:
-        path: a file of one line of JSON an entry; None for none.
+        path: a file with one line of JSON per entry, or None.
         step: the step that the run starts from.
-        tensorboard: a folder of scalars for TensorBoard; None for none.
+        tensorboard: a folder of scalars for TensorBoard, or None.
 
     Raises:
         ValueError: the file cannot be written.
@@ -33,7 +33,7 @@ class Journal:
             raise ValueError(f"metrics_file must be a file that can be written; got {path} ({error}).") from error
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append one entry; its line of JSON is on disk when this returns, up to the machine's own cache."""
+        """Append one entry; when this returns, its line of JSON has been handed to the operating system."""
         if self.path is not None:
             with self.path.open("a") as file:
                 file.write(_line(entry))

@@ -1,6 +1,6 @@
-"""Data that do not fit in memory: Grain shuffles, reads and batches them, ahead of the step. The home of Grain.
+"""Data that do not fit in memory: Grain shuffles, reads and batches them ahead of the training step.
 
-A `grain.MapDataset` has random access, so its batches are numbered as any others are, and a run resumes by counting.
+A `grain.MapDataset` has random access, so its batches are numbered like all others, and a run resumes by counting.
 """
 
 import os
@@ -18,23 +18,23 @@ from jaxsamp.core import checks
 
 # Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
 THREADS = min(8, os.cpu_count() or 1)
-MEASURED, COMPARED = 2048, 8
+SAMPLES_FOR_STD, SAMPLES_FOR_CHECKSUM = 2048, 8
 
 
 def is_dataset(data: Any) -> bool:
-    """Whether `data` is a `grain.MapDataset`; where Grain is not loaded, nothing is."""
+    """Whether `data` is a `grain.MapDataset`; false for everything while Grain is not imported."""
     return (grain := sys.modules.get("grain")) is not None and isinstance(data, grain.MapDataset)
 
 
 @dataclass
 class Lazy:
-    """Samples of a Grain dataset, each once in every pass, checked as they are read.
+    """Samples of a Grain dataset: each pass has every sample once; samples are checked as they are read.
 
     Attributes:
         dataset: a `grain.MapDataset` of arrays, of pairs (array, condition), or of dicts with "x" and perhaps "cond".
-        seed: word that decides the orders.
-        host, hosts: this host reads the part `host` of `hosts` equal parts of each batch, one after the other; together
-            they have the batch that one host alone would have.
+        seed: an integer that determines the orders.
+        host, hosts: this host reads part number `host` of the `hosts` equal parts of each batch; together they have the
+            batch that one host alone would have.
     """
 
     dataset: Any
@@ -55,7 +55,7 @@ class Lazy:
             ) from error
 
     def batch(self, index: int, size: int) -> tuple[np.ndarray, Any]:
-        """This host's share of batch `index` of `size` samples of the passes laid end to end."""
+        """This host's part of batch `index` of `size` samples; passes follow one another."""
         return self._batches(size)[index]
 
     def stream(self, first: int, size: int) -> Iterator[tuple[np.ndarray, Any]]:
@@ -63,9 +63,9 @@ class Lazy:
         return _ahead(self._batches(size)[first:])
 
     def std(self) -> float:
-        """Of the first 2,048 samples of the first pass, about their mean."""
-        count = min(MEASURED, len(self.dataset))
-        origin = first = second = 0.0  # about the first sample, so that nothing cancels
+        """Standard deviation of the first 2,048 samples of the first pass, about their mean."""
+        count = min(SAMPLES_FOR_STD, len(self.dataset))
+        origin = first = second = 0.0  # sums of differences from the first sample, so that nothing cancels
         for number, (x, _) in enumerate(_ahead(self._order[:count].batch(32))):
             x = np.asarray(x, np.float64)
             origin = x[0] if number == 0 else origin
@@ -73,8 +73,8 @@ class Lazy:
         return float(np.sqrt(np.mean(second / count - np.square(np.asarray(first) / count))))
 
     def config(self) -> Any:
-        """The number of samples, and a checksum of eight of them: a change of others is not seen."""
-        places = np.linspace(0, len(self.dataset) - 1, COMPARED).astype(int)
+        """The number of samples, and a checksum of eight of them: a change of the others is not noticed."""
+        places = np.linspace(0, len(self.dataset) - 1, SAMPLES_FOR_CHECKSUM).astype(int)
         leaves = jax.tree.leaves([self._plain(place, self.dataset[place]) for place in places.tolist()])
         checksum = zlib.crc32(b"".join(leaf.tobytes() for leaf in leaves))
         return {"samples": len(self.dataset), "shape": str(self._kind), "crc32": checksum}
@@ -87,12 +87,12 @@ class Lazy:
 
     def _sample(self, number: int, item: Any) -> tuple[np.ndarray, Any]:
         number %= len(self.dataset)
-        found = self._plain(number, item)
-        if (kind := jax.tree.map(np.shape, found)) != self._kind:
+        plain = self._plain(number, item)
+        if (kind := jax.tree.map(np.shape, plain)) != self._kind:
             raise ValueError(
                 f"data must hold samples of one shape; sample 0 has {self._kind} and sample {number} has {kind}."
             )
-        return found
+        return plain
 
     def _plain(self, number: int, item: Any) -> tuple[np.ndarray, Any]:
         """(x, cond) with x in float32 and cond in JAX's own precision, both finite."""
@@ -111,7 +111,7 @@ class Lazy:
 
 
 def condition(name: str, cond: Any) -> Any:
-    """A condition as arrays in JAX's own precision, which must be finite; `name` is what an error calls it."""
+    """A condition as arrays in JAX's own precision, which must be finite; `name` is its name in errors."""
     arrays = jax.tree.map(lambda leaf: checks.finite(name, leaf), cond)
     return jax.tree.map(lambda array: array.astype(jax.dtypes.canonicalize_dtype(array.dtype)), arrays)
 

@@ -1,4 +1,4 @@
-"""A run of `fit` as a denoiser: the model is rebuilt from the configuration that its checkpoint carries."""
+"""The denoiser of a run of `fit`: its model is rebuilt from the configuration in the checkpoint."""
 
 import json
 from collections.abc import Mapping
@@ -18,44 +18,44 @@ HOMES = (models, schedules)
 
 
 def load_denoiser(folder: str | Path, ema: bool = True) -> NetworkDenoiser:
-    """The denoiser that a run of `fit` or `jaxsamp train` has learned, from its folder alone.
+    """The denoiser that a run of `fit` or `jaxsamp train` has learned, loaded from its folder alone.
 
-    Its `schedule` is that of the training; its `apply` is the `jaxsamp.models.Model`, one for equal configurations, so
-    that loading again does not compile again.
+    Its `schedule` is that of the training. Its `apply` is the `jaxsamp.models.Model`, the same object for equal
+    configurations, so that loading again does not recompile.
 
     Args:
         folder: where `fit` kept its checkpoints; the latest complete one is read.
-        ema: the averaged weights; else the last ones.
+        ema: load the averaged weights; else the last ones.
 
     Raises:
-        ValueError: there is no complete checkpoint, or its network or schedule is none of jaxsamp's own or holds
-            arrays: for these, `model.denoiser(load_weights(folder))`.
+        ValueError: there is no complete checkpoint, or its network or schedule is not one of jaxsamp's own, or
+            holds arrays. Then use `model.denoiser(load_weights(folder))`.
     """
     model = _model(json.dumps(load_config(folder)["model"]))
     return model.denoiser(jax.tree.map(jnp.asarray, load_weights(folder, ema)))
 
 
 @lru_cache(16)
-def _model(told: str) -> Any:
-    return _rebuilt(json.loads(told), "model")
+def _model(config: str) -> Any:
+    return _rebuilt(json.loads(config), "model")
 
 
-def _rebuilt(told: Any, name: str) -> Any:
+def _rebuilt(config: Any, name: str) -> Any:
     """The inverse of `describe`, for the dataclasses in HOMES with fields that are plain values or such dataclasses."""
-    if isinstance(told, list):
-        return tuple(_rebuilt(value, name) for value in told)
-    if not isinstance(told, Mapping):
-        return told
+    if isinstance(config, list):
+        return tuple(_rebuilt(value, name) for value in config)
+    if not isinstance(config, Mapping):
+        return config
     kind: Any = next(
-        (found for home in HOMES if is_dataclass(found := getattr(home, told.get("type", ""), None))), None
+        (member for home in HOMES if is_dataclass(member := getattr(home, config.get("type", ""), None))), None
     )
-    if kind is None or not set(told) - {"type"} <= {field.name for field in fields(kind) if field.init}:
-        what = f"{told['type']}" if "type" in told else f"an array of shape {tuple(told.get('shape', ()))}"
+    if kind is None or not set(config) - {"type"} <= {field.name for field in fields(kind) if field.init}:
+        what = f"{config['type']}" if "type" in config else f"an array of shape {tuple(config.get('shape', ()))}"
         raise ValueError(
             "folder must hold a network and a schedule of jaxsamp's own with plain settings, to be rebuilt; it has "
             f"{what} as its {name}. Give js.training.load_weights(folder) to the denoiser of your model."
         )
-    values = {key: _rebuilt(value, f"{name}.{key}") for key, value in told.items() if key != "type"}
+    values = {key: _rebuilt(value, f"{name}.{key}") for key, value in config.items() if key != "type"}
     if isinstance(values.get("dtype"), str):
         values["dtype"] = jnp.dtype(values["dtype"])
     return kind(**values)

@@ -1,4 +1,4 @@
-"""`fit`: train a network, watch it, keep it safe."""
+"""`fit`: train a network, report on it, and save it."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState
 
-# One for all runs: a second run of the same network, optimizer and loss compiles nothing.
+# One function for all runs: a second run of the same network, optimizer and loss compiles nothing.
 STEP = jax.jit(placement.step, static_argnames=("loss", "layout"), donate_argnums=0)
 
 
@@ -55,48 +55,48 @@ def fit(
 ) -> TrainState:
     """Train a network to denoise.
 
-    The result is a function of the arguments: an interrupted run that is resumed ends with the same bits. One step
-    compiles once. The device is waited for at reports, checkpoints and callbacks alone.
+    The result is a function of the arguments: an interrupted run that is resumed ends with the same bits. The training
+    step is compiled once. The loop waits for the device only at reports, checkpoints and callbacks.
 
     Args:
         key: a typed key; draws the weights, the order of the data and the noise.
         model: a network of `jaxsamp.models`, trained with EDM's preconditioning for the measured standard deviation
             of the data; or a `jaxsamp.models.Model`, which says what to predict.
-        data: (n, *event) samples, about of unit size; a target, for fresh samples in every batch; a `grain.MapDataset`
+        data: samples (n, *event), of about unit size; a target, for fresh samples in every batch; a `grain.MapDataset`
             of samples or of pairs (sample, condition), for data that do not fit in memory, read ahead by threads; or
             anything with batch(index, size) -> (x, cond), std() and config().
-        schedule: how noise grows; left out for a `Model`, which has one.
-        steps: number of updates. A resumed run may be given another number where the rate of learning does not depend
-            on it: with an optax transformation, or AdamW(warmup=0, last=1).
+        schedule: how noise grows; to be left out for a `Model`, which has its own.
+        steps: number of updates. A resumed run may have another number if the rate of learning does not depend on it:
+            with an optax transformation, or AdamW(warmup=0, last=1).
         cond: conditions of the data, leaves (n, ...).
-        batch_size: samples of one update.
-        accumulate: parts that the samples of one update are split into, against running out of memory.
-        loss: see `jaxsamp.training.denoising_loss`, which with its own defaults is the default.
+        batch_size: samples per update.
+        accumulate: number of parts into which the samples of an update are split, to save memory.
+        loss: see `jaxsamp.training.denoising_loss`; by default the one with its own defaults.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
-            batch_size / accumulate, and "time" has no use. By default the one device that JAX prefers. The result is
+            batch_size / accumulate; "time" is not used. By default the one device that JAX prefers. The result is
             the same up to rounding. On several hosts every process makes the same call.
-        fsdp: divide large arrays of weights, averages and the optimizer's memory over the devices too, in the place of
-            a copy on each; the weights are gathered for each step.
+        fsdp: divide large arrays of weights, averages and the optimizer's memory over the devices too, instead of a
+            copy on each; the weights are gathered for each step.
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
-        resume: go on from the latest checkpoint, if there is one.
-        metrics_file: a file of one line of JSON every `report_every` steps. Its `input_seconds` are those of waits for
-            batches at whose end the device had nothing left to do: it starved for no longer since the line before.
-        tensorboard: a folder for the same numbers as TensorBoard shows them; needs the package `tensorboardX`.
+        resume: continue from the latest checkpoint, if there is one.
+        metrics_file: a file with one line of JSON every `report_every` steps. Its `input_seconds` is the time since
+            the line before of the waits for batches at whose end the device was idle: it was idle no longer.
+        tensorboard: a folder for the same numbers, for TensorBoard; needs the package `tensorboardX`.
         callback: called with (step, state) every `callback_every` steps and at the end; the state is a copy, to keep.
-            On several hosts every process calls it, for only all of them can compute with arrays that they share.
+            On several hosts every process calls it, because only all together can compute with arrays that they share.
         progress: show a progress bar.
 
     Returns:
         The `TrainState`, its arrays where they were in training; `.denoiser()` is that of the averaged weights.
 
     Raises:
-        ValueError: an argument out of range; data that are not finite; labels the network has not; a folder that cannot
-            be written to, or has checkpoints without `resume`, or has those of another configuration, naming the
-            fields that differ.
-        TypeError: a key, model or optimizer of the wrong type.
+        ValueError: an argument is out of range; data are not finite; the network does not have a label; a folder cannot
+            be written to, or has checkpoints without `resume`, or has those of another configuration, and the fields
+            that differ are named.
+        TypeError: a key, model or optimizer has the wrong type.
         FloatingPointError: the loss or its gradient became NaN or infinite.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
@@ -144,7 +144,7 @@ def fit(
 
 
 def _static(loss: Callable[..., Array]) -> Callable[..., Array]:
-    """The loss as an argument that JAX compiles for: one that holds arrays stands for itself alone."""
+    """The loss as a static argument of JAX: hashable, by identity if it holds arrays."""
     try:
         hash(loss)
     except TypeError:
@@ -156,7 +156,9 @@ def _model(model: Any, schedule: Any, batches: Any) -> Any:
     """The model to train: as given, or EDM's preconditioning around a bare network."""
     if isinstance(model, Model) or (hasattr(model, "prediction") and callable(model)):
         if schedule is not None and describe(schedule) != describe(model.schedule):
-            raise ValueError(f"schedule must be left out, for the model has its own, {model.schedule}; got {schedule}.")
+            raise ValueError(
+                f"schedule must be left out, because the model has its own, {model.schedule}; got {schedule}."
+            )
         return model
     if isinstance(model, type) or not (hasattr(model, "init") and hasattr(model, "apply")):
         raise TypeError(f"model must be a network or a Model of jaxsamp.models; got {model!r}.")
@@ -164,21 +166,21 @@ def _model(model: Any, schedule: Any, batches: Any) -> Any:
         raise ValueError("schedule must be given with a bare network, such as jaxsamp.schedules.Cosine(); got None.")
     std = batches.std()
     if not (math.isfinite(std) and std > 0):
-        raise ValueError(f"data must vary, for the network is scaled by their standard deviation; it is {std}.")
+        raise ValueError(f"data must vary, because the network is scaled by their standard deviation; it is {std}.")
     try:
         return _preconditioned(model, schedule, std)
-    except TypeError:  # settings that are arrays
+    except TypeError:  # a network or schedule with arrays among its settings
         return Model(model, schedule, sigma_data=std)
 
 
 @lru_cache(64)
 def _preconditioned(network: Any, schedule: Any, std: float) -> Model:
-    """One object for equal settings, for a step is compiled once for each."""
+    """One object for equal settings, because the step is compiled once per object."""
     return Model(network, schedule, sigma_data=std)
 
 
 def _begin(store: Any, state: TrainState, resume: bool, steps: int) -> TrainState:
-    """The state to start from."""
+    """The state to start from: the latest checkpoint, if there is one."""
     if store.latest() is None:
         return state
     if not resume:

@@ -1,4 +1,4 @@
-"""How weights move: clipped gradients, AdamW, and a rate that warms up and falls along a cosine."""
+"""The optimizer: clipped gradients, AdamW, and a rate that warms up and falls along a cosine."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class AdamW:
         learning_rate: the highest rate.
         warmup: share of the steps over which the rate rises, in [0, 1).
         last: the rate at the end, as a share of the highest.
-        clip: largest global norm of a gradient.
-        weight_decay: per step and unit of rate.
-        b1, b2: decays of the moments.
+        clip: largest global norm of the gradient.
+        weight_decay: share of the weights that is subtracted per step and unit of rate.
+        b1, b2: decays of the first and second moments.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv 1711.05101.
     """
@@ -48,7 +48,7 @@ class AdamW:
 
     @property
     def depends_on_steps(self) -> bool:
-        """Whether the rate of an update depends on the number of all updates."""
+        """Whether the rate of an update depends on the total number of updates."""
         return self.warmup > 0 or self.last != 1
 
     def rate(self, steps: int) -> optax.Schedule:
@@ -64,7 +64,7 @@ class AdamW:
 
 @lru_cache(64)
 def _chain(settings: tuple[float, ...], steps: int) -> optax.GradientTransformation:
-    """One object for equal settings, for a step is compiled once for each."""
+    """One object for equal settings, because the step is compiled once per object."""
     chosen = AdamW(*settings)
     adamw = optax.adamw(chosen.rate(steps), chosen.b1, chosen.b2, weight_decay=chosen.weight_decay)
     return optax.chain(optax.clip_by_global_norm(chosen.clip), adamw)
@@ -72,7 +72,7 @@ def _chain(settings: tuple[float, ...], steps: int) -> optax.GradientTransformat
 
 @lru_cache(64)
 def accumulated(optimizer: Any, batches: int) -> optax.GradientTransformation:
-    """One update from the mean gradient of every `batches` batches; raises TypeError for no transformation."""
+    """One update per `batches` batches, by their mean gradient; raises TypeError unless `optimizer` is one of optax."""
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(
             "optimizer must be an optax transformation, such as optax.adam(1e-3) or AdamW().build(steps); "

@@ -1,4 +1,4 @@
-"""The loop of `fit` over batches, and what it has seen."""
+"""The loop of `fit` over batches, and its reports."""
 
 import signal
 import threading
@@ -17,8 +17,8 @@ from jaxsamp.training import data as data_of
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.state import TrainState
 
-TERMINATED = 128 + signal.SIGTERM
-STARVED = 0.1
+TERMINATED = 128 + signal.SIGTERM  # the exit status of a program that SIGTERM ended
+REPORTED_WAIT = 0.1  # share of the time spent waiting for data, above which the progress bar shows it
 
 
 class Every(NamedTuple):
@@ -31,7 +31,7 @@ class Every(NamedTuple):
 
 @dataclass
 class Run:
-    """The loop, and what it has seen: metrics still on the device, and those since the last report."""
+    """The loop, with the metrics that are still on the device (`pending`) and those since the last report (`seen`)."""
 
     batches: Any
     size: int
@@ -52,7 +52,7 @@ class Run:
     def run(
         self, state: TrainState, step: Callable[..., Any], terminated: Callable[[], bool], advance: Callable[..., None]
     ) -> TrainState:
-        """From the state's own step to the last."""
+        """Train from the state's own step to the last."""
         self.since = int(state.step)
         self.started = self.reported = time.perf_counter()
         advance(self.since)
@@ -66,7 +66,7 @@ class Run:
         return state
 
     def _next(self, stream: Iterator[Any]) -> Any:
-        """A batch; counts the wait for it if the device has made all its steps meanwhile."""
+        """The next batch; the wait for it counts if the device has meanwhile finished all its steps."""
         began = time.perf_counter()
         batch = next(stream)
         if not self.pending or self.pending[-1]["loss"].is_ready():
@@ -76,12 +76,12 @@ class Run:
     def _after(
         self, done: int, state: TrainState, terminated: Callable[[], bool], advance: Callable[..., None]
     ) -> None:
-        """What is due after update `done`; raises SystemExit when leaving."""
+        """Do what is due after update `done`; raise SystemExit after SIGTERM."""
         last = done == self.steps
         due = Every(*(last or done % every == 0 for every in self.every))
-        # Several hosts must leave together, and to ask all of them at every step would take its time.
-        asked = any(due) or not devices.several_hosts(self.mesh)
-        leaving = asked and devices.any_host(terminated(), self.mesh)
+        # Several hosts must leave together, and to agree on that at every step would take time.
+        agreeing = any(due) or not devices.several_hosts(self.mesh)
+        leaving = agreeing and devices.any_host(terminated(), self.mesh)
         if not (leaving or any(due)):
             return
         self._check(done, state.accumulate)  # before anything is saved
@@ -90,13 +90,13 @@ class Run:
         if self.store is not None and (due.checkpoint or leaving):
             self.store.save(state)
         if self.callback is not None and due.callback:
-            # A copy, for the next step reuses the memory of this state.
+            # A copy, because the next step reuses the memory of this state.
             self.callback(done, jax.tree.map(jnp.copy, state))
         if leaving and not last:
             raise SystemExit(TERMINATED)
 
     def _check(self, done: int, accumulate: int) -> None:
-        """Wait for what is pending, which must be finite."""
+        """Wait for the pending metrics, and raise FloatingPointError unless they are finite."""
         values = np.asarray([[metrics["loss"], metrics["grad_norm"]] for metrics in self.pending])
         self.pending.clear()
         bad = ~np.isfinite(values).all(1)
@@ -111,7 +111,7 @@ class Run:
         self.seen.extend(values)
 
     def _report(self, done: int, advance: Callable[..., None]) -> None:
-        """Means since the last report, in the journal and beside the bar."""
+        """Write means since the last report in the journal and beside the progress bar."""
         now = time.perf_counter()
         loss, norm = (float(mean) for mean in np.mean(self.seen, 0))
         speed = (done - self.since) / (now - self.reported)
@@ -121,23 +121,26 @@ class Run:
             entry | {"steps_per_second": speed, "seconds": now - self.started, "input_seconds": self.waited}
         )
         share = self.waited / (now - self.reported)
-        starved = f", {share:.0%} waiting for data" if share > STARVED else ""
-        advance(done - self.since, note=f"loss {loss:.4f}, {speed:.1f} steps/s{starved}")
+        late = f", {share:.0%} waiting for data" if share > REPORTED_WAIT else ""
+        advance(done - self.since, note=f"loss {loss:.4f}, {speed:.1f} steps/s{late}")
         self.seen.clear()
         self.reported, self.since, self.waited = now, done, 0.0
 
 
 @contextmanager
 def terminated() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM has come; ends in SystemExit if so. Signals reach the main thread alone, so elsewhere never."""
-    come = threading.Event()
+    """Gives a function that says whether SIGTERM has arrived, and raises SystemExit at the end if so.
+
+    Signals reach the main thread alone, so in other threads the answer is always no.
+    """
+    arrived = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield come.is_set
+        yield arrived.is_set
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: come.set())
+    before = signal.signal(signal.SIGTERM, lambda *_: arrived.set())
     try:
-        yield come.is_set
+        yield arrived.is_set
     finally:
         signal.signal(signal.SIGTERM, before)
-    if come.is_set():  # after the last step: the run is whole, but whoever sent it wants the program to end
+    if arrived.is_set():  # after the last step: the run is complete, but the sender wants the program to end
         raise SystemExit(TERMINATED)

@@ -1,4 +1,4 @@
-"""What training carries from step to step, and the step."""
+"""The state of training, and one step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,10 +24,10 @@ class TrainState:
         params: weights, in float32.
         ema: moving average of the weights, the ones to sample with.
         opt_state: the optimizer's memory.
-        key: draws of batch i come from fold_in(key, i).
-        model: the `jaxsamp.models.Model` that the weights are of.
+        key: the random numbers of batch i come from fold_in(key, i).
+        model: the `jaxsamp.models.Model` whose weights these are.
         optimizer: an optax transformation.
-        accumulate: batches for one update.
+        accumulate: number of batches per update.
     """
 
     batches: Array
@@ -43,14 +43,14 @@ class TrainState:
     def create(
         key: Array, model: Any, x: Array, cond: PyTree = None, optimizer: Any = None, accumulate: int = 1
     ) -> "TrainState":
-        """Fresh weights for data and conditions shaped like one batch (x, cond).
+        """Fresh weights for data and conditions with the shapes of one batch (x, cond).
 
         Args:
             key: a typed key; draws the weights, and the noise of training.
             model: a `jaxsamp.models.Model`.
             x, cond: an example batch.
             optimizer: an optax transformation; by default optax.adam(1e-3).
-            accumulate: batches for one update.
+            accumulate: number of batches per update.
         """
         for_weights, for_training = jax.random.split(checks.typed_key(key))
         params = model.init(for_weights, x, cond)
@@ -70,7 +70,7 @@ class TrainState:
 
 
 def ema_decay(step: ArrayLike, decay: ArrayLike) -> Array:
-    """min(decay, (1 + n) / (10 + n)) after n updates: a young average forgets its random start."""
+    """min(decay, (1 + n) / (10 + n)) after n updates, so that the average forgets its random start quickly."""
     step = jnp.asarray(step, float)
     return jnp.minimum(decay, (1 + step) / (10 + step))
 
@@ -83,9 +83,9 @@ def train_step(
     loss: Callable[..., Array],
     ema: ArrayLike = 0.9999,
 ) -> tuple[TrainState, dict[str, Array]]:
-    """One batch: its gradient, an update once `accumulate` batches are in, and the average after each update.
+    """One batch: its gradient; and after every `accumulate` batches an update of the weights and of their average.
 
-    Pure, for a loop of your own: `jax.jit(partial(train_step, loss=loss), donate_argnums=0)`.
+    A pure function, for your own training loop: `jax.jit(partial(train_step, loss=loss), donate_argnums=0)`.
 
     Args:
         state: the state before.

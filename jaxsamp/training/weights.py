@@ -15,7 +15,7 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
     Args:
         params: a pytree of arrays.
         path: the file.
-        about: text to keep in the file's header.
+        about: names and texts to keep in the file's header.
     """
     from safetensors.flax import save_file
 
@@ -24,27 +24,29 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
 
 
 def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
-    """The weights in a file, in the tree of `like`: arrays, or jax.eval_shape of the model's init.
+    """The weights in a file, as a tree like `like`: arrays, or jax.eval_shape of the model's init.
 
     Raises:
-        ValueError: names or shapes differ, naming the first; or there is no such file.
+        ValueError: a name or shape differs, and the first one is named; or there is no such file.
     """
     from safetensors import SafetensorError
     from safetensors.flax import load_file
 
     try:
-        found = load_file(str(path))
+        stored = load_file(str(path))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"path must be a safetensors file; {path} could not be read ({error}).") from error
     wanted = _named(like)
     names = {name for name, _ in wanted}
-    for name in sorted(names ^ set(found)):
-        have, lack = (path, "the network") if name in found else ("the network", path)
-        raise ValueError(f"path must hold the weights of this network; {have} has {name!r} and {lack} has not.")
+    for name in sorted(names ^ set(stored)):
+        have, lack = (path, "the network") if name in stored else ("the network", path)
+        raise ValueError(f"path must hold the weights of this network; {have} has {name!r} and {lack} does not.")
     for name, leaf in wanted:
-        if found[name].shape != leaf.shape:
-            raise ValueError(f"{name!r} must have shape {leaf.shape} for this network; {path} has {found[name].shape}.")
-    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name, _ in wanted])
+        if stored[name].shape != leaf.shape:
+            raise ValueError(
+                f"{name!r} must have shape {leaf.shape} for this network; {path} has {stored[name].shape}."
+            )
+    return jax.tree.unflatten(jax.tree.structure(like), [stored[name] for name, _ in wanted])
 
 
 def _named(tree: PyTree) -> list[tuple[str, Any]]:

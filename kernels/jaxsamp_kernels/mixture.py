@@ -1,12 +1,13 @@
-"""Gaussian mixtures at every noise level, exactly, from eigen-forms computed once.
+"""Gaussian mixtures at every noise level, exactly, from eigendecompositions computed once.
 
 If x_0 has law sum_k w_k N(mu_k, S_k), then x = alpha x_0 + sigma z has law sum_k w_k N(alpha mu_k, C_k) with
 C_k = alpha^2 S_k + sigma^2 I. With S_k = U_k diag(eigenvalues_k) U_k^T a change of level costs O(K d), and every
-quantity is a spectral function of S_k applied to delta_k = x - alpha mu_k; nothing divides by alpha.
+quantity is a spectral function of S_k applied to delta_k = x - alpha mu_k. Nothing is divided by alpha.
 
 Each function takes one point x of shape (d,) and one level; `jax.vmap` turns the products into matrix products.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,10 +15,13 @@ import jax.numpy as jnp
 from jax import Array
 
 _LEAST_VARIANCE = 1e-12
+# In full float32: by default a GPU rounds the factors of a product to ten bits.
+_matmul = partial(jnp.matmul, precision="highest")
+_einsum = partial(jnp.einsum, precision="highest")
 
 
 class Mixture(NamedTuple):
-    """K Gaussian components; which fields are present says which form the covariances have.
+    """K Gaussian components; the fields that are present determine the form of the covariances.
 
     form       eigenvalues   basis       floor
     full       (K, d)        (K, d, d)   None    S_k = U_k diag(eigenvalues_k) U_k^T
@@ -34,17 +38,17 @@ class Mixture(NamedTuple):
 
 
 class _View(NamedTuple):
-    """delta_k in the eigenbasis of S_k, with the eigenvalues of C_k; for low rank, also off the basis."""
+    """delta_k in the eigenbasis of S_k, with the eigenvalues of C_k; for low rank, also outside the basis."""
 
     coordinates: Array  # (K, m)
     variances: Array  # eigenvalues of C_k
-    off_variances: Array | None  # (K, 1), the eigenvalue of C_k off the basis
+    off_variances: Array | None  # (K, 1), the eigenvalue of C_k outside the basis
 
 
 def _project(basis, vectors):
-    """U_k^T v: for one vector v, or one for each component."""
+    """U_k^T v, for one vector v or one vector per component."""
     pattern = "kdm,d->km" if vectors.ndim == 1 else "kdm,kd->km"
-    return jnp.einsum(pattern, basis, vectors, precision="highest")
+    return _einsum(pattern, basis, vectors)
 
 
 def _view(mixture, x, alpha, sigma):
@@ -75,16 +79,16 @@ def _log_components(mixture, view, x, alpha):
 
 
 def _mix(mixture, weights, multipliers, off_multipliers, view, x, alpha):
-    """sum_k weights_k f(S_k) delta_k, f given by its values on the eigenvalues and off the basis."""
+    """sum_k weights_k f(S_k) delta_k, with f given by its values on the eigenvalues and outside the basis."""
     if mixture.basis is None:
         return jnp.sum(weights[:, None] * multipliers * view.coordinates, 0)
     if mixture.floor is None:
         inside = weights[:, None] * multipliers * view.coordinates
-        return jnp.einsum("kdm,km->d", mixture.basis, inside, precision="highest")
+        return _einsum("kdm,km->d", mixture.basis, inside)
     inside = weights[:, None] * (multipliers - off_multipliers) * view.coordinates
     off = weights * off_multipliers[:, 0]
-    lifted = jnp.einsum("kdm,km->d", mixture.basis, inside, precision="highest")
-    return lifted + off.sum() * x - alpha * jnp.matmul(off, mixture.means, precision="highest")
+    lifted = _einsum("kdm,km->d", mixture.basis, inside)
+    return lifted + off.sum() * x - alpha * _matmul(off, mixture.means)
 
 
 def _inverses(view):
@@ -114,7 +118,7 @@ def posterior_mean(mixture: Mixture, x, alpha, sigma):
     r = jax.nn.softmax(_log_components(mixture, view, x, alpha))
     gain = alpha * mixture.eigenvalues / view.variances
     off_gain = None if mixture.floor is None else alpha * mixture.floor / view.off_variances
-    return jnp.matmul(r, mixture.means, precision="highest") + _mix(mixture, r, gain, off_gain, view, x, alpha)
+    return _matmul(r, mixture.means) + _mix(mixture, r, gain, off_gain, view, x, alpha)
 
 
 def posterior_covariance(mixture: Mixture, x, alpha, sigma):
@@ -125,34 +129,37 @@ def posterior_covariance(mixture: Mixture, x, alpha, sigma):
     own = jnp.broadcast_to(sigma**2 * mixture.eigenvalues / view.variances, view.coordinates.shape)
     gain = alpha * mixture.eigenvalues / view.variances
     if mixture.basis is None:
-        within = jnp.diag(r @ own)
+        within = jnp.diag(_matmul(r, own))
         means = mixture.means + gain * view.coordinates
     else:
         off = 0.0 if mixture.floor is None else sigma**2 * mixture.floor / view.off_variances
         off_gain = 0.0 if mixture.floor is None else alpha * mixture.floor / view.off_variances
-        within = jnp.einsum("k,kdm,km,kem->de", r, mixture.basis, own - off, mixture.basis)
+        within = _einsum("k,kdm,km,kem->de", r, mixture.basis, own - off, mixture.basis)
         within += jnp.sum(r[:, None] * off) * jnp.eye(d, dtype=x.dtype)
-        lifted = jnp.einsum("kdm,km->kd", mixture.basis, (gain - off_gain) * view.coordinates)
+        lifted = _einsum("kdm,km->kd", mixture.basis, (gain - off_gain) * view.coordinates)
         means = mixture.means + lifted + off_gain * (x - alpha * mixture.means)
-    spread = means - r @ means
-    return within + jnp.einsum("k,kd,ke->de", r, spread, spread)
+    spread = means - _matmul(r, means)
+    return within + _einsum("k,kd,ke->de", r, spread, spread)
 
 
 def hessian_vector(mixture: Mixture, x, v, alpha, sigma):
-    """(grad^2 log p) v = sum_k r_k (-C_k^-1 v + g_k (g_k . v)) - g (g . v), g_k = -C_k^-1 delta_k; no d x d array."""
+    """(grad^2 log p) v = sum_k r_k (-C_k^-1 v + g_k (g_k . v)) - g (g . v), g_k = -C_k^-1 delta_k.
+
+    No d x d array is made.
+    """
     view = _view(mixture, x, alpha, sigma)
     inverse, off_inverse = _inverses(view)
     r = jax.nn.softmax(_log_components(mixture, view, x, alpha))
     along = v[None] if mixture.basis is None else _project(mixture.basis, v)
     slopes = -jnp.sum(inverse * view.coordinates * along, 1)
     if off_inverse is not None:
-        delta_v = x @ v - alpha * (mixture.means @ v)
+        delta_v = _matmul(x, v) - alpha * _matmul(mixture.means, v)
         slopes -= off_inverse[:, 0] * (delta_v - jnp.sum(view.coordinates * along, 1))
     total = _mix(mixture, r, inverse, off_inverse, view, x, alpha)  # minus the score
     curved = -_mix(mixture, r * slopes, inverse, off_inverse, view, x, alpha)
     shifted = view._replace(coordinates=jnp.broadcast_to(along, (r.shape[0], along.shape[-1])))
     flat = _mix(mixture._replace(means=jnp.zeros_like(mixture.means)), r, inverse, off_inverse, shifted, v, alpha)
-    return curved - flat + total * (r @ slopes)
+    return curved - flat + total * _matmul(r, slopes)
 
 
 def laplacian(mixture: Mixture, x, alpha, sigma):
@@ -166,4 +173,4 @@ def laplacian(mixture: Mixture, x, alpha, sigma):
         off = jnp.sum(jnp.square(x - alpha * mixture.means), 1) - jnp.sum(y * y, 1)
         each += jnp.square(off_inverse[:, 0]) * off - (x.shape[0] - y.shape[1]) * off_inverse[:, 0]
     g = _mix(mixture, r, inverse, off_inverse, view, x, alpha)
-    return r @ each - g @ g
+    return _matmul(r, each) - _matmul(g, g)

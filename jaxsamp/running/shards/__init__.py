@@ -1,4 +1,4 @@
-"""Big jobs: samples streamed to disk in shards, by one process or many, whatever stops them; and their reader."""
+"""Big jobs: samples streamed to disk in shards, by one process or many, and resumed after any stop; their reader."""
 
 from jaxsamp.running.shards.doors import sample_density_shards, sample_shards
 from jaxsamp.running.shards.ledger import KNOWN_BY, OtherSettings, clear

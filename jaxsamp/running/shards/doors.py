@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from jaxsamp import devices, grids
 from jaxsamp.core import checks
-from jaxsamp.core.protocols import Denoiser, Density
+from jaxsamp.core.protocols import Denoiser, Density, Scored
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
@@ -40,21 +40,21 @@ def sample_shards(
     process: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Shards:
-    """Draw samples into a folder, a shard at a time; called again after whatever stopped it, it goes on.
+    """Draw samples into a folder, one shard at a time. If something stopped the job, the same call continues it.
 
     Shard k holds samples k * shard_size, ... of `jaxsamp.sample(key, denoiser, shape, ...)`. It is written under
-    another name, and renamed when it is whole, while the next one is computed: memory holds two, however many there
-    are. The finished folder has the same bytes whatever interrupted the job and however many processes shared it, on
-    equal meshes of equal devices. Every shard is drawn at the same size, so that one compilation serves all.
+    another name, and renamed when it is complete, while the next one is computed: memory holds two shards at most.
+    The finished folder has the same bytes whatever interrupted the job and however many processes shared it, if all
+    have equal meshes of equal devices. Every shard is drawn at the same size, so that one compilation serves all.
 
     Args:
-        folder: a folder without samples, or that of the same job: its shards are kept where their checksums are right.
-        key: as for `jaxsamp.sample`, like the denoiser, shape, sampler, steps, grid, final_denoise and microbatch.
-        cond: a pytree for the denoiser, leaves (n, ...), which stay on the host.
-        transform: what is written of the samples: a function of JAX arrays, (n, *event) -> (n, ...), of each row alone,
-            such as one to whole numbers.
+        folder: a folder without samples, or that of the same job, whose shards with the right checksums are kept.
+        key: as in `jaxsamp.sample`, and so are denoiser, shape, sampler, steps, grid, final_denoise and microbatch.
+        cond: conditions for the denoiser, a pytree with leaves (n, ...), which stay on the host.
+        transform: turns samples into what is written: a function of JAX arrays, (n, *event) -> (n, ...), that works on
+            each row alone, such as a conversion to whole numbers.
         shard_size: samples in a shard; by default 16,384, or a smaller power of two that keeps a shard below 256 MiB.
-        settings: plain values that the job also is known by, such as the name of a data set.
+        settings: further plain values that identify the job, such as the name of a data set.
         mesh: devices of this process that each shard is divided over, `jaxsamp.mesh(devices=jax.local_devices())`.
         process: (index, count): this process draws shards index, index + count, ...; by default those of
             `jax.distributed`. The processes share the folder, and need not wait for each other.
@@ -64,8 +64,9 @@ def sample_shards(
         `Shards`, whose `complete` says whether the shards of other processes are there too.
 
     Raises:
-        ValueError: as `jaxsamp.sample`; or the folder holds samples of other settings, naming those that differ.
-        TypeError: as `jaxsamp.sample`.
+        ValueError: as in `jaxsamp.sample`; or the folder holds samples of other settings, and those that differ are
+            named.
+        TypeError: as in `jaxsamp.sample`.
     """
     sampler = check_sampler(sampler)
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
@@ -91,7 +92,7 @@ def sample_shards(
 def sample_density_shards(
     folder: str | Path,
     key: PRNGKey,
-    target: Density,
+    target: Density | Scored,
     shape: tuple[int, ...],
     sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
@@ -106,22 +107,23 @@ def sample_density_shards(
     process: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Shards:
-    """Run chains into a folder, the last state of each, a shard at a time; called again, it goes on.
+    """Write the last state of each chain into a folder, one shard at a time. The same call continues a stopped job.
 
     Shard k holds the states `x` of chains k * shard_size, ... of `jaxsamp.sample_density(key, target, shape, ...)`.
-    All else is as in `sample_shards`.
+    Everything else is as in `sample_shards`.
 
     Args:
         folder: a folder without samples, or that of the same job.
-        key: as for `jaxsamp.sample_density`, like the target, shape, sampler, steps, warmup, polish and microbatch.
-        transform: as in `sample_shards`, like shard_size, settings, mesh, process and progress.
+        key: as in `jaxsamp.sample_density`, and so are target, shape, sampler, steps, warmup, polish and microbatch.
+        transform: as in `sample_shards`, and so are shard_size, settings, mesh, process and progress.
 
     Returns:
-        `Shards`.
+        `Shards`, whose `complete` says whether the shards of other processes are there too.
 
     Raises:
-        ValueError: as `jaxsamp.sample_density`; or the folder holds samples of other settings, which it names.
-        TypeError: as `jaxsamp.sample_density`.
+        ValueError: as in `jaxsamp.sample_density`; or the folder holds samples of other settings, and those that differ
+            are named.
+        TypeError: as in `jaxsamp.sample_density`.
     """
     sampler, target = check_chains(key, target, shape, sampler, steps, warmup, 0, polish, microbatch)
     check_mesh(mesh)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under another name, and renamed."""
+"""Files that are complete or absent: they are written under another name, and renamed when complete."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ SAMPLES = "samples"  # the one entry of a shard
 
 
 def write_shard(path: Path, samples: np.ndarray, mark: str) -> str:
-    """Write a shard; the SHA-256 of its bytes, which depend on the samples alone.
+    """Write a shard and return the SHA-256 of its bytes, which depend on the samples alone.
 
     Args:
         path: the file.
         samples: (count, *event).
-        mark: ends the name that it has until it is whole.
+        mark: the end of the name that the file has until it is complete.
     """
 
     def write(file: IO[bytes]) -> None:
@@ -29,7 +29,7 @@ def write_shard(path: Path, samples: np.ndarray, mark: str) -> str:
 
 
 def write_json(path: Path, content: Any, mark: str) -> None:
-    """Write plain values, in the order that they have."""
+    """Write plain values as JSON, in their own order."""
     text = json.dumps(content, indent=1) + "\n"
     _replace(path, lambda file: file.write(text.encode()), mark)
 
@@ -41,7 +41,7 @@ def read_shard(path: Path) -> np.ndarray:
 
 
 def read_json(path: Path) -> Any:
-    """Plain values; None if there is no such file."""
+    """Plain values from a JSON file; None if there is no such file."""
     with suppress(FileNotFoundError):
         return json.loads(path.read_text())
     return None
@@ -59,13 +59,13 @@ def _replace(path: Path, write: Callable[[IO[bytes]], Any], mark: str) -> str:
     with unfinished.open("wb") as file:
         write(file)
         file.flush()
-        os.fsync(file.fileno())  # or a crash of the machine could leave the new name on no content
-    found = checksum(unfinished)
+        os.fsync(file.fileno())  # else a crash of the machine could leave the new name on an empty file
+    digest = checksum(unfinished)
     os.replace(unfinished, path)
-    with suppress(OSError):  # some systems cannot open folders; theirs keep the order of renames by themselves
+    with suppress(OSError):  # some systems cannot open folders; they keep the order of renames by themselves
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-    return str(found)
+    return str(digest)

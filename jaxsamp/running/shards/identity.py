@@ -16,14 +16,14 @@ from jaxsamp.core.version import VERSION
 def identity(
     samples: int, size: int, written: jax.ShapeDtypeStruct, key: jax.Array, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """All that a folder of shards must agree with to be gone on with.
+    """All values that a folder of shards must share with a job to be continued by it.
 
     Args:
-        samples: in all.
-        size: of a shard.
-        written: a shard's shape and dtype.
-        key: of all samples.
-        settings: everything else.
+        samples: number of all samples.
+        size: samples per shard.
+        written: shape and dtype of a shard.
+        key: the key of all samples.
+        settings: everything else that the bytes depend on, by name.
     """
     known = {"samples": samples, "event": list(written.shape[1:]), "dtype": str(written.dtype), "shard_size": size}
     known |= {"key": {"impl": str(jax.random.key_impl(key)), "data": describe(key)}}
@@ -31,17 +31,17 @@ def identity(
 
 
 def versions() -> dict[str, str]:
-    """Of the software, which is written down but not compared: an update need not lose half a job."""
+    """Versions of the software. They are written down but not compared, so that an update does not lose half a job."""
     return {"jaxsamp": VERSION, "jax": jax.__version__, "numpy": np.__version__}
 
 
 def checksum(tree: PyTree) -> str:
-    """A checksum of the values of all leaves of a denoiser."""
-    found = hashlib.sha256()
+    """A checksum of the dtypes, shapes and values of all leaves of a pytree."""
+    digest = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
-        found.update(f"{jnp.result_type(leaf)} {jnp.shape(leaf)}".encode())
-        found.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
-    return found.hexdigest()[:16]
+        digest.update(f"{jnp.result_type(leaf)} {jnp.shape(leaf)}".encode())
+        digest.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def devices(mesh: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def devices(mesh: Any) -> dict[str, Any]:
 
 
 def process(given: tuple[int, int] | None) -> tuple[int, int]:
-    """Number of this process, and how many there are."""
+    """(index, count): the number of this process, from 0, and the number of processes."""
     index, count = (jax.process_index(), jax.process_count()) if given is None else given
     checks.at_least("the count of process", count, 1)
     if not 0 <= checks.at_least("the index of process", index, 0) < count:

@@ -1,8 +1,8 @@
 """What a job is, and which of its shards are there.
 
 While it runs, `run.json` says what it is, and `done-<process>.jsonl` has one line for each shard that a process has
-put in its place. When all are there `manifest.json` takes their place. It has nothing in it that depends on when, by
-how many processes, or in how many attempts the job was done.
+put in its place. When all shards are there, `manifest.json` replaces these files. Nothing in it depends on when, by how
+many processes, or in how many attempts the job was done.
 """
 
 import json
@@ -25,7 +25,7 @@ except ImportError:  # Windows has none
 RUN, MANIFEST, JOURNALS, SHARDS = "run.json", "manifest.json", "done-*.jsonl", "shard-*.npz"
 UNFINISHED = tuple(f".{kind}.tmp-*" for kind in (SHARDS, RUN, MANIFEST))
 KNOWN_BY = (MANIFEST, RUN)
-NAMED, LONGEST = 4, 120  # of the settings that differ, so many are told, in so many letters each
+MAX_NAMED, MAX_LETTERS = 4, 120  # an error names at most four settings that differ, in at most 120 letters each
 
 
 def name(shard: int) -> str:
@@ -34,23 +34,23 @@ def name(shard: int) -> str:
 
 
 def journaled(folder: Path) -> dict[str, dict[str, Any]]:
-    """By file, what the journals say; a last line that was cut off by a crash is left out."""
-    found = {}
+    """The entries of all journals, by file; a last line that was cut off by a crash is left out."""
+    entries = {}
     for journal in sorted(folder.glob(JOURNALS)):
         with suppress(FileNotFoundError):  # another process has just finished the job
             for line in journal.read_bytes().split(b"\n")[:-1]:
                 entry = json.loads(line)
-                found[entry["file"]] = entry
-    return found
+                entries[entry["file"]] = entry
+    return entries
 
 
 def clear(folder: Path) -> None:
-    """Remove a job from its folder; what says that there is one goes last."""
+    """Remove a job from its folder; the files by which it is known are removed last."""
     _remove(folder, SHARDS, *UNFINISHED, JOURNALS, MANIFEST, RUN)
 
 
 class OtherSettings(ValueError):
-    """A folder that cannot be gone on with, for its samples are others."""
+    """A folder that cannot be continued, because its samples have other settings."""
 
 
 class Ledger:
@@ -58,12 +58,12 @@ class Ledger:
 
     Args:
         folder: where the job is.
-        identity: what it is, plain values: all that the bytes of its shards depend on.
-        versions: of the software; written down, not compared.
+        identity: what the job is: plain values, all that the bytes of its shards depend on.
+        versions: versions of the software, which are written down but not compared.
         process: number of this process.
 
     Raises:
-        OtherSettings: the folder holds another job, naming what differs; or shards that nothing is known of.
+        OtherSettings: the folder holds another job, and what differs is named; or it holds shards without a manifest.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], versions: dict[str, str], process: int):
@@ -71,17 +71,17 @@ class Ledger:
         self._own = folder / f"done-{process}.jsonl"
         self._identity, self._versions = json.loads(json.dumps(identity)), versions
         self._journal: Any = None
-        # In this order: another process may be finishing, which writes the one before it removes the other.
+        # In this order, because a process that finishes writes the manifest before it removes the run.
         run, manifest = self._known(RUN), self._known(MANIFEST)
         if manifest is None and run is None and any(folder.glob(SHARDS)):
             raise OtherSettings(f"{folder} holds shards without their {MANIFEST}. Give another folder.")
         self._finished = manifest is not None
-        self._found = {entry["file"]: entry for entry in manifest["shards"]} if manifest else journaled(folder)
-        self._ours: dict[str, dict[str, Any]] = {}  # of those, what this process has seen or made
+        self._entries = {entry["file"]: entry for entry in manifest["shards"]} if manifest else journaled(folder)
+        self._ours: dict[str, dict[str, Any]] = {}  # the entries that this process has checked or made
 
     def has(self, shard: int) -> bool:
-        """Whether a shard is in its place with the bytes that were written down; of a finished job, whether it is."""
-        entry, path = self._found.get(name(shard)), self.folder / name(shard)
+        """Whether a shard is in its place, with the right checksum; in a finished job checksums are not read again."""
+        entry, path = self._entries.get(name(shard)), self.folder / name(shard)
         if entry is None or not path.exists():
             return False
         if not self._finished and files.checksum(path) != entry["sha256"]:
@@ -90,15 +90,15 @@ class Ledger:
         return True
 
     def write(self, shard: int, first: int, samples: np.ndarray, costs: dict[str, int]) -> None:
-        """Put a shard in its place, and write that down."""
+        """Put a shard in its place, and write its entry."""
         if self._journal is None and not self._finished:
             self._begin()
         path = self.folder / name(shard)
         entry = {"file": path.name, "first": first, "count": len(samples)}
         entry |= {"sha256": files.write_shard(path, samples, self._mark), "costs": costs}
-        if self._finished and self._found[path.name] != entry:
+        if self._finished and self._entries[path.name] != entry:
             path.unlink()
-            raise ValueError(f"{path} is missing, and was not drawn again with the bytes that {MANIFEST} tells of.")
+            raise ValueError(f"{path} is missing, and was not drawn again with the bytes of {MANIFEST}.")
         self._ours[path.name] = entry
         if self._journal is not None:
             self._journal.write(json.dumps(entry).encode() + b"\n")
@@ -106,54 +106,54 @@ class Ledger:
             os.fsync(self._journal.fileno())
 
     def finish(self, shards: int) -> None:
-        """If the shards of all processes are there, write the manifest and remove what it replaces."""
+        """If the shards of all processes are there, write the manifest and remove the files that it replaces."""
         entries, names = journaled(self.folder) | self._ours, [name(shard) for shard in range(shards)]
         manifest = self.folder / MANIFEST
 
         def whole_there(name: str) -> bool:
-            """With the bytes that were written down: those of other processes are read again."""
+            """Whether a shard has the right checksum: those of other processes are read again."""
             return name in self._ours or files.checksum(self.folder / name) == entries[name]["sha256"]
 
         known = all(name in entries and (self.folder / name).exists() for name in names)
         if not manifest.exists() and known and all(map(whole_there, names)):
-            told, whole = files.read_json(self.folder / RUN) or {}, [entries[name] for name in names]
-            content = self._identity | {"versions": told.get("versions", self._versions), "costs": _total(whole)}
-            with suppress(FileNotFoundError):  # another process has written the same, and tidied up
+            stored, whole = files.read_json(self.folder / RUN) or {}, [entries[name] for name in names]
+            content = self._identity | {"versions": stored.get("versions", self._versions), "costs": _total(whole)}
+            with suppress(FileNotFoundError):  # another process has written the same manifest, and removed the rest
                 files.write_json(manifest, content | {"shards": whole}, self._mark)
         if manifest.exists():
             _remove(self.folder, *UNFINISHED, JOURNALS, RUN)
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal, which frees its lock."""
         if self._journal is not None:
             self._journal.close()
 
     def _known(self, kind: str) -> dict[str, Any] | None:
-        """The run or the manifest that is there, which must be of this job."""
+        """The stored run or manifest, which must be of this job; None if there is none."""
         known, here = files.read_json(self.folder / kind), self._identity
-        found = [] if known is None else differences(_flat(known, here), _flat(here, here))
-        if found:
-            found.sort(key=lambda phrase: len(phrase) > LONGEST)  # lists of levels and the like are told last
-            told = [shorten(phrase, LONGEST, placeholder=" ...") for phrase in found[:NAMED]]
-            told += [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
+        phrases = [] if known is None else differences(_flat(known, here), _flat(here, here))
+        if phrases:
+            phrases.sort(key=lambda phrase: len(phrase) > MAX_LETTERS)  # lists of levels and the like come last
+            named = [shorten(phrase, MAX_LETTERS, placeholder=" ...") for phrase in phrases[:MAX_NAMED]]
+            named += [f"and {len(phrases) - MAX_NAMED} more"] if len(phrases) > MAX_NAMED else []
             raise OtherSettings(
-                f"{self.folder} holds samples of other settings: {'; '.join(told)}. "
+                f"{self.folder} holds samples of other settings: {'; '.join(named)}. "
                 "Give the same settings, or another folder."
             )
         return known
 
     def _begin(self) -> None:
-        """Say what the job is, and open the journal: when there is a shard to write, and not before.
+        """Write down what the job is, and open the journal: only when there is a shard to write.
 
-        So a run that fails over its first shard, out of memory perhaps, can be repeated with other settings.
+        So a run that fails in its first shard, for instance for lack of memory, can be repeated with other settings.
         """
         if self._known(RUN) is None:
             files.write_json(self.folder / RUN, self._identity | {"versions": self._versions}, self._mark)
-            self._known(RUN)  # of two jobs that begin together one stops here
+            self._known(RUN)  # if two jobs begin together, one stops here
         self._journal = self._own.open("a+b")
         if fcntl is not None:
             try:
-                fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go however we end
+                fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system however we end
             except BlockingIOError as error:
                 raise ValueError(f"folder must not be written to by another run; {self.folder} is.") from error
             except OSError:  # a file system without locks
@@ -163,20 +163,20 @@ class Ledger:
         _remove(self.folder, f".*.{self._mark}")
 
 
-def _flat(told: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
-    """What is compared, the settings first: they say more than what follows from them."""
-    return {**(told.get("settings") or {}), **{field: told.get(field) for field in identity if field != "settings"}}
+def _flat(stored: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+    """The values to compare, the settings first, because they say more than what follows from them."""
+    return {**(stored.get("settings") or {}), **{field: stored.get(field) for field in identity if field != "settings"}}
 
 
 def _total(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a sample cost on average and at most, and how many converged."""
+    """What each sample cost, on average and at most, and how many converged."""
     count = sum(entry["count"] for entry in entries)
-    found = {}
+    totals = {}
     for cost in entries[0]["costs"]:
         values = [entry["costs"][cost] for entry in entries]
         most = cost.endswith("_most")
-        found[cost] = max(values) if most else sum(values) if cost == "converged" else sum(values) / count
-    return found
+        totals[cost] = max(values) if most else sum(values) if cost == "converged" else sum(values) / count
+    return totals
 
 
 def _remove(folder: Path, *patterns: str) -> None:

@@ -1,4 +1,4 @@
-"""A folder of shards as one long array, of which a shard at a time is read."""
+"""A folder of shards as one long array that is read one shard at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,29 +10,29 @@ from jaxsamp.running.shards import files, ledger
 
 
 class Shards:
-    """The samples in a folder that `jaxsamp.sample_shards` has written or is writing.
+    """The samples in a folder that `sample_shards` or `sample_density_shards` has written or is writing.
 
-    `shards[a:b]` are samples a .. b - 1 as one array, of which only the shards that hold them are read; iteration
-    gives one shard after the other. `len` is the number of samples.
+    `shards[a:b]` are samples a .. b - 1 as one array; only the shards that hold them are read. Iteration gives one
+    shard after the other. `len` is the number of samples.
 
     Args:
-        folder: where they are.
+        folder: where the shards are.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no shards.
 
     Attributes:
-        folder: where they are.
-        manifest: what `manifest.json` says: the settings, the costs, and the file, number and checksum of each shard;
-            of an unfinished job, what is known so far.
+        folder: where the shards are.
+        manifest: the contents of `manifest.json`: the settings, the costs, and the file, number and checksum of each
+            shard; for an unfinished job, what is known so far.
         shape: (n, *event).
-        dtype: of the samples.
-        shard_size: samples in a shard, of which the last one may have fewer.
+        dtype: dtype of the samples.
+        shard_size: samples per shard; the last shard may have fewer.
     """
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser()
-        # In this order: another process may be finishing, which writes the manifest before it removes the others.
+        # In this order, because a process that finishes writes the manifest before it removes the other files.
         run = files.read_json(self.folder / ledger.RUN)
         entries = sorted(ledger.journaled(self.folder).values(), key=lambda entry: entry["first"])
         manifest = files.read_json(self.folder / ledger.MANIFEST)
@@ -46,21 +46,21 @@ class Shards:
 
     @property
     def missing(self) -> list[str]:
-        """The files that are not there yet."""
+        """Names of the shards that are not there yet."""
         known = {entry["file"] for entry in self.manifest["shards"]}
         names = [ledger.name(shard) for shard in range(-(-len(self) // self.shard_size))]
         return [name for name in names if name not in known or not (self.folder / name).exists()]
 
     @property
     def complete(self) -> bool:
-        """Whether all shards are there, and the manifest."""
+        """Whether the manifest and all shards are there."""
         return (self.folder / ledger.MANIFEST).exists() and not self.missing
 
     def verify(self) -> None:
         """Compare every shard with its checksum.
 
         Raises:
-            ValueError: one has other bytes, or is missing.
+            ValueError: a shard is missing, or has another checksum.
         """
         self._check(self.missing)
         for entry in self.manifest["shards"]:

@@ -1,4 +1,4 @@
-"""Samples streamed to disk: what draws them is a function of their numbers, whatever they are samples of."""
+"""Samples streamed to disk, of whatever kind: a function of their numbers draws them."""
 
 import math
 import time
@@ -20,7 +20,7 @@ from jaxsamp.running.shards import identity as identities
 from jaxsamp.running.shards.ledger import Ledger
 from jaxsamp.running.shards.reader import Shards
 
-LARGEST, LARGEST_BYTES = 16_384, 2**28  # of a shard, where no other size is given
+MAX_SAMPLES, MAX_BYTES = 16_384, 2**28  # of a shard of default size
 
 # (first, size) -> (samples (size, *event), their stats)
 Draw = Callable[[int, int], tuple[Array, dict[str, Array]]]
@@ -40,23 +40,23 @@ class Options(NamedTuple):
 def write(
     folder: str | Path, key: Any, shape: tuple[int, ...], draw: Draw, about: dict[str, Any], options: Options
 ) -> Shards:
-    """Write the samples that `draw` gives, a shard at a time, or what is missing of them.
+    """Write the samples that `draw` gives, one shard at a time; shards that are there already are kept.
 
     Args:
-        folder: where to.
-        key: of all samples.
+        folder: where the shards are written.
+        key: the key of all samples.
         shape: (n, *event).
-        draw: samples by their numbers; always called with one size, so that one compilation serves all.
+        draw: gives samples by their numbers; always called with the same size, so that one compilation serves all.
         about: what the samples depend on besides the key and their numbers, by name; see `identity.identity`.
-        options: how they are written.
+        options: how the samples are written.
     """
     index, processes = identities.process(options.process)
     n, event, mesh = shape[0], tuple(shape[1:]), options.mesh
     chosen = options.shard_size
     size = min(n, default_size(event) if chosen is None else checks.at_least("shard_size", chosen, 1))
     shards = -(-n // size)
-    if shards * size > checks.MOST:
-        raise ValueError(f"shape must be of at most 2^32 samples in whole shards, which a key has; got {n}.")
+    if shards * size > checks.SAMPLES_PER_KEY:
+        raise ValueError(f"shape must have at most 2^32 samples in whole shards, all that a key can number; got {n}.")
     change = None if options.transform is None else jax.jit(options.transform)
     written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(float))
     written = written if change is None else jax.eval_shape(change, written)
@@ -66,7 +66,7 @@ def write(
     def drawn(shard: int) -> Drawn:
         first = shard * size
         count = min(size, n - first)
-        # The last one too is drawn whole, and then cut: another size would be another program.
+        # The last shard too is drawn whole, and then cut: another size would need another compilation.
         x, stats = draw(first, size)
         return Drawn(shard, first, count, x if change is None else change(x), _costs(stats, count))
 
@@ -83,9 +83,9 @@ def write(
 
 
 def default_size(event: tuple[int, ...]) -> int:
-    """Samples in a shard where no number is asked for: 16,384, or the power of two that makes up to 256 MiB."""
-    fitting = LARGEST_BYTES // (jnp.result_type(float).itemsize * math.prod(event))
-    return min(LARGEST, 1 << max(0, fitting.bit_length() - 1))
+    """Default number of samples per shard: 16,384, or the largest power of two that fits in 256 MiB if that is less."""
+    fitting = MAX_BYTES // (jnp.result_type(float).itemsize * math.prod(event))
+    return min(MAX_SAMPLES, 1 << max(0, fitting.bit_length() - 1))
 
 
 class Drawn(NamedTuple):
@@ -99,7 +99,7 @@ class Drawn(NamedTuple):
 
 
 def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None], before: int) -> None:
-    """Write each shard while the next one is computed; no third one is begun before the first is on disk."""
+    """Write each shard while the next one is computed; a third one is begun only when the first is on disk."""
     began, done, writing = 0.0, 0, None
 
     def write(one: Drawn) -> int:
@@ -109,7 +109,7 @@ def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None]
     def wait(writing: Future[int]) -> None:
         nonlocal began, done
         count, now = writing.result(), time.perf_counter()
-        if not began:  # the first one also took time to compile, which says nothing about the others
+        if not began:  # the first shard also took time to compile, so its speed says nothing about the others
             began = now
             advance(before + count)
         else:
@@ -122,23 +122,23 @@ def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None]
             if writing is not None:
                 wait(writing)
             writing = pool.submit(write, one)
-            del one  # the writer holds it, until it is on disk
+            del one  # now only the writer holds it, until it is on disk
         if writing is not None:
             wait(writing)
 
 
 def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
-    """What the first `count` samples cost in all, and at most: whole numbers, so that no order of summing matters."""
-    found = {}
+    """The total and the largest cost of the first `count` samples: integers, exact in any order of summing."""
+    costs = {}
     for cost in ("evaluations", "rounds"):
         values = np.asarray(stats[cost])[:count]
-        found |= {cost: int(values.sum(dtype=np.int64)), f"{cost}_most": int(values.max())}
+        costs |= {cost: int(values.sum(dtype=np.int64)), f"{cost}_most": int(values.max())}
     converged = stats["converged" if "converged" in stats else "finite"]
-    return found | {"converged": int(np.asarray(converged)[:count].sum())}
+    return costs | {"converged": int(np.asarray(converged)[:count].sum())}
 
 
 def check_mesh(mesh: Any) -> None:
-    """Raise unless `mesh` is None or one of devices of this process alone."""
+    """Raise unless `mesh` is None or a mesh of devices of this process alone."""
     devices.check_mesh(mesh)
     if mesh is not None and len(mesh.local_devices) != mesh.size:
         raise ValueError(

@@ -8,8 +8,8 @@ from scipy import stats
 
 from jaxsamp import metrics
 from jaxsamp.core.types import Level
-from jaxsamp.metrics.block_rao import BLOCKS, _components, _score, parameters
 from jaxsamp.metrics.null_bank import NullBank
+from jaxsamp.metrics.rao_scores import BLOCKS, components_of, parameters, score
 from jaxsamp.metrics.truth import Truth
 from jaxsamp.targets import GaussianMixture, UniformBoxes
 
@@ -40,7 +40,7 @@ def test_scores_are_gradients_of_the_log_density(form, level, x64):
     law, covariances = FORMS[form]
     law = jax.tree.map(lambda leaf: leaf.astype(float), law)
     alpha, sigma = (1.0, 0.0) if level is None else level[:2]
-    components = _components(Truth(law, level))
+    components = components_of(Truth(law, level))
     means, covariances = alpha * MEANS, alpha**2 * covariances + sigma**2 * np.eye(D)
     x = jnp.asarray(alpha * 3 * rng.normal(size=(6, D)))
 
@@ -53,21 +53,21 @@ def test_scores_are_gradients_of_the_log_density(form, level, x64):
     basis = jnp.broadcast_to(jnp.eye(D), (K, D, D)) if components.basis is None else components.basis
     root = basis * jnp.sqrt(components.variances)[:, None]  # C = root root^T
     np.testing.assert_allclose(root @ root.swapaxes(1, 2), covariances, atol=1e-5)
-    np.testing.assert_allclose(_score("weights", components, x), of_logits[:, :-1], atol=1e-5)
+    np.testing.assert_allclose(score("weights", components, x), of_logits[:, :-1], atol=1e-5)
     whitened = jnp.einsum("kdm,nkd->nkm", root, of_means).reshape(len(x), -1)
-    np.testing.assert_allclose(_score("means", components, x), whitened, atol=1e-4)
+    np.testing.assert_allclose(score("means", components, x), whitened, atol=1e-4)
     square = 2 * jnp.einsum("kdm,nkde,kel->nkml", root, of_covariances, root)  # r (u u^T - I)
     diagonal = jnp.diagonal(square, axis1=2, axis2=3).reshape(len(x), -1)
-    np.testing.assert_allclose(_score("cov_diag", components, x), diagonal, atol=1e-4)
+    np.testing.assert_allclose(score("cov_diag", components, x), diagonal, atol=1e-4)
     i, j = np.triu_indices(D, 1)
-    np.testing.assert_allclose(_score("cov_off", components, x), square[:, :, i, j].reshape(len(x), -1), atol=1e-4)
+    np.testing.assert_allclose(score("cov_off", components, x), square[:, :, i, j].reshape(len(x), -1), atol=1e-4)
 
 
 def test_of_one_gaussian_it_is_the_classical_tests_of_mean_and_variance():
     """T = n |mean of u|^2 and n |mean of u^2 - 1|^2 / 2, as F is the identity and 2; F from draws is off by 1 %."""
     law = GaussianMixture([1.0], [[1.0, -1.0]], [[[1.0, 0.6], [0.6, 0.5]]])
     x = np.asarray(law.sample(jax.random.key(0), N)) * 1.1
-    found = metrics.block_rao(x, law, jax.random.key(1))
+    found = metrics.rao_score_test(x, law, jax.random.key(1))
     assert list(found) == ["means", "cov_diag", "cov_off"]  # there are no weights to test
     values, basis = np.linalg.eigh([[1.0, 0.6], [0.6, 0.5]])
     u = (x - [1.0, -1.0]) @ basis / np.sqrt(values)
@@ -85,8 +85,8 @@ def test_of_one_gaussian_it_is_the_classical_tests_of_mean_and_variance():
 @pytest.mark.slow
 def test_the_form_of_the_covariances_does_not_matter():
     x = np.asarray(FORMS["low rank"][0].sample(jax.random.key(2), N)) + np.float32(0.05)
-    low = metrics.block_rao(x, FORMS["low rank"][0], jax.random.key(3), blocks=("weights", "means"))
-    full = metrics.block_rao(x, GaussianMixture(WEIGHTS, MEANS, FORMS["low rank"][1]), jax.random.key(4))
+    low = metrics.rao_score_test(x, FORMS["low rank"][0], jax.random.key(3), blocks=("weights", "means"))
+    full = metrics.rao_score_test(x, GaussianMixture(WEIGHTS, MEANS, FORMS["low rank"][1]), jax.random.key(4))
     for block, found in low.items():
         assert found.value == pytest.approx(full[block].value, rel=0.05)
 
@@ -96,11 +96,11 @@ def test_noised_samples_are_tested_by_the_noised_law():
     x = BANK.draw(jax.random.key(5), 0, N)
     x = 0.7 * x + 0.5 * jax.random.normal(jax.random.key(6), x.shape)
     noised = GaussianMixture(WEIGHTS, 0.7 * MEANS, 0.49 * COVARIANCES + 0.25 * np.eye(D))
-    here = metrics.block_rao(x, LAW, jax.random.key(7), NOISY, draws=20_000)
-    there = metrics.block_rao(x, noised, jax.random.key(8), draws=20_000)
+    here = metrics.rao_score_test(x, LAW, jax.random.key(7), NOISY, true_samples=20_000)
+    there = metrics.rao_score_test(x, noised, jax.random.key(8), true_samples=20_000)
     for block in BLOCKS:
         assert here[block].value == pytest.approx(there[block].value, rel=0.1) and here[block].inside
-    assert not metrics.block_rao(x, BANK)["cov_diag"].inside
+    assert not metrics.rao_score_test(x, BANK)["cov_diag"].inside
 
 
 def moved(block):
@@ -120,7 +120,7 @@ def moved(block):
 @pytest.mark.parametrize("block", BLOCKS)
 def test_each_error_is_seen_best_by_its_block(block):
     x = GaussianMixture(*moved(block)).sample(jax.random.key(9), N)
-    found = metrics.block_rao(x, BANK)
+    found = metrics.rao_score_test(x, BANK)
     assert max(found, key=lambda name: found[name].z) == block
     assert found[block].p_value < 1e-3 and not found[block].inside
 
@@ -128,7 +128,7 @@ def test_each_error_is_seen_best_by_its_block(block):
 def test_components_that_are_one_and_the_same_lose_their_scores():
     """Two equal components: their scores agree, and only half of the parameters can be tested."""
     twice = GaussianMixture.spherical([0.25, 0.25, 0.5], [[0.0], [0.0], [4.0]], 1.0)
-    found = metrics.block_rao(twice.sample(jax.random.key(0), N), twice, jax.random.key(1))
+    found = metrics.rao_score_test(twice.sample(jax.random.key(0), N), twice, jax.random.key(1))
     mean = np.mean([stats.chi2.ppf(p, 2) for p in (0.005, 0.995)])
     for block in ("means", "cov_diag"):
         assert found[block].inside
@@ -146,15 +146,20 @@ def test_bad_arguments_are_named():
     boxes = UniformBoxes(np.ones(1), np.zeros((1, D)), np.ones((1, D)))
     one = GaussianMixture.spherical([1.0], np.zeros((1, D)), 1.0)
     for law, options, error, words in [
-        (boxes, {}, TypeError, "law must be a GaussianMixture for block_rao; got a UniformBoxes"),
+        (boxes, {}, TypeError, "law must be a GaussianMixture for rao_score_test; got a UniformBoxes"),
         (np.zeros((5, D), np.float32), {}, TypeError, "law must be a GaussianMixture"),
         (flat, {}, ValueError, "law must have covariances that are not singular"),
         (LAW, {"blocks": ("mean",)}, ValueError, "blocks must be one of .* Did you mean 'means'"),
         (one, {"blocks": ("weights",)}, ValueError, "blocks must be some in which this law has parameters"),
-        (LAW, {"blocks": ("cov_off",), "draws": 19}, ValueError, "draws must be at least 20 for 'cov_off'; got 19"),
+        (
+            LAW,
+            {"blocks": ("cov_off",), "true_samples": 19},
+            ValueError,
+            "true_samples must be at least 20 .* got 19",
+        ),
     ]:
         with pytest.raises(error, match=words):
-            metrics.block_rao(x, law, key, **options)
-    metrics.block_rao(0.1 * x, flat, key, Level(0.1, 1.0), blocks=("means",), draws=500)  # noise cures it
+            metrics.rao_score_test(x, law, key, **options)
+    metrics.rao_score_test(0.1 * x, flat, key, Level(0.1, 1.0), blocks=("means",), true_samples=500)  # noise cures it
     with pytest.raises(ValueError, match="no singular covariance"):
         metrics.evaluate(x, flat, key, metrics="rao_means")

@@ -65,7 +65,7 @@ def test_the_schedule_does_not_matter(name, x64):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
-def test_discrete_times_are_asked_at_trained_levels(x64):
+def test_discrete_times_are_compared_at_trained_levels(x64):
     schedule = js.schedules.DiscreteTime(jnp.cumprod(1 - jnp.linspace(1e-4, 0.02, 1000)))
     found = score_error(KEY, wrong(schedule), law(), samples=20)
     assert np.isin(np.asarray(found.lam), np.asarray(schedule.table())).all() and len(found.lam) == 8
@@ -84,16 +84,28 @@ def test_a_constant_error_is_itself_in_batches_of_any_size():
     assert (score_error(KEY, target.denoiser(schedule), target, [10.0, 0.5], samples=33).mse == 0).all()
 
 
+def test_devices_do_not_change_the_numbers(x64):
+    """50 samples, which divide neither over the four devices nor into pieces of five on each."""
+    target, denoiser = law(), wrong(SCHEDULES["ve"])
+    one, four = (
+        score_error(KEY, denoiser, target, [20.0, 1.0, 0.1], samples=50, **options)
+        for options in ({}, {"mesh": js.mesh(4), "microbatch": 5})
+    )
+    for name in one._fields:
+        np.testing.assert_allclose(getattr(four, name), getattr(one, name), rtol=1e-12)
+
+
 LAW = law()
 ANY = LAW.denoiser(SCHEDULES["ve"])
 BAD = [
     ({"key": 0}, TypeError, "key must be a typed key"),
     ({"denoiser": LAW}, TypeError, "denoiser must be a denoiser, .* got a GaussianMixture"),
-    ({"target": ANY}, TypeError, "target must have `sample` and `posterior_mean`; got a TargetDenoiser"),
+    ({"target": ANY}, TypeError, "target must have event_shape, sample and log_prob, .*; got a TargetDenoiser"),
     ({"levels": [1.0, 0.0]}, ValueError, "levels must be a 1-D array of sigma / alpha above 0"),
     ({"levels": [[1.0]]}, ValueError, "levels must be a 1-D array"),
     ({"levels": [np.nan]}, ValueError, "levels must be finite"),
     ({"samples": 1}, ValueError, "samples must be at least 2; got 1"),
+    ({"mesh": 4}, TypeError, "mesh must be a mesh of devices, jaxsamp.mesh()"),
     ({"microbatch": 0}, ValueError, "microbatch must be at least 1"),
     (
         {"denoiser": js.denoiser(lambda p, x, t, c: x / (t[:, None] > 1), None, SCHEDULES["ve"], "x0")},

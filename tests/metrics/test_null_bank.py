@@ -13,7 +13,8 @@ from jaxsamp.targets import GaussianMixture
 LAW = GaussianMixture.spherical([0.4, 0.6], [[-1.0, 0], [1.5, 0]], [0.3, 0.6])
 N, NOISY, KEY = 60, Level(0.8, 0.4), jax.random.key(2)
 NAMES = ("sliced_w2", "energy", "c2st", "occupancy", "rao_means", "frechet")
-SETS = [Truth(LAW, NOISY).draw(jax.random.key(9), i, N) for i in range(3)]
+TRUTH = Truth(LAW, NOISY)  # where the law stands in for it, draws compile once
+SETS = [TRUTH.draw(jax.random.key(9), i, N) for i in range(3)]
 
 
 class Counting(NullBank):
@@ -51,7 +52,7 @@ def test_a_bank_draws_only_the_null_sets_that_it_lacks(bank):
     metrics.energy(SETS[0], bank, null_sets=20)
     before = bank.drawn
     more = metrics.energy(SETS[0], bank, null_sets=39)
-    assert bank.drawn == before + 19 and more == metrics.energy(SETS[0], LAW, KEY, NOISY, null_sets=39)
+    assert bank.drawn == before + 19 and more == metrics.energy(SETS[0], TRUTH, KEY, null_sets=39)
     assert metrics.energy(SETS[0], bank, null_sets=20) != more and bank.drawn == before + 19
 
 
@@ -61,7 +62,7 @@ def test_settings_that_change_a_metric_have_null_values_of_their_own(bank):
     found = [metrics.frechet(SETS[0], bank, features=f, null_sets=20) for f in (np.sin, np.cos, np.sin)]
     assert found[0] == found[2] != found[1]
     found = [metrics.energy(SETS[0], bank, max_points=k, null_sets=20) for k in (20, 30, 20)]
-    assert found[0] == found[2] and found[1] == metrics.energy(SETS[0], LAW, KEY, NOISY, max_points=30, null_sets=20)
+    assert found[0] == found[2] and found[1] == metrics.energy(SETS[0], TRUTH, KEY, max_points=30, null_sets=20)
 
 
 def test_each_set_may_have_true_samples_of_its_own_for_the_classifier(bank):

@@ -32,17 +32,17 @@ KNOWN = {"occupancy": metrics.occupancy, "log_density": metrics.log_density}
 
 
 def p_values(metric, n, trials, seed=0):
-    """Of so many true sets under one bank."""
+    """Of `trials` true sets under one bank."""
     bank = NullBank(LAW, n, jax.random.key(seed), LEVEL)
     sets = bank.draw(jax.random.key(1000 + seed), 0, n * trials).reshape(trials, n, -1)
     return np.array([metric(x, bank).p_value for x in sets])
 
 
-def rao_p_values(n, trials, draws=100_000):
+def rao_p_values(n, trials, true_samples=100_000):
     """Of every block."""
     bank = NullBank(LAW, n, jax.random.key(0), LEVEL)
     sets = bank.draw(jax.random.key(1000), 0, n * trials).reshape(trials, n, -1)
-    found = [metrics.block_rao(x, bank, draws=draws) for x in sets]
+    found = [metrics.rao_score_test(x, bank, true_samples=true_samples) for x in sets]
     return {block: np.array([one[block].p_value for one in found]) for block in found[0]}
 
 
@@ -93,7 +93,7 @@ def flows(trials, n):
     law = GaussianMixture.diagonal(LAW.weights / LAW.weights.sum(), LAW.means, LAW.mixture.eigenvalues)
     denoiser = law.denoiser(js.schedules.OrnsteinUhlenbeck())
     level = denoiser.schedule.level(-np.log(np.float32(0.02)))
-    whole = js.sample_and_log_prob(jax.random.key(0), denoiser, n * (trials + 10), js.samplers.Heun(), 12)
+    whole = js.sample_and_log_prob(jax.random.key(0), denoiser, n * (trials + 10), js.samplers.Heun(), 8)
     pieces = [SamplesAndLogProb(whole.x[i : i + n], whole.log_density[i : i + n], {}) for i in range(0, n * trials, n)]
     return law, level, pieces, SamplesAndLogProb(whole.x[n * trials :], whole.log_density[n * trials :], {})
 

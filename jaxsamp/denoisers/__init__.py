@@ -1,0 +1,30 @@
+"""Denoisers: E[x_0 | x_t] from any network, and wrappers that are denoisers again.
+
+Everything here is a pytree: weights, guidance scales, observations and clipping bounds are leaves, so new values never
+recompile.
+"""
+
+from jaxsamp.denoisers.base import BaseDenoiser, Wrapper, per_event
+from jaxsamp.denoisers.clipping import Clipped, clip
+from jaxsamp.denoisers.guidance import Guided, guide
+from jaxsamp.denoisers.inpainting import Inpainted, inpaint
+from jaxsamp.denoisers.network import NetworkDenoiser, denoiser
+from jaxsamp.denoisers.observed import Observed
+from jaxsamp.denoisers.posterior import PosteriorDenoiser, posterior
+
+__all__ = [
+    "BaseDenoiser",
+    "Clipped",
+    "Guided",
+    "Inpainted",
+    "NetworkDenoiser",
+    "Observed",
+    "PosteriorDenoiser",
+    "Wrapper",
+    "clip",
+    "denoiser",
+    "guide",
+    "inpaint",
+    "per_event",
+    "posterior",
+]

@@ -1,0 +1,56 @@
+"""Classifier-free guidance."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
+from jaxsamp.denoisers.base import Wrapper
+
+
+@pytree
+@dataclass(frozen=True)
+class Guided(Wrapper):
+    """Classifier-free guidance; made by `guide`."""
+
+    denoiser: Denoiser
+    scale: Any
+    null: Any
+    calibration: Any = None
+
+    @property
+    def evaluations(self) -> int:
+        """Twice the inner denoiser's."""
+        return 2 * super().evaluations
+
+    def check_cond(self, cond: PyTree, n: int) -> None:
+        """Anything but None that the inner denoiser takes."""
+        if cond is None:
+            raise ValueError("cond must be given to a guided denoiser; got None.")
+        super().check_cond(cond, n)
+
+    def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
+        """D_null + scale (D_cond - D_null), both in one call of twice the batch."""
+        self.check_cond(cond, len(x))
+        null = jax.tree.map(lambda leaf, like: jnp.broadcast_to(leaf, like.shape).astype(like.dtype), self.null, cond)
+        twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (cond, x))
+        doubled = jax.tree.map(lambda v: jnp.tile(v, 2) if jnp.ndim(v) else v, level)
+        free, conditional = jnp.split(self.denoiser(twice[1], doubled, twice[0]), 2)
+        return free + jnp.asarray(self.scale, x.dtype) * (conditional - free)
+
+
+def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
+    """Classifier-free guidance: D_null + scale (D_cond - D_null); scale 1 is plain conditioning.
+
+    Args:
+        denoiser: a conditional denoiser.
+        scale: guidance scale, a number; a leaf, so that new values do not recompile.
+        null: the `cond` of "no condition" for one sample, or anything that broadcasts to a batch of them.
+
+    Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598 (scale = 1 + their w).
+    """
+    return Guided(denoiser, scale, null)

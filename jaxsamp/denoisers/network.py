@@ -1,0 +1,79 @@
+"""Any network as a denoiser."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp.core import checks
+from jaxsamp.core.protocols import Schedule
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, Level, PyTree
+from jaxsamp.denoisers.base import BaseDenoiser, per_event
+from jaxsamp_kernels import prediction as predictions
+
+
+@pytree
+@dataclass(frozen=True)
+class NetworkDenoiser(BaseDenoiser):
+    """A network as a denoiser; made by `denoiser`."""
+
+    apply: Callable[..., Array] = field(metadata={"static": True})
+    params: Any
+    schedule: Any
+    prediction: str = field(metadata={"static": True})
+    dtype: Any = field(default=None, metadata={"static": True})
+    calibration: Any = None
+
+    def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
+        """E[x_0 | x_t = x], (batch, *event), in the dtype of x; the conversion is never done in `dtype`."""
+        t = self.schedule.level(level.log_snr).t if level.t is None else level.t
+        shown, params = x, self.params
+        if self.dtype is not None:
+            shown, params = _cast((x, params), self.dtype)
+        out = self.apply(params, shown, jnp.broadcast_to(t, x.shape[:1]), cond)
+        if out.shape != x.shape:
+            raise ValueError(f"apply must return an array of x's shape {x.shape}; got {out.shape}.")
+        rates = self.schedule.rates(t) if self.prediction == "velocity" else ()
+        coefficients = [per_event(c, x).astype(x.dtype) for c in (level.alpha, level.sigma, *rates)]
+        return predictions.to_x0(self.prediction, out.astype(x.dtype), x, *coefficients)
+
+
+def denoiser(
+    apply: Callable[..., Array],
+    params: PyTree,
+    schedule: Schedule,
+    prediction: str = "epsilon",
+    dtype: jax.typing.DTypeLike | None = None,
+) -> NetworkDenoiser:
+    """Make a denoiser of any network: Linen, NNX, Equinox, Haiku or a plain function.
+
+    Args:
+        apply: (params, x, t, cond) -> output of x's shape, for x (batch, *event) and t (batch,) in the schedule's
+            own time. It is compared by identity: pass the same function each time, or every call compiles anew.
+        params: the weights, any pytree.
+        schedule: how noise grew in training; see `jaxsamp.schedules`.
+        prediction: what the network predicts: "x0", "epsilon" = (x - alpha x0) / sigma, "score" = -epsilon / sigma,
+            "v" = (alpha epsilon - sigma x0) / sqrt(alpha^2 + sigma^2), or "velocity" = dx_t / dt.
+        dtype: compute dtype of the network (weights and x are cast to it); times, levels and the state stay in
+            the precision of x.
+
+    Raises:
+        ValueError: unknown prediction.
+        TypeError: no schedule, or "velocity" under one without a derivative.
+
+    Source: Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", arXiv 2202.00512 (v).
+    """
+    checks.one_of("prediction", prediction, predictions.NAMES)
+    checks.schedule(schedule)
+    if prediction == "velocity":
+        schedule.rates(0.5)
+    return NetworkDenoiser(apply, params, schedule, prediction, None if dtype is None else jnp.dtype(dtype))
+
+
+def _cast(tree: PyTree, dtype: Any) -> PyTree:
+    """The tree with its floating leaves in `dtype`."""
+    floating = lambda leaf: jnp.issubdtype(jnp.result_type(leaf), jnp.floating)  # noqa: E731
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if floating(leaf) else leaf, tree)

@@ -1,0 +1,176 @@
+"""Observations: one that a denoiser holds for all samples, or one of each sample, which travels in `cond`."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp.core import checks
+from jaxsamp.core.protocols import Denoiser
+from jaxsamp.core.types import Array, ArrayLike, PyTree
+from jaxsamp.corruptions import MaskOperator
+from jaxsamp.denoisers.base import Wrapper
+
+OPERATORS = (
+    "a linear operator such as jaxsamp.corruptions.DenseOperator, whose class is a registered pytree, or a boolean mask"
+)
+
+
+class Observed(NamedTuple):
+    """What was observed of each of n samples: the `cond` of a denoiser that holds no observation of its own.
+
+    Every array has one entry for each sample, in the order of the samples, and is sliced with them.
+
+    Attributes:
+        y: the observations, (n, *shape of one); of a mask (n, *event), ignored where the mask is False.
+        operator: A of each sample: n linear operators as one (`jaxsamp.corruptions`; any callable pytree whose leaves
+            have a leading axis n), or boolean masks (n, *event). An operator without arrays is the same for all. None
+            where the denoiser holds one for all.
+        noise: standard deviations, (n,) or of y's shape; None where the denoiser holds one for all, and for `inpaint`.
+        cond: what the denoiser inside takes, leaves (n, ...).
+    """
+
+    y: ArrayLike
+    operator: PyTree = None
+    noise: ArrayLike | None = None
+    cond: PyTree = None
+
+
+class Observing(Wrapper):
+    """A denoiser that knows an observation: its own, the same for all samples, or with y = None that in `cond`."""
+
+    y: Any
+    operator: Any
+    noise: Any = None
+    needs: ClassVar[tuple[str, ...]] = ("operator", "noise")
+
+    def check_cond(self, cond: PyTree, n: int) -> None:
+        """An `Observed` of n samples where this denoiser holds no observation, and else what the inner one takes.
+
+        Raises:
+            TypeError: no `Observed`, or an operator that is none.
+            ValueError: an `Observed` that nobody takes; what is given twice or not at all; shapes that do not fit;
+                a negative noise; y not finite where it was seen.
+        """
+        if self.y is not None:
+            if isinstance(cond, Observed) and not _takes_observed(self.denoiser):
+                raise ValueError(
+                    "cond must not be an Observed, because this denoiser holds an observation for all samples; leave y "
+                    "out where the denoiser is made, or give what the denoiser inside takes."
+                )
+            return super().check_cond(cond, n)
+        if not isinstance(cond, Observed):
+            got = "None" if cond is None else f"a {type(cond).__name__}"
+            raise TypeError(
+                "cond must be jaxsamp.denoisers.Observed(y, ...) with the observation of each sample, because this "
+                f"denoiser holds none; got {got}."
+            )
+        for name in self.needs:
+            held, given = getattr(self, name), getattr(cond, name)
+            if (held is None) == (given is None):
+                got = "neither" if held is None else "both"
+                raise ValueError(f"{name} must be given to the denoiser, for all samples, or in Observed; got {got}.")
+        _check_leaves(cond, n)
+        _check_values(cond, self.operator if cond.operator is None else cond.operator)
+        return super().check_cond(cond.cond, n)
+
+    def observation(self, x: Array, cond: PyTree) -> tuple[tuple[Any, Any, Any], tuple[int | None, ...], PyTree]:
+        """(y, operator, noise) for the samples x, the axis of samples of each or None, and the inner `cond`."""
+        self.check_cond(cond, len(x))
+        if self.y is not None:
+            known, axes = (self.y, self.operator, self.noise), (None, None, None)
+        else:
+            given = (cond.y, as_operator(cond.operator), cond.noise)
+            held = (None, self.operator, self.noise)
+            known = tuple(g if h is None else h for g, h in zip(given, held, strict=True))
+            axes, cond = tuple(0 if h is None else None for h in held), cond.cond
+        y, operator, noise = known
+        if isinstance(operator, MaskOperator):
+            shape = jnp.shape(operator.mask)[0 if axes[1] is None else 1 :]
+            if shape != x.shape[1:]:
+                raise ValueError(f"mask must be of the event's shape {x.shape[1:]}; got {shape}.")
+            if self.y is None:  # what a denoiser holds is zero there already
+                y = jnp.where(jnp.asarray(operator.mask), jnp.asarray(y), 0)
+        return (y, operator, noise), axes, cond
+
+
+def as_operator(got: Any) -> Any:
+    """The operator of a boolean mask; other operators as they are."""
+    return got if got is None or callable(got) else MaskOperator(got)
+
+
+def boolean(mask: Any, takes: str) -> Any:
+    """The mask if it is a boolean array, else TypeError; `takes` begins the sentence."""
+    if not (hasattr(mask, "dtype") and mask.dtype == jnp.bool_):
+        got = f"dtype {mask.dtype}" if hasattr(mask, "dtype") else f"a {type(mask).__name__}"
+        raise TypeError(f"{takes}; got {got}.")
+    return mask
+
+
+def seen(denoiser: Denoiser, y: ArrayLike | None, mask: Any, takes: str) -> Array | None:
+    """y where the mask is True, and zero elsewhere; `takes` begins the sentence about another mask."""
+    mask, event = boolean(mask, takes), getattr(denoiser, "event_shape", None)
+    if event is not None and mask.shape != tuple(event) or y is not None and jnp.shape(y) != mask.shape:
+        shape = "" if event is None else f" {tuple(event)}"
+        what, got = ("mask", "") if y is None else ("y and mask", f"{jnp.shape(y)} and ")
+        raise ValueError(f"{what} must have the event's shape{shape}; got {got}{mask.shape}.")
+    if y is None:
+        return None
+    known = jnp.where(mask, jnp.asarray(y), 0)
+    if checks.is_concrete(known):
+        checks.finite("y", known)
+    return known
+
+
+def _takes_observed(denoiser: Any) -> bool:
+    """Whether this denoiser, or one that it is around, takes an `Observed`."""
+    while denoiser is not None:
+        if isinstance(denoiser, Observing) and denoiser.y is None:
+            return True
+        denoiser = getattr(denoiser, "denoiser", None)
+    return False
+
+
+def _check_leaves(given: Observed, n: int) -> None:
+    """Raise unless everything but the inner `cond` is arrays of one entry for each of n samples."""
+    if given.operator is not None and not callable(given.operator):
+        boolean(given.operator, f"Observed.operator must be {OPERATORS}")
+    if not jax.tree.leaves(given.y):
+        raise ValueError(f"Observed.y must be an array of shape ({n}, ...); got {given.y}.")
+    for name in ("y", "operator", "noise"):
+        for leaf in jax.tree.leaves(getattr(given, name)):
+            if not isinstance(leaf, bool | int | float) and not hasattr(leaf, "shape"):
+                takes, got = OPERATORS if name == "operator" else "an array", type(leaf).__name__
+                raise TypeError(
+                    f"Observed.{name} must be {takes}, with an entry for each sample; got a {got}, which only the "
+                    "denoiser takes, for all samples."
+                )
+            if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != n:
+                got = jnp.shape(leaf)
+                raise ValueError(f"Observed.{name} must have an entry for each sample, shape ({n}, ...); got {got}.")
+
+
+def _check_values(given: Observed, operator: Any) -> None:
+    """Raise unless the observations fit the masks and the noise, and are numbers where they were seen."""
+    y, noise, mask = given.y, given.noise, None
+    if isinstance(operator := as_operator(operator), MaskOperator):
+        mask, held = operator.mask, given.operator is None
+        if jnp.shape(y)[1 if held else 0 :] != jnp.shape(mask):
+            raise ValueError(f"Observed.y must have the masks' shape; got {jnp.shape(y)} for {jnp.shape(mask)}.")
+        boolean(mask, "Observed.operator must have a boolean mask")
+    if noise is not None and jnp.shape(noise) not in (jnp.shape(y)[:1], jnp.shape(y)):
+        raise ValueError(
+            f"Observed.noise must be of shape {jnp.shape(y)[:1]} or y's {jnp.shape(y)}; got {jnp.shape(noise)}."
+        )
+    if noise is not None and _here(noise) and not (checks.finite("Observed.noise", noise) >= 0).all():
+        raise ValueError(f"Observed.noise must be at least 0; got {np.min(noise)}.")
+    if _here(y, mask):
+        checks.finite("Observed.y", y if mask is None else np.where(mask, y, 0))
+
+
+def _here(*trees: Any) -> bool:
+    """Whether the values can be read: no tracers, and nothing that other hosts hold."""
+    return checks.is_concrete(*trees) and all(
+        getattr(leaf, "is_fully_addressable", True) for leaf in jax.tree.leaves(trees)
+    )

@@ -1,0 +1,177 @@
+"""Linear inverse problems, y = A x_0 + noise n: denoisers that know an observation, from denoisers that do not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from jaxsamp.core import checks
+from jaxsamp.core.protocols import Denoiser, LinearOperator
+from jaxsamp.core.pytrees import adopted, pytree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
+from jaxsamp.corruptions import MaskOperator
+from jaxsamp.denoisers.conjugate_gradients import conjugate_gradients
+from jaxsamp.denoisers.observed import Observing, boolean, seen
+
+TAKES = "operator must be a linear operator (jaxsamp.corruptions), a function of one event, or a boolean mask"
+
+
+@pytree
+@dataclass(frozen=True)
+class PosteriorDenoiser(Observing):
+    """E[x_0 | x_t, y] to second order; made by `posterior`."""
+
+    denoiser: Denoiser
+    y: Any
+    operator: Any
+    noise: Any
+    variance: Any = None
+    iterations: int = field(default=4, metadata={"static": True})
+    calibration: Any = None
+
+    @property
+    def evaluations(self) -> int:
+        """The inner denoiser's, and as many for each backward pass through it."""
+        return (1 + (self.iterations if self.variance is None else 1)) * super().evaluations
+
+    def check_cond(self, cond: PyTree, n: int) -> None:
+        """Also that noise and variance are not both zero."""
+        super().check_cond(cond, n)
+        if self.y is None and cond.noise is not None:
+            _not_both_zero(cond.noise, self.variance)
+
+    def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
+        """D + V A^T (A V A^T + noise^2)^-1 (y - A D)."""
+        known, axes, cond = self.observation(x, cond)
+        levels = jax.tree.map(lambda v: jnp.broadcast_to(v, x.shape[:1]), level)
+        return jax.vmap(self._one, (0, 0, *axes, 0))(x, levels, *known, cond)
+
+    def _one(self, x: Array, level: Level, y: Any, operator: Any, noise: Any, cond: PyTree) -> Array:
+        """For one sample: its own linear system, of no other's size or stopping."""
+        alpha, s = (jnp.asarray(v, x.dtype) for v in (level.alpha, jnp.exp(-level.log_snr)))
+        single = jax.tree.map(lambda leaf: leaf[None], (level, cond))
+
+        def mean(u: Array) -> Array:
+            return self.denoiser((alpha * u)[None], *single)[0]
+
+        denoised, pull = jax.vjp(mean, x / alpha)
+        predicted, forward, back = _linear(operator, denoised)
+        if predicted.shape != jnp.shape(y):
+            raise ValueError(f"operator must return y's shape {jnp.shape(y)}; got {predicted.shape}.")
+        if jnp.shape(noise) not in ((), predicted.shape):
+            raise ValueError(f"noise must be a number or of y's shape {predicted.shape}; got shape {jnp.shape(noise)}.")
+        residual = jnp.asarray(y, x.dtype) - predicted
+        noise = jnp.asarray(noise, x.dtype)
+
+        def covariance(v: Array) -> Array:
+            return s**2 * pull(v)[0]  # V is symmetric, so that the transposed product will do
+
+        def moments(u: Array) -> tuple[Array, Array]:
+            moved = covariance(back(u))
+            return forward(moved) + noise**2 * u, moved
+
+        def isotropic(u: Array) -> tuple[Array, Array]:
+            variance = jnp.asarray(self.variance, x.dtype)
+            lifted = back(u)
+            return variance * s**2 / (variance + s**2) * forward(lifted) + noise**2 * u, lifted
+
+        if self.variance is None:
+            return denoised + conjugate_gradients(moments, residual, denoised, self.iterations)
+        return denoised + covariance(conjugate_gradients(isotropic, residual, denoised, self.iterations))
+
+
+def posterior(
+    denoiser: Denoiser,
+    y: ArrayLike | None = None,
+    operator: LinearOperator | Callable[[Array], Array] | ArrayLike | None = None,
+    noise: ArrayLike | None = None,
+    *,
+    variance: ArrayLike | None = None,
+    iterations: int = 4,
+) -> PosteriorDenoiser:
+    """E[x_0 | x_t, y] for an observation y = A x_0 + noise n with n standard normal, to second order.
+
+    D_y = D + V A^T (A C A^T + noise^2 I)^-1 (y - A D), where V = Cov[x_0 | x_t] = (sigma^2 / alpha) dD/dx_t is the
+    denoiser's own Jacobian, and C stands for V in the inverse. Exact where x_0 given x_t is normal and C = V, so for
+    normal data; for other laws an approximation, worst where a few modes explain the observation equally well.
+
+    What is given here is the same for all samples. With y left out each sample has its own observation, which `cond`
+    brings as a `jaxsamp.denoisers.Observed`, and with it the operator and the noise where they are left out too.
+
+    Args:
+        denoiser: of the law before the observation.
+        y: the observation, a leaf; None where each sample has its own.
+        operator: A, one of `jaxsamp.corruptions` or any pytree that keeps their protocol; or a function of one event to
+            an array of y's shape, compared by identity unless it is a `jax.tree_util.Partial`, linear, or else
+            linearized at D; or a boolean mask of the event's shape, True where y was seen, the rest of y being ignored.
+        noise: standard deviation of the observation, a number or of the shape of one observation; 0 for an exact one.
+        variance: None for C = V. A number v for C = v s^2 / (v + s^2) I, s = sigma / alpha, the covariance for data
+            N(0, v I): Pi-GDM's; 0 leaves noise^2 I, which is DPS before its step sizes are normalized.
+        iterations: of conjugate gradients, each a backward pass through the network where C = V. As many as A V A^T
+            has distinct eigenvalues are exact.
+
+    Returns:
+        A denoiser.
+
+    Raises:
+        ValueError: shapes that do not fit; noise or variance negative, or both zero; y not finite where it was seen;
+            y without an operator or a noise.
+        TypeError: an operator that is none of these.
+
+    Source: Rozet et al., "Learning Diffusion Priors from Observations by Expectation Maximization", arXiv 2405.13712
+    (C = V by conjugate gradients); Boys et al., "Tweedie Moment Projected Diffusions for Inverse Problems", arXiv
+    2310.06721; Song et al., "Pseudoinverse-Guided Diffusion Models for Inverse Problems", ICLR 2023; Chung et al.,
+    "Diffusion Posterior Sampling for General Noisy Inverse Problems", arXiv 2209.14687.
+    """
+    checks.at_least("iterations", iterations, 1)
+    for name, value in (("operator", operator), ("noise", noise)):
+        if y is not None and value is None:
+            raise ValueError(f"{name} must be given with y; got None.")
+    for name, value in (("noise", noise), ("variance", variance)):
+        if value is not None and checks.is_concrete(value) and not (checks.finite(name, value) >= 0).all():
+            raise ValueError(f"{name} must be at least 0; got {value}.")
+    if noise is not None:
+        _not_both_zero(noise, variance)
+    if y is not None and noise is not None and jnp.shape(noise) not in ((), jnp.shape(y)):
+        raise ValueError(f"noise must be a number or of y's shape {jnp.shape(y)}; got shape {jnp.shape(noise)}.")
+    if variance is not None and jnp.ndim(variance):
+        raise ValueError(f"variance must be a number or None; got shape {jnp.shape(variance)}.")
+    if operator is not None:
+        operator = _of_all(operator)
+    if isinstance(operator, MaskOperator):
+        y = seen(denoiser, y, operator.mask, TAKES)
+    elif y is not None and checks.is_concrete(y):
+        checks.finite("y", y)
+    return PosteriorDenoiser(denoiser, None if y is None else jnp.asarray(y), operator, noise, variance, iterations)
+
+
+def _of_all(operator: Any) -> Any:
+    """The operator of all samples as a pytree: a mask's, or a function, which is compared by identity."""
+    if isinstance(operator, MaskOperator) or not callable(operator):
+        mask = operator.mask if isinstance(operator, MaskOperator) else operator
+        return MaskOperator(jnp.asarray(boolean(mask, TAKES)))
+    if hasattr(operator, "adjoint"):
+        return adopted("operator", operator)
+    return Partial(operator) if jax.tree_util.all_leaves([operator]) else operator
+
+
+def _linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+    """A at a point, and the functions u -> A u and v -> A^T v, both linear."""
+    if not hasattr(operator, "adjoint"):
+        value, forward = jax.linearize(operator, at)
+        transposed = jax.linear_transpose(forward, at)
+        return value, forward, lambda v: transposed(v)[0]
+    value = operator(at)
+    shape = jax.eval_shape(operator.adjoint, value).shape
+    if shape != at.shape:
+        raise ValueError(f"operator.adjoint must return an array of the event's shape {at.shape}; got {shape}.")
+    return value, operator, operator.adjoint
+
+
+def _not_both_zero(noise: Any, variance: Any) -> None:
+    if variance is not None and checks.is_concrete(noise, variance) and np.any(np.add(noise, variance) == 0):
+        raise ValueError("noise must be above 0 with variance = 0, because nothing else is left to divide by.")
