@@ -53,7 +53,7 @@ SAMPLERS = {
 
 # Every sampler; close variants of another one only in the long run.
 VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain")
-VARIANTS += ("parallel", "parallel_blocked")  # tests/test_parallel_midpoint.py compares them with the flow
+VARIANTS += ("parallel", "parallel_blocked")  # tests/samplers/test_parallel_midpoint.py compares them with the flow
 # Those whose samples decide how long they go on: rounding may move such a decision, and with it the sample.
 ADAPTIVE = ("sliding", "sliding_ddim", "speculative", "speculative_start")
 VARIANTS += ADAPTIVE  # their own tests compare them with what they stand for
