@@ -18,7 +18,7 @@ from jaxsamp.training.checkpoint import load_weights
 from jaxsamp.training.weights import load_safetensors, save_safetensors
 from tests.killed_run import EVERY, STEPS, run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
