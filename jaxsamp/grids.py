@@ -18,11 +18,11 @@ Grid = str | ArrayLike | Callable[..., ArrayLike]
 
 
 def log_snr(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> Array:
-    """steps + 1 levels uniform in lambda = log(alpha / sigma), the default.
+    """steps + 1 levels uniform in lambda = log(alpha / sigma); the default rule.
 
     Args:
         schedule: bounds the range (`schedule.limits()`); with discrete times every level is a trained one.
-        steps: number of intervals.
+        steps: number of intervals, at least 1.
         sigma_max: first sigma / alpha.
         sigma_min: last sigma / alpha, above 0.
 
@@ -71,7 +71,7 @@ RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, 
 
 
 def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> ArrayLike:
-    """The levels that `grid` stands for: a rule's name, a function (schedule, steps) -> levels, or the levels.
+    """The levels given by `grid`: the name of a rule, a function (schedule, steps) -> levels, or the levels themselves.
 
     Raises:
         ValueError: an unknown rule, steps that contradict the levels, or levels that are not positive, finite
@@ -100,7 +100,7 @@ def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> Ar
 
 
 def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -> tuple[float, float]:
-    """The two ends, inside what the schedule reaches (unknown while the schedule's own settings are traced)."""
+    """The two ends, within the schedule's limits (which are unknown while the schedule's settings are traced)."""
     checks.at_least("steps", steps, 1)
     if not sigma_min > 0:
         raise ValueError(f"sigma_min must be above 0 (in units of sigma / alpha); got {sigma_min}.")
@@ -119,7 +119,7 @@ def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -
 
 
 def _settle(schedule: Schedule, levels: np.ndarray) -> Array:
-    """Levels as an array of the working precision; with discrete times, moved to trained ones."""
+    """Levels as an array in the default precision; with discrete times, moved to trained levels."""
     if not isinstance(schedule, DiscreteTime):
         return jnp.asarray(levels)
     _concrete(schedule)

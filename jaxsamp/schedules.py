@@ -1,7 +1,7 @@
 """How noise grows: x_t = alpha x_0 + sigma z, and the inverse from lambda = log(alpha / sigma) to (alpha, sigma, t).
 
-Samplers move in lambda and never see a schedule; a schedule only scales what a network is shown and tells it the
-time it was trained with.
+Samplers move in lambda and never see a schedule. A schedule only scales the input of a network and gives it the time
+that it was trained with.
 """
 
 from abc import ABC, abstractmethod
@@ -18,11 +18,11 @@ from jaxsamp.core.types import Array, ArrayLike, Level
 
 
 class Schedule(ABC):
-    """How noise grows. A subclass gives `level` and `_curve`, t -> (alpha, sigma)."""
+    """How noise grows, x_t = alpha x_0 + sigma z. A subclass defines `level` and `_curve`, t -> (alpha, sigma)."""
 
     @abstractmethod
     def level(self, lam: ArrayLike) -> Level:
-        """The level of half-log-SNR lambda."""
+        """The level at lambda = log(alpha / sigma), half the log signal-to-noise ratio; any shape."""
 
     @abstractmethod
     def _curve(self, t: Array) -> tuple[Array, Array]:
@@ -34,12 +34,12 @@ class Schedule(ABC):
         return Level(*self._curve(t), t)
 
     def rates(self, t: ArrayLike) -> tuple[Array, Array]:
-        """(d alpha / dt, d sigma / dt) at time t, by automatic differentiation of the schedule itself."""
+        """(d alpha / dt, d sigma / dt) at time t, by automatic differentiation of the schedule."""
         t = jnp.asarray(t, dtype=jnp.result_type(t, float))
         return jax.jvp(self._curve, (t,), (jnp.ones_like(t),))[1]
 
     def trained(self, lam: Array) -> Array:
-        """The lambda nearest to `lam` that a network was trained at: `lam` itself unless times are discrete."""
+        """The lambda nearest to `lam` at which a network was trained: `lam` itself unless times are discrete."""
         return lam
 
     def limits(self) -> tuple[Any, Any]:
@@ -47,11 +47,11 @@ class Schedule(ABC):
         return 0.0, jnp.inf
 
     def check(self) -> None:  # noqa: B027  (most schedules have no settings)
-        """Raise ValueError where concrete settings make no schedule."""
+        """Raise ValueError if concrete settings do not define a schedule."""
 
 
 class _VariancePreserving(Schedule):
-    """alpha^2 + sigma^2 = 1, so alpha and sigma are sigmoids of lambda and only the clock differs."""
+    """alpha^2 + sigma^2 = 1, so alpha^2 and sigma^2 are sigmoids of 2 lambda and only the time differs."""
 
     def level(self, lam: ArrayLike) -> Level:
         """alpha^2 = sigmoid(2 lambda), sigma^2 = sigmoid(-2 lambda)."""
@@ -60,7 +60,7 @@ class _VariancePreserving(Schedule):
 
     @abstractmethod
     def _time(self, lam: Array) -> Array:
-        """t of lambda."""
+        """The time t at lambda."""
 
 
 def _root_sigmoid(lam: Array) -> Array:
@@ -110,7 +110,7 @@ class VariancePreserving(_VariancePreserving):
         return 0.0, sigma / alpha
 
     def check(self) -> None:
-        """beta_min and beta_max must satisfy 0 <= beta_min < beta_max."""
+        """Raise ValueError unless 0 <= beta_min < beta_max."""
         if not 0 <= float(self.beta_min) < float(self.beta_max):
             raise ValueError(
                 f"beta_min and beta_max must satisfy 0 <= beta_min < beta_max; got {self.beta_min} and {self.beta_max}."
@@ -123,7 +123,7 @@ class Cosine(_VariancePreserving):
     """alpha = cos(pi t / 2), sigma = sin(pi t / 2), t in (0, 1).
 
     Source: Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", arXiv 2102.09672, with their
-    offset at zero.
+    offset set to zero.
     """
 
     def _curve(self, t: Array) -> tuple[Array, Array]:
@@ -158,12 +158,12 @@ EDM = VarianceExploding
 class RectifiedFlow(Schedule):
     """alpha = 1 - t, sigma = t, t in (0, 1): straight paths from data to noise.
 
-    Source: Liu, Gong and Liu, "Flow Straight and Fast", arXiv 2209.03003; Lipman et al., "Flow Matching for
-    Generative Modeling", arXiv 2210.02747.
+    Source: Liu, Gong and Liu, "Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow",
+    arXiv 2209.03003; Lipman et al., "Flow Matching for Generative Modeling", arXiv 2210.02747.
     """
 
     def level(self, lam: ArrayLike) -> Level:
-        """Sigma = t = sigmoid(-lambda)."""
+        """sigma = t = sigmoid(-lambda)."""
         lam = jnp.asarray(lam)
         sigma = jax.nn.sigmoid(-lam)
         return Level(jax.nn.sigmoid(lam), sigma, sigma)
@@ -175,10 +175,10 @@ class RectifiedFlow(Schedule):
 @pytree
 @dataclass(frozen=True)
 class DiscreteTime(_VariancePreserving):
-    """A network trained at the integer times 0..T-1: alpha_t^2 = alphas_cumprod[t], sigma_t^2 = 1 - alpha_t^2.
+    """The schedule of a network trained at integer times: alpha_t^2 = alphas_cumprod[t], sigma_t^2 = 1 - alpha_t^2.
 
-    `level` serves any lambda and shows the network the trained time nearest to it; grids are made of trained
-    levels and samplers round their inner nodes to trained levels before they compute any weight.
+    Times are 0, ..., T - 1. `level` accepts any lambda and returns the trained time nearest to it. Grids consist of
+    trained levels, and samplers round their inner nodes to trained levels before they compute any weight.
 
     Args:
         alphas_cumprod: (T,), strictly decreasing, inside (0, 1).
@@ -194,11 +194,11 @@ class DiscreteTime(_VariancePreserving):
         return Level(*self._curve(t), t)
 
     def rates(self, t: ArrayLike) -> tuple[Array, Array]:
-        """Refused: integer times have no derivative."""
+        """Raise TypeError, because integer times have no derivative."""
         raise TypeError("prediction 'velocity' needs d alpha / dt, which the schedule DiscreteTime does not have.")
 
     def table(self) -> Array:
-        """Lambda at every trained time, decreasing."""
+        """lambda at every trained time, (T,), decreasing."""
         alpha2 = jnp.asarray(self.alphas_cumprod)
         return 0.5 * (jnp.log(alpha2) - jnp.log1p(-alpha2))
 
@@ -207,12 +207,12 @@ class DiscreteTime(_VariancePreserving):
         return self.table()[self._time(lam)].astype(jnp.result_type(lam))
 
     def limits(self) -> tuple[Any, Any]:
-        """sigma / alpha at the first and at the last trained time."""
+        """sigma / alpha at the first and last trained times."""
         lam = self.table()
         return jnp.exp(-lam[0]), jnp.exp(-lam[-1])
 
     def check(self) -> None:
-        """alphas_cumprod must decrease strictly inside (0, 1)."""
+        """Raise ValueError unless alphas_cumprod decreases strictly inside (0, 1)."""
         values = checks.finite("alphas_cumprod", self.alphas_cumprod)
         if values.ndim != 1 or len(values) < 2 or (np.diff(values) >= 0).any() or values[0] >= 1 or values[-1] <= 0:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The linear part of a denoiser: measured, kept in tables, and the coordinates that it has one curve for each of."""
+"""The linear part of a denoiser: how it is measured, its tables, and the coordinates of its curves."""
 
 from jaxsamp.calibration.bases import Basis
 from jaxsamp.calibration.calibrate import calibrate

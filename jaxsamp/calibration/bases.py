@@ -1,4 +1,4 @@
-"""Coordinates in which a calibration has one curve each: orthogonal maps of one sample onto a flat vector."""
+"""Bases for calibrations with one curve per coordinate: orthogonal maps from a sample to a flat vector."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +11,10 @@ from jaxsamp.core.types import Array
 
 
 class Basis:
-    """Base of the bases, and the plain one: the sample as it is.
+    """Base class of the bases; by itself it leaves the sample as it is.
 
-    `into` maps one sample (*event) to its coordinates and `out_of` maps them back; both are orthogonal, so that
-    standard normal noise stays standard normal.
+    `into` maps one sample, (*event), to its coordinates and `out_of` maps them back; both are orthogonal, so standard
+    normal noise stays standard normal.
     """
 
     def into(self, x: Array) -> Array:
@@ -22,11 +22,11 @@ class Basis:
         return x
 
     def out_of(self, x: Array) -> Array:
-        """The sample of these coordinates."""
+        """The sample with these coordinates."""
         return x
 
     def arrays(self) -> dict[str, Any]:
-        """What `from_arrays` makes it of again."""
+        """Arrays from which `from_arrays` makes the same basis."""
         return {}
 
 
@@ -39,7 +39,7 @@ class Plain(Basis):
 @pytree
 @dataclass(frozen=True)
 class Flat(Basis):
-    """The numbers of the sample themselves, in a row."""
+    """The entries of the sample, flattened."""
 
     event: tuple[int, ...] = field(metadata={"static": True})
 
@@ -52,7 +52,7 @@ class Flat(Basis):
         return x.reshape(self.event)
 
     def arrays(self) -> dict[str, Any]:
-        """The event's shape, and which basis."""
+        """The event's shape and the kind of basis."""
         return {"event": self.event, "kind": "coordinates"}
 
 
@@ -62,7 +62,7 @@ class Orthogonal(Basis):
     """The columns of an orthogonal matrix, such as principal components.
 
     Args:
-        columns: (d, d), for events of d numbers.
+        columns: (d, d), orthogonal, for events of d numbers.
         event: shape of one sample.
     """
 
@@ -87,7 +87,7 @@ class Orthogonal(Basis):
 class CosineTransform(Basis):
     """The discrete cosine transform over the first two axes of an image (height, width, channels).
 
-    Natural images are nearly uncorrelated in it, and it costs no matrix.
+    Its coefficients are nearly uncorrelated for natural images, and it needs no matrix.
     """
 
     event: tuple[int, ...] = field(metadata={"static": True})
@@ -101,7 +101,7 @@ class CosineTransform(Basis):
         return fft.idctn(x.reshape(self.event), axes=(0, 1), norm="ortho")
 
     def arrays(self) -> dict[str, Any]:
-        """The event's shape, and which basis."""
+        """The event's shape and the kind of basis."""
         return {"event": self.event, "kind": "dct"}
 
 
@@ -110,7 +110,7 @@ BY_NAME = {"coordinates": Flat, "dct": CosineTransform}
 
 
 def from_arrays(held: dict[str, Any]) -> Basis:
-    """The basis whose `arrays` these are."""
+    """The basis whose `arrays` are `held`."""
     if "event" not in held:
         return PLAIN
     event = tuple(int(size) for size in held["event"])

@@ -1,4 +1,4 @@
-"""`calibrate`: measure the linear part of a denoiser, which the frame "calibrated" takes out."""
+"""`calibrate`: measure the linear part of a denoiser, which the frame "calibrated" removes."""
 
 import math
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp import grids
-from jaxsamp.calibration.measuring import BASES, LEVELS, SAMPLES, WIDEST, measure
+from jaxsamp.calibration.measuring import BASES, LEVELS, MAX_PCA_DIM, SAMPLES, measure
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser, Law
@@ -26,35 +26,36 @@ def calibrate(
     sigma_min: float = grids.SIGMA_MIN,
     microbatch: int | None = None,
 ) -> Calibration:
-    """Measure a(lambda), the average Jacobian of a denoiser D, by its denoising loss: a = E|x_0 - D|^2 / (d s^2).
+    """Measure a(lambda), the average Jacobian of a denoiser D, from its denoising loss: a = E|x_0 - D|^2 / (d s^2).
 
-    The loss at s = sigma / alpha equals s^2 times the mean Jacobian of the exact posterior mean (Tweedie). Give data
-    that the network was not trained on: on its training data it looks too good at low noise.
+    The loss per number at s = sigma / alpha equals s^2 times the mean Jacobian of the exact posterior mean (Tweedie).
+    Use data that the network was not trained on: on its training data the loss is too small at low noise.
 
     Args:
         key: a typed key.
-        denoiser: D, as it will be sampled: guidance and clipping on the outside.
-        data: samples of the law, (n, *event), or the law itself. Where there are none, the denoiser's own samples will
-            do: `jaxsamp.sample(...).x`.
-        levels: noise levels, even in lambda, at least 4.
-        samples: how many of the data to use, the first ones; or to draw of a law.
-        basis: one curve for each coordinate of a basis: "pca", principal components; "dct", the cosine transform of
-            images (height, width, channels); "coordinates", the numbers of a sample themselves; None, one curve for
-            all. "auto": "pca" up to 256 numbers a sample, then "dct" for images and None for others.
-        cond: a pytree for the denoiser, leaves (n, ...) along with the data.
+        denoiser: D as it will be sampled, with guidance and clipping applied.
+        data: samples of the law, (n, *event), or the law itself. Without data, use the denoiser's own samples,
+            `jaxsamp.sample(...).x`.
+        levels: number of noise levels, evenly spaced in lambda, at least 4.
+        samples: number of samples to use, the first ones of the data, or drawn from the law.
+        basis: one curve per coordinate of a basis: "pca", principal components; "dct", the cosine transform of images
+            (height, width, channels); "coordinates", the entries of a sample; None, one curve for all. "auto" is "pca"
+            up to 256 numbers per sample, and beyond that "dct" for images and None for other data.
+        cond: a pytree for the denoiser, leaves (n, ...), one entry per sample of the data.
         sigma_max: noisiest sigma / alpha.
-        sigma_min: cleanest; beyond both ends a stays constant.
-        microbatch: the most samples at a time, against running out of memory.
+        sigma_min: cleanest sigma / alpha; a is constant beyond both ends.
+        microbatch: the most samples computed at once, to limit memory.
 
     Returns:
         A `Calibration`, for `denoiser.with_calibration` and for `Calibration.save`.
 
     Raises:
-        ValueError: a count, level, basis or shape out of its range; or D was not finite.
+        ValueError: a count, level, basis or shape is out of its range, or D is not finite.
         TypeError: a key or denoiser of the wrong type.
 
-    Source: the mean linear part is that of DPM-Solver-v3 (Zheng et al., arXiv 2310.13268) and, for sigma_data known, of
-    EDM preconditioning (Karras et al., arXiv 2206.00364).
+    Source: the mean linear part is used by Zheng et al., "DPM-Solver-v3: Improved Diffusion ODE Solver with Empirical
+    Model Statistics", arXiv 2310.13268, and for known sigma_data by the preconditioning of Karras et al., "Elucidating
+    the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
     """
     checks.typed_key(key)
     checks.at_least("levels", levels, 4)
@@ -69,7 +70,7 @@ def calibrate(
 
 
 def _samples(key: Array, data: Data | Law, n: int) -> Array:
-    """`n` samples of the law, or as many as there are."""
+    """The first `n` samples of the data (all if there are fewer), or `n` samples of the law."""
     if isinstance(data, Law):
         return data.sample(key, n)
     x = jnp.asarray(data, float)
@@ -79,9 +80,9 @@ def _samples(key: Array, data: Data | Law, n: int) -> Array:
 
 
 def _basis(name: str | None, event: tuple[int, ...]) -> str | None:
-    """What "auto" stands for."""
+    """The basis that `name` means for this event, after checks."""
     if name == "auto":
-        name = "pca" if math.prod(event) <= WIDEST else "dct" if len(event) == 3 else None
+        name = "pca" if math.prod(event) <= MAX_PCA_DIM else "dct" if len(event) == 3 else None
     if name not in BASES:
         checks.one_of("basis", name, [b for b in (*BASES, "auto") if b is not None])
     if name == "dct" and len(event) < 2:

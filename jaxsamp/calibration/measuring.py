@@ -18,17 +18,17 @@ from jaxsamp.core.types import Array, Data, PyTree
 
 BASES = (None, "pca", *bases.BY_NAME)
 SAMPLES, LEVELS = 1024, 40
-WIDEST = 256  # numbers per sample of which principal components can be found from SAMPLES
-DEGREE, DEGREE_OF_MEAN = 4, 8
+MAX_PCA_DIM = 256  # numbers per sample up to which principal components can be estimated from SAMPLES
+CURVE_DEGREE, MEAN_CURVE_DEGREE = 4, 8  # of the polynomials that smooth one curve per coordinate, or one for all
 
 
 def measure(
     key: Array, denoiser: Denoiser, x: Array, levels: Data, basis: str | None, cond: PyTree, microbatch: int | None
 ) -> Calibration:
-    """The calibration of `denoiser` on samples `x` of the data, (n, *event), at `levels` of sigma / alpha, decreasing.
+    """The calibration of `denoiser` on samples `x` of the data, (n, *event), at decreasing `levels` of sigma / alpha.
 
-    With the coordinates x_i of the basis, a_i(lambda) = mean (x_0 - D(x_0 + s z))_i^2 / s^2; without, their mean. The
-    same noise serves all levels, so that the curves are smooth.
+    In the coordinates i of a basis, a_i(lambda) = mean (x_0 - D(x_0 + s z))_i^2 / s^2; without a basis, the mean of
+    these. The same noise is used at all levels, so that the curves are smooth.
     """
     made, mean, variance = _moments(x, basis)
     lam = -jnp.log(jnp.asarray(levels, x.dtype))
@@ -36,19 +36,19 @@ def measure(
     loss = loss.reshape(len(lam), -1)
     linear = (loss if basis else loss.mean(1)) / jnp.square(jnp.exp(-lam)).reshape(-1, *(1,) * bool(basis))
     if checks.is_concrete(linear) and not np.isfinite(linear).all():
-        raise ValueError("denoiser must return finite values; it gave NaN or infinity on the data with noise.")
+        raise ValueError("denoiser must return finite values; got NaN or infinity on the noised data.")
     return from_curve(lam, _smooth(np.asarray(lam, float), linear), mean=mean, variance=variance, basis=made)
 
 
 def _smooth(lam: np.ndarray, linear: Array) -> np.ndarray:
     """The curves without their sampling noise: polynomials of low degree, by least squares on logit a.
 
-    Any curve makes an exact frame; what a rough one costs is nodes, for its bends come back in the integrand. An error
-    of logit a moves a by a (1 - a), which is therefore its weight.
+    Any curve gives an exact frame, but a rough one needs more nodes, because its bends appear in the integrand. An
+    error e of logit a changes a by a (1 - a) e, hence the weights a (1 - a) of the squared errors.
     """
     a = np.clip(np.asarray(linear, float).reshape(len(lam), -1), 1e-6, 1 - 1e-3)
     # The mean over all coordinates has less noise to smooth away.
-    degree = min(DEGREE_OF_MEAN if linear.ndim == 1 else DEGREE, len(lam) - 1)
+    degree = min(MEAN_CURVE_DEGREE if linear.ndim == 1 else CURVE_DEGREE, len(lam) - 1)
     logit, weights = np.log(a) - np.log1p(-a), np.sqrt(a * (1 - a))
     place = 2 * (lam - lam[0]) / (lam[-1] - lam[0]) - 1
     fits = [chebfit(place, y, degree, w=w) for y, w in zip(logit.T, weights.T, strict=True)]
@@ -56,7 +56,7 @@ def _smooth(lam: np.ndarray, linear: Array) -> np.ndarray:
 
 
 def _moments(x: Array, basis: str | None) -> tuple[Basis, Array, Array]:
-    """The basis, and mean and variance of the data in it."""
+    """The basis, and the mean and variance of the data in its coordinates."""
     event = x.shape[1:]
     if basis is None:
         mean = x.mean(0)
@@ -67,7 +67,7 @@ def _moments(x: Array, basis: str | None) -> tuple[Basis, Array, Array]:
 
 
 def _components(x: Array) -> Basis:
-    """Principal components."""
+    """The basis of principal components of `x`."""
     flat = x.reshape(len(x), -1)
     centered = flat - flat.mean(0)
     columns = jnp.linalg.eigh(jnp.matmul(centered.T, centered, precision="highest"))[1]

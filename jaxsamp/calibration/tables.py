@@ -1,10 +1,10 @@
 """The linear part of a denoiser, D(x, lambda) = a(lambda) x + n(x, lambda): the tables behind the frame "calibrated".
 
-a is the average Jacobian of D, which by Tweedie's formula is the mean posterior variance over the noise's,
+a is the average Jacobian of D, which by Tweedie's formula is the mean posterior variance divided by that of the noise,
 
-    a(lambda) = MMSE(lambda) / s^2,   MMSE = E|x_0 - D(x_0 + s z)|^2 / d,   s = sigma / alpha = e^-lambda:
+    a(lambda) = MMSE(lambda) / s^2,   MMSE = E|x_0 - D(x_0 + s z)|^2 / d,   s = sigma / alpha = e^-lambda,
 
-the denoising loss as a function of the noise level. In the frame that takes a x out, the integrand n is small.
+where MMSE is the denoising loss at each noise level. In the frame that removes a x, the integrand n is small.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from jaxsamp.core.types import Array, Data
 from jaxsamp_kernels.frame import Calibrated, Frame, PerCoordinate
 
 KNOTS = 512
-# Jacobians measured on a network may pass 1 by a little; the curve is a logistic of this height.
-CEILING = 1.02
+# Jacobians measured on a network may exceed 1 slightly; curves are logistic functions of this height.
+MAX_LINEAR = 1.02
 
 
 @pytree
@@ -32,9 +32,9 @@ class Calibration:
     """The measured linear part of a denoiser, with the mean and the variance of its data.
 
     Attributes:
-        frame: the change of variables that takes the linear part out: one curve, or one for each coordinate.
-        mean: mean of the data in the coordinates of `basis`, broadcasting over a sample.
-        variance: their variance along these coordinates, likewise.
+        frame: the change of variables that removes the linear part, with one curve or one per coordinate.
+        mean: mean of the data in the coordinates of `basis`; broadcasts over a sample.
+        variance: variance of the data along these coordinates; broadcasts over a sample.
         basis: the coordinates; see `jaxsamp.calibration.bases`.
     """
 
@@ -44,7 +44,7 @@ class Calibration:
     basis: Basis = PLAIN
 
     def save(self, path: str | Path) -> Path:
-        """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns its path."""
+        """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns the path."""
         path = Path(path).with_suffix(".npz")
         tables: Any = self.frame.curves if isinstance(self.frame, PerCoordinate) else self.frame
         np.savez(path, mean=self.mean, variance=self.variance, **tables._asdict(), **self.basis.arrays())
@@ -55,7 +55,7 @@ def load(path: str | Path) -> Calibration:
     """Read what `Calibration.save` wrote.
 
     Raises:
-        ValueError: the file is not one of a calibration.
+        ValueError: the file does not hold a calibration.
     """
     with np.load(Path(path).with_suffix(".npz")) as file:
         held = {name: file[name] for name in file.files}
@@ -73,9 +73,9 @@ def from_curve(
 
     Args:
         log_snr: lambda = log(alpha / sigma), increasing, (levels,).
-        linear: a at these levels, in (0, 1.02), (levels,); or (levels, d), one curve for each coordinate of `basis`.
-        mean: of the data, in the coordinates of `basis`.
-        variance: likewise; None for s^2 a / (1 - a) at the noisiest level, which is exact for a Gaussian.
+        linear: a at these levels, in (0, 1.02): (levels,), or (levels, d) for one curve per coordinate of `basis`.
+        mean: mean of the data in the coordinates of `basis`.
+        variance: their variance; None for s^2 a / (1 - a) at the noisiest level, which is exact for a Gaussian.
         basis: the coordinates of the curves; see `jaxsamp.calibration.bases`.
 
     Raises:
@@ -87,14 +87,14 @@ def from_curve(
             "log_snr must be 1-D and increasing, of at least 4 levels, and linear (levels,) or (levels, d); got shapes "
             f"{lam.shape} and {a.shape}."
         )
-    if a.min() <= 0 or a.max() >= CEILING:
-        raise ValueError(f"linear must lie inside (0, {CEILING}); got values from {a.min():g} to {a.max():g}.")
+    if a.min() <= 0 or a.max() >= MAX_LINEAR:
+        raise ValueError(f"linear must lie inside (0, {MAX_LINEAR}); got values from {a.min():g} to {a.max():g}.")
     if variance is None:
         first = np.minimum(a[0], 0.999)
         variance = np.exp(-2 * lam[0]) * first / (1 - first)
     knots = np.linspace(lam[0], lam[-1], KNOTS)
-    logit = CubicSpline(lam, np.log(a) - np.log(CEILING - a))(knots)
-    slope = CEILING / (1 + np.exp(-logit)) - 1
+    logit = CubicSpline(lam, np.log(a) - np.log(MAX_LINEAR - a))(knots)
+    slope = MAX_LINEAR / (1 + np.exp(-logit)) - 1
     tables = _tables(knots, CubicSpline(knots, slope).antiderivative()(knots), slope)
     return Calibration(_frame(tables), _array(mean), _array(variance), basis)
 
@@ -102,18 +102,19 @@ def from_curve(
 def from_sigma_data(
     sigma_data: float, sigma_max: float = 200.0, sigma_min: float = 1e-3, *, mean: Data = 0.0
 ) -> Calibration:
-    """The calibration of data of standard deviation `sigma_data`: a = v / (v + s^2), exact for N(mean, v I).
-
-    This is the linear part that EDM preconditioning takes out (Karras et al., arXiv 2206.00364).
+    """The calibration of data with standard deviation `sigma_data`: a = v / (v + s^2), exact for N(mean, v I).
 
     Args:
-        sigma_data: sqrt v.
+        sigma_data: sqrt v, above 0.
         sigma_max: noisiest sigma / alpha of the table.
-        sigma_min: cleanest.
-        mean: of the data, a number or (*event).
+        sigma_min: cleanest sigma / alpha of the table.
+        mean: mean of the data, a number or (*event).
 
     Raises:
         ValueError: sigma_data is not above 0.
+
+    Source: the preconditioning of Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models",
+    arXiv 2206.00364, removes the same linear part.
     """
     if not sigma_data > 0:
         raise ValueError(f"sigma_data must be above 0; got {sigma_data}.")
@@ -132,7 +133,7 @@ def _tables(knots: np.ndarray, log_scale: np.ndarray, slope: np.ndarray) -> Cali
 
 
 def _frame(tables: Calibrated) -> Frame:
-    """One curve, or one a coordinate with a common clock, that of their mean, to draw nodes in."""
+    """One curve, or one per coordinate; then nodes are drawn in a common clock, that of the mean curve."""
     if tables.slope.ndim == 1:
         return tables
     mean = tables.slope.mean(1)

@@ -1,1 +1,1 @@
-"""What every room shares: types, random numbers, checks, pytrees, batches, progress bars and fingerprints."""
+"""What every part of the library shares: types, random numbers, checks, pytrees, batches, progress and fingerprints."""

@@ -11,11 +11,11 @@ from jax.core import Tracer
 
 from jaxsamp.core.pytrees import adopted
 
-MOST = 2**32  # numbers that can be folded into a key
+SAMPLES_PER_KEY = 2**32  # numbers that can be folded into a key
 
 
 def is_concrete(*trees: Any) -> bool:
-    """Whether no leaf is a tracer: only then can values (not just shapes) be checked."""
+    """Whether no leaf is a tracer, so that values and not just shapes can be checked."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
@@ -30,7 +30,7 @@ def one_of(argument: str, got: Any, options: Iterable[str]) -> str:
 
 
 def at_least(argument: str, got: Any, least: int) -> int:
-    """Return `got` if it is an integer >= least, else raise."""
+    """Return `got` if it is an integer >= least, else raise TypeError or ValueError."""
     if isinstance(got, bool) or not isinstance(got, int | np.integer):
         raise TypeError(f"{argument} must be an integer; got {got!r} of type {type(got).__name__}.")
     if got < least:
@@ -39,7 +39,7 @@ def at_least(argument: str, got: Any, least: int) -> int:
 
 
 def typed_key(key: Any) -> jax.Array:
-    """Return `key` if it is one typed PRNG key, else raise with the way to make one."""
+    """Return `key` if it is one typed PRNG key, else raise TypeError or ValueError."""
     if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         kind = f"an array of dtype {key.dtype}" if hasattr(key, "dtype") else f"a {type(key).__name__}"
         raise TypeError(f"key must be a typed key, jax.random.key(seed); got {kind}.")
@@ -49,7 +49,7 @@ def typed_key(key: Any) -> jax.Array:
 
 
 def denoiser(got: Any) -> Any:
-    """Return `got` if it is a denoiser, as a pytree, else raise."""
+    """Return `got` as a pytree if it is a denoiser, else raise TypeError."""
     if callable(got) and hasattr(got, "schedule"):
         return adopted("denoiser", got)
     raise TypeError(
@@ -67,12 +67,12 @@ def schedule(got: Any) -> Any:
 
 
 def law(argument: str, got: Any) -> Any:
-    """Return `got` if it is a law that can be drawn from, as a pytree, else raise."""
+    """Return `got` as a pytree if it is a law that can be sampled, else raise TypeError."""
     return _keeping(argument, got, ("event_shape", "sample", "log_prob"), "a jaxsamp.targets.GaussianMixture")
 
 
 def density(argument: str, got: Any) -> Any:
-    """Return `got` if it has a density, or a score alone, as a pytree, else raise."""
+    """Return `got` as a pytree if it has a density, or a score alone, else raise TypeError."""
     if hasattr(got, "event_shape") and hasattr(got, "score") and not isinstance(got, type):
         return adopted(argument, got)
     examples = "a GaussianMixture or jaxsamp.targets.from_log_density(f, event_shape)"
@@ -80,7 +80,7 @@ def density(argument: str, got: Any) -> Any:
 
 
 def _keeping(argument: str, got: Any, needs: tuple[str, ...], examples: str) -> Any:
-    """Return `got` if it is an object with all that is needed, else raise."""
+    """Return `got` as a pytree if it is an object with all attributes of `needs`, else raise TypeError."""
     lacks = [name for name in needs if not hasattr(got, name)]
     if not lacks and not isinstance(got, type):
         return adopted(argument, got)
@@ -93,7 +93,7 @@ def _keeping(argument: str, got: Any, needs: tuple[str, ...], examples: str) -> 
 
 
 def shape_of(got: Any, event: Any, of: str) -> tuple[int, ...]:
-    """Return `got` as a tuple if it is (n, *event), else raise; `of` is whose `event` it must be, which may be None."""
+    """Return `got` as a tuple if it is (n, *event), else raise; `of` names the owner of `event`, which may be None."""
     if not isinstance(got, tuple | list) or not got:
         raise TypeError(f"shape must be a tuple (n, *event); got {got!r}.")
     for size in got:
@@ -104,35 +104,35 @@ def shape_of(got: Any, event: Any, of: str) -> tuple[int, ...]:
 
 
 def numbering(first: Any, n: int) -> None:
-    """Raise unless a key has samples `first` .. first + n - 1."""
-    if at_least("first", first, 0) + n > MOST:
+    """Raise unless the numbers first, ..., first + n - 1 fit into one key."""
+    if at_least("first", first, 0) + n > SAMPLES_PER_KEY:
         raise ValueError(f"first must be at most 2^32 - n, because a key has 2^32 samples; got {first} for n = {n}.")
 
 
 def init(got: Any, like: tuple[int, ...]) -> None:
-    """Raise unless starts, where they are given, have the shape of the samples."""
+    """Raise unless `got` is None or has the shape of the samples."""
     if got is not None and jnp.shape(got) != like:
         raise ValueError(f"init must have the given shape {like}; got {jnp.shape(got)}.")
 
 
 def conditions(cond: Any, n: int) -> None:
-    """Raise unless every leaf of `cond` has one entry for each of n samples."""
+    """Raise unless every leaf of `cond` has one entry per sample, n in all."""
     for leaf in jax.tree.leaves(cond):
-        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != n:
-            raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {jnp.shape(leaf)}.")
+        if np.ndim(leaf) == 0 or np.shape(leaf)[0] != n:
+            raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {np.shape(leaf)}.")
 
 
 def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
-    """The denoiser, if these arguments fit each other; else raise one sentence for the first that does not."""
+    """Return the denoiser if these arguments fit each other; else raise an error about the first that does not."""
     typed_key(key)
     got = denoiser(got)
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
     for leaf in jax.tree.leaves(cond):
         adopted("cond", leaf)  # an operator of a class of the user's own
-    conditions(cond, shape[0])
     check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
     if check is not None:
         check(cond, shape[0])
+    conditions(cond, shape[0])
     if microbatch is not None:
         at_least("microbatch", microbatch, 1)
     return got

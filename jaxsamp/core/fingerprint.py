@@ -1,4 +1,4 @@
-"""A configuration as plain values: what a checkpoint or a folder of shards must agree with to be continued."""
+"""A configuration as plain values: a checkpoint or a folder of shards can be continued only if it agrees with it."""
 
 import dataclasses
 import zlib
@@ -13,23 +13,23 @@ import numpy as np
 
 
 def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
-    """`thing` as values for JSON: what can be known of it.
+    """`thing` as values for JSON, as far as it can be described.
 
-    Dataclasses by their type and fields, arrays by shape, dtype and checksum, functions by their name and by what they
-    hold: arguments of a partial, defaults, closure, the object of a bound method; objects that are called by their
-    attributes, and what jit made by what it was made of. An optax transformation is a pair of functions, so its
-    settings are in their closures. What a function does is not compared, nor the globals it reads.
+    Dataclasses are described by their type and fields; arrays by shape, dtype and checksum; functions by their name and
+    by what they hold (arguments of a partial, defaults, closure, the object of a bound method); callable objects by
+    their attributes; jitted functions by the function inside. An optax transformation is a pair of functions, so its
+    settings are in their closures. What a function does is not compared, nor are the globals it reads.
     """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
-    if id(thing) in _above:  # a function may hold itself
+    if id(thing) in _above:  # a function may hold a reference to itself
         return "itself"
     inner = partial(describe, _above=(*_above, id(thing)))
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields = [f.name for f in dataclasses.fields(thing) if f.init]
-        if "parent" in fields:  # a Flax module's, which like its name says nothing about what it computes
+        if "parent" in fields:  # of a Flax module; like its name, it says nothing about what the module computes
             fields = [name for name in fields if name not in ("parent", "name")]
-        # Another class may have the name of one of jaxsamp's own.
+        # A class of another package may have the same name as one of jaxsamp.
         kind = {"type": type(thing).__name__}
         kind |= {} if type(thing).__module__.startswith("jaxsamp.") else {"foreign": True}
         return kind | {name: inner(getattr(thing, name)) for name in fields}
@@ -50,7 +50,7 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
 
 
 def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
-    """A function, or an object that is called, by its name and what it holds; anything else by its type."""
+    """A function or callable object by its name and what it holds; anything else by its type."""
     if isinstance(thing, partial):
         held: dict[str, Any] = {"args": thing.args, **thing.keywords}
         return {"partial": inner(thing.func)} | {
@@ -74,7 +74,7 @@ def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
-    """Those of a plain object: dataclasses have fields, and functions, classes and modules are known by name."""
+    """Attributes of a plain object; none of dataclasses, which have fields, nor of what is known by its name."""
     known = type | ModuleType | FunctionType | MethodType
     return {} if dataclasses.is_dataclass(thing) or isinstance(thing, known) else dict(getattr(thing, "__dict__", {}))
 
@@ -82,12 +82,12 @@ def _attributes(thing: Any) -> dict[str, Any]:
 def _content(cell: CellType) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # not yet filled
+    except ValueError:  # the cell is still empty
         return None
 
 
 def differences(stored: Any, present: Any, name: str = "") -> list[str]:
-    """One phrase for each field that differs, such as "batch_size is 64 there and 128 here"."""
+    """One phrase per field that differs, such as "batch_size is 64 there and 128 here"."""
     if isinstance(stored, dict) and isinstance(present, dict):
         return [
             phrase

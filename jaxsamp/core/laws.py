@@ -1,4 +1,4 @@
-"""Views of a law that follow from its log density where it has no method of its own for them."""
+"""Quantities of a law, computed from its log density where the law has no method for them."""
 
 import inspect
 from typing import Any
@@ -10,7 +10,7 @@ from jaxsamp.core.types import Array, Level
 
 
 def clean_score(law: Any, x: Array) -> Array:
-    """grad log p at `x`, (batch, *event), of the law without noise: its own `score(x)`, or by differentiation."""
+    """grad log p of the law without noise at `x`, (batch, *event): `law.score(x)`, or by differentiation."""
     if has_clean_score(law):
         return law.score(x)
     return jax.grad(lambda x: law.log_prob(x).sum())(x)
@@ -25,12 +25,12 @@ def has_clean_score(law: Any) -> bool:
 
 
 def has_clean_density(law: Any) -> bool:
-    """Whether its score can be followed: a law whose own `score` takes a level is smooth under noise only."""
+    """Whether chains can follow its score without noise; a law whose `score` needs a level is smooth only with it."""
     return not hasattr(law, "score") or has_clean_score(law)
 
 
 def posterior_mean(law: Any, x: Array, level: Level) -> Array:
-    """E[x_0 | x_t = x], (batch, *event): the law's own, or by Tweedie's formula (x + sigma^2 grad log p_t) / alpha."""
+    """E[x_0 | x_t = x], (batch, *event): by the law, or by Tweedie's formula (x + sigma^2 grad log p_t) / alpha."""
     if hasattr(law, "posterior_mean"):
         return law.posterior_mean(x, level)
     score = jax.grad(lambda x: law.log_prob(x, level).sum())(x)

@@ -11,8 +11,8 @@ import jax
 def bar(label: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
     """A progress bar of `total` units; yields advance(units, wait_for=arrays, note=text).
 
-    It first waits for the arrays; the note stands at the end of the line until the next one. Not `shown`, the bar only
-    counts.
+    `advance` first waits for the arrays; the note stays at the end of the line until the next one. With shown=False
+    nothing is printed.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,8 +20,8 @@ def bar(label: str, total: int, shown: bool = True) -> Iterator[Callable[..., No
     note_column = TextColumn("{task.fields[note]}", markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note_column)
     console = Console(stderr=True)
-    # The time that remains is told from the speed of the last ten minutes: by default half a minute, in which one unit
-    # of a slow job may not be done.
+    # The remaining time is estimated from the speed over the last ten minutes. The default is half a minute, in which a
+    # slow job may not complete one unit.
     with Progress(*columns, console=console, transient=True, disable=not shown, speed_estimate_period=600) as drawn:
         task = drawn.add_task(label, total=total, note="")
 

@@ -1,4 +1,4 @@
-"""What the nouns of jaxsamp can do, each said once. A class of a user's own that keeps one of these needs no base."""
+"""The protocols of jaxsamp. A user's own class that follows one of these needs no base class."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,7 +9,7 @@ from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 class Density(Protocol):
     """A density on arrays of shape `event_shape`, known up to a constant; see `jaxsamp.sample_density`.
 
-    It may also have `score(x)`, the gradient of `log_prob`, which is found by differentiation where it has not.
+    It may also have `score(x)`, the gradient of `log_prob`, which is otherwise computed by differentiation.
     """
 
     @property
@@ -38,10 +38,10 @@ class Scored(Protocol):
 
 @runtime_checkable
 class Law(Protocol):
-    """A law that can be drawn from, with its density at every noise level; see `jaxsamp.targets`.
+    """A law that can be sampled, with its density at every noise level; see `jaxsamp.targets`.
 
-    It may also have `score(x, level)` and `posterior_mean(x, level)`, which follow from the density otherwise, and for
-    mixtures `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods are pure JAX functions.
+    It may also have `score(x, level)` and `posterior_mean(x, level)`, which are otherwise computed from the density,
+    and for mixtures `weights`, (K,), and `responsibilities(x, level=None)`, (n, K). The methods are pure JAX functions.
     """
 
     @property
@@ -87,8 +87,8 @@ class Schedule(Protocol):
 class Denoiser(Protocol):
     """E[x_0 | x_t]: the one thing that every sampler consumes; see `jaxsamp.denoisers`.
 
-    It may also have `event_shape`, `evaluations` (network calls that one call makes for one sample, 1 where it has
-    not) and `calibration`, its measured linear part.
+    It may also have `event_shape`, `evaluations` (network calls per sample in one call, 1 if absent) and
+    `calibration`, its measured linear part.
     """
 
     @property
@@ -97,7 +97,7 @@ class Denoiser(Protocol):
         ...
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """Posterior mean of x_0 for `x` of shape (batch, *event) at `level`."""
+        """Posterior mean of x_0, (batch, *event), given x_t = `x` of the same shape at `level`."""
         ...
 
 

@@ -14,9 +14,9 @@ T = TypeVar("T")
 def pytree(cls: type[T]) -> type[T]:
     """Register a frozen dataclass as a pytree: fields are leaves, except those with metadata {"static": True}.
 
-    Unflattening skips the constructor, so tracers and placeholders pass through unchecked. Not
-    `jax.tree_util.register_dataclass`: under JAX 0.10 and 0.12 two classes registered so have equal tree structures
-    if their fields are equal, and `jit` may then run the program that it compiled for the other one.
+    Unflattening skips the constructor, so tracers and placeholders pass through unchecked.
+    `jax.tree_util.register_dataclass` is not used, because under JAX 0.10 and 0.12 two classes registered by it have
+    equal tree structures if their fields are equal, and `jit` may then run the program compiled for the other class.
     """
     static = [f.name for f in fields(cls) if f.metadata.get("static")]  # type: ignore[arg-type]
     leaves = [f.name for f in fields(cls) if not f.metadata.get("static")]  # type: ignore[arg-type]
@@ -25,18 +25,18 @@ def pytree(cls: type[T]) -> type[T]:
 
 
 def adopted(argument: str, thing: T) -> T:
-    """`thing`, after making its class a pytree if it is an object of a plain class.
+    """Return `thing`, after registering its class as a pytree if it is an object of a plain class.
 
-    Attributes that are arrays, or trees of arrays and numbers, become leaves, so that other values of them do not
-    compile anew; all others are static and are compared by `==`. Objects in its attributes that hold arrays are taken
-    in likewise. A class is registered once, when the first object of it is seen.
+    Attributes that are arrays, or trees of arrays and numbers, become leaves, so new values do not recompile; all
+    others are static and are compared by `==`. Objects in its attributes that hold arrays are registered in the same
+    way. A class is registered once, when its first object is seen.
 
     Args:
-        argument: what an error calls it.
+        argument: name of `thing` in errors.
         thing: any object.
 
     Raises:
-        TypeError: an attribute that is neither made of arrays nor hashable.
+        TypeError: an attribute is neither made of arrays nor hashable.
     """
     if not _foreign(thing):
         return thing
@@ -54,7 +54,7 @@ def adopted(argument: str, thing: T) -> T:
 
 
 def _register(cls: type, names: Callable[[Any], tuple[list[str], list[str]]]) -> None:
-    """Make objects of a class pytrees; `names` says which attributes are leaves and which are static."""
+    """Register a class as a pytree; `names` gives the names of leaves and of static attributes."""
 
     def flatten(made: Any) -> tuple[tuple, tuple]:
         leaves, static = names(made)
@@ -79,20 +79,20 @@ def _known(made: Any, leaves: list[str], static: list[str]) -> tuple:
 
 
 def _by_value(made: Any) -> tuple[list[str], list[str]]:
-    """Arrays are leaves. A placeholder that a transformation put in the place of one has no attribute of its own."""
+    """Arrays are leaves. A placeholder object that a transformation substitutes has no attributes of its own."""
     leaves = [name for name, value in vars(made).items() if _holds_arrays(value)]
     return leaves, [name for name in vars(made) if name not in leaves]
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Whether a value is a tree of arrays, with numbers perhaps."""
+    """Whether a value is a tree of arrays and possibly numbers."""
     found = jax.tree.leaves(value)
     arrays = [isinstance(leaf, jax.Array | np.ndarray) for leaf in found]
     return any(arrays) and all(a or isinstance(leaf, int | float) for a, leaf in zip(arrays, found, strict=True))
 
 
 def _foreign(thing: Any) -> bool:
-    """Whether it is an object of a plain class, which JAX knows nothing of."""
+    """Whether it is an object of a plain class, unknown to JAX."""
     known = type | ModuleType | FunctionType | MethodType | jax.Array | np.ndarray | np.generic
     return hasattr(thing, "__dict__") and not isinstance(thing, known) and jax.tree_util.all_leaves([thing])
 

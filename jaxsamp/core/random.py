@@ -1,7 +1,7 @@
-"""Every random number of a sampler: a function of (sample key, step, stream) and of nothing else.
+"""Every random number of a sampler is a function of (sample key, step, stream) and of nothing else.
 
-`jax.random.split(key, n)[i]` and `jax.random.fold_in(key, i)` are the same key, bit for bit. So nothing here
-splits a key that it also folds: sample keys are folded by step, then by stream, and only leaves are drawn from.
+`jax.random.split(key, n)[i]` and `jax.random.fold_in(key, i)` are the same key, bit for bit. So no key here is both
+split and folded: sample keys are folded by step, then by stream, and numbers are drawn only from the resulting keys.
 """
 
 from dataclasses import dataclass, replace
@@ -11,22 +11,22 @@ import jax
 from jaxsamp.core.types import Array
 
 PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS = range(5)
-CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step, far above any
+CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step number, and far above any of them
 
 
 def sample_keys(key: Array, n: int) -> Array:
-    """The key of sample i is fold_in(key, i), whatever the batch it is drawn in; shape (n,)."""
+    """Keys of samples 0, ..., n - 1, (n,): sample i has fold_in(key, i), whatever batch it is drawn in."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jax.numpy.arange(n))
 
 
 def stream_key(key: Array, step: Array | int, stream: int) -> Array:
-    """The key from which one sample draws at one step, for one purpose."""
+    """The key for one purpose at one step of one sample."""
     return jax.random.fold_in(jax.random.fold_in(key, step), stream)
 
 
 @dataclass(frozen=True)
 class Rng:
-    """The draws of one sample: by index, so that nothing is drawn before it is needed or stored."""
+    """The random numbers of one sample, by step, so that none is drawn before it is needed and none is stored."""
 
     key: Array
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Rng:
         return jax.random.normal(stream_key(self.key, 0, PRIOR), self.shape, self.dtype)
 
     def of(self, part: int) -> "Rng":
-        """The same sample's draws for another part of a sampler, independent of these."""
+        """The same sample's random numbers for another part of a sampler, independent of these."""
         return replace(self, key=jax.random.fold_in(self.key, part))
 
     def uniform(self, step: Array | int) -> Array:
@@ -45,7 +45,7 @@ class Rng:
         return jax.random.uniform(stream_key(self.key, step, UNIFORM), (), self.dtype)
 
     def fraction(self, step: Array | int, nodes: str) -> Array:
-        """Where in its cell the node of a step lies: "random", "antithetic" (U, then 1 - U) or "midpoint" (1/2)."""
+        """Position in [0, 1] of a step's node in its cell: "random", "antithetic", U then 1 - U, or "midpoint", 1/2."""
         if nodes == "midpoint":
             return jax.numpy.full((), 0.5, self.dtype)
         if nodes == "random":
@@ -54,9 +54,9 @@ class Rng:
         return jax.numpy.where(step % 2 == 0, u, 1 - u)
 
     def normal(self, step: Array | int) -> Array:
-        """Standard normal noise of the sample's own shape."""
+        """Standard normal noise of the sample's shape."""
         return jax.random.normal(stream_key(self.key, step, NORMAL), self.shape, self.dtype)
 
     def signs(self, step: Array | int, count: int) -> Array:
-        """`count` vectors of independent fair signs, (count, *shape)."""
+        """`count` vectors of independent random signs, +1 or -1 with equal probability, (count, *shape)."""
         return jax.random.rademacher(stream_key(self.key, step, SIGNS), (count, *self.shape), self.dtype)

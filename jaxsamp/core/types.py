@@ -1,4 +1,4 @@
-"""The values that every room shares."""
+"""The types that every part of the library shares."""
 
 from typing import Any, NamedTuple
 
@@ -17,8 +17,8 @@ Data = ArrayLike | list[Any] | tuple[Any, ...]
 class Level(NamedTuple):
     """A noise level: x_t = alpha x_0 + sigma z with z standard normal.
 
-    `alpha`, `sigma` and the schedule's own time `t` are scalars or arrays of shape (batch,). Only a wrapped
-    network reads `t`; targets leave it None.
+    `alpha`, `sigma` and the schedule's own time `t` are scalars or arrays of shape (batch,). Only wrapped networks use
+    `t`; for targets it may be None.
     """
 
     alpha: ArrayLike
@@ -38,8 +38,8 @@ class State(NamedTuple):
     """One sample between two steps of a sampler or of a chain.
 
     Attributes:
-        x: the sample, in the coordinates that the steps are taken in.
-        memory: whatever else the method carries from step to step, any pytree; None where x is all.
+        x: the sample, in the coordinates of the steps.
+        memory: whatever else the method carries from step to step, any pytree; None if there is nothing else.
     """
 
     x: Array
@@ -52,8 +52,8 @@ class Samples(NamedTuple):
     Attributes:
         x: the samples, (n, *event).
         stats: arrays of shape (n,): `rounds`, `evaluations`, `evaluations_computed`, `converged`, `residual`
-            and `first_bad_step` (-1 where every step was finite).
-        path: None, or with `save_every=k` the states at grid[::k], (n, steps // k + 1, *event).
+            and `first_bad_step` (-1 if every step was finite).
+        path: with `save_every=k`, the states at grid[::k], (n, steps // k + 1, *event); None without.
     """
 
     x: Array

@@ -1,3 +1,3 @@
-"""The version of jaxsamp, which files that it writes carry."""
+"""The version of jaxsamp, which is stored in the files it writes."""
 
 VERSION = "0.1.0"

@@ -1,4 +1,4 @@
-"""Log densities by a flow: of its own samples, and of data."""
+"""Log densities by a probability flow, for its own samples and for data."""
 
 from jaxsamp.density.flows import SamplesAndLogProb, sample_and_log_prob
 from jaxsamp.density.likelihood import LogLikelihood, bits_per_dim, log_likelihood

@@ -1,4 +1,4 @@
-"""`sample_and_log_prob`: samples with the log density of the law that the sampler really draws from."""
+"""`sample_and_log_prob`: samples with the log density of the law that the sampler actually draws from."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ from jaxsamp.running import rows, sample
 from jaxsamp.running.sampling import carrying, check_sampler, raise_if_bad
 from jaxsamp.samplers import Sampler, UniPC
 
-WIDEST = 32
+MAX_EXACT_DIM = 32  # numbers per sample up to which exact Jacobians and traces are computed
 
 
 class SamplesAndLogProb(NamedTuple):
     """What `jaxsamp.sample_and_log_prob` returns.
 
     Attributes:
-        x: the samples at the last level, (n, *event), those of `jaxsamp.sample(..., final_denoise=False)`.
+        x: the samples at the last level, (n, *event), as from `jaxsamp.sample(..., final_denoise=False)`.
         log_prob: their log density in nats, (n,), under the law of these outputs.
-        stats: arrays of shape (n,), those of `sample`; `evaluations_computed` counts each column of the Jacobian as
-            one more run. And `folded`: where the map turned space inside out (det J <= 0), so that it is not one to
-            one and `log_prob` not exact; more steps cure it.
+        stats: arrays of shape (n,), as from `sample`; `evaluations_computed` counts each column of the Jacobian as one
+            more run. Also `folded`: whether the map reversed orientation there (det J <= 0), so that it is not
+            one-to-one and `log_prob` is not exact; use more steps.
     """
 
     x: Array
@@ -51,31 +51,31 @@ def sample_and_log_prob(
 ) -> SamplesAndLogProb:
     """Draw samples by a deterministic sampler, each with its exact log density.
 
-    All steps together are one map f of the starting noise z, which is standard normal, so
+    All steps together are one map f of the starting noise z, which is standard normal, so that
 
         log q(x) = log N(z; 0, I) - log |det J|,   x = f(z),  J = df / dz.
 
-    J is the exact Jacobian of the discrete map, multistep samplers included, by forward differentiation: q is the
-    law of these outputs, errors of the denoiser and of the steps and all, and not that of an ideal flow. It is exact
-    where f is one to one, as it is once the steps resolve the flow. With `jaxsamp.metrics.flow_tv` and `flow_kl` it
-    measures how far q is from a known law. A sample costs as much as d + 1 of `sample`.
+    J is the exact Jacobian of the discrete map, including multistep samplers, by forward differentiation. So q is the
+    law of these outputs, with all errors of the denoiser and of the steps, and not the law of an ideal flow. It is
+    exact where f is one-to-one, which it is once the steps resolve the flow. `jaxsamp.metrics.flow_tv` and `flow_kl`
+    use it to measure how far q is from a known law. One sample costs as much as d + 1 samples of `sample`.
 
     Args:
         key: a typed key; sample i is that of `sample` for the same key, up to rounding.
         denoiser: E[x_0 | x_t], differentiable in x.
-        shape: (n, *event) of at most 32 numbers an event; or n, where the denoiser knows the event's shape.
-        sampler: one that is not stochastic; see `jaxsamp.samplers`.
+        shape: (n, *event) with at most 32 numbers per event; or n, if the denoiser knows the event's shape.
+        sampler: a deterministic one; see `jaxsamp.samplers`.
         steps: number of intervals; 32 unless `grid` is an array.
         grid: as in `sample`.
-        cond: a pytree for the denoiser, leaves (n, ...); the density is then that given `cond`.
-        mesh: devices that the samples are divided over, `jaxsamp.mesh()`.
-        microbatch: the most samples at a time, on each device, against running out of memory.
+        cond: a pytree for the denoiser, leaves (n, ...); the density is then conditional on `cond`.
+        mesh: devices to divide the samples over, `jaxsamp.mesh()`.
+        microbatch: the most samples computed at once on each device, to limit memory.
 
     Returns:
         `SamplesAndLogProb(x, log_prob, stats)`; x is at the last level, in the scale of the schedule's x_t.
 
     Raises:
-        ValueError: a stochastic sampler, more than 32 numbers, or what `sample` refuses.
+        ValueError: a stochastic sampler, more than 32 numbers per event, or a value that `sample` refuses.
         TypeError: a key, sampler or denoiser of the wrong type.
     """
     whole: tuple[int, ...] = _whole(shape, denoiser)
@@ -86,9 +86,9 @@ def sample_and_log_prob(
         raise ValueError(
             f"sampler must be deterministic for a density of its outputs, such as UniPC() or Heun(); got {sampler!r}."
         )
-    if math.prod(whole[1:]) > WIDEST:
+    if math.prod(whole[1:]) > MAX_EXACT_DIM:
         raise ValueError(
-            f"shape must have at most {WIDEST} numbers per sample, because each costs one more run; got {whole}."
+            f"shape must have at most {MAX_EXACT_DIM} numbers per sample, because each costs one more run; got {whole}."
         )
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps), jnp.result_type(float))
     flow = _Flow(carrying(denoiser, sampler), sampler, levels, whole[1:])
@@ -102,7 +102,7 @@ def sample_and_log_prob(
 @pytree
 @dataclass(frozen=True)
 class _Flow:
-    """One sample, of the noise that its key gives, with its density."""
+    """One sample, from the noise of its key, with its density."""
 
     denoiser: Denoiser
     sampler: Any
@@ -128,12 +128,12 @@ class _Flow:
 
 
 def log_normal(z: Array) -> Array:
-    """Log density of the standard normal law at one z of any shape."""
+    """Log density in nats of the standard normal law at one z of any shape."""
     return -0.5 * (jnp.sum(z**2) + z.size * math.log(2 * math.pi))
 
 
 def _whole(shape: Any, denoiser: Any) -> Any:
-    """(n, *event) for n, where the denoiser knows the event's shape."""
+    """(n, *event), from n if the denoiser knows the event's shape."""
     if isinstance(shape, bool) or not isinstance(shape, int):
         return shape
     event = getattr(denoiser, "event_shape", None)

@@ -18,14 +18,14 @@ from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
-from jaxsamp.density.flows import WIDEST, log_normal
+from jaxsamp.density.flows import MAX_EXACT_DIM, log_normal
 from jaxsamp.running import rows
 from jaxsamp.running.sampling import raise_if_bad
 from jaxsamp.running.trajectory import evaluator
 
-PROBES = 4  # where an event is too large for the exact trace
-# Classical Runge-Kutta: place of each stage in the step, and its weight.
-PLACES, WEIGHTS = (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+DEFAULT_PROBES = 4  # for events that are too large for the exact trace
+# Classical Runge-Kutta: position of each stage in the step, and its weight.
+STAGES, STAGE_WEIGHTS = (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 
 class LogLikelihood(NamedTuple):
@@ -34,9 +34,9 @@ class LogLikelihood(NamedTuple):
     Attributes:
         log_prob: log densities in nats, (n,).
         stderr: standard error of each, from its probes, (n,): 0 for the exact trace, NaN for a single probe.
-        latent: where the flow ends, in units of sigma_max, (n, *event): standard normal if the denoiser is right.
+        latent: end of the flow in units of the first level, (n, *event); standard normal if the denoiser is exact.
         stats: arrays of shape (n,): `rounds`, `evaluations`, `evaluations_computed`, which counts each probe as one
-            more, and `first_bad_step` (-1 where every step was finite).
+            more evaluation, and `first_bad_step` (-1 if every step was finite).
     """
 
     log_prob: Array
@@ -59,51 +59,52 @@ def log_likelihood(
 ) -> LogLikelihood:
     """Log density of data under the law that a denoiser's probability flow draws from.
 
-    With s = sigma / alpha the flow of x_t / alpha is dx / dlog s = x - D(x, s). It is followed from x at the grid's
-    last level s_0 up to its first, s_1, where the law is N(0, s_1^2 I); along it the log density changes by the
+    With s = sigma / alpha, the flow of x_t / alpha is dx / dlog s = x - D(x, s). It is integrated from x at the grid's
+    last level s_0 up to its first level s_1, where the law is N(0, s_1^2 I); on the way the log density changes by the
     divergence:
 
         log p(x) = log N(x(s_1); 0, s_1^2 I) + int (d - tr dD/dx) dlog s,   from s_0 to s_1.
 
-    This is the density of what `sample(..., final_denoise=False)` over the same range tends to with many steps, at x
-    and divided by alpha: that of x_0 + s_0 z if D is exact. x itself is taken as it is, without noise; for pixels see
-    `bits_per_dim`. Under any schedule the numbers are the same, for the equation is solved by the classical Runge-Kutta
-    method of order 4 in log s for x / sqrt(1 + s^2), where a standard normal law stands still.
+    This is the density at x of the limit of `sample(..., final_denoise=False)` divided by alpha, over the same range
+    with many steps; if D is exact, the density of x_0 + s_0 z. No noise is added to x; for pixels see `bits_per_dim`.
+    The result is the same under every schedule, because the equation is solved in log s, by the classical Runge-Kutta
+    method of order 4 for x / sqrt(1 + s^2), in which a standard normal law does not move.
 
-    The trace is exact, at the cost of d more evaluations, or Hutchinson's: the mean of v^T (dD/dx) v over vectors v of
-    random signs. They are drawn anew at every stage, which leaves the estimate unbiased and averages its error along
-    the flow, too.
+    The trace is exact, at the cost of d more evaluations, or Hutchinson's estimate: the mean of v^T (dD/dx) v over
+    vectors v of random signs. New signs are drawn at every stage; this keeps the estimate unbiased and averages its
+    error along the flow.
 
     Args:
         key: a typed key; sample i draws its signs from fold_in(key, i), so its result does not depend on the others.
-        denoiser: E[x_0 | x_t], differentiable in x. Discrete times: the network is shown the trained time nearest to
+        denoiser: E[x_0 | x_t], differentiable in x. With discrete times, the network gets the trained time nearest to
             each stage, which leaves an error that more steps do not remove.
         x: data in the scale of x_0, (n, *event).
-        steps: number of intervals, of four evaluations each; 32 unless `grid` is an array.
-        grid: as in `sample`; give your own for another range, such as
+        steps: number of intervals, with four evaluations each; 32 unless `grid` is an array.
+        grid: as in `sample`; for another range pass levels, such as
             `jaxsamp.grids.log_snr(schedule, 64, sigma_min=0.002)`.
-        probes: vectors of signs at every stage; 0 for the exact trace. By default 0 for at most 32 numbers an event,
-            and else 4.
-        cond: a pytree for the denoiser, leaves (n, ...); the density is then that given `cond`.
-        mesh: devices that the samples are divided over, `jaxsamp.mesh()`.
-        microbatch: the most samples at a time, on each device, against running out of memory.
+        probes: number of sign vectors at every stage; 0 for the exact trace. By default 0 for up to 32 numbers per
+            event, otherwise 4.
+        cond: a pytree for the denoiser, leaves (n, ...); the density is then conditional on `cond`.
+        mesh: devices to divide the samples over, `jaxsamp.mesh()`.
+        microbatch: the most samples computed at once on each device, to limit memory.
 
     Returns:
         `LogLikelihood(log_prob, stderr, latent, stats)`.
 
     Raises:
-        ValueError: data that are not finite, a wrong grid or count; or a network gave NaN or infinity.
+        ValueError: data are not finite, a grid or count is wrong, or a network returned NaN or infinity.
         TypeError: a key or denoiser of the wrong type.
 
     Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations", arXiv 2011.13456;
-    Grathwohl et al., "FFJORD", arXiv 1810.01367 (the trace by random vectors).
+    Grathwohl et al., "FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models", arXiv
+    1810.01367 (the trace by random vectors).
     """
     x = jnp.asarray(x)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else float)
     denoiser = checks.batch(key, denoiser, x.shape, cond, microbatch)
     size = math.prod(x.shape[1:])
     if probes is None:
-        probes = 0 if size <= WIDEST else PROBES
+        probes = 0 if size <= MAX_EXACT_DIM else DEFAULT_PROBES
     checks.at_least("probes", probes, 0)
     levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps), x.dtype)
     if checks.is_concrete(x):
@@ -112,7 +113,7 @@ def log_likelihood(
     log_prob, stderr, latent, bad = rows(key, ascent, x.shape[0], (x, cond), mesh=mesh, microbatch=microbatch)
     if checks.is_concrete(bad):
         raise_if_bad(bad, len(levels) - 1)
-    rounds = len(PLACES) * (len(levels) - 1)
+    rounds = len(STAGES) * (len(levels) - 1)
     calls = rounds * getattr(denoiser, "evaluations", 1)
     counts = {"rounds": rounds, "evaluations": calls, "evaluations_computed": calls * (1 + (probes or size))}
     stats = {name: jnp.full(x.shape[:1], count) for name, count in counts.items()}
@@ -122,19 +123,22 @@ def log_likelihood(
 def bits_per_dim(log_prob: Float[Array | np.ndarray, "*batch"], shape: tuple[int, ...], scale: float | int) -> Array:
     """Negative log probability of quantized data in bits per number: -(log_prob / d + log scale) / log 2.
 
-    Data with gray levels k = 0, 1, ... at x = scale k + offset have no density: a sharp model's grows without bound.
-    Add uniform noise before `log_likelihood`, x + scale u with u in [0, 1). The density in units of gray levels is
-    scale^d p(x), and by Jensen's inequality its mean log over u is at most the log probability of k: the bits are an
-    upper bound of what the best code under the model needs. For 256 gray levels as `jaxsamp.datasets` reads them, x =
-    k / 127.5 - 1, scale = 2 / 255; with 2 / 256, for x = k / 128 - 1, the offset is 7 bits.
+    Data with gray levels k = 0, 1, ... at x = scale k + offset have no density: that of a sharp model grows without
+    bound. So add uniform noise before `log_likelihood`: x + scale u with u in [0, 1). The density in units of gray
+    levels is scale^d p(x), and by Jensen's inequality its mean log over u is at most the log probability of k: the bits
+    are an upper bound of what the best code under the model needs. For 256 gray levels as read by `jaxsamp.datasets`,
+    x = k / 127.5 - 1, scale is 2 / 255; for x = k / 128 - 1 it is 2 / 256, so that -log scale / log 2 is 7 bits.
 
     Args:
-        log_prob: log densities in nats, of any shape.
-        shape: of one sample, d numbers in all.
-        scale: distance of neighboring gray levels in x.
+        log_prob: log densities in nats, any shape.
+        shape: shape of one sample, d numbers in all.
+        scale: distance of neighboring gray levels in x, above 0.
+
+    Returns:
+        Bits per number, in the shape of `log_prob`.
 
     Raises:
-        ValueError: scale is not above 0, or an entry of shape below 1.
+        ValueError: scale is not above 0, or an entry of shape is below 1.
 
     Source: Theis, van den Oord and Bethge, "A note on the evaluation of generative models", arXiv 1511.01844.
     """
@@ -148,17 +152,17 @@ def bits_per_dim(log_prob: Float[Array | np.ndarray, "*batch"], shape: tuple[int
 @pytree
 @dataclass(frozen=True)
 class _Ascent:
-    """One sample's way up the flow, from the last level to the first."""
+    """The integration of one sample along the flow, from the last level to the first."""
 
     denoiser: Denoiser
     levels: Array
     probes: int = field(metadata={"static": True})
 
     def __call__(self, key: Array, item: tuple[Array, PyTree]) -> tuple[Array, Array, Array, Array]:
-        """Its log density and the standard error of that, where it ends, and the first bad step."""
+        """Its log density, the standard error of it, the end of the flow, and the first bad step."""
         x, cond = item
         levels, probes = self.levels, self.probes
-        scale = lax.rsqrt(1 + levels**2)  # between x and the state that is stepped
+        scale = lax.rsqrt(1 + levels**2)  # the integrated state is scale x
         y, traces, bad = _integrate(
             probes, evaluator(self.denoiser, cond), jnp.log(levels[::-1]), Rng(key, x.shape, x.dtype), scale[-1] * x
         )
@@ -171,7 +175,7 @@ class _Ascent:
 def _integrate(
     probes: int, denoise: Callable[[Array, Array], Array], log_s: Array, rng: Rng, y: Array
 ) -> tuple[Array, Array, Array]:
-    """The state at the last of the increasing levels, the integral by each probe, and the first bad step.
+    """The state at the last of the increasing levels, the integral from each probe, and the first bad step.
 
     For y = x / sqrt(1 + s^2), dy / dlog s = (x / (1 + s^2) - D) / sqrt(1 + s^2); its divergence is
     d / (1 + s^2) - tr dD/dx.
@@ -193,7 +197,7 @@ def _integrate(
         def stage(sums: tuple[Array, Array, Array], at: tuple[Array, Array, Array]) -> tuple[Any, None]:
             moved, change, dy = sums
             number, place, weight = at
-            dy, divergence = slope(y + place * h * dy, log_s[i] + place * h, len(PLACES) * i + number)
+            dy, divergence = slope(y + place * h * dy, log_s[i] + place * h, len(STAGES) * i + number)
             return (moved + weight * h * dy, change + weight * h * divergence, dy), None
 
         sums = (y, jnp.zeros_like(total), jnp.zeros_like(y))
@@ -201,7 +205,7 @@ def _integrate(
         finite = jnp.isfinite(moved).all() & jnp.isfinite(change).all()
         return (moved, total + change, jnp.where((bad < 0) & ~finite, i.astype(jnp.int32), bad)), None
 
-    places, weights = (jnp.asarray(numbers, y.dtype) for numbers in (PLACES, WEIGHTS))
-    stages = (jnp.arange(len(PLACES)), places, weights)
+    places, weights = (jnp.asarray(numbers, y.dtype) for numbers in (STAGES, STAGE_WEIGHTS))
+    stages = (jnp.arange(len(STAGES)), places, weights)
     start = (y, jnp.zeros(probes or 1, y.dtype), jnp.full((), -1, jnp.int32))
     return lax.scan(step, start, jnp.arange(len(log_s) - 1))[0]

@@ -1,4 +1,4 @@
-"""Whatever is fitted besides networks."""
+"""Fitting models other than networks."""
 
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 

@@ -10,20 +10,22 @@ from jaxsamp.targets import GaussianMixture
 def fit_gaussian_mixture(
     data: Data, components: int, *, covariance: str = "full", seed: int = 0, **options: Any
 ) -> GaussianMixture:
-    """Maximum likelihood by scikit-learn's GaussianMixture (expectation-maximization from k-means).
+    """Fit sum_k w_k N(mu_k, S_k) by maximum likelihood, with scikit-learn's GaussianMixture.
+
+    This is expectation-maximization from a start by k-means.
 
     Args:
         data: (n, *event), flattened to (n, d).
-        components: K.
+        components: K, at least 1 and at most n.
         covariance: "full", "diag" or "spherical".
-        seed: of the k-means start.
-        options: passed on, such as reg_covar, n_init, tol or max_iter.
+        seed: seed of the k-means start.
+        options: options of scikit-learn's class, such as reg_covar, n_init, tol or max_iter.
 
     Returns:
-        The law, of event shape (d,).
+        The law, with event shape (d,).
 
     Raises:
-        ValueError: data that are not finite or fewer than components, or an unknown covariance.
+        ValueError: data are not finite or fewer than components, or the covariance is unknown.
     """
     from sklearn.mixture import GaussianMixture as Fit
 

@@ -1,6 +1,6 @@
-"""Samplers of densities known up to a constant: Langevin dynamics, one chain at a time.
+"""Samplers of densities known up to a constant, by Langevin dynamics.
 
-Each is a frozen dataclass of settings given to `jaxsamp.sample_density`. They are not exact: a step of size h leaves a
+Each is a frozen dataclass of settings, passed to `jaxsamp.sample_density`. They are not exact: steps of size h leave a
 bias, of first order in h for the plain methods and of third order with the randomized midpoint.
 """
 

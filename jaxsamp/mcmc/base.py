@@ -1,4 +1,4 @@
-"""What a Langevin sampler is: frozen settings, and pure functions that move one chain from one step to the next."""
+"""The base class of Langevin samplers: frozen settings, and pure functions that advance one chain by one step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,14 +12,15 @@ from jaxsamp.core import checks
 from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, State
 
-# x -> s(x), for one place, of the event's shape, or for R places in one call, (R, *event).
+# x -> s(x), for one point, (*event), or for R points in one call, (R, *event).
 Score = Callable[[Array], Array]
 
 
 class Langevin(ABC):
-    """Base of the samplers of this module: settings are dataclass fields, numbers leaves and structure static.
+    """Base class of the Langevin samplers. Settings are dataclass fields: numbers are leaves, structure is static.
 
     Attributes:
+        step_size: h, positive.
         bias_order: p such that the bias of the stationary law falls like step_size^p.
     """
 
@@ -27,7 +28,7 @@ class Langevin(ABC):
     bias_order: int
 
     def check(self, event: tuple[int, ...]) -> None:
-        """Raise ValueError where a setting is not a positive number (or array that fits `event`)."""
+        """Raise ValueError if a setting is not a positive number (or an array that fits `event`)."""
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
             if f.metadata.get("static") or value is None:
@@ -41,19 +42,19 @@ class Langevin(ABC):
                 raise ValueError(f"{f.name} must be positive and finite; got {value}.")
 
     def evaluations(self, steps: int) -> int:
-        """Gradients for one chain."""
+        """Number of gradients per chain."""
         return steps
 
     def rounds(self, steps: int) -> int:
-        """Gradients that must wait for each other: one for all those taken at once."""
+        """Number of gradients that must wait for each other; gradients computed at once count as one."""
         return self.evaluations(steps)
 
     def polishing(self, steps: Any) -> "Langevin | None":
-        """The sampler of `steps` steps at the end that smooth the law, or None where the method has none."""
+        """The sampler for `steps` steps at the end that smooth the law, or None if the method has none."""
         return None
 
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
-        """The state of a chain that starts at x before step i."""
+        """The state of a chain at x before step i."""
         return State(x)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The curvature of a log density, measured."""
+"""Measuring the curvature of a log density."""
 
 from typing import Any
 
@@ -11,23 +11,24 @@ from jaxsamp.core.types import Array
 
 
 def smoothness(key: Array, target: Any, x: Float[Array, "n *event"], iterations: int = 100) -> Float[Array, ""]:
-    """The largest absolute eigenvalue of the Hessian of log p at any of the points x, from below.
+    """A lower estimate of the largest absolute eigenvalue of the Hessian H of log p at any of the points x.
 
-    Power iteration v <- H v / |H v| with Hessian-vector products by forward differentiation of the score, from a
-    random start at each point. After k iterations the estimate is too low by a factor of about d^(-1 / 2k) at worst.
-    Where the Hessian is not constant, give points where chains will go: those of a short run, say.
+    Power iteration v <- H v / |H v| from a random start at each point, with Hessian-vector products by forward
+    differentiation of the score. After k iterations the estimate is too low by a factor of about d^(-1 / 2k) at worst.
+    If the Hessian is not constant, pass points where chains will go, for example from a short run.
 
     Args:
-        key: draws the starts.
+        key: a typed key for the random starts.
         target: a law with `score(x)`, as for `jaxsamp.sample_density`.
         x: points, (n, *event).
-        iterations: Hessian-vector products at each point.
+        iterations: number of Hessian-vector products at each point, at least 1.
 
     Returns:
         L, a scalar, for `from_smoothness`.
 
     Raises:
-        TypeError, ValueError: an argument is not as above.
+        TypeError: a key or target of the wrong type.
+        ValueError: x or iterations is not as above.
     """
     checks.typed_key(key)
     checks.at_least("iterations", iterations, 1)

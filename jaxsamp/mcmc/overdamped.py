@@ -15,12 +15,12 @@ from jaxsamp_kernels import langevin as kernel
 @pytree
 @dataclass(frozen=True)
 class Overdamped(Langevin):
-    """The unadjusted Langevin algorithm, x' = x + h s(x) + sqrt(2 h) z: one gradient a step.
+    """The unadjusted Langevin algorithm, x' = x + h s(x) + sqrt(2 h) z: one gradient per step.
 
-    On N(0, 1 / L) the stationary variance is off by the factor 1 / (1 - h L / 2); stable for h < 2 / L.
+    On N(0, 1 / L) the stationary variance is too large by the factor 1 / (1 - h L / 2). Stable for h < 2 / L.
 
     Args:
-        step_size: h, in units of time: squares of x.
+        step_size: h, in units of time, which are the squared units of x.
 
     Source: Roberts and Tweedie, "Exponential convergence of Langevin distributions and their discrete
     approximations", Bernoulli 2 (1996).
@@ -31,7 +31,10 @@ class Overdamped(Langevin):
 
     @classmethod
     def from_smoothness(cls, smoothness: ArrayLike, bias: ArrayLike = 0.01) -> "Overdamped":
-        """h = 2 bias / L (at most 1 / L), L as in `smoothness`: the relative bias of the variance where it is worst."""
+        """h = 2 bias / L, at most 1 / L, with L as in `smoothness`; `bias` is the largest relative error of a variance.
+
+        Both are positive.
+        """
         return cls(step_size=jnp.minimum(2 * jnp.asarray(bias), 1.0) / jnp.asarray(smoothness))
 
     def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:

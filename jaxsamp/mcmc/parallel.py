@@ -1,4 +1,4 @@
-"""Underdamped Langevin dynamics with the score at many times of a step at once: fewer rounds for more gradients."""
+"""Underdamped Langevin dynamics with the score at many times of a step at once: fewer rounds, more gradients."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,26 +20,26 @@ NODES = ("antithetic", "random", "midpoint")
 @pytree
 @dataclass(frozen=True)
 class ParallelUnderdamped(Langevin):
-    """Underdamped Langevin dynamics in long steps, each of a few rounds of R gradients that are taken at once.
+    """Underdamped Langevin dynamics in long steps, each with a few rounds of R gradients that are computed at once.
 
-    The dynamics are those of `Underdamped`. A step is cut into R cells with one random time in each; the path through
-    these nodes is found by K sweeps over all of them, and the step ends with an unbiased estimate of the integral of
-    the score; see `jaxsamp_kernels.parallel_langevin`. With R = 1, K = 1 and no warm start it is
-    `Underdamped(midpoint=True)`; with a warm start, the same for one gradient a step and a bias of the same size.
+    The dynamics are the same as in `Underdamped`. A step is cut into R cells with one random time in each. The path
+    through these nodes is computed by K sweeps over all of them, and the step ends with an unbiased estimate of the
+    integral of the score; see `jaxsamp_kernels.parallel_langevin`. With R = 1, K = 1 and no warm start it is
+    `Underdamped(midpoint=True)`; with a warm start it needs one gradient per step and has a bias of the same size.
 
-    A sweep leaves a fraction of about (L u h^2)^K / (2 K)! of the error of the path it started from, so that K has to
-    grow with h, and R with the accuracy: the bias falls like R^-2 or faster once K is enough. It pays where R gradients
+    K sweeps leave a fraction of about (L u h^2)^K / (2 K)! of the error of the initial path, so K must grow with h, and
+    R with the accuracy: once K is large enough, the bias falls like R^-2 or faster. The method pays where R gradients
     at once take hardly longer than one.
 
     Args:
-        step_size: h, in time, with inertia u = 1 / L without a unit.
+        step_size: h, in time; dimensionless with inertia u = 1 / L.
         friction: g, as in `Underdamped`.
-        midpoints: R, nodes of a step.
+        midpoints: R, number of nodes per step.
         iterations: K, gradients at each node, one after the other.
         nodes: "antithetic" (U and 1 - U in neighboring cells), "random" (independent), or "midpoint" of each cell,
             which is biased.
-        warm_start: the first sweep of a step is pulled by the slope at the last node of the step before, which saves
-            its own round, s(x); K rounds a step instead of K + 1.
+        warm_start: the first sweep of a step uses the slope at the last node of the previous step instead of s(x),
+            which saves a round: K rounds per step instead of K + 1.
         inverse_lipschitz: u, as in `Underdamped`.
 
     Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503, Algorithm 2;
@@ -66,34 +66,34 @@ class ParallelUnderdamped(Langevin):
     ) -> "ParallelUnderdamped":
         """Settings for a log density whose Hessian has no eigenvalue beyond L = `smoothness` in absolute value.
 
-        u = 1 / L and, with `convexity` m, g = 2 sqrt(m / L), as in `Underdamped.from_smoothness`; all else is the
-        default or one of `settings`.
+        u = 1 / L and, with `convexity` m, g = 2 sqrt(m / L), as in `Underdamped.from_smoothness`; everything else is
+        the default or given in `settings`.
         """
         u = 1 / jnp.asarray(smoothness)
         friction = {} if convexity is None else {"friction": 2 * jnp.sqrt(convexity * u)}
         return cls(**{"inverse_lipschitz": u, **friction, **settings})
 
     def check(self, event: tuple[int, ...]) -> None:
-        """Positive numbers, at least one node and one sweep, known nodes."""
+        """Raise ValueError unless numbers are positive, there is a node and a sweep, and `nodes` is known."""
         super().check(event)
         checks.at_least("midpoints", self.midpoints, 1)
         checks.at_least("iterations", self.iterations, 1)
         checks.one_of("nodes", self.nodes, NODES)
 
     def polishing(self, steps: Any) -> Underdamped:
-        """As that of `Underdamped`."""
+        """The same as for `Underdamped`."""
         return Underdamped(self.step_size, self.friction, False, self.inverse_lipschitz).polishing(steps)
 
     def evaluations(self, steps: int) -> int:
-        """R K a step, and one at its start; with a warm start, one at the start of the chain."""
+        """R K per step, plus one per step, or with a warm start one per chain."""
         return self.midpoints * self.iterations * steps + (1 if self.warm_start else steps)
 
     def rounds(self, steps: int) -> int:
-        """K a step, and one at its start; with a warm start, one at the start of the chain."""
+        """K per step, plus one per step, or with a warm start one per chain."""
         return self.iterations * steps + (1 if self.warm_start else steps)
 
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
-        """The state, a velocity from N(0, u I) and, with a warm start, the slope."""
+        """The state with a velocity from N(0, u I) and, with a warm start, the slope."""
         return State(x, (velocity(inertia(self, x), x, i, rng), score(x) if self.warm_start else None))
 
     def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
@@ -115,7 +115,7 @@ class ParallelUnderdamped(Langevin):
         return State(x, (v, slopes[-1] if self.warm_start else None))
 
     def _fractions(self, i: Array, rng: Rng) -> Array:
-        """The place of each node in its cell, (R,)."""
+        """The position of each node in its cell, (R,)."""
         if self.nodes == "midpoint":
             return jnp.full(self.midpoints, 0.5, rng.dtype)
         u = jax.random.uniform(stream_key(rng.key, i, UNIFORM), (self.midpoints,), rng.dtype)

@@ -1,4 +1,4 @@
-"""Underdamped Langevin dynamics, with the score frozen during a step or at one random time of it."""
+"""Underdamped Langevin dynamics with the score at one random time of each step, or frozen during the step."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,18 +20,19 @@ class Underdamped(Langevin):
 
         dx = v dt,   dv = (u s(x) - g v) dt + sqrt(2 g u) dB,   stationary: p(x) N(v; 0, u I),
 
-    by the steps of `jaxsamp_kernels.langevin`. The randomized midpoint takes two gradients a step and leaves a bias of
-    third order in h; frozen, one gradient and first order. On a normal direction of curvature L = 1 / u the variance is
-    off by the factor 1 + h^3 / (24 g), and frozen 1 + h / (2 g), for small h; lesser curvatures by less. With g = 2
-    both are stable for h < 3.9. A direction of curvature m is forgotten at the rate m u / g if g > 2 sqrt(m u), so the
-    usual g = 2 takes time in proportion to L / m; the least, sqrt(L / m), is that of g = 2 sqrt(m u).
+    with the steps of `jaxsamp_kernels.langevin`. The randomized midpoint takes two gradients per step and its bias is
+    of third order in h; the frozen score takes one gradient and its bias is of first order. In a Gaussian direction of
+    curvature L = 1 / u, the variance is wrong by the factor 1 + h^3 / (24 g) with the midpoint and 1 + h / (2 g) with
+    the frozen score, for small h; less in directions of smaller curvature. With g = 2 both are stable for h < 3.9. A
+    direction of curvature m is forgotten at the rate m u / g if g > 2 sqrt(m u), so the usual g = 2 needs a time in
+    proportion to L / m; the shortest time, in proportion to sqrt(L / m), is reached with g = 2 sqrt(m u).
 
     Args:
-        step_size: h, in time. With u = 1 / L and g = 2 it has no unit and 0.2 to 1 are usual.
-        friction: g; 2 in the papers, less mixes faster where the condition number is large.
-        midpoint: the randomized midpoint, or the score frozen during a step.
-        inverse_lipschitz: u, which should be at most 1 / L for a log density of curvature up to L; an array that
-            broadcasts against an event preconditions its coordinates. None for 1.
+        step_size: h, in time. With u = 1 / L and g = 2 it is dimensionless, and 0.2 to 1 are usual values.
+        friction: g; 2 in the papers. A smaller one mixes faster if the condition number is large.
+        midpoint: True for the randomized midpoint, False for the score frozen during a step.
+        inverse_lipschitz: u, at most 1 / L for a log density of curvature up to L. An array that broadcasts to an event
+            preconditions its coordinates. None for 1.
 
     Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503 (u = 1 / L,
     g = 2); Cheng et al., "Underdamped Langevin MCMC: A non-asymptotic analysis", arXiv 1707.03663 (frozen).
@@ -59,16 +60,16 @@ class Underdamped(Langevin):
         """Settings for a log density whose Hessian has no eigenvalue beyond L = `smoothness` in absolute value.
 
         u = 1 / L and g = 2 as in arXiv 1909.05503; with `convexity` m, g = 2 sqrt(m / L), which damps the flattest
-        direction critically. The step is the largest at which the variance of a normal direction of curvature L is off
-        by the fraction `bias`, to leading order: h = (24 g bias)^(1/3), or 2 g bias without the midpoint, and at most
-        1. (From the exact second-moment recursion of the step; the tests hold it.) In d directions, all as stiff, the
+        direction critically. With the step h = (24 g bias)^(1/3), or 2 g bias without the midpoint, and at most 1, the
+        variance in a Gaussian direction of curvature L is wrong by the fraction `bias`, to leading order. (This follows
+        from the exact second-moment recursion of the step and is tested.) If all d directions have that curvature, the
         Kullback-Leibler divergence of the stationary law is then about d bias^2 / 4.
 
         Args:
             smoothness: L, positive; known, or measured by `jaxsamp.mcmc.smoothness`.
             bias: relative error of the variance, positive.
-            convexity: m, the least eigenvalue of the Hessian of -log p, positive and at most L; None for g = 2. A
-                prior of precision m is a bound for a log-concave likelihood.
+            convexity: m, the smallest eigenvalue of the Hessian of -log p, positive and at most L; None for g = 2. With
+                a log-concave likelihood, the precision of a Gaussian prior is a lower bound.
             midpoint: see the class.
         """
         bias, inertia = jnp.asarray(bias), 1 / jnp.asarray(smoothness)
@@ -77,16 +78,16 @@ class Underdamped(Langevin):
         return cls(jnp.minimum(step, 1.0), friction, midpoint, inertia)
 
     def polishing(self, steps: Any) -> "Underdamped":
-        """Frozen steps that share a total time of 2 / friction, none longer than this sampler's."""
+        """Steps with a frozen score and a total time of 2 / friction, none longer than this sampler's."""
         share = 2 / (jnp.asarray(self.friction) * steps)
         return replace(self, step_size=jnp.minimum(jnp.asarray(self.step_size), share), midpoint=False)
 
     def evaluations(self, steps: int) -> int:
-        """Two a step with the midpoint, else one."""
+        """Two per step with the midpoint, else one."""
         return 2 * steps if self.midpoint else steps
 
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
-        """The state and a velocity from N(0, u I)."""
+        """The state with a velocity from N(0, u I)."""
         return State(x, velocity(inertia(self, x), x, i, rng))
 
     def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
@@ -101,7 +102,7 @@ class Underdamped(Langevin):
 
 
 def inertia(sampler: Any, x: Array) -> Array:
-    """u, 1 where none is given."""
+    """u, by default 1."""
     return jnp.asarray(1.0 if sampler.inverse_lipschitz is None else sampler.inverse_lipschitz, x.dtype)
 
 

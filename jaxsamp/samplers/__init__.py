@@ -1,4 +1,4 @@
-"""Samplers: how to step. Each is a frozen dataclass of settings given to `jaxsamp.sample`."""
+"""Samplers of diffusion models. Each is a frozen dataclass of settings, passed to `jaxsamp.sample`."""
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import State
@@ -48,10 +48,10 @@ BY_NAME = {
 
 
 def by_name(name: str) -> Sampler:
-    """A sampler with its default settings, by the name that the command line uses.
+    """The sampler with this name on the command line, with default settings.
 
     Raises:
-        ValueError: unknown name; the sentence names the nearest.
+        ValueError: the name is unknown; the error suggests the nearest one.
     """
     return BY_NAME[checks.one_of("sampler", name, BY_NAME)]
 

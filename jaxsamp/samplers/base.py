@@ -1,4 +1,4 @@
-"""What a sampler is: frozen settings, and pure functions that move one sample from one level to the next."""
+"""The base class of samplers: frozen settings, and pure functions that move one sample from one level to the next."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from jaxsamp_kernels import frame as frames
 
 
 class Problem(NamedTuple):
-    """What one sample's steps are given. States are divided by alpha, so that no sampler sees a schedule.
+    """The input of a sampler's steps. States are divided by alpha, so no sampler sees a schedule.
 
     Attributes:
         denoise: (x, lambda) -> posterior mean, one network call.
-        denoise_all: the same for R nodes at once, (R, *event) and (R,): one batched network call.
-        lam: the grid, (steps + 1,), increasing.
-        tables: what the sampler's `prepare` made of the grid.
-        trained: lambda -> the nearest one the network was trained at.
+        denoise_all: the same for R nodes at once, (R, *event) and (R,), in one batched network call.
+        lam: the grid of lambda = log(alpha / sigma), (steps + 1,), increasing.
+        tables: the output of the sampler's `prepare`.
+        trained: lambda -> the nearest lambda at which the network was trained.
         calibration: the denoiser's measured linear part, or None.
-        divided: turns a function of R rows into the same one, computed by all devices that the sample is given.
+        divided: turns a function of R rows into the same function, computed by all devices assigned to the sample.
     """
 
     denoise: Callable[[Array, Array], Array]
@@ -33,14 +33,14 @@ class Problem(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What one sample took, and how far it was from settled.
+    """The cost of one sample, and whether it converged.
 
     Attributes:
         rounds: network calls that waited for each other.
-        evaluations: network calls in all.
-        computed: the same with those that only fill up a batch of fixed size.
-        residual: the last change of an iterative sampler in its own measure; 0 of others.
-        converged: whether that is within its tolerance.
+        evaluations: all network calls.
+        computed: all network calls, including those that only fill up a batch of fixed size.
+        residual: the last change of an iterative sampler in its own measure; 0 for other samplers.
+        converged: whether the residual is within the tolerance.
     """
 
     rounds: Any
@@ -51,17 +51,18 @@ class Cost(NamedTuple):
 
 
 class Sampler(ABC):
-    """Base of all samplers: settings are dataclass fields, numbers leaves and structure static.
+    """Base class of all samplers. Settings are dataclass fields: numbers are leaves, structure is static.
 
-    A subclass gives `convergence_order` and `step`, and what differs from one evaluation a step. Its objects are
-    pytrees if `jaxsamp.pytree` decorates it; otherwise the doors make them so, with arrays as leaves.
+    A subclass defines `convergence_order` and `step`, and whatever differs from one evaluation per step. Its objects
+    are pytrees if it is decorated with `jaxsamp.pytree`; otherwise `jaxsamp.sample` registers it, with arrays as
+    leaves.
 
     Attributes:
         convergence_order: p such that the global error falls like step^p.
         stochastic: whether the output is random given the starting state.
-        discretizes: "ode" or "sde", whose solution the error refers to.
-        default_steps: intervals of the grid where the user names none.
-        stepwise: whether each interval is one call of `step`; else a single call takes the whole trajectory.
+        discretizes: "ode" or "sde", the equation whose solution the error refers to.
+        default_steps: number of intervals of the grid if the user gives none.
+        stepwise: whether each interval is one call of `step`; otherwise a single call takes the whole trajectory.
     """
 
     convergence_order: float
@@ -72,30 +73,30 @@ class Sampler(ABC):
 
     @property
     def reads_calibration(self) -> bool:
-        """Whether it needs a denoiser with a measured linear part, and steps in the coordinates of that."""
+        """Whether it needs a denoiser with a measured linear part, and steps in the coordinates of its basis."""
         return getattr(self, "frame", None) == "calibrated"
 
     def check(self) -> None:  # noqa: B027  (not every sampler has settings that can be wrong)
-        """Raise ValueError where a setting is wrong; number settings may be tracers, which are not checked."""
+        """Raise ValueError if a setting is wrong; number settings may be tracers, which are not checked."""
 
     def evaluations(self, steps: int) -> int:
-        """Network calls for one sample."""
+        """Number of network calls per sample; an upper bound if it varies."""
         return steps
 
     def rounds(self, steps: int) -> int:
-        """Network calls that must wait for each other."""
+        """Number of network calls that must wait for each other; an upper bound if it varies."""
         return self.evaluations(steps)
 
     def cost(self, state: State, steps: int) -> Cost:
-        """What the sample whose last state this is took; where it varies, `rounds` and `evaluations` are bounds."""
+        """The cost of the sample with this last state."""
         return Cost(self.rounds(steps), self.evaluations(steps), self.evaluations(steps), 0.0, True)
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """Arrays of the grid and of the denoiser's measured linear part, computed once for all samples."""
+        """Arrays that depend on the grid and on the denoiser's measured linear part, computed once for all samples."""
         return None
 
     def init(self, problem: Problem, x: Array) -> State:
-        """The state at the first level."""
+        """The state at the first level, where the sample is `x`."""
         return State(x)
 
     @abstractmethod
@@ -104,7 +105,7 @@ class Sampler(ABC):
 
 
 def named_frame(name: str, calibration: Any) -> frames.Frame:
-    """The frame of that name; "calibrated" is what the denoiser carries."""
+    """The frame of that name; "calibrated" is the frame of the denoiser's calibration."""
     if name == "calibrated":
         return calibration.frame
     return {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE}[name]

@@ -18,12 +18,12 @@ UNITS = ("sigma", "ou")
 
 
 class Corrector(ABC):
-    """Base of the correctors: Langevin dynamics whose stationary law is that of x_t, in scaled coordinates.
+    """Base class of the correctors: Langevin dynamics in scaled coordinates, with the law of x_t as stationary law.
 
     With x divided by alpha and s = sigma / alpha, the dynamics move xi = x / c with the score c (D - x) / s^2:
 
         units "sigma"  c = s               the noise of x_t has unit variance, so the curvature is at most about 1
-        units "ou"     c = sqrt(1 + s^2)   the coordinates of the Ornstein-Uhlenbeck process, as in theory
+        units "ou"     c = sqrt(1 + s^2)   the coordinates of the Ornstein-Uhlenbeck process, as in the theory papers
     """
 
     step_size: Any
@@ -37,28 +37,28 @@ class Corrector(ABC):
 
     @property
     def evaluations(self) -> int:
-        """Network calls for one sample at each visit."""
+        """Number of network calls per sample at each visit."""
         return self.dynamics.evaluations(self.steps)
 
     @property
     def rounds(self) -> int:
-        """Those that must wait for each other."""
+        """Number of network calls at each visit that must wait for each other."""
         return self.dynamics.rounds(self.steps)
 
     def check(self) -> None:
-        """Positive numbers, at least one step, known units."""
+        """Raise ValueError unless numbers are positive, there is at least one step, and the units are known."""
         checks.at_least("steps of a corrector", self.steps, 1)
         checks.one_of("units", self.units, UNITS)
-        self.dynamics.check(())  # numbers, whatever the event
+        self.dynamics.check(())  # settings must be numbers, whatever the event
 
     def correct(self, problem: Problem, x: Array, lam: Array, i: Array, rng: Rng) -> Array:
-        """The state after `steps` Langevin steps at the level `lam`, the end of step i; velocities are drawn afresh."""
+        """The state after `steps` Langevin steps at the level `lam`, the end of step i, from a fresh velocity."""
         s, dynamics, rng = jnp.exp(-lam), self.dynamics, rng.of(CORRECTOR)
         unit = s if self.units == "sigma" else jnp.hypot(1.0, s)
 
         def score(xi: Array) -> Array:
             state = unit * xi
-            if xi.ndim > x.ndim:  # R places in one call
+            if xi.ndim > x.ndim:  # R points in one call
                 mean = problem.denoise_all(state, jnp.broadcast_to(lam, len(xi)))
             else:
                 mean = problem.denoise(state, lam)
@@ -75,11 +75,11 @@ class Corrector(ABC):
 @pytree
 @dataclass(frozen=True)
 class OverdampedCorrector(Corrector):
-    """Unadjusted Langevin steps, xi' = xi + h score + sqrt(2 h) z: one evaluation each.
+    """Unadjusted Langevin steps, xi' = xi + h score + sqrt(2 h) z: one evaluation per step.
 
     Args:
         step_size: h, in the squared unit of xi.
-        steps: at each visit.
+        steps: number of steps at each visit.
         units: "sigma" or "ou"; see `Corrector`.
 
     Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations",
@@ -103,9 +103,9 @@ class UnderdampedCorrector(Corrector):
 
     Args:
         step_size: h, in time.
-        friction: of the dynamics; 2 is critical for curvature 1.
-        midpoint: the randomized midpoint, at two evaluations a step instead of one.
-        steps: at each visit.
+        friction: friction of the dynamics; 2 is critical for curvature 1.
+        midpoint: whether to use the randomized midpoint, with two evaluations per step instead of one.
+        steps: number of steps at each visit.
         units: "sigma" or "ou"; see `Corrector`.
 
     Source: Chen et al., "The probability flow ODE is provably fast", arXiv 2305.11798.
@@ -119,7 +119,7 @@ class UnderdampedCorrector(Corrector):
 
     @property
     def dynamics(self) -> Underdamped:
-        """Underdamped dynamics of unit inertia."""
+        """Underdamped dynamics with unit inertia."""
         return Underdamped(self.step_size, self.friction, self.midpoint)
 
 
@@ -128,16 +128,16 @@ class UnderdampedCorrector(Corrector):
 class ParallelCorrector(Corrector):
     """Underdamped Langevin steps from a fresh velocity, with the score at R times of each step at once.
 
-    A step costs K rounds of R evaluations, and each visit one more of one; `jaxsamp.mcmc.ParallelUnderdamped`
-    says what they do. For the same rounds they go as far as a few steps of `UnderdampedCorrector`, with a hundredth of
-    their bias.
+    A step costs K rounds of R evaluations, and each visit one more round of one evaluation; the step is that of
+    `jaxsamp.mcmc.ParallelUnderdamped`. In the same number of rounds it moves as far as a few steps of
+    `UnderdampedCorrector`, with a hundredth of their bias.
 
     Args:
-        step_size: h, in time; in units "sigma" the curvature is at most about 1, for which the defaults are.
-        friction: of the dynamics; 2 is critical for curvature 1.
-        midpoints: R, nodes of a step.
+        step_size: h, in time. The defaults are for units "sigma", where the curvature is at most about 1.
+        friction: friction of the dynamics; 2 is critical for curvature 1.
+        midpoints: R, number of nodes per step.
         iterations: K, evaluations at each node, one after the other.
-        steps: at each visit.
+        steps: number of steps at each visit.
         units: "sigma" or "ou"; see `Corrector`.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
@@ -153,5 +153,5 @@ class ParallelCorrector(Corrector):
 
     @property
     def dynamics(self) -> ParallelUnderdamped:
-        """Parallel underdamped dynamics of unit inertia."""
+        """Parallel underdamped dynamics with unit inertia."""
         return ParallelUnderdamped(self.step_size, self.friction, self.midpoints, self.iterations)

@@ -1,4 +1,4 @@
-"""DDIM and DDPM: one evaluation a step, first order."""
+"""DDIM and DDPM: one evaluation per step, first order."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from jaxsamp_kernels import frame as frames
 @pytree
 @dataclass(frozen=True)
 class DDIM(Sampler):
-    """Euler's method in the data frame; with `eta`, part of the noise is fresh at every step.
+    """Euler's method in the data frame; with `eta`, part of the noise is new at every step.
 
     With s = sigma / alpha, x divided by alpha and v^2 = 1 - (s_1 / s_0)^2,
 
@@ -40,11 +40,11 @@ class DDIM(Sampler):
 
     @property
     def discretizes(self) -> str:
-        """The reverse SDE where noise is added."""
+        """The reverse SDE if noise is added."""
         return "sde" if self.stochastic else "ode"
 
     def check(self) -> None:
-        """eta must be None or in [0, 1]."""
+        """Raise ValueError unless eta is None or in [0, 1]."""
         if self.eta is not None and checks.is_concrete(self.eta) and not 0 <= float(self.eta) <= 1:
             raise ValueError(f"eta must be None or a number in [0, 1]; got {self.eta}.")
 

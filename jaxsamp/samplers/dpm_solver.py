@@ -1,4 +1,4 @@
-"""DPM-Solver++: multistep exponential integrators of the flow and of the reverse SDE, one evaluation a step."""
+"""DPM-Solver++: multistep exponential integrators of the flow and of the reverse SDE, one evaluation per step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,16 +19,16 @@ from jaxsamp_kernels.adams import adams_table
 class DPMSolverPP(Sampler):
     """Extrapolate the posterior mean by a polynomial in lambda through its last `order` values.
 
-    Equations in `jaxsamp_kernels.multistep`. Order 2 is DPM-Solver++(2M), and with `stochastic` SDE-DPM-Solver++(2M);
-    order 3 is DPM-Solver++(3M) with the weight of the second difference that makes it exact for quadratics, which is
-    twice the published one. The first steps, and with `lower_order_final` the last ones, are of lower order.
+    The equations are in `jaxsamp_kernels.multistep`. Order 2 is DPM-Solver++(2M), and with `stochastic`
+    SDE-DPM-Solver++(2M). Order 3 is DPM-Solver++(3M), but the weight of the second difference is twice the published
+    one, which makes it exact for quadratics. The first steps, and with `lower_order_final` the last, have lower order.
 
     Args:
         order: 1 to 3; 1 is DDIM, or DDPM if stochastic.
-        stochastic: solve the reverse SDE, order 1 or 2; its error from one Brownian path is of order 1.
-        lower_order_final: lower the order toward the end; steadier with few steps.
-        frame: "data", or any other of `jaxsamp_kernels.frame` for the flow, where the same polynomials are integrated
-            exactly; "calibrated" needs a denoiser with a calibration.
+        stochastic: solve the reverse SDE, with order 1 or 2; the error for a given Brownian path is of order 1.
+        lower_order_final: lower the order toward the end, which is more stable with few steps.
+        frame: "data", or for the flow any other deterministic frame of `jaxsamp_kernels.frame`, in which the same
+            polynomials are integrated exactly; "calibrated" needs a denoiser with a calibration.
 
     Source: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models",
     arXiv 2211.01095.
@@ -41,16 +41,16 @@ class DPMSolverPP(Sampler):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """p with the full order to the end; 1 of the SDE, whose noise the steps do not resolve."""
+        """p, with the full order to the end; 1 for the SDE, because the steps do not resolve its noise."""
         return 1.0 if self.stochastic else float(self.order)
 
     @property
     def discretizes(self) -> str:
-        """The reverse SDE where noise is added."""
+        """The reverse SDE if noise is added."""
         return "sde" if self.stochastic else "ode"
 
     def check(self) -> None:
-        """Order 1 to 3, at most 2 of the SDE."""
+        """Raise ValueError unless the order is 1 to 3, at most 2 for the SDE, and the frame fits."""
         most = 2 if self.stochastic else 3
         if checks.at_least("order", self.order, 1) > most:
             raise ValueError(f"order must be at most {most} with stochastic={self.stochastic}; got {self.order}.")
@@ -59,7 +59,7 @@ class DPMSolverPP(Sampler):
             raise ValueError(f'frame must be "data" with stochastic=True; got {self.frame!r}.')
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """One row of weights a step, by slot of the ring of integrands."""
+        """One row of weights per step, by slot of the ring of integrands."""
         if self.frame != "data":
             frame = named_frame(self.frame, calibration)
             weights, decay = adams_table(frame, lam, self.order, self.lower_order_final, corrected=False)
@@ -68,7 +68,7 @@ class DPMSolverPP(Sampler):
         return multistep.by_slot(weights), *others
 
     def init(self, problem: Problem, x: Array) -> State:
-        """The state and a ring of the latest `order` integrands, posterior means in the data frame."""
+        """The state with a ring of the latest `order` integrands, which are posterior means in the data frame."""
         return State(x, jnp.zeros((self.order, *x.shape), x.dtype))
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:

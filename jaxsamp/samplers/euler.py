@@ -12,23 +12,23 @@ from jaxsamp_kernels.frame import step
 @pytree
 @dataclass(frozen=True)
 class ExponentialEuler(Sampler):
-    """The frame's integrand frozen over each step, y_1 = y + (kappa_1 - kappa_0) f: one evaluation, first order.
+    """The frame's integrand is frozen over each step, y_1 = y + (kappa_1 - kappa_0) f: one evaluation, first order.
 
-    In the score frame, in Ornstein-Uhlenbeck time, x' = e^h x + (e^h - 1) score: the exponential integrator of
+    In the score frame this is x' = e^h x + (e^h - 1) score in Ornstein-Uhlenbeck time, the exponential integrator of
     convergence proofs. In the data and noise frames it is DDIM.
 
     Args:
         frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration).
 
     Source: Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", arXiv 2204.13902; Chen et
-    al., "The probability flow ODE is provably fast", arXiv 2305.11798 (score).
+    al., "The probability flow ODE is provably fast", arXiv 2305.11798 (score frame).
     """
 
     frame: str = field(default="score", metadata={"static": True})
     convergence_order = 1.0
 
     def check(self) -> None:
-        """A known frame."""
+        """Raise ValueError unless the frame is known."""
         check_frame(self.frame)
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:

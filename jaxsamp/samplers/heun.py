@@ -18,16 +18,17 @@ from jaxsamp_kernels.frame import NOISE, step
 class Heun(Sampler):
     """dx / ds = epsilon for s = sigma / alpha and x divided by alpha, by the explicit trapezoidal rule.
 
-    Two evaluations a step, second order. With `churn`, each of the N steps first adds noise,
+    Two evaluations per step, second order. With `churn`, each of the N steps with churn_min <= s <= churn_max first
+    adds noise,
 
         s_hat = s (1 + min(churn / N, sqrt(2) - 1)),   x_hat = x + churn_noise sqrt(s_hat^2 - s^2) z,
 
-    where churn_min <= s <= churn_max; the order is then that of the law.
+    and the order is then that of the law.
 
     Args:
-        churn: None, or S_churn >= 0: the total noise added, in units of the level.
+        churn: None, or S_churn >= 0: the total added noise, relative to the level.
         churn_min: S_tmin, in units of sigma / alpha.
-        churn_max: S_tmax.
+        churn_max: S_tmax, in units of sigma / alpha.
         churn_noise: S_noise, the inflation of the added noise; 1 keeps the law.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
@@ -46,22 +47,22 @@ class Heun(Sampler):
 
     @property
     def discretizes(self) -> str:
-        """A stochastic equation where noise is added."""
+        """A stochastic equation if noise is added."""
         return "sde" if self.stochastic else "ode"
 
     def check(self) -> None:
-        """Churn settings must not be negative."""
+        """Raise ValueError if a churn setting is negative."""
         for name in ("churn", "churn_min", "churn_max", "churn_noise"):
             value = getattr(self, name)
             if value is not None and checks.is_concrete(value) and not float(value) >= 0:
                 raise ValueError(f"{name} must be at least 0; got {value}.")
 
     def evaluations(self, steps: int) -> int:
-        """Two a step."""
+        """Two per step."""
         return 2 * steps
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
-        """Add noise if asked to, guess with the slope at the start, step with the mean slope."""
+        """Add noise if `churn` is set, predict with the slope at the start, step with the mean slope."""
         x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         if self.churn is not None:
@@ -72,7 +73,7 @@ class Heun(Sampler):
         return State(step(NOISE, x, 0.5 * (start + end), lam0, lam1))
 
     def _churned(self, problem: Problem, x: Array, lam: Array, z: Array) -> tuple[Array, Array]:
-        """The state at the raised level, and that level, which for discrete times is a trained one."""
+        """The state at the raised level, and that level, which is a trained one for discrete times."""
         s, steps = jnp.exp(-lam), problem.lam.shape[0] - 1
         raised = jnp.minimum(jnp.asarray(self.churn, x.dtype) / steps, 2**0.5 - 1)
         inside = (s >= self.churn_min) & (s <= self.churn_max)

@@ -13,11 +13,11 @@ from jaxsamp_kernels.midpoint import midpoint_step
 @pytree
 @dataclass(frozen=True)
 class Midpoint(Sampler):
-    """The posterior mean at the middle of each step in lambda carries the step, in the data frame.
+    """Each step uses the posterior mean at its middle in lambda, in the data frame.
 
         x_m = D + (s_m / s_0) (x - D),   x_1 = D_m + (s_1 / s_0) (x - D_m),   s_m = sqrt(s_0 s_1).
 
-    DPM-Solver++(2S) with r = 1/2: two evaluations a step, second order.
+    This is DPM-Solver++(2S) with r = 1/2: two evaluations per step, second order.
 
     Source: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models",
     arXiv 2211.01095.
@@ -26,7 +26,7 @@ class Midpoint(Sampler):
     convergence_order = 2.0
 
     def evaluations(self, steps: int) -> int:
-        """Two a step."""
+        """Two per step."""
         return 2 * steps
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:

@@ -1,4 +1,4 @@
-"""ParaDiGMS: the steps of any one-step sampler, a window of them at once."""
+"""ParaDiGMS: the steps of any one-step sampler, a window at a time."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from jaxsamp_kernels import sliding
 
 
 class _Tables(NamedTuple):
-    """Of the grid: the frame that a one-step method leaves increments in, and the method's own."""
+    """Arrays of the grid: the frame in which a step is an increment, and the tables of the one-step sampler."""
 
     frame: StepFrame
     own: Any
@@ -28,23 +28,23 @@ class _Tables(NamedTuple):
 class ParaDiGMS(Sliding):
     """The steps of a one-step sampler, evaluated a window at a time.
 
-    As in `SlidingWindow`: all steps of a window are taken at once from guessed states, their sum corrects the states,
+    As in `SlidingWindow`, all steps of a window are taken at once from guessed states, their sum corrects the states,
     and the window slides over the leading steps whose states moved by no more than `tolerance`. With tolerance 0 the
-    samples are those of `sampler` under the same key, in no more rounds than it takes.
+    samples equal those of `sampler` under the same key, in at most as many rounds.
 
     Args:
-        sampler: one that remembers nothing but the state: `DDIM`, `DDPM`, `Heun`, `Midpoint`, `ExponentialEuler`,
+        sampler: one without memory besides the state: `DDIM`, `DDPM`, `Heun`, `Midpoint`, `ExponentialEuler`,
             `RandomizedMidpoint(reuse=False)`, `RandomizedMidpointSDE`.
-        window: steps taken at once.
+        window: number of steps taken at once.
         tolerance: largest change that counts as settled: root mean square over the coordinates, in units of the noise
             level at the state.
-        frame: "data" or "calibrated" (which needs a denoiser with a calibration), the linear part that the coordinates
-            of the corrections take out.
-        max_sweeps: after this number of rounds every further one settles its whole window, and `converged` tells; None
-            for no limit. The run then ends within steps / window rounds.
+        frame: "data" or "calibrated" (which needs a denoiser with a calibration): the linear part that is removed in
+            the coordinates of the corrections.
+        max_sweeps: after this number of sweeps every further one settles its whole window, so the run ends within
+            steps / window more, and `converged` is false if the tolerance was not met; None for no limit.
 
-    Source: Shih, Belkhale, Ermon, Sadigh and Anari, "Parallel Sampling of Diffusion Models", arXiv 2305.16317, there
-    with the tolerance in units of the added noise, windows that slide for the whole batch and constant guesses.
+    Source: Shih, Belkhale, Ermon, Sadigh and Anari, "Parallel Sampling of Diffusion Models", arXiv 2305.16317, with the
+    tolerance in units of the added noise, windows that slide for the whole batch, and constant guesses.
     """
 
     sampler: Any
@@ -55,22 +55,22 @@ class ParaDiGMS(Sliding):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """The sampler's."""
+        """That of the one-step sampler."""
         return self.sampler.convergence_order
 
     @property
     def stochastic(self) -> bool:  # type: ignore[override]
-        """As the sampler is."""
+        """Whether the one-step sampler is."""
         return self.sampler.stochastic
 
     @property
     def discretizes(self) -> str:  # type: ignore[override]
-        """As the sampler does."""
+        """The equation of the one-step sampler."""
         return self.sampler.discretizes
 
     @property
     def reads_calibration(self) -> bool:
-        """In the calibrated frame, or where the sampler does."""
+        """True in the calibrated frame, or if the one-step sampler needs it."""
         return self.frame == "calibrated" or self.sampler.reads_calibration
 
     @property
@@ -78,19 +78,19 @@ class ParaDiGMS(Sliding):
         return 0, self.sampler.rounds(1), self.sampler.evaluations(1)
 
     def check(self) -> None:
-        """Positive sizes, a sampler without memory, and a frame that its steps have."""
+        """Raise an error unless sizes are positive, the sampler has no memory, and the frame is known."""
         check_one_step(self.sampler)
         super().check()
         if self.frame not in ("data", "calibrated"):
             raise ValueError(f"frame must be 'data' or 'calibrated'; got {self.frame!r}.")
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """The frame of the sampler, and its own arrays."""
+        """The frame of the one-step sampler, and its arrays."""
         frame = named_frame("calibrated" if self.reads_calibration else "data", calibration)
         return _Tables(step_frame(self.sampler, frame, lam, calibration), self.sampler.prepare(lam, calibration))
 
     def _slid(self, problem: Problem, x: Array, rng: Rng) -> tuple[Array, sliding.Slid]:
-        """Cells are the steps of the sampler."""
+        """Slide over cells that are the steps of the one-step sampler."""
         frame, problem = problem.tables.frame, problem._replace(tables=problem.tables.own)
         cells = len(frame.weights)
         scale, weights = over(frame.scale, x.ndim), over(frame.weights, x.ndim)

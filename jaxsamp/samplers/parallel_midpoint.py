@@ -1,4 +1,4 @@
-"""Parallel midpoint: all nodes of a window at once, a whole trajectory in a handful of rounds."""
+"""Parallel midpoint: all nodes of a window at once, so a whole trajectory takes a few rounds."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,16 +19,16 @@ INITIAL = ("gaussian", "constant", "warm")
 
 
 class _Memory(NamedTuple):
-    """Between two windows."""
+    """The memory between two windows."""
 
-    slope: Any  # the last node's, for a warm start; else None
+    slope: Any  # the slope at the last node, for a warm start; otherwise None
     sweeps: Array
     residual: Array
     settled: Array
 
 
 class _Sweep(NamedTuple):
-    """Between two sweeps of a window."""
+    """The state between two sweeps of a window."""
 
     x: Array  # states at the nodes
     f: Array  # the slopes that made them
@@ -46,24 +46,24 @@ class ParallelMidpoint(Sampler):
         x_1 = scale_1 (x_0 / scale_0 + sum_j E_j f_j)
 
     in one of the frames of `jaxsamp_kernels.frame`, with the weights of `jaxsamp_kernels.window`. In the frame
-    "calibrated" little is left for the sweeps to settle, and one window carries noise to data in about five rounds
-    where the best sequential solvers need twenty, for some eight times their evaluations: for networks that leave the
+    "calibrated" the sweeps have little left to correct: one window takes noise to data in about five rounds, where the
+    best sequential solvers need twenty, with about eight times their evaluations. This pays for networks that leave the
     accelerator idle. A window takes iterations + 1 rounds, or `iterations` after a warm start. `jaxsamp.calibrate`
     measures what the frame and the initial path need; exact denoisers of targets have it.
 
     Args:
-        midpoints: R, nodes of a window.
-        iterations: K, sweeps over all nodes, the most of them with a tolerance.
-        nodes: "gauss" for the Gauss-Legendre nodes of the window; or one node in each of R cells: "random", uniform in
-            the frame's clock, "antithetic", the same in pairs U and 1 - U, or "midpoint", at U = 1/2.
+        midpoints: R, number of nodes per window.
+        iterations: K, number of sweeps over all nodes; the largest number if there is a tolerance.
+        nodes: "gauss", the Gauss-Legendre nodes of the window; or one node in each of R cells: "random", uniform in the
+            frame's clock; "antithetic", the same in pairs U and 1 - U; "midpoint", at U = 1/2.
         frame: "calibrated", "data", "noise" or "score".
-        initial: the path that the first slopes are taken along: "gaussian", the exact flow of the Gaussian with the
-            data's mean and variance; "constant", the slope at the window's start everywhere; "warm", the last slope of
-            the window before, and of the first window its start.
-        secants: from how many of its latest sweeps each node's Jacobian is estimated, for the quasi-Newton
-            acceleration of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
-        tolerance: None, or the root mean square over coordinates of the change of the window's end, in the scale of
-            x_0, at which a sample stops sweeping; `stats` tells which samples have converged.
+        initial: the path along which the first slopes are computed: "gaussian", the exact flow of the Gaussian with
+            the data's mean and variance; "constant", the slope at the window's start everywhere; "warm", the last slope
+            of the previous window, and for the first window the slope at its start.
+        secants: number of latest sweeps from which each node's Jacobian is estimated, for the quasi-Newton acceleration
+            of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
+        tolerance: None, or the change of the window's end, root mean square over coordinates in the scale of x_0, below
+            which a sample stops sweeping; `stats` says which samples have converged.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
@@ -81,7 +81,7 @@ class ParallelMidpoint(Sampler):
 
     @classmethod
     def blocked(cls, midpoints: int = 16, iterations: int = 3, **settings: Any) -> "ParallelMidpoint":
-        """Several windows in the data frame, with antithetic nodes and a warm start: needs no calibration."""
+        """Several windows in the data frame, with antithetic nodes and a warm start, which needs no calibration."""
         chosen = {"frame": "data", "nodes": "antithetic", "initial": "warm", "secants": 0} | settings
         return cls(midpoints, iterations, **chosen)
 
@@ -95,12 +95,12 @@ class ParallelMidpoint(Sampler):
 
     @property
     def reads_calibration(self) -> bool:
-        """In the calibrated frame, and for the Gaussian path."""
+        """True in the calibrated frame, and for the Gaussian initial path."""
         return "calibrated" == self.frame or self.initial == "gaussian"
 
     @property
     def default_steps(self) -> int:  # type: ignore[override]
-        """One window; eight after one another with a warm start."""
+        """One window; eight, one after the other, with a warm start."""
         return 8 if self.initial == "warm" else 1
 
     @property
@@ -110,12 +110,12 @@ class ParallelMidpoint(Sampler):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """In the windows' length: one more than the sweeps, up to what the nodes integrate."""
+        """In the length of the windows: the sweeps, plus one without a warm start, up to the order of the nodes."""
         most = {"gauss": 2.0 * self.midpoints, "random": 1.5}.get(self.nodes, 2.0)
         return min(float(self.iterations + (self.initial != "warm")), most)
 
     def check(self) -> None:
-        """Counts, names and the tolerance."""
+        """Raise ValueError if a count, a name or the tolerance is wrong."""
         checks.at_least("midpoints", self.midpoints, 1)
         checks.at_least("iterations", self.iterations, 1)
         checks.at_least("secants", self.secants, 0)
@@ -128,31 +128,31 @@ class ParallelMidpoint(Sampler):
 
     @property
     def _sweeps(self) -> int:
-        """All-node evaluations of a window: the first one along the Gaussian path counts as its start."""
+        """All-node evaluations of a window; with the Gaussian initial path, the slopes along it are one more."""
         return self.iterations + (self.initial == "gaussian")
 
     def evaluations(self, steps: int) -> int:
-        """R a sweep, and one for each slope that a window starts from."""
+        """R per sweep, and one per slope from which a window starts."""
         return {"gaussian": 0, "constant": steps, "warm": 1}[self.initial] + steps * self._sweeps * self.midpoints
 
     def rounds(self, steps: int) -> int:
-        """One a sweep, and one for each slope that a window starts from."""
+        """One per sweep, and one per slope from which a window starts."""
         return {"gaussian": 0, "constant": steps, "warm": 1}[self.initial] + steps * self._sweeps
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """The weights of Gauss windows, one row a window."""
+        """The weights of Gauss windows, one row per window."""
         if self.nodes != "gauss":
             return None
         frame = named_frame(self.frame, calibration)
         return lax.map(lambda ends: window.gauss_window(frame, ends[0], ends[1], self.midpoints), (lam[:-1], lam[1:]))
 
     def init(self, problem: Problem, x: Array) -> State:
-        """Before the first window."""
+        """The state before the first window."""
         slope = self._slopes(problem, x, problem.lam[0], problem.denoise) if self.initial == "warm" else None
         return State(x, _Memory(slope, jnp.zeros((), jnp.int32), jnp.zeros((), x.dtype), jnp.ones((), bool)))
 
     def cost(self, state: State, steps: int) -> Cost:
-        """From the sweeps that were taken."""
+        """The cost, from the number of sweeps that were taken."""
         memory = state.memory
         spared = steps * self._sweeps - memory.sweeps
         evaluations = self.evaluations(steps) - spared * self.midpoints

@@ -17,15 +17,15 @@ from jaxsamp.samplers.correctors import Corrector, UnderdampedCorrector
 @pytree
 @dataclass(frozen=True)
 class PredictorCorrector(Sampler):
-    """Any sampler, with a corrector at the level that some of its steps arrive at.
+    """Any sampler, with a corrector at the end of some of its steps.
 
-    The corrector pulls the law at that level back to the true one, at the price of its evaluations; what it cannot
-    see is the weight of modes that are far apart. What the predictor remembers of earlier steps stays as it is.
+    The corrector moves the law at that level toward the true one, at the cost of its evaluations; it cannot correct the
+    weights of modes that are far apart. The predictor's memory of earlier steps is not changed.
 
     Args:
-        predictor: any other sampler.
+        predictor: any sampler that goes step by step.
         corrector: an `OverdampedCorrector`, `UnderdampedCorrector` or `ParallelCorrector`.
-        every: correct after every so many steps, or a tuple of the steps (counted from 1) after which to correct.
+        every: k, to correct after every k-th step, or a tuple of the steps (counted from 1) after which to correct.
 
     Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations",
     arXiv 2011.13456.
@@ -40,12 +40,12 @@ class PredictorCorrector(Sampler):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """The predictor's; the corrector's own bias stays as the steps shrink."""
+        """The predictor's; the corrector's own bias does not vanish as the steps shrink."""
         return self.predictor.convergence_order
 
     @property
     def reads_calibration(self) -> bool:
-        """As the predictor does."""
+        """Whether the predictor needs it."""
         return self.predictor.reads_calibration
 
     @property
@@ -54,7 +54,7 @@ class PredictorCorrector(Sampler):
         return self.predictor.default_steps
 
     def check(self) -> None:
-        """A sampler, a corrector, and steps to correct after."""
+        """Raise an error unless predictor, corrector and `every` are valid."""
         if not isinstance(self.predictor, Sampler):
             raise TypeError(f"predictor must be one of jaxsamp.samplers; got {self.predictor!r}.")
         if not self.predictor.stepwise:
@@ -70,7 +70,7 @@ class PredictorCorrector(Sampler):
         self.corrector.check()
 
     def visits(self, steps: int) -> int:
-        """How often it corrects."""
+        """The number of corrections."""
         return sum(k <= steps for k in self.every) if isinstance(self.every, tuple) else steps // self.every
 
     def evaluations(self, steps: int) -> int:
@@ -99,7 +99,7 @@ class PredictorCorrector(Sampler):
         return self.predictor.init(problem, x)
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
-        """Predict; then correct if it is this step's turn."""
+        """Predict, then correct if this step is one of those to correct."""
         state = self.predictor.step(problem, state, i, rng)
 
         def correct(x: Array) -> Array:
@@ -109,5 +109,6 @@ class PredictorCorrector(Sampler):
             return state._replace(x=correct(state.x))
         turns = self.every
         due = jnp.isin(i + 1, jnp.asarray(turns)) if isinstance(turns, tuple) else (i + 1) % turns == 0
-        # The step is the same for all samples of a batch, so this stays a branch and idle correctors cost nothing.
+        # The step number is the same for all samples of a batch, so `vmap` keeps the branch and a skipped corrector
+        # costs nothing.
         return state._replace(x=lax.cond(due, correct, lambda x: x, state.x))

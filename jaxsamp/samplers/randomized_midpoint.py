@@ -16,20 +16,20 @@ from jaxsamp_kernels import midpoint
 @pytree
 @dataclass(frozen=True)
 class RandomizedMidpoint(Sampler):
-    """Each step is carried by the slope at one node, uniform in the frame's clock: unbiased along the nodes' path.
+    """Each step uses the slope at one node, uniform in the frame's clock, which is unbiased along the nodes' path.
 
         kappa_m = kappa_0 + U (kappa_1 - kappa_0),   y_m = y + (kappa_m - kappa_0) f_start,
         y_1 = y + (kappa_1 - kappa_0) f(y_m, kappa_m)
 
-    in one of the frames of `jaxsamp_kernels.frame`. Every sample has random numbers of its own. The trajectory error is
-    of order 3/2; with antithetic pairs the leading error cancels between two steps and it is of order 2.
+    in one of the frames of `jaxsamp_kernels.frame`. Every sample has its own random numbers. The error of the
+    trajectory is of order 3/2; with antithetic pairs the leading error of two steps cancels, and the order is 2.
 
     Args:
         frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration).
-        clock: the clock in which the node is uniform: "importance" for the frame's own, or "uniform_ou" or
-            "uniform_log_snr" with a random, hence noisier, weight.
-        reuse: start from the slope at the previous node instead of a fresh one: one evaluation a step (and one at
-            the start) instead of two.
+        clock: the clock in which the node is uniform: "importance", the frame's own; or "uniform_ou" or
+            "uniform_log_snr", whose weight is random and hence noisier.
+        reuse: start from the slope at the previous node instead of a new one: one evaluation per step (and one at the
+            start) instead of two.
         antithetic: the nodes of steps 2j and 2j + 1 are U and 1 - U; each is still uniform.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and
@@ -50,24 +50,24 @@ class RandomizedMidpoint(Sampler):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """3/2 of independent nodes, 2 of antithetic pairs."""
+        """3/2 for independent nodes, 2 for antithetic pairs."""
         return 2.0 if self.antithetic else 1.5
 
     def check(self) -> None:
-        """Known frame and clock."""
+        """Raise ValueError unless frame and clock are known."""
         check_frame(self.frame)
         checks.one_of("clock", self.clock, midpoint.DRAWS)
 
     def evaluations(self, steps: int) -> int:
-        """One a step and one at the start, or two a step without reuse."""
+        """One per step and one at the start, or two per step without reuse."""
         return steps + 1 if self.reuse else 2 * steps
 
     def init(self, problem: Problem, x: Array) -> State:
-        """The state, and with reuse the slope at it."""
+        """The state, with the slope there if slopes are reused."""
         return State(x, slope(problem, self.frame, x, problem.lam[0]) if self.reuse else None)
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
-        """Draw the node, go there, step with its slope."""
+        """Draw the node, move to it, and step with its slope."""
         x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         frame = named_frame(self.frame, problem.calibration)
@@ -87,11 +87,11 @@ class RandomizedMidpointSDE(Sampler):
         kappa_m = kappa_0 + U Delta,   n_1 = sqrt(U Delta) z_1,   y_m = y + U Delta D(y) + n_1,
         y_1 = y + Delta D(y_m) + n_1 + sqrt((1 - U) Delta) z_2,   Delta = kappa_1 - kappa_0,
 
-    so that both nodes lie on one Brownian path. Two evaluations a step. The distance to the solution from the same
-    Brownian path is of order 1, as for DDPM, with a smaller constant; the law converges faster.
+    so that the node and the end lie on one Brownian path. Two evaluations per step. The distance to the solution for
+    the same Brownian path is of order 1, as for DDPM, but with a smaller constant; the law converges faster.
 
     Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503; for diffusion
-    models "DDRaM", arXiv 2511.04844, there with other linear terms.
+    models, with other linear terms, Zhang et al., "Sublinear iterations can suffice even for DDPMs", arXiv 2511.04844.
     """
 
     convergence_order = 1.0
@@ -99,11 +99,11 @@ class RandomizedMidpointSDE(Sampler):
     discretizes = "sde"
 
     def evaluations(self, steps: int) -> int:
-        """Two a step."""
+        """Two per step."""
         return 2 * steps
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
-        """Follow the path to the node, then step with the posterior mean there."""
+        """Move to the node, then step with the posterior mean there."""
         x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
         lam_mid = problem.trained(frames.LOCALIZATION.advance(lam0, rng.uniform(i), lam1))

@@ -1,4 +1,4 @@
-"""What windows that slide share: their settings, and what they count."""
+"""The base class of samplers with a sliding window: their settings and their costs."""
 
 from abc import abstractmethod
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from jaxsamp_kernels import sliding
 
 
 class Counts(NamedTuple):
-    """What a trajectory took; see `jaxsamp_kernels.sliding.Slid`."""
+    """The cost of a trajectory; see `jaxsamp_kernels.sliding.Slid`."""
 
     sweeps: Array
     cells: Array
@@ -21,7 +21,7 @@ class Counts(NamedTuple):
 
 
 class Sliding(Sampler):
-    """Base of `SlidingWindow` and `ParaDiGMS`: the whole trajectory in one loop, in as many sweeps as it takes."""
+    """Base class of `SlidingWindow` and `ParaDiGMS`: a loop that sweeps until the whole trajectory is settled."""
 
     window: Any
     tolerance: Any
@@ -34,14 +34,14 @@ class Sliding(Sampler):
     @property
     @abstractmethod
     def _costs(self) -> tuple[int, int, int]:
-        """Evaluations before the first sweep, and rounds of a sweep and evaluations of a cell."""
+        """Evaluations before the first sweep, rounds per sweep, and evaluations per cell and sweep."""
 
     @abstractmethod
     def _slid(self, problem: Problem, x: Array, rng: Rng) -> tuple[Array, sliding.Slid]:
-        """The state at the last level, and what it took."""
+        """The state at the last level, and the cost."""
 
     def check(self) -> None:
-        """Positive sizes and a known frame."""
+        """Raise ValueError unless sizes are positive, the frame is known and the tolerance is not negative."""
         checks.at_least("window", self.window, 1)
         check_frame(self.frame)
         if checks.is_concrete(self.tolerance) and not float(self.tolerance) >= 0:
@@ -50,17 +50,17 @@ class Sliding(Sampler):
             checks.at_least("max_sweeps", self.max_sweeps, 1)
 
     def evaluations(self, steps: int) -> int:
-        """At most: a window that moves by one step a round."""
+        """An upper bound: the window moves by one step per round."""
         before, _, each = self._costs
         return before + each * sum(min(self.window, left) for left in range(1, steps + 1))
 
     def rounds(self, steps: int) -> int:
-        """At most those of the sequential sampler."""
+        """An upper bound: the rounds of the sequential sampler."""
         before, depth, _ = self._costs
         return before + depth * steps
 
     def cost(self, state: State, steps: int) -> Cost:
-        """What the loop has counted."""
+        """The cost, as counted by the loop."""
         counts: Counts = state.memory
         before, depth, each = self._costs
         rounds, evaluations = before + depth * counts.sweeps, before + each * counts.cells
@@ -68,7 +68,7 @@ class Sliding(Sampler):
         return Cost(rounds, evaluations, computed, counts.residual, counts.residual <= self.tolerance)
 
     def init(self, problem: Problem, x: Array) -> State:
-        """The state, and nothing done yet."""
+        """The state, with all counts at zero."""
         zero = jnp.zeros((), jnp.int32)
         return State(x, Counts(zero, zero, jnp.zeros((), x.dtype)))
 
@@ -83,5 +83,5 @@ class Sliding(Sampler):
 
 
 def over(table: Array, event: int) -> Array:
-    """A table of numbers, one for each row, made to broadcast over an event with that number of axes."""
+    """A table of numbers, one per row, made to broadcast over an event with `event` axes."""
     return table.reshape(-1, *(1,) * event) if table.ndim == 1 else table

@@ -1,4 +1,4 @@
-"""The sliding window: midpoint steps, many at once, in as many rounds as their corrections take to settle."""
+"""The sliding window: many midpoint steps at once, corrected until they settle."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,23 +23,23 @@ class SlidingWindow(Sliding):
     """Midpoint steps that reuse slopes, evaluated a window at a time; `ParaDiGMS` does it for other samplers.
 
     All steps of a window are evaluated at once, at guessed states; their sum corrects the states; and the window slides
-    over the leading steps whose states moved by no more than `tolerance`. Each sample has a window of its own. With
-    tolerance 0 the samples are those of `RandomizedMidpoint` (antithetic or random nodes) under the same key, in at
-    most one round more than it takes.
+    over the leading steps whose states moved by no more than `tolerance`. Each sample has its own window. With
+    tolerance 0 the samples equal those of `RandomizedMidpoint` (antithetic or random nodes) under the same key, in at
+    most one round more.
 
     Args:
-        window: steps evaluated at once, and so the evaluations of a round.
+        window: number of steps evaluated at once, which is the number of evaluations per round.
         tolerance: largest change that counts as settled: root mean square over the coordinates, in units of the noise
             level at the state.
-        nodes: where in its cell of the grid each step evaluates: "antithetic", uniform in the clock with U and 1 - U
-            in the two cells of a pair; "random", uniform; "midpoint", at U = 1/2.
-        frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration). The states are
-            corrected in its coordinates, where constant slopes need no correction.
-        max_sweeps: after this number of rounds every further one settles its whole window, and `converged` tells; None
-            for no limit. The run then ends within steps / window rounds.
+        nodes: position of each step's node in its cell of the grid: "antithetic", uniform in the clock, U and 1 - U in
+            the two cells of a pair; "random", uniform; "midpoint", at U = 1/2.
+        frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration). States are
+            corrected in its coordinates, in which constant slopes need no correction.
+        max_sweeps: after this number of sweeps every further one settles its whole window, so the run ends within
+            steps / window more, and `converged` is false if the tolerance was not met; None for no limit.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
-    arXiv 2406.00924; the window is that of `ParaDiGMS`.
+    arXiv 2406.00924; Shih et al., "Parallel Sampling of Diffusion Models", arXiv 2305.16317 (the window).
     """
 
     window: int = field(default=16, metadata={"static": True})
@@ -50,7 +50,7 @@ class SlidingWindow(Sliding):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """3/2 of independent nodes, else 2."""
+        """3/2 for independent nodes, otherwise 2."""
         return 1.5 if self.nodes == "random" else 2.0
 
     @property
@@ -63,12 +63,12 @@ class SlidingWindow(Sliding):
         return 1, 1, 1
 
     def check(self) -> None:
-        """Positive sizes and known names."""
+        """Raise ValueError unless sizes are positive and names are known."""
         super().check()
         checks.one_of("nodes", self.nodes, NODES)
 
     def _slid(self, problem: Problem, x: Array, rng: Rng) -> tuple[Array, sliding.Slid]:
-        """Cells are steps with one node each, whose slopes are reused to get to the next."""
+        """Slide over cells with one node each, whose slopes are reused to reach the next node."""
         frame, lam = named_frame(self.frame, problem.calibration), problem.lam
         lam0, lam1 = lam[:-1], lam[1:]
         u = jax.vmap(lambda i: rng.fraction(i, self.nodes))(jnp.arange(len(lam0)))

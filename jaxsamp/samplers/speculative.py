@@ -18,21 +18,21 @@ from jaxsamp_kernels.frame import LOCALIZATION
 class SpeculativeDDPM(Sampler):
     """The steps of `DDPM`, `lookahead` of them proposed at a time and kept or corrected so that the law stays the same.
 
-    In the localization frame a step is y' = y + w D(y) + sqrt(w) z. Proposals have a guess in the place of D; all D are
-    evaluated at the proposed states in one round; each proposal in turn is kept, or its noise is reflected and those
-    after it are proposed anew. See `jaxsamp_kernels.speculative` for the rule and for why it is exact, whatever the
-    guesses. Sample i takes fewer rounds the better they are.
+    In the localization frame a step is y' = y + w D(y) + sqrt(w) z. Proposed steps use a guess instead of D. All D are
+    then evaluated at the proposed states in one round, and each proposal in turn is kept, or its noise is reflected and
+    the later steps are proposed again. `jaxsamp_kernels.speculative` has the rule and explains why it is exact for any
+    guesses. Better guesses take fewer rounds.
 
-    The samples are not those of `DDPM` under the same key, unless with guesses="start" nothing had to be reflected
-    (always so for lookahead 1); their joint law at all levels is.
+    The samples are not those of `DDPM` under the same key, except with guesses="start" where nothing was reflected
+    (always for lookahead 1); but their joint law at all levels is the same.
 
     Args:
-        lookahead: steps proposed at once, and so the evaluations of a round.
-        guesses: "latest", D as last evaluated for the same step, or for the last step that was: one round a proposal;
-            "start", D at the state that all are proposed from, as published: two rounds a proposal.
+        lookahead: number of steps proposed at once, which is the number of evaluations per round.
+        guesses: "latest", D as last evaluated for the same step, or for the latest evaluated step before it: one round
+            per set of proposals; "start", D at the state from which all are proposed, as published: two rounds.
 
-    Source: "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv 2505.03983;
-    guesses="latest" is this library's addition.
+    Source: Hu et al., "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv
+    2505.03983; guesses="latest" is this library's addition.
     """
 
     lookahead: int = field(default=16, metadata={"static": True})
@@ -45,27 +45,27 @@ class SpeculativeDDPM(Sampler):
     stepwise = False
 
     def check(self) -> None:
-        """A size and a known rule."""
+        """Raise ValueError unless lookahead is at least 1 and the rule for guesses is known."""
         checks.at_least("lookahead", self.lookahead, 1)
         checks.one_of("guesses", self.guesses, ("latest", "start"))
 
     def evaluations(self, steps: int) -> int:
-        """At most: one step a round."""
+        """An upper bound: one step per round."""
         return sum(min(self.lookahead, left) for left in range(1, steps + 1))
 
     def rounds(self, steps: int) -> int:
-        """At most: each proposal takes at least one step, from its start at least two but at the end."""
+        """An upper bound: a set of proposals gives at least one step, or two with guesses="start" until the end."""
         if self.guesses == "latest" or self.lookahead == 1:
             return steps
         return steps + steps % 2
 
     def cost(self, state: State, steps: int) -> Cost:
-        """What the loop has counted."""
+        """The cost, as counted by the loop."""
         rounds, evaluations, computed = state.memory
         return Cost(rounds, evaluations, computed, 0.0, True)
 
     def init(self, problem: Problem, x: Array) -> State:
-        """The state, and nothing done yet."""
+        """The state, with all counts at zero."""
         return State(x, (jnp.zeros((), jnp.int32),) * 3)
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:

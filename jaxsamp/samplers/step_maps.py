@@ -1,8 +1,8 @@
 """One-step samplers as maps from state to state, and the coordinates in which such a step is nothing but an increment.
 
-With a denoiser whose linear part is known, D = a x + n, a step is x' = A x + B n + noise as far as n stays constant, so
-that y = x / S with S' = A S moves by B n / S' and noise alone: y = x / s for steps of the flow in the data frame,
-y = x / s^2 for those of the reverse SDE, with a = 0. A and B are found by asking the sampler for its step of such D.
+With a denoiser whose linear part is known, D = a x + n, a step is x' = A x + B n + noise as far as n is constant. So
+y = x / S with S' = A S moves by B n / S' and noise alone. With a = 0, y = x / s for steps of the flow in the data frame
+and y = x / s^2 for steps of the reverse SDE. A and B are computed by running the sampler's step on such D.
 """
 
 from typing import Any, NamedTuple
@@ -17,13 +17,13 @@ from jaxsamp_kernels import frame as frames
 
 
 class StepFrame(NamedTuple):
-    """What a one-step sampler does to a state when nothing but the linear part of the denoiser varies.
+    """The action of a one-step sampler on a state if n in D = a x + n is constant.
 
     Attributes:
-        frame: whose linear part it is.
+        frame: the frame that removes the linear part a x.
         scale: S at the levels, (steps + 1,) or (steps + 1, d).
         weights: B / S' of each step, (steps,) or (steps, d).
-        unit: S / s at the start of each step, likewise.
+        unit: S / s at the start of each step, same shapes.
     """
 
     frame: Any
@@ -32,7 +32,7 @@ class StepFrame(NamedTuple):
     unit: Array
 
     def problem(self, problem: Problem, rest: float = 0.0) -> Problem:
-        """The same problem for D = a x + rest, at no network call."""
+        """The same problem for D = a x + rest, without network calls."""
 
         def evaluate(x: Array, lam: Array) -> Array:
             return rest - self.frame.integrand(x, jnp.zeros_like(x), lam)
@@ -41,13 +41,13 @@ class StepFrame(NamedTuple):
 
 
 def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> StepFrame:
-    """Measure A and B of every step.
+    """Compute A and B of every step.
 
     Args:
         sampler: a one-step sampler.
-        frame: whose integrand D - a x the steps leave.
+        frame: the frame with the integrand n = D - a x.
         lam: the grid, (steps + 1,).
-        calibration: of the denoiser.
+        calibration: the denoiser's measured linear part, or None.
     """
     shape = jnp.shape(frame.scale(lam[0]))
     rng = Rng(jax.random.key(0), shape, lam.dtype)
@@ -64,7 +64,7 @@ def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> St
 
     keep, gain = jax.vmap(responses)(jnp.arange(len(lam) - 1))
     s = jnp.exp(-lam).reshape(-1, *(1,) * len(shape))
-    # Any positive scale is right; one that falls faster than that of the reverse SDE is no linear part of anything.
+    # Any positive scale is correct; one that falls faster than that of the reverse SDE is not that of a linear part.
     keep = jnp.maximum(keep, jnp.square(s[1:] / s[:-1]))
     scale = s[0] * jnp.exp(jnp.concatenate([jnp.zeros_like(keep[:1]), jnp.cumsum(jnp.log(keep), 0)]))
     weights = gain / scale[1:]
@@ -72,7 +72,7 @@ def step_frame(sampler: Sampler, frame: Any, lam: Array, calibration: Any) -> St
 
 
 def check_one_step(sampler: Any) -> None:
-    """Raise unless it is a sampler whose state is x alone and whose steps all cost the same."""
+    """Raise an error unless it is a sampler whose state is x alone and whose steps all have the same cost."""
     if not isinstance(sampler, Sampler):
         raise TypeError(f"sampler must be one of jaxsamp.samplers, such as DDIM(); got {sampler!r}.")
     sampler.check()
@@ -86,7 +86,7 @@ def check_one_step(sampler: Any) -> None:
 
 
 def _remembers(sampler: Sampler) -> bool:
-    """Whether its loop carries more than the state, found without computing anything."""
+    """Whether its loop carries more than the sample, by evaluating shapes only."""
 
     class Stand(NamedTuple):
         frame: Any

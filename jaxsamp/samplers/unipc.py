@@ -1,4 +1,4 @@
-"""UniPC: a multistep predictor and corrector with one evaluation a step."""
+"""UniPC: a multistep predictor and corrector with one evaluation per step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,15 +19,15 @@ from jaxsamp_kernels.adams import adams_table
 class UniPC(Sampler):
     """Predict with the last `order` posterior means, then correct the same step with the next one.
 
-    Equations in `jaxsamp_kernels.multistep`. The first steps, and with `lower_order_final` the last ones, use the
-    lower orders that the history allows; the last step is not corrected. One evaluation a step.
+    The equations are in `jaxsamp_kernels.multistep`. The first steps, which have less history, and with
+    `lower_order_final` the last ones have lower order; the last step is not corrected. One evaluation per step.
 
     Args:
         order: p, 1 to 3.
         variant: "bh2" (B = e^-h - 1) or "bh1" (B = -h).
-        lower_order_final: lower the order toward the end; steadier with few steps.
-        frame: "data", or any other of `jaxsamp_kernels.frame`, where the same polynomials are integrated exactly and
-            `variant` does not matter; "calibrated" needs a denoiser with a calibration.
+        lower_order_final: lower the order toward the end, which is more stable with few steps.
+        frame: "data", or any other deterministic frame of `jaxsamp_kernels.frame`, in which the same polynomials are
+            integrated exactly and `variant` has no effect; "calibrated" needs a denoiser with a calibration.
 
     Source: Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
     arXiv 2302.04867; terms as in diffusers' UniPCMultistepScheduler.
@@ -40,18 +40,18 @@ class UniPC(Sampler):
 
     @property
     def convergence_order(self) -> float:  # type: ignore[override]
-        """p + 1, with the full order to the end; for p = 3 it shows beyond some 250 steps only."""
+        """p + 1, with the full order to the end; for p = 3 it is visible only beyond about 250 steps."""
         return self.order + 1.0
 
     def check(self) -> None:
-        """Order 1 to 3 and a known variant."""
+        """Raise ValueError unless the order is 1 to 3 and variant and frame are known."""
         if checks.at_least("order", self.order, 1) > 3:
             raise ValueError(f"order must be 1, 2 or 3; got {self.order}.")
         checks.one_of("variant", self.variant, multistep.VARIANTS)
         check_frame(self.frame)
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """One row of weights a step, by slot of the ring of integrands."""
+        """One row of weights per step, by slot of the ring of integrands."""
         if self.frame == "data":
             weights, decay = multistep.unipc_table(lam, self.order, self.variant, self.lower_order_final)
         else:
@@ -60,11 +60,11 @@ class UniPC(Sampler):
         return multistep.by_slot(weights), decay
 
     def init(self, problem: Problem, x: Array) -> State:
-        """The predicted state and a ring of the latest order + 1 integrands, posterior means in the data frame."""
+        """The predicted state with a ring of the latest order + 1 integrands, posterior means in the data frame."""
         return State(x, jnp.zeros((self.order + 1, *x.shape), x.dtype))
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
-        """Evaluate at the predicted state, correct it, predict the next: one linear step."""
+        """Evaluate at the predicted state, correct it and predict the next: one linear step."""
         x, ring = state
         weights, decay = problem.tables
         ring = ring.at[i % len(ring)].set(slope(problem, self.frame, x, problem.lam[i]))

@@ -1,4 +1,4 @@
-"""What every target shares: its score and its denoiser, both views of the posterior mean."""
+"""The base class of targets, with the score and denoiser that follow from the posterior mean."""
 
 import math
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.calibration.measuring import LEVELS, SAMPLES, WIDEST, measure
+from jaxsamp.calibration.measuring import LEVELS, MAX_PCA_DIM, SAMPLES, measure
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
@@ -25,8 +25,8 @@ from jaxsamp.schedules import VarianceExploding
 class Target(ABC):
     """A law whose noised versions x_t = alpha x_0 + sigma z have a known density and posterior mean.
 
-    Everywhere `x` is (batch, *event) and the level's alpha and sigma are scalars or of shape (batch,). A
-    subclass gives `event_shape`, `sample`, `log_prob` and `posterior_mean`.
+    In all methods `x` is (batch, *event), and the level's alpha and sigma are scalars or of shape (batch,). A subclass
+    defines `event_shape`, `sample`, `log_prob` and `posterior_mean`.
     """
 
     @property
@@ -40,7 +40,7 @@ class Target(ABC):
 
     @abstractmethod
     def log_prob(self, x: Array, level: Level | None = None) -> Array:
-        """Log density of x_t at `x`, shape (batch,); of x_0 without a level."""
+        """Log density in nats of x_t at `x`, (batch,); of x_0 without a level."""
 
     @abstractmethod
     def posterior_mean(self, x: Array, level: Level) -> Array:
@@ -53,31 +53,31 @@ class Target(ABC):
         return (per_event(alpha, x) * mean - x) / per_event(sigma, x) ** 2
 
     def denoiser(self, schedule: Schedule) -> "TargetDenoiser":
-        """The exact denoiser of this law when noise grows as `schedule` says."""
+        """The exact denoiser of this law under `schedule`."""
         return TargetDenoiser(self, checks.schedule(schedule))
 
     @cached_property
     def calibration(self) -> Calibration:
-        """The linear part of the exact denoiser, measured once, when it is first asked for, on samples of a fixed key.
+        """The linear part of the exact denoiser, measured once, at first use, on samples drawn with a fixed key.
 
-        It does not depend on the schedule. Of up to 256 numbers a sample it has one curve for each principal
-        component of the law, and of more one for each number.
+        It does not depend on the schedule. It has one curve per principal component of the law for up to 256 numbers
+        per sample, and otherwise one curve per number.
 
         Raises:
-            ValueError: under a transformation that traces the law itself.
+            ValueError: the law itself is traced by a transformation.
         """
         if not checks.is_concrete(self):
             raise ValueError(
                 "target must be concrete where its calibration is measured: take target.calibration outside of jax.jit."
             )
-        basis = "pca" if math.prod(self.event_shape) <= WIDEST else "coordinates"
+        basis = "pca" if math.prod(self.event_shape) <= MAX_PCA_DIM else "coordinates"
         with jax.ensure_compile_time_eval():
             for_data, for_noise = jax.random.split(jax.random.key(0))
             x, levels = self.sample(for_data, SAMPLES), np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
             return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
 
     def validated(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
-        """Return x, alpha and sigma in the dtype of x, or raise ValueError if their shapes do not fit."""
+        """Return x, alpha and sigma in the dtype of x; raise ValueError if their shapes do not fit."""
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
             takes = ", ".join(map(str, ("batch", *self.event_shape)))
             raise ValueError(f"x must have shape ({takes}) for this target; got {x.shape}.")
@@ -88,7 +88,7 @@ class Target(ABC):
 
 
 def noisy(level: Level) -> Level:
-    """Return `level` if its sigma is positive, or not yet known under a transformation; else raise."""
+    """Return `level` if its sigma is positive or traced; else raise ValueError."""
     if checks.is_concrete(level.sigma) and not (np.asarray(level.sigma) > 0).all():
         raise ValueError(f"level.sigma must be positive for this target; got {np.min(level.sigma)}.")
     return level
@@ -97,10 +97,10 @@ def noisy(level: Level) -> Level:
 @pytree
 @dataclass(frozen=True)
 class TargetDenoiser(BaseDenoiser):
-    """The posterior mean of a target as a denoiser: no network, no error.
+    """The exact posterior mean of a target as a denoiser, without a network.
 
-    `target` is the law of x_0 and `schedule` says how noise grows. `calibration`, the measured linear part, is what
-    `with_calibration` was given, and else the target's own.
+    `target` is the law of x_0 and `schedule` says how noise grows. `calibration`, the measured linear part, is the
+    argument of `with_calibration`, and by default the target's own.
     """
 
     target: Any
@@ -113,7 +113,7 @@ class TargetDenoiser(BaseDenoiser):
         return self.target.calibration if self.measured is None else self.measured
 
     def with_calibration(self, calibration: Any) -> "TargetDenoiser":
-        """The same denoiser carrying this linear part in the place of the target's own."""
+        """The same denoiser with this linear part instead of the target's own."""
         return replace(self, measured=calibration)
 
     @property
@@ -122,5 +122,5 @@ class TargetDenoiser(BaseDenoiser):
         return self.target.event_shape
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """E[x_0 | x_t = x], shape (batch, *event); `cond` is ignored, a target has no conditions."""
+        """E[x_0 | x_t = x], shape (batch, *event); `cond` is ignored, because a target has no conditions."""
         return self.target.posterior_mean(x, level)

@@ -26,9 +26,8 @@ class UniformBoxes(Target):
         highs: upper corners, (K, d).
 
     Raises:
-        ValueError: shapes that do not fit, entries that are not finite, weights that are not positive or do not
-            sum to one, or a box without volume.
-
+        ValueError: shapes do not fit, entries are not finite, weights are not positive or do not sum to one, or a box
+            has no volume.
     """
 
     weights: Any
@@ -55,14 +54,14 @@ class UniformBoxes(Target):
         return self.lows.shape[1:]
 
     def sample(self, key: Array, n: int) -> Float[Array, "{n} d"]:
-        """`n` points: a box, then a place in it."""
+        """`n` points: a random box, then a uniform point in it."""
         k_box, k_place = jax.random.split(checks.typed_key(key))
         box = jax.random.categorical(k_box, jnp.log(self.weights), shape=(n,))
         place = jax.random.uniform(k_place, (n, *self.event_shape), self.lows.dtype)
         return self.lows[box] + (self.highs - self.lows)[box] * place
 
     def log_prob(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
-        """Log density of x_t at `x`, sigma > 0; without a level of x_0, which is -inf outside the boxes."""
+        """Log density in nats of x_t at `x`, sigma > 0; without a level, of x_0, which is -inf outside the boxes."""
         if level is not None:
             return self._posterior(x, level).log_prob
         x, *_ = self.validated(x, Level(1.0, 0.0))

@@ -1,4 +1,4 @@
-"""The empirical law of a data set: what a network that has memorized its data would sample from."""
+"""The empirical law of a data set, from which a network that has memorized its data would sample."""
 
 import math
 from dataclasses import dataclass, field
@@ -21,18 +21,17 @@ class Empirical(Target):
     """The law that puts mass 1/n on each of n data points; noised, (1/n) sum_i N(alpha y_i, sigma^2 I).
 
     Every call streams over the whole data set once, in O(batch d + batch chunk) memory; the formulas are in
-    `jaxsamp_kernels.empirical`. Needs levels with sigma > 0: the points themselves have no density.
+    `jaxsamp_kernels.empirical`. Levels must have sigma > 0, because the points themselves have no density.
 
     Args:
-        data: the points, (n, *event); integers are turned into floats.
-        chunk: data points taken at once.
-        refine: how many nearest points get their distance computed again by explicit differences. This costs time
-            only at levels so clean that rounding in the first pass would show, sigma / alpha below about a
-            hundredth of the radius of the data in float32; 0 leaves it out.
+        data: the points, (n, *event); integers are converted to floats.
+        chunk: data points per block.
+        refine: number of nearest points whose distances are computed again by explicit differences. This takes time
+            only at levels so clean that rounding in the first pass would matter: sigma / alpha below about a hundredth
+            of the radius of the data in float32. 0 for no second pass.
 
     Raises:
-        ValueError: data that are not (n, *event) with n >= 1 or not finite, chunk < 1, or refine < 0.
-
+        ValueError: data are not (n, *event) with n >= 1 or not finite, chunk < 1, or refine < 0.
     """
 
     data: Any
@@ -61,17 +60,17 @@ class Empirical(Target):
         return self.data[jax.random.randint(checks.typed_key(key), (n,), 0, len(self.data))]
 
     def log_prob(self, x: Float[Array, "batch *event"], level: Level | None = None) -> Float[Array, "batch"]:
-        """log (1/n) sum_i N(x; alpha y_i, sigma^2 I). Raises ValueError without a level of positive sigma."""
+        """log (1/n) sum_i N(x; alpha y_i, sigma^2 I), (batch,). Raises ValueError unless the level has sigma > 0."""
         if level is None:
             raise ValueError("level must be given, with sigma > 0: data points alone have no density.")
         return self._posterior(x, level).log_prob
 
     def posterior_mean(self, x: Float[Array, "batch *event"], level: Level) -> Float[Array, "batch *event"]:
-        """E[x_0 | x_t = x]: the data averaged with the posterior weights."""
+        """E[x_0 | x_t = x]: the average of the data with the posterior weights."""
         return self._posterior(x, level).mean.reshape(x.shape)
 
     def effective_sample_size(self, x: Float[Array, "batch *event"], level: Level) -> Float[Array, "batch"]:
-        """1 / sum_i w_i^2 of the posterior weights, from 1 (one data point explains x) to n."""
+        """1 / sum_i w_i^2 of the posterior weights w, (batch,), from 1 (one data point explains x) to n."""
         return self._posterior(x, level).ess
 
     def _posterior(self, x: Array, level: Level) -> EmpiricalPosterior:

@@ -19,8 +19,9 @@ from jaxsamp_kernels import mixture as kernel
 class GaussianMixture(Target):
     """The law sum_k w_k N(mu_k, S_k) on R^d, and its noised versions sum_k w_k N(alpha mu_k, alpha^2 S_k + sigma^2 I).
 
-    Every quantity is computed from eigenvalues and eigenvectors found once, on the host in float64; formulas in
-    `jaxsamp_kernels.mixture`. `diagonal`, `spherical` and `low_rank` take less memory and time than full covariances.
+    Every quantity comes from eigenvalues and eigenvectors that are computed once, on the host in float64; the formulas
+    are in `jaxsamp_kernels.mixture`. `diagonal`, `spherical` and `low_rank` take less memory and time than full
+    covariances.
 
     Args:
         weights: (K,), positive, summing to one.
@@ -28,8 +29,8 @@ class GaussianMixture(Target):
         covariances: (K, d, d), symmetric, positive semi-definite.
 
     Raises:
-        ValueError: shapes that do not fit, entries that are not finite, weights that are not positive or do not
-            sum to one, covariances that are not symmetric and positive semi-definite.
+        ValueError: shapes do not fit, entries are not finite, weights are not positive or do not sum to one, or
+            covariances are not symmetric and positive semi-definite.
     """
 
     mixture: kernel.Mixture
@@ -51,7 +52,7 @@ class GaussianMixture(Target):
 
     @classmethod
     def diagonal(cls, weights: Data, means: Data, variances: Data) -> "GaussianMixture":
-        """Components with covariance diag(variances_k), variances (K, d), at O(K d) a point."""
+        """Components with covariance diag(variances_k), variances (K, d), at O(K d) per point."""
         log_weights, means = _weights_and_means(weights, means)
         variances = _shaped("variances", variances, means.shape, "(K, d)")
         return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
@@ -65,13 +66,13 @@ class GaussianMixture(Target):
 
     @classmethod
     def low_rank(cls, weights: Data, means: Data, factors: Data, noise: Data) -> "GaussianMixture":
-        """Components with covariance factors_k factors_k^T + noise_k I, at O(K d r) a point.
+        """Components with covariance factors_k factors_k^T + noise_k I, at O(K d r) per point.
 
         Args:
             weights: (K,), positive, summing to one.
             means: (K, d).
             factors: (K, d, r), r <= d.
-            noise: variance off the factors, a number or (K,).
+            noise: variance added in every direction, a number or (K,).
         """
         log_weights, means = _weights_and_means(weights, means)
         factors = checks.finite("factors", factors).astype(float)
@@ -85,10 +86,10 @@ class GaussianMixture(Target):
 
     @classmethod
     def from_sklearn(cls, fitted: Any) -> "GaussianMixture":
-        """The law that scikit-learn's GaussianMixture has fitted, whatever its `covariance_type`.
+        """The law of a fitted scikit-learn GaussianMixture, with any `covariance_type`.
 
         Raises:
-            TypeError: it is not one, or has not been fitted.
+            TypeError: `fitted` is not a GaussianMixture of scikit-learn, or has not been fitted.
         """
         if not all(hasattr(fitted, name) for name in ("weights_", "means_", "covariances_", "covariance_type")):
             raise TypeError(f"fitted must be a fitted sklearn.mixture.GaussianMixture; got a {type(fitted).__name__}.")
@@ -110,8 +111,8 @@ class GaussianMixture(Target):
     ) -> "GaussianMixture":
         """A random well-conditioned mixture: Dirichlet(5) weights, rotated covariances.
 
-        Means are standard normal times separation sqrt(2 / d), so that two of them lie 2 separation apart in root
-        mean square; eigenvalues are log-uniform in `spectrum`, eigenvectors uniform.
+        Means are standard normal times separation sqrt(2 / d), so the root mean square distance of two of them is
+        2 separation. Eigenvalues of the covariances are log-uniform in `spectrum`, eigenvectors uniform.
         """
         k_weights, k_means, k_values, k_basis = jax.random.split(checks.typed_key(key), 4)
         weights = jax.random.dirichlet(k_weights, jnp.full(components, 5.0))
@@ -122,18 +123,18 @@ class GaussianMixture(Target):
         return cls._of(_on_device(np.log(np.asarray(weights, float)), np.asarray(means), np.asarray(values), basis))
 
     def condition(self, y: Data, matrix: Data, noise: float) -> "GaussianMixture":
-        """The law of x_0 given y = matrix x_0 + noise n with n standard normal: again a mixture, in full form.
+        """The law of x_0 given y = matrix x_0 + noise n with n standard normal: again a mixture, with full covariances.
 
         Component k becomes N(mu_k + G_k (y - A mu_k), (I - G_k A) S_k) with G_k = S_k A^T (A S_k A^T + noise^2 I)^-1,
-        of weight proportional to w_k N(y; A mu_k, A S_k A^T + noise^2 I). On the host in float64.
+        and its weight is proportional to w_k N(y; A mu_k, A S_k A^T + noise^2 I). Computed on the host in float64.
 
         Args:
-            y: (m,).
+            y: the observation, (m,).
             matrix: A, (m, d).
-            noise: standard deviation of the observation, above 0.
+            noise: standard deviation of the observation's noise, above 0.
 
         Raises:
-            ValueError: shapes that do not fit, entries that are not finite, or noise not above 0.
+            ValueError: shapes do not fit, entries are not finite, or noise is not above 0.
         """
         log_weights, means, covariances = _dense(self.mixture)
         d, y = means.shape[1], checks.finite("y", y).astype(float)
@@ -146,7 +147,7 @@ class GaussianMixture(Target):
         delta = y - means @ matrix.T
         fit = np.einsum("km,km->k", delta, np.linalg.solve(spread, delta[..., None])[..., 0])
         log_weights = log_weights - 0.5 * (fit + np.linalg.slogdet(spread)[1])
-        kept = np.eye(d) - gain @ matrix  # this form of the covariance stays positive under rounding
+        kept = np.eye(d) - gain @ matrix  # the covariance built from this form stays positive under rounding
         after = kept @ covariances @ kept.swapaxes(1, 2) + noise**2 * gain @ gain.swapaxes(1, 2)
         eigenvalues, basis = np.linalg.eigh(0.5 * (after + after.swapaxes(1, 2)))
         shift = log_weights.max() + np.log(np.exp(log_weights - log_weights.max()).sum())
@@ -174,15 +175,15 @@ class GaussianMixture(Target):
         return _sample(self.mixture, k_component, k_noise, n)
 
     def log_prob(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
-        """Log density of x_t at `x`; of x_0 without a level."""
+        """Log density in nats of x_t at `x`, (batch,); of x_0 without a level."""
         return self._each(kernel.log_prob, x, level)
 
     def responsibilities(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch K"]:
-        """P(component k given x_t = x)."""
+        """P(component k given x_t = x), (batch, K); of x_0 without a level."""
         return self._each(kernel.responsibilities, x, level)
 
     def score(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch d"]:
-        """Gradient of the log density; without a level, of x_0."""
+        """Gradient of the log density of x_t at `x`; of x_0 without a level."""
         return self._each(kernel.score, x, level)
 
     def posterior_mean(self, x: Float[Array, "batch d"], level: Level) -> Float[Array, "batch d"]:
@@ -196,20 +197,20 @@ class GaussianMixture(Target):
     def hessian_vector(
         self, x: Float[Array, "batch d"], v: Float[Array, "batch d"], level: Level | None = None
     ) -> Float[Array, "batch d"]:
-        """The Hessian of the log density times `v`."""
+        """The Hessian of the log density at `x` times `v`; of x_0 without a level."""
         return self._each(kernel.hessian_vector, x, level, v)
 
     def laplacian(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
-        """Trace of the Hessian of the log density."""
+        """Trace of the Hessian of the log density at `x`, (batch,); of x_0 without a level."""
         return self._each(kernel.laplacian, x, level)
 
     def tree_flatten(self) -> tuple[tuple[kernel.Mixture], None]:
-        """The eigen-forms are leaves."""
+        """The eigendecompositions are leaves."""
         return (self.mixture,), None
 
     @classmethod
     def tree_unflatten(cls, _: None, children: tuple[kernel.Mixture]) -> "GaussianMixture":
-        """Without the constructor's checks."""
+        """Make a mixture without the constructor's checks."""
         return cls._of(*children)
 
     @classmethod
@@ -219,7 +220,7 @@ class GaussianMixture(Target):
         return made
 
     def _each(self, function: Callable[..., Array], x: Array, level: Level | None, *more: Array) -> Array:
-        """The kernel, for one point, over the batch; a scalar level stays one computation for all."""
+        """A kernel of one point, mapped over the batch; what depends on a scalar level is computed once for all."""
         x, alpha, sigma = self.validated(x, CLEAN if level is None else level)
         axes = (0,) * (1 + len(more)) + tuple(0 if v.ndim else None for v in (alpha, sigma))
         mixture = jax.tree.map(lambda leaf: leaf.astype(x.dtype), self.mixture)
@@ -271,7 +272,8 @@ def _weights_and_means(weights: Data, means: Data) -> tuple[np.ndarray, np.ndarr
         raise ValueError(f"weights must have shape (K,) = {means.shape[:1]} like means; got {weights.shape}.")
     if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-5:
         raise ValueError(
-            f"weights must be positive and sum to one; got least {weights.min():g} and sum {weights.sum():g}."
+            "weights must be positive and sum to one; got a smallest weight of "
+            f"{weights.min():g} and a sum of {weights.sum():g}."
         )
     return np.log(weights / weights.sum()), means
 

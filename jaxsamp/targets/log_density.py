@@ -1,4 +1,4 @@
-"""A law given by its log density alone, up to a constant."""
+"""A law with a known log density, up to a constant, and nothing else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Level
 
 
-@pytree  # so f is a pytree: jax.tree_util.Partial, or a callable module
+@pytree  # so f must be a pytree: jax.tree_util.Partial, or a callable module
 @dataclass(frozen=True)
 class LogDensity:
     """The law with density proportional to exp f(x); made by `from_log_density`.
 
-    Its score, grad f, is automatic. It can be sampled by `jaxsamp.sample_density` and by nothing else: the noised
-    versions of the law, hence its denoiser, are not known.
+    Its score, grad f, is computed by automatic differentiation. Only `jaxsamp.sample_density` can sample it, because
+    the noised versions of the law, and hence its denoiser, are not known.
     """
 
     f: Callable[[Array], Array]
@@ -34,15 +34,15 @@ class LogDensity:
         return jax.vmap(jax.grad(self.f))(self._validated(x, level))
 
     def sample(self, *_: Any, **__: Any) -> NoReturn:
-        """Raise TypeError: exact samples are not to be had."""
+        """Raise TypeError, because exact samples are not available."""
         self._refuse("exact samples")
 
     def posterior_mean(self, *_: Any, **__: Any) -> NoReturn:
-        """Raise TypeError: the noised law is not known."""
+        """Raise TypeError, because the noised law is not known."""
         self._refuse("posterior mean")
 
     def denoiser(self, *_: Any, **__: Any) -> NoReturn:
-        """Raise TypeError: the noised law is not known."""
+        """Raise TypeError, because the noised law is not known."""
         self._refuse("denoiser")
 
     def _refuse(self, what: str) -> NoReturn:
@@ -64,18 +64,18 @@ def from_log_density(f: Callable[[Array], Array], event_shape: tuple[int, ...]) 
     """The law with density proportional to exp f(x) on arrays of shape `event_shape`.
 
     Args:
-        f: one event -> a scalar, differentiable by JAX and finite wherever chains go; not normalized. Arrays that
-            should not be compiled in (data, parameters) go through `jax.tree_util.Partial(f, arrays...)`, whose
-            arrays come first and are leaves of the target: new ones do not recompile. A callable pytree, such as an
-            Equinox module, is taken as it is. Keep the function itself between calls: another one compiles anew.
-        event_shape: shape of one sample; () for numbers.
+        f: one event -> a scalar, differentiable by JAX and finite wherever chains go; need not be normalized. For
+            arrays that should not be compiled in (data, parameters) use `jax.tree_util.Partial(f, arrays...)`: f
+            receives them before the event, they are leaves of the target, and new ones do not recompile. A callable
+            pytree, such as an Equinox module, is used as it is. Reuse the same function object: another one recompiles.
+        event_shape: shape of one sample; () for scalars.
 
     Returns:
         A pytree with `log_prob`, `score` and `event_shape`, for `jaxsamp.sample_density`.
 
     Raises:
-        TypeError: f is not callable, or does not return a real scalar; an entry of event_shape is not an integer.
-        ValueError: an entry of event_shape below 1.
+        TypeError: f is not callable or does not return a real scalar, or an entry of event_shape is not an integer.
+        ValueError: an entry of event_shape is below 1.
     """
     if not callable(f):
         raise TypeError(f"f must be a function of one event; got a {type(f).__name__}.")

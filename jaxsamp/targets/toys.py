@@ -1,4 +1,4 @@
-"""Two-dimensional toys that people know, each with exact denoiser, score and density at every noise level.
+"""Well-known two-dimensional toys with exact denoiser, score and density at every noise level.
 
 A curve is a chain of small equal Gaussians, one standard deviation apart, which leaves a ripple of 1e-8 along it.
 The chain *is* the law, not an approximation of one: samples, densities and scores are exact for it.
@@ -17,7 +17,7 @@ Curve = Callable[[np.ndarray], np.ndarray]
 
 
 def ring(modes: int = 8, radius: float = 2**0.5, std: float = 0.1) -> GaussianMixture:
-    """Equal Gaussians, `modes` of them, evenly spaced on a circle; at the default radius of unit variance."""
+    """`modes` equal Gaussians, evenly spaced on a circle; the default radius gives variance 1 per coordinate."""
     angle = 2 * np.pi * np.arange(checks.at_least("modes", modes, 1)) / modes
     return _equal(radius * _polar(1.0, angle), std)
 
@@ -51,7 +51,7 @@ def spiral(arms: int = 2, turns: float = 1.0, radius: float = 2.0, std: float = 
 
 
 def pinwheel(arms: int = 5, rate: float = 0.25, std: float = 0.1) -> GaussianMixture:
-    """Bent arms: radius r from N(1, 0.3^2) within three deviations, angle rate exp(r) past the arm's own."""
+    """Bent arms: radius r from N(1, 0.3^2) within three standard deviations, angle rate exp(r) past the arm's own."""
     starts = 2 * np.pi * np.arange(checks.at_least("arms", arms, 1)) / arms
     r = np.linspace(0.1, 1.9, 2 + int(6 / _positive("std", std)))
     means = np.concatenate([_polar(r, a + rate * np.exp(r)) for a in starts])
@@ -60,7 +60,7 @@ def pinwheel(arms: int = 5, rate: float = 0.25, std: float = 0.1) -> GaussianMix
 
 
 def checkerboard(cells: int = 4, width: float = 1.0) -> UniformBoxes:
-    """Every second square of a board of cells x cells squares of this width, centered, uniform inside."""
+    """Uniform on every second square of a centered board of cells x cells squares of this width."""
     i, j = np.nonzero(np.indices((checks.at_least("cells", cells, 1),) * 2).sum(0) % 2 == 0)
     lows = _positive("width", width) * (np.stack([i, j], -1) - cells / 2)
     return UniformBoxes(np.full(len(lows), 1 / len(lows)), lows, lows + width)

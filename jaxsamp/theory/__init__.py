@@ -1,4 +1,4 @@
-"""Published schemes to the letter."""
+"""Published schemes, implemented literally."""
 
 from jaxsamp.theory.published import Scheme, dpom, dpum, gcc, gcc_parallel
 

@@ -1,11 +1,11 @@
-"""Published sampling schemes, run to the letter: windows of Ornstein-Uhlenbeck time, a corrector after each.
+"""Published sampling schemes, implemented literally: windows of Ornstein-Uhlenbeck time, each followed by a corrector.
 
 From t = T down to an early stopping time delta, for a score that is L-Lipschitz at every t:
 
     N = ceil(L T) windows of length 1 / L: predictor steps of size h_pred, then the corrector at fixed t;
     a tail of predictor steps h_pred / 2, h_pred / 4, ... while t / 2 >= delta, then the corrector once more.
 
-The papers give step sizes up to constants and logarithms, which are 1 here; every size can be set instead. Literal
+The papers give step sizes up to constants and logarithms, which are set to 1 here; every size can also be passed. These
 schemes are for studying the theory: the grids and samplers of this library need far fewer evaluations.
 """
 
@@ -38,17 +38,17 @@ from jaxsamp.samplers import (
 
 @dataclass(frozen=True)
 class Scheme:
-    """A published scheme with all its sizes, in Ornstein-Uhlenbeck time.
+    """A published scheme with all its sizes; times are Ornstein-Uhlenbeck times.
 
     Attributes:
         sampler: predictor and corrector.
         grid: levels of sigma / alpha, (steps + 1,), decreasing.
-        total_time: where it starts, N / L + h_pred.
-        early_stop: where it ends, in [delta, 2 delta).
+        total_time: the initial time, N / L + h_pred.
+        early_stop: the final time, in [delta, 2 delta).
         predictor_step: h_pred.
-        corrector_time: time of the corrector at each visit; 0 without one.
-        corrector_step: its step size; 0 without one.
-        friction: of an underdamped corrector; 0 else.
+        corrector_time: time of the corrector at each visit; 0 without a corrector.
+        corrector_step: step size of the corrector; 0 without a corrector.
+        friction: friction of an underdamped corrector; 0 otherwise.
     """
 
     sampler: Sampler
@@ -62,12 +62,12 @@ class Scheme:
 
     @property
     def evaluations(self) -> int:
-        """Network calls for one sample."""
+        """Number of network calls per sample."""
         return self.sampler.evaluations(len(self.grid) - 1)
 
     @property
     def rounds(self) -> int:
-        """Network calls that must wait for each other."""
+        """Number of network calls that must wait for each other."""
         return self.sampler.rounds(len(self.grid) - 1)
 
     def sample(self, key: Array, denoiser: Denoiser, shape: tuple[int, ...], **options: Any) -> Samples:
@@ -77,7 +77,7 @@ class Scheme:
             key: a typed key.
             denoiser: E[x_0 | x_t], under any schedule.
             shape: (n, *event).
-            options: passed on; `final_denoise` is off unless given.
+            options: options of `jaxsamp.sample`; `final_denoise` is False by default.
         """
         level = denoiser.schedule.level(-jnp.log(self.grid[0]))
         dtype = jnp.result_type(float)
@@ -90,18 +90,18 @@ class Scheme:
 def dpom(lipschitz: float, epsilon: float, dim: int, **sizes: Any) -> Scheme:
     """Exponential Euler with an overdamped corrector; ~ L^3 d / epsilon^2 evaluations to total variation epsilon.
 
-    T = log((d + m_2^2) / epsilon^2) / 2, delta = epsilon^2 / (L^2 (d + m_2^2)), h_pred = epsilon / (L^2 sqrt d),
-    corrector: time 1 / L, step epsilon^2 / (L^3 d).
+    T = log((d + m_2^2) / epsilon^2) / 2, delta = epsilon^2 / (L^2 (d + m_2^2)), h_pred = epsilon / (L^2 sqrt d). The
+    corrector runs for time 1 / L with step epsilon^2 / (L^3 d).
 
     Args:
-        lipschitz: L, of the score at every noise level, at least 1.
+        lipschitz: L, Lipschitz constant of the score at every noise level, at least 1.
         epsilon: target distance in total variation, in (0, 1).
-        dim: d.
+        dim: d, at least 1.
         sizes: any of `second_moment` (m_2^2 = E|x_0|^2, default d), `total_time`, `early_stop`, `predictor_step`,
-            `corrector_time` and `corrector_step` in place of the formulas; `corrector=False` leaves it out.
+            `corrector_time` and `corrector_step`, to replace the formulas; `corrector=False` for no corrector.
 
     Raises:
-        ValueError: a number out of its range.
+        ValueError: a number is out of its range.
 
     Source: Chen, Chewi, Lee, Li, Lu and Salim, "The probability flow ODE is provably fast", arXiv 2305.11798 (DPOM).
     """
@@ -175,20 +175,24 @@ def gcc_parallel(
 ) -> Scheme:
     """Windows whose midpoints are evaluated at once, with a parallel underdamped corrector; ~ L log^2 d rounds.
 
-    As `dpom`, with windows of time h_pred = 1 / (2 L) in place of predictor steps, each of R = sqrt d / epsilon
-    midpoints and K = log(d R / epsilon) sweeps, and a corrector of friction 2 sqrt L for one step of time 1 / sqrt L
-    with as many. The predictor is `ParallelMidpoint.paper(R, K)`.
+    As `dpom`, but with windows of time h_pred = 1 / (2 L) instead of predictor steps, each with R = sqrt d / epsilon
+    midpoints and K = log(d R / epsilon) sweeps. The corrector has friction 2 sqrt L and takes one step of time
+    1 / sqrt L, with the same R and K. The predictor is `ParallelMidpoint.paper(R, K)`.
 
     Args:
         lipschitz: L, as in `dpom`.
-        epsilon: target distance.
+        epsilon: target distance in total variation, in (0, 1).
         dim: d.
-        midpoints: R in place of the formula.
-        iterations: K in place of the formula.
+        midpoints: R, to replace the formula.
+        iterations: K, to replace the formula.
         sizes: as in `dpom`.
 
+    Raises:
+        ValueError: a number is out of its range.
+
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
-    arXiv 2406.00924, the parallel algorithm; its corrector is that of Anari, Chewi and Vuong, arXiv 2401.09016.
+    arXiv 2406.00924, the parallel algorithm; its corrector is that of Anari, Chewi and Vuong, "Fast parallel sampling
+    under isoperimetry", arXiv 2401.09016.
     """
     _check(lipschitz, epsilon, dim)
     nodes = math.ceil(math.sqrt(dim) / epsilon) if midpoints is None else midpoints
@@ -210,7 +214,7 @@ def gcc_parallel(
 
 def _check(lipschitz: float, epsilon: float, dim: int) -> None:
     if not (math.isfinite(lipschitz) and lipschitz >= 1):
-        raise ValueError(f"lipschitz must be finite and at least 1, that of pure noise; got {lipschitz}.")
+        raise ValueError(f"lipschitz must be finite and at least 1, the constant of pure noise; got {lipschitz}.")
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon must be in (0, 1); got {epsilon}.")
     if not dim >= 1:
@@ -228,7 +232,7 @@ def _scheme(
     corrector: Callable[..., Corrector] = UnderdampedCorrector,
     **sizes: float,
 ) -> Scheme:
-    """Grid and sampler from sizes, of which the user may have set some."""
+    """Grid and sampler from the sizes, some of which the user may have changed."""
     spread = max(dim, changed.pop("second_moment", dim))
     sizes |= {
         "total_time": 0.5 * math.log(spread / epsilon**2),

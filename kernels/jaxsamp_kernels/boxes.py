@@ -1,10 +1,11 @@
 """The exact posterior of a mixture of uniform boxes at any noise level.
 
-With x_t = alpha x_0 + sigma z and x_0 uniform on box k with probability w_k, coordinates separate inside a box:
-x_0 given x_t = x is there a normal N(x / alpha, (sigma / alpha)^2) cut to [low, high]. In units of the noise, from
-the nearest point of the box at distance t, its density is proportional to exp(-(t v + v^2 / 2)), v from -down to up.
-One Gauss-Legendre rule, laid on the part of [-down, up] where that exponent stays above -REACH, serves wide and
-narrow boxes, inside and far outside alike, and never subtracts two tails.
+With x_t = alpha x_0 + sigma z and x_0 uniform on box k with probability w_k, the coordinates are independent inside a
+box: each coordinate of x_0 given x_t = x has the law N(x / alpha, (sigma / alpha)^2) truncated to [low, high]. In units
+of the noise, let t be the displacement of the nearest point of the box from x / alpha, and v a displacement from that
+point. The density is then proportional to exp(-(t v + v^2 / 2)) for v from -down to up. One Gauss-Legendre rule on the
+part of [-down, up] where that exponent stays above -MAX_EXPONENT is accurate for wide and narrow boxes, inside and far
+outside alike, and never subtracts two tails.
 """
 
 from typing import NamedTuple
@@ -15,12 +16,12 @@ import numpy as np
 
 Array = jax.Array
 
-REACH = 36.0  # the rule ignores exp(-36) = 2e-16 of the peak
+MAX_EXPONENT = 36.0  # the rule ignores what is below exp(-36) = 2e-16 of the peak
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 
 
 class BoxPosterior(NamedTuple):
-    """Posterior mean (d,) and log density of x_t, a scalar."""
+    """Posterior mean, (d,), and log density of x_t in nats, a scalar."""
 
     mean: Array
     log_prob: Array
@@ -43,15 +44,14 @@ def boxes_posterior(
         highs: upper corners, (K, d), above the lower ones.
 
     Returns:
-        BoxPosterior(mean, log_prob). In float32 the mean is right to 1e-6 box sizes, or to what half a unit in the
-        last place of x makes of it: far out and nearly equidistant from two boxes that is more.
-
+        BoxPosterior(mean, log_prob). In float32 the error of the mean is at most 1e-6 box sizes, or what half a unit in
+        the last place of x changes, which is more far out and nearly equidistant from two boxes.
     """
     ratio = alpha / sigma
     near = jnp.clip(x / alpha, lows, highs)
     t = (alpha * near - x) / sigma
     down, up = ratio * (near - lows), ratio * (highs - near)
-    reach = 2 * REACH / (jnp.abs(t) + jnp.sqrt(t**2 + 2 * REACH))
+    reach = 2 * MAX_EXPONENT / (jnp.abs(t) + jnp.sqrt(t**2 + 2 * MAX_EXPONENT))
     low, high = -jnp.minimum(down, reach), jnp.minimum(up, reach)
     nodes, node_weights = jnp.asarray(NODES, x.dtype), jnp.asarray(WEIGHTS, x.dtype)
     v = ((low + high) / 2)[..., None] + ((high - low) / 2)[..., None] * nodes
@@ -59,7 +59,7 @@ def boxes_posterior(
     mass = p.sum(-1)
     means = near + (p * v).sum(-1) / (mass * ratio)
 
-    # Far from every box the squared distances are large and nearly equal: take their difference by factors.
+    # Far from every box the squared distances are large and nearly equal, so their difference is computed as a product.
     home = near[jnp.argmin((t**2).sum(-1))]
     to_home = (alpha * home - x) / sigma
     farther = ratio * (near - home) * (alpha * (near + home) - 2 * x) / (2 * sigma)

@@ -1,11 +1,13 @@
 """The exact posterior of n data points at any noise level: streaming softmax attention.
 
-With x_t = alpha y_I + sigma z, I uniform on the n rows y_i of `data` and z standard normal,
+With x_t = alpha y_I + sigma z, where I is uniform on the n rows y_i of `data` and z is standard normal,
 
     E[x_0 | x_t = x] = sum_i w_i y_i,    w = softmax(logits),    logits_i = -||x - alpha y_i||^2 / (2 sigma^2).
 
-The data are read once, chunk by chunk, with a running maximum (Milakov and Gimelshein, "Online normalizer
-calculation for softmax", arXiv:1805.02867): memory is O(N d + N chunk) for N queries, under differentiation too.
+The data are read once, chunk by chunk, with a running maximum: memory is O(N d + N chunk) for N queries, also under
+differentiation.
+
+Source: Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867.
 """
 
 import math
@@ -18,15 +20,15 @@ import jax.numpy as jnp
 from jax import lax
 
 Array = jax.Array
-# Step j of a pass, from its operands: logits (N, c), values (c, d) or (N, c, d), and their rows in `data`, (c,).
+# (operands, j) -> block j of a pass: logits (N, c), values (c, d) or (N, c, d), and their rows in `data`, (c,).
 Block = Callable[[tuple, Array], tuple[Array, Array, Array]]
 
-VISIBLE = 1e-3  # the rounding error of a logit that is worth a second pass
-PROBES = 256  # rows that stand for the whole data set where its center and size are measured
+MAX_LOGIT_ERROR = 1e-3  # a larger rounding error of a logit is worth a second pass
+CENTER_ROWS = 256  # rows from which the center and size of the data set are estimated
 
 
 class EmpiricalPosterior(NamedTuple):
-    """Posterior mean (N, d), log density of x_t (N,) and effective number of data points (N,)."""
+    """Posterior mean, (N, d), log density of x_t in nats, (N,), and effective number of data points, (N,)."""
 
     mean: Array
     log_prob: Array
@@ -47,38 +49,37 @@ def empirical_posterior(
 ) -> EmpiricalPosterior:
     """Posterior of x_0 given x_t = x when x_t has the law (1/n) sum_i N(alpha y_i, sigma^2 I).
 
-    Logits from a matrix product are off by about eps ||alpha y||^2 / sigma^2. Where that passes 1e-3 and `refine`
-    is k > 0, the distances to the k nearest points are computed again by explicit differences, and the answer is
-    taken from those k alone for every query whose k-th nearest is too light to matter.
+    Logits from a matrix product are off by about eps ||alpha y||^2 / sigma^2. Where this exceeds 1e-3 and `refine` is
+    k > 0, the distances to the k nearest points are computed again by explicit differences, and the answer uses those
+    k alone for every query whose k-th nearest point has negligible weight.
 
     Args:
         x: queries, (N, d).
         alpha: scale of x_0, scalar or (N,).
         sigma: scale of the noise, scalar or (N,); positive.
         data: the points y_i, (n, d); may be stored in a narrower dtype than `x`.
-        chunk: data points taken at once; the logits in memory are (N, chunk).
-        refine: the number of nearest points of the second pass; 0 for none.
+        chunk: data points per block; the logits in memory are (N, chunk).
+        refine: number of nearest points in the second pass; 0 for no second pass.
 
     Returns:
         EmpiricalPosterior(mean, log_prob, ess), differentiable in all four arrays.
-
     """
     n, d = data.shape
     steps, keep = -(-n // chunk), min(refine, n)
     alpha, sigma = (jnp.asarray(value, x.dtype)[..., None] for value in (alpha, sigma))
-    # Any center gives the same answer; one amid the data leaves the least to cancel.
-    probes = lax.stop_gradient(data[:: -(-n // PROBES)].astype(x.dtype))
+    # Any center gives the same answer; one in the middle of the data leaves the least to cancel.
+    probes = lax.stop_gradient(data[:: -(-n // CENTER_ROWS)].astype(x.dtype))
     center = probes.mean(0)
     eps = jnp.finfo(x.dtype).eps
     error = lax.stop_gradient(eps * ((probes - center) ** 2).sum(1).max() * (alpha / sigma) ** 2)
-    blurred = error > VISIBLE
+    blurred = error > MAX_LOGIT_ERROR
 
     operands = (x - alpha * center, alpha, sigma, center, data)
     result, (best, nearest) = _softmax(partial(_chunk, -(-n // steps)), steps, operands, keep, blurred.any())
     result = result._replace(mean=center + result.mean)
     if keep:
         gap, negligible = best[:, :1] - best, math.log(n / eps)
-        # Most often a few points carry all the weight: read no more than those, with room for wrong order.
+        # Usually a few points carry all the weight: read only those, with a margin because their order may be wrong.
         count = jnp.where(blurred.any(), (gap <= negligible + 8 * error).any(0).sum(), 1)
         home = lax.stop_gradient(data[nearest[:, 0]].astype(x.dtype))
         operands = (x - alpha * home, alpha, sigma, home, data, nearest)
@@ -92,7 +93,7 @@ def empirical_posterior(
 
 
 def _chunk(size: int, operands: tuple, step: Array) -> tuple[Array, Array, Array]:
-    """All queries against `size` rows; the last chunk is moved back to fit and its rows already seen masked."""
+    """All queries against `size` rows; the last chunk is moved back to fit, and rows already seen are masked."""
     query, alpha, sigma, center, data = operands
     start = jnp.minimum(step * size, len(data) - size)
     rows = start + jnp.arange(size)
@@ -103,7 +104,7 @@ def _chunk(size: int, operands: tuple, step: Array) -> tuple[Array, Array, Array
 
 
 def _neighbor(operands: tuple, step: Array) -> tuple[Array, Array, Array]:
-    """Each query against its own next nearest row, all measured from its nearest one, so that little cancels."""
+    """Each query against its own next nearest row, measured from its nearest row, so that little cancels."""
     query, alpha, sigma, home, data, nearest = operands
     y = data[nearest[:, step]].astype(query.dtype) - home
     logits = -0.5 * (((query - alpha * y) / sigma) ** 2).sum(1, keepdims=True)
@@ -154,13 +155,13 @@ def _softmax(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _differentiable(block: Block, steps: int, operands: tuple, moments: _Moments) -> _Moments:
-    """Give `moments`, found from `operands` with no derivative, the derivative that they have."""
+    """Attach to `moments`, which were computed from `operands` without derivatives, their derivative."""
     return moments
 
 
 @partial(_differentiable.defjvp, symbolic_zeros=True)
 def _tangents(block: Block, steps: int, primals: tuple, tangents: tuple) -> tuple[_Moments, _Moments]:
-    """Differentiate plain sums: the log-sum is known by now, so no maximum runs and no block need be stored."""
+    """Differentiate plain sums: the log-sum is already known, so no running maximum runs and no block is stored."""
     operands, moments = primals
     shift = lax.stop_gradient(moments.log_sum)
     moving = [i for i, t in enumerate(tangents[0]) if not isinstance(t, jax.custom_derivatives.SymbolicZero)]

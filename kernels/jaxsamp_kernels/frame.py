@@ -14,9 +14,9 @@ so that a quadrature in the clock kappa is exact whenever f is constant:
     localization  s^2           e^(2 lambda)            D, plus Brownian motion run by the clock
     calibrated    Phi(lambda)   int dlambda / Phi       D - a(lambda) x,  Phi = exp int (a - 1)
 
-Dividing by alpha removes the schedule: variance preserving, variance exploding and flow models are the same here.
-Clock differences come from expm1 or quadrature, never from subtracting two clocks, which at small s costs
-several per cent of a step in float32.
+Dividing by alpha removes the schedule: variance-preserving, variance-exploding and flow models are the same here.
+Clock differences come from expm1 or quadrature, never from subtracting two clocks, which at small s would be wrong by
+several percent of a step in float32.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -69,7 +69,7 @@ class Exponential(NamedTuple):
         return jnp.exp(self.rate * lam0) * jnp.expm1(self.rate * (lam1 - lam0))
 
     def clock_rate(self, lam):
-        """Rate times e^(rate lambda)."""
+        """rate e^(rate lambda)."""
         return self.rate * jnp.exp(self.rate * lam)
 
     def advance(self, lam0, u, lam1):
@@ -77,7 +77,7 @@ class Exponential(NamedTuple):
         return lam0 + jnp.log1p(u * jnp.expm1(self.rate * (lam1 - lam0))) / self.rate
 
     def integrand(self, x, denoised, lam):
-        """The posterior mean; in the noise frame, whose clock runs down, epsilon."""
+        """The posterior mean; in the noise frame, whose clock decreases, epsilon."""
         return denoised if self.rate > 0 else (x - denoised) * jnp.exp(lam)
 
 
@@ -100,7 +100,7 @@ class Score(NamedTuple):
         return s * s / jnp.hypot(1.0, s)
 
     def advance(self, lam0, u, lam1):
-        """Interpolates sqrt(1 + s^2) - 1 = s^2 / (1 + sqrt(1 + s^2)), which keeps its digits as s -> 0."""
+        """Interpolates sqrt(1 + s^2) - 1 = s^2 / (1 + sqrt(1 + s^2)), which does not cancel as s -> 0."""
 
         def excess(lam):
             s = jnp.exp(-lam)
@@ -118,8 +118,8 @@ class Score(NamedTuple):
 class Calibrated(NamedTuple):
     """The frame that takes out the average linear part a(lambda) x of the posterior mean.
 
-    Tables on the uniform knots start + spacing * k: `log_scale` = int (a - 1) dlambda and its `slope` = a - 1,
-    joined by cubic Hermite pieces, so that a is exactly the derivative of what `scale` uses; constant a outside.
+    Tables on the uniform knots start + spacing * k: `log_scale` = int (a - 1) dlambda and its `slope` = a - 1, joined
+    by cubic Hermite pieces, so that a - 1 is exactly the derivative of log Phi; outside the knots a is constant.
     """
 
     start: Array
@@ -172,9 +172,9 @@ class Calibrated(NamedTuple):
 
 
 class PerCoordinate(NamedTuple):
-    """A calibrated frame for each coordinate: what others give as one number is (d,), and (..., d) for lambda (...).
+    """One calibrated frame per coordinate: scales and clocks have shape (..., d) for lambda of shape (...).
 
-    Nodes are drawn in the clock of one common curve; `clock_share` is the weight that then keeps a node unbiased.
+    Nodes are drawn in the clock of one common curve; `clock_share` is the weight that keeps such a node unbiased.
     """
 
     curves: Calibrated  # log_scale and slope (knots, d)
@@ -197,7 +197,7 @@ class PerCoordinate(NamedTuple):
         return self._each(Calibrated.clock_delta, lam0, lam1)
 
     def clock_share(self, lam0, lam1, lam):
-        """The common clock's difference times the ratio of the rates at the node."""
+        """The difference of the common clock, times the ratio of the rates at the node."""
         share = self.common.clock_delta(lam0, lam1) / self.common.clock_rate(lam)
         return share[..., None] * self.clock_rate(lam)
 
@@ -224,8 +224,8 @@ SCORE = Score()
 def step(frame: Frame, x, f, lam0, lam1, delta=None, noise=None):
     """From `lam0` to `lam1` with constant `f`: scale1 (x / scale0 + delta f + sqrt(delta) noise).
 
-    `delta` is the clock difference unless a quadrature brings its own weight; `noise`, standard normal, makes it
-    a step of the reverse SDE and belongs to the localization frame, whose clock is the variance of the noise.
+    `delta` is the clock difference by default; a quadrature passes its own weight. Standard normal `noise` makes this a
+    step of the reverse SDE; use it in the localization frame only, whose clock is the variance of the noise.
     """
     scale1 = frame.scale(lam1)
     delta = frame.clock_delta(lam0, lam1) if delta is None else delta

@@ -1,4 +1,4 @@
-"""Langevin steps with exact Gaussian noise, for any law of which the score s(x) = grad log p(x) is known.
+"""Langevin steps with exact Gaussian noise, for any law with a known score s(x) = grad log p(x).
 
 Overdamped, dx = s dt + sqrt(2) dB, and underdamped with friction g and inertia u,
 
@@ -8,8 +8,8 @@ whose stationary law is p(x) N(v; 0, u I). With s frozen the second is linear an
 
     psi_0(t) = e^(-g t),    psi_1 = int_0^t psi_0,    psi_2 = int_0^t psi_1.
 
-The Gaussian integrals of one step are composed from independent pieces of time, not factored from their covariance,
-which is singular where the midpoint meets an end of the step and which float32 cannot hold for small g t.
+The Gaussian integrals of one step are composed from independent pieces of time. Factoring their covariance would fail:
+it is singular where the midpoint meets an end of the step, and float32 cannot represent it for small g t.
 """
 
 from typing import NamedTuple
@@ -19,11 +19,11 @@ from jax import Array
 
 from jaxsamp_kernels.multistep import phi
 
-_DEPTH = 12  # levels of the continued fraction: float64 accuracy for x < 3/2
+_FRACTION_DEPTH = 12  # levels of the continued fraction: float64 accuracy for x < 3/2
 
 
 class MidpointNoise(NamedTuple):
-    """W1 = int_0^(a h) psi_1(a h - r) dB, W2 = int_0^h psi_1(h - r) dB, W3 = int_0^h psi_0(h - r) dB, one motion B."""
+    """W1 = int_0^(a h) psi_1(a h - r) dB, W2 = int_0^h psi_1(h - r) dB, W3 = int_0^h psi_0(h - r) dB, the same B."""
 
     midpoint: Array
     position: Array
@@ -31,7 +31,7 @@ class MidpointNoise(NamedTuple):
 
 
 def psi(k, t, friction):
-    """psi_k(t) = t^k phi_k(-friction t), k = 0, 1, 2: no cancellation, and finite at zero friction."""
+    """psi_k(t) = t^k phi_k(-friction t), k = 0, 1, 2, without cancellation and finite at zero friction."""
     return jnp.power(t, k) * phi(k, -jnp.asarray(friction * t))
 
 
@@ -43,7 +43,7 @@ def _tanh(x):
     small = x < 1.5
     near, far = jnp.where(small, x, 0.0), jnp.where(small, 1.5, x)
     square, c = near * near, 1.0
-    for odd in range(2 * _DEPTH + 1, 1, -2):
+    for odd in range(2 * _FRACTION_DEPTH + 1, 1, -2):
         c = 1 / (odd + square * c)
     tanh = jnp.tanh(far)
     ratio = jnp.where(small, 1 / (1 + square * c), tanh / far)
@@ -68,8 +68,8 @@ def pair(t, friction, z1, z2):
 def midpoint_noise(h, friction, a, z):
     """The three integrals of a randomized-midpoint step, from `z` of shape (4, ...), standard normal.
 
-    Time h is cut at a h; the pairs (a1, b1) and (a2, b2) of the two parts are independent, and the later part
-    carries the velocity that the earlier one left: W1 = a1, W2 = a1 + psi_1 b1 + a2, W3 = psi_0 b1 + b2.
+    Time h is cut at a h. The pairs (a1, b1) and (a2, b2) of the two parts are independent, and the velocity from the
+    first part is carried through the second: W1 = a1, W2 = a1 + psi_1 b1 + a2, W3 = psi_0 b1 + b2.
     """
     late = (1 - a) * h
     a1, b1 = pair(a * h, friction, z[0], z[1])
@@ -85,7 +85,9 @@ def overdamped_step(x, score, h, z):
 def underdamped_step(x, v, score, h, friction, inertia, z1, z2):
     """The exact flow over time h with the score frozen at `score`; returns (x, v).
 
-    x' = x + psi_1 v + u psi_2 s + c a,    v' = psi_0 v + u psi_1 s + c b,    c = sqrt(2 friction u), (a, b) a `pair`.
+        x' = x + psi_1 v + u psi_2 s + c a,    v' = psi_0 v + u psi_1 s + c b,    c = sqrt(2 friction u),
+
+    where (a, b) is a `pair`.
 
     Source: Cheng et al., "Underdamped Langevin MCMC: A non-asymptotic analysis", arXiv 1707.03663.
     """
@@ -104,7 +106,7 @@ def midpoint_underdamped_step(evaluate_score, x, v, score_start, h, friction, in
         x'  = x + psi_1(h) v + u h psi_1(delta) s(x_m) + c W2,
         v'  = psi_0(h) v + u h psi_0(delta) s(x_m) + c W3,
 
-    unbiased, for a uniform on [0, 1], for the integral of the score along the path through the midpoints.
+    With a uniform on [0, 1] this is unbiased for the integral of the score along the path through the midpoints.
 
     Args:
         evaluate_score: x -> s(x); called once.
@@ -115,10 +117,10 @@ def midpoint_underdamped_step(evaluate_score, x, v, score_start, h, friction, in
         friction: g.
         inertia: u.
         a: the uniform number.
-        z: four standard normal arrays like x, (4, *x.shape).
+        z: four standard normal arrays, (4, *x.shape).
 
-    Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503, there with
-    friction 2 and inertia 1 / L.
+    Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503, with friction 2
+    and inertia 1 / L.
     """
     early, late = a * h, (1 - a) * h
     noise = midpoint_noise(h, friction, a, z)

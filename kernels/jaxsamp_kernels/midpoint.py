@@ -4,10 +4,12 @@ For the clock kappa of a frame and U uniform on [0, 1], kappa_m = kappa_0 + U (k
 
     y_m = y + (kappa_m - kappa_0) f_start,    y_1 = y + (kappa_1 - kappa_0) f(y_m, kappa_m).
 
-The second line is unbiased for the integral of f along the path through the nodes, and its weight is constant:
-no error if f is. A node drawn uniformly in another clock c needs the weight (c_1 - c_0) kappa'(c_m), unbiased
-but noisy. Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential
-and Parallel", arXiv 2406.00924, where kappa = -e^tau and c = tau, the time of the Ornstein-Uhlenbeck process.
+The second equation is unbiased for the integral of f along the path through the nodes. Its weight is constant, so it is
+exact if f is constant. A node drawn uniformly in another clock c needs the weight (c_1 - c_0) kappa'(c_m), which is
+unbiased but noisy.
+
+Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
+arXiv 2406.00924, where kappa = -e^tau and c = tau, the time of the Ornstein-Uhlenbeck process.
 """
 
 import jax.numpy as jnp
@@ -22,8 +24,8 @@ def node(frame: Frame, draws, u, lam0, lam1):
 
     Args:
         frame: the frame of the step.
-        draws: the clock in which the node is uniform: "importance" for the frame's own, "uniform_ou" for
-            tau = log(1 + e^(-2 lambda)) / 2, "uniform_log_snr" for lambda.
+        draws: the clock in which the node is uniform: "importance", the frame's own; "uniform_ou",
+            tau = log(1 + e^(-2 lambda)) / 2; "uniform_log_snr", lambda.
         u: the uniform number in [0, 1].
         lam0: start of the step.
         lam1: end of the step.
@@ -41,7 +43,7 @@ def node(frame: Frame, draws, u, lam0, lam1):
 
 
 def midpoint_step(frame: Frame, evaluate, x, f_start, lam0, lam1, lam_mid, weight):
-    """One step; returns the new state and the slope at the node, which the next step may start from.
+    """One step; returns the new state and the slope at the node, which the next step may use as its `f_start`.
 
     Args:
         frame: the frame of the step.

@@ -1,8 +1,8 @@
-"""Gaussian mixtures at every noise level, exactly, from eigen-forms computed once.
+"""Gaussian mixtures at every noise level, exactly, from eigendecompositions computed once.
 
 If x_0 has law sum_k w_k N(mu_k, S_k), then x = alpha x_0 + sigma z has law sum_k w_k N(alpha mu_k, C_k) with
 C_k = alpha^2 S_k + sigma^2 I. With S_k = U_k diag(eigenvalues_k) U_k^T a change of level costs O(K d), and every
-quantity is a spectral function of S_k applied to delta_k = x - alpha mu_k; nothing divides by alpha.
+quantity is a spectral function of S_k applied to delta_k = x - alpha mu_k. Nothing is divided by alpha.
 
 Each function takes one point x of shape (d,) and one level; `jax.vmap` turns the products into matrix products.
 """
@@ -21,7 +21,7 @@ _einsum = partial(jnp.einsum, precision="highest")
 
 
 class Mixture(NamedTuple):
-    """K Gaussian components; which fields are present says which form the covariances have.
+    """K Gaussian components; the fields that are present determine the form of the covariances.
 
     form       eigenvalues   basis       floor
     full       (K, d)        (K, d, d)   None    S_k = U_k diag(eigenvalues_k) U_k^T
@@ -38,15 +38,15 @@ class Mixture(NamedTuple):
 
 
 class _View(NamedTuple):
-    """delta_k in the eigenbasis of S_k, with the eigenvalues of C_k; for low rank, also off the basis."""
+    """delta_k in the eigenbasis of S_k, with the eigenvalues of C_k; for low rank, also outside the basis."""
 
     coordinates: Array  # (K, m)
     variances: Array  # eigenvalues of C_k
-    off_variances: Array | None  # (K, 1), the eigenvalue of C_k off the basis
+    off_variances: Array | None  # (K, 1), the eigenvalue of C_k outside the basis
 
 
 def _project(basis, vectors):
-    """U_k^T v: for one vector v, or one for each component."""
+    """U_k^T v, for one vector v or one vector per component."""
     pattern = "kdm,d->km" if vectors.ndim == 1 else "kdm,kd->km"
     return _einsum(pattern, basis, vectors)
 
@@ -79,7 +79,7 @@ def _log_components(mixture, view, x, alpha):
 
 
 def _mix(mixture, weights, multipliers, off_multipliers, view, x, alpha):
-    """sum_k weights_k f(S_k) delta_k, f given by its values on the eigenvalues and off the basis."""
+    """sum_k weights_k f(S_k) delta_k, with f given by its values on the eigenvalues and outside the basis."""
     if mixture.basis is None:
         return jnp.sum(weights[:, None] * multipliers * view.coordinates, 0)
     if mixture.floor is None:
@@ -143,7 +143,10 @@ def posterior_covariance(mixture: Mixture, x, alpha, sigma):
 
 
 def hessian_vector(mixture: Mixture, x, v, alpha, sigma):
-    """(grad^2 log p) v = sum_k r_k (-C_k^-1 v + g_k (g_k . v)) - g (g . v), g_k = -C_k^-1 delta_k; no d x d array."""
+    """(grad^2 log p) v = sum_k r_k (-C_k^-1 v + g_k (g_k . v)) - g (g . v), g_k = -C_k^-1 delta_k.
+
+    No d x d array is made.
+    """
     view = _view(mixture, x, alpha, sigma)
     inverse, off_inverse = _inverses(view)
     r = jax.nn.softmax(_log_components(mixture, view, x, alpha))

@@ -1,23 +1,23 @@
 """Multistep methods: each step as one row of weights on the latest posterior means.
 
-UniPC. With h = lam_{i+1} - lam_i, z = -h, r_k = (lam_{i-k} - lam_i) / h and the differences (D_{i-k} - D_i) / r_k,
+UniPC. With h = lam_{i+1} - lam_i, z = -h and r_k = (lam_{i-k} - lam_i) / h,
 
     x_{i+1} = e^-h x_i - expm1(z) D_i - B(z) sum_k rho_k (D_{i-k} - D_i) / r_k,
 
 where rho solves sum_k r_k^(j-1) rho_k = b_j, b_j = j! z phi_{j+1}(z) / B(z), and B is expm1(z) ("bh2") or z ("bh1").
-The corrector adds the node r = 1 at the predicted state and carries the same step again. States are divided by alpha.
+The corrector adds the node r = 1 at the predicted state and takes the same step again. States are divided by alpha.
 Source: Zhao et al., "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
 arXiv 2302.04867.
 
-DPM-Solver++. With the divided differences D[0], D[0, 1], D[0, 1, 2] of the latest posterior means at u = 0, -r_1,
--r_1 - r_2, r the ratios of earlier steps to h, as a polynomial c_0 + c_1 u + c_2 u^2,
+DPM-Solver++. Let c_0 + c_1 u + c_2 u^2 be the polynomial through the latest posterior means at u = 0, -r_1, -r_1 - r_2,
+where r_k are the ratios of earlier steps to h, from the divided differences D[0], D[0, 1], D[0, 1, 2]. By order:
 
     1  x_{i+1} = e^-h x_i + h phi_1(-h) c_0,
     2  x_{i+1} = e^-h x_i + h phi_1(-h) (c_0 + c_1 / 2),
     3  x_{i+1} = e^-h x_i + h (phi_1(-h) c_0 + phi_2(-h) c_1 + 2 phi_3(-h) c_2),
 
-the last of which integrates the polynomial exactly. (Published code has phi_3 in place of 2 phi_3, which keeps the
-third from being of order 3.) The reverse SDE has e^-2h in place of e^-h, (1 - e^-2h) in place of h phi_1, and noise.
+The last integrates the polynomial exactly. (Published code has phi_3 instead of 2 phi_3, so that it does not reach
+order 3.) For the reverse SDE, e^-2h replaces e^-h, 1 - e^-2h replaces h phi_1, and noise is added.
 Source: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", arXiv 2211.01095.
 """
 
@@ -43,7 +43,7 @@ def phi(k, z):
 
 
 def _vandermonde(nodes, b):
-    """rho with sum_k nodes_k^(j-1) rho_k = b_j: b applied to the coefficients of each Lagrange polynomial."""
+    """rho such that sum_k nodes_k^(j-1) rho_k = b_j: b applied to the coefficients of each Lagrange polynomial."""
     rho = []
     for k, own in enumerate(nodes):
         coefficients = [jnp.ones_like(own)]
@@ -55,11 +55,11 @@ def _vandermonde(nodes, b):
 
 
 def _weights(order, variant, h, ratios, corrector):
-    """Weights of the known posterior means, newest first, and of the arriving one, for steps of one order."""
+    """Weights of the known posterior means, newest first, and of the arriving one, for steps of a single order."""
     z = -h
     scale = jnp.expm1(z) if variant == "bh2" else z
     nodes = ratios[: order - 1] + ([jnp.ones_like(h)] if corrector else [])
-    # With one node the published method sets rho = 1/2 outright.
+    # With one node the published method sets rho = 1/2 directly.
     rho = (
         [0.5]
         if len(nodes) == 1
@@ -84,7 +84,7 @@ def unipc_table(lam, order, variant, lower_order_final):
     """
     i, h = jnp.arange(lam.shape[0] - 1), jnp.diff(lam)
     used = orders_used(i, order, lower_order_final)
-    # Where there is no history yet the ratio is any number that keeps the unused orders finite.
+    # Where there is no history yet, the ratio is an arbitrary number that keeps the unused orders finite.
     ratios = [jnp.where(i >= k, (lam[jnp.maximum(i - k, 0)] - lam[:-1]) / h, -float(k)) for k in range(1, order)]
 
     def rows(corrector):
@@ -98,8 +98,8 @@ def unipc_table(lam, order, variant, lower_order_final):
 def merged(predictor, corrector, decay):
     """Correcting a step and predicting the next as one linear step: weights (steps, order + 1, ...).
 
-    Both take rows of weights of (D_i, D_{i-1}, ..., D_{i+1}): rolled, the correction of step i is in terms of
-    D_{i+1}, D_i, ...
+    Both arguments have rows of weights of (D_i, D_{i-1}, ..., D_{i+1}). Rolled by one, the correction of step i is in
+    terms of D_{i+1}, D_i, ...
     """
     correction = jnp.roll(corrector - predictor, 1, axis=1)
     correction = jnp.concatenate([jnp.zeros_like(correction[:1]), correction[:-1]])
@@ -116,7 +116,7 @@ def dpm_solver_table(lam, order, stochastic, lower_order_final):
     """
     i, h = jnp.arange(lam.shape[0] - 1), jnp.diff(lam)
     used = orders_used(i, order, lower_order_final)
-    # Earlier steps in units of this one; where there is no history yet, any number that keeps the unused orders finite.
+    # Earlier steps in units of this one; without history, an arbitrary number that keeps the unused orders finite.
     r1, r2 = (jnp.where(i >= k, jnp.roll(h, k) / h, 1.0) for k in (1, 2))
     zero, one = jnp.zeros_like(h), jnp.ones_like(h)
     first = jnp.stack([one, -one, zero], 1) / r1[:, None]
@@ -138,7 +138,7 @@ def dpm_solver_table(lam, order, stochastic, lower_order_final):
 
 
 def orders_used(i, order, lower_order_final):
-    """The order of each step: no more than the history, nor than the steps still to go, allow."""
+    """The order of each step, at most the length of the history and, if lowered, the number of remaining steps."""
     used = jnp.minimum(order, i + 1)
     return jnp.minimum(used, i.shape[0] - i) if lower_order_final else used
 
@@ -146,7 +146,7 @@ def orders_used(i, order, lower_order_final):
 def by_slot(weights):
     """The same rows for a ring of posterior means in which D_j lies in slot j mod (number of columns).
 
-    A ring is written in place, one slot a step; shifting the history instead would copy all of it.
+    A ring is written in place, one slot per step; shifting the history instead would copy all of it.
     """
     steps, slots = weights.shape[:2]
     age = (jnp.arange(steps)[:, None] - jnp.arange(slots)) % slots

@@ -1,7 +1,7 @@
 """Underdamped Langevin steps that evaluate the score at many times of a step at once.
 
-The dynamics, psi_k and `pair` are those of `langevin`. A step of time h is cut into R cells of time D = h / R with one
-node in each, tau_i = (i - 1 + U_i) D, and the path through the nodes is found by Picard iteration.
+The dynamics, psi_k and `pair` are defined in `langevin`. A step of time h is cut into R cells of time D = h / R with
+one node in each, tau_i = (i - 1 + U_i) D, and the path through the nodes is computed by Picard iteration.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from jaxsamp_kernels.langevin import pair, psi
 
 
 class NodeNoise(NamedTuple):
-    """int_0^tau psi_1(tau - r) dB at all nodes, (R, ...), and with psi_1 and psi_0 at the end h, of one motion B."""
+    """int_0^tau psi_1(tau - r) dB at all nodes, (R, ...), and with psi_1 and psi_0 at the end h; the same B in all."""
 
     nodes: Array
     position: Array
@@ -21,19 +21,20 @@ class NodeNoise(NamedTuple):
 
 
 def node_times(h, fractions):
-    """tau_i = (i - 1 + U_i) h / R, increasing, from the place U_i of each node in its cell, (R,) in [0, 1]."""
+    """tau_i = (i - 1 + U_i) h / R, increasing, from the position U_i of each node in its cell, (R,) in [0, 1]."""
     return (jnp.arange(len(fractions)) + fractions) * (h / len(fractions))
 
 
 def node_noise(h, friction, times, z):
     """The stochastic integrals up to each of the sorted `times`, (R,), and up to h.
 
-    The pairs (a_j, b_j) of the R + 1 pieces of time between 0, the nodes and h are independent; to a later time t the
-    piece that ended at t_j has contributed a_j + psi_1(t - t_j) b_j, and psi_0(t - t_j) b_j to the velocity. These
-    coefficients are not negative, so that nothing cancels.
+    The pairs (a_j, b_j) of the R + 1 pieces of time between 0, the nodes and h are independent. The piece that ends at
+    t_j contributes a_j + psi_1(t - t_j) b_j to the position at a later time t, and psi_0(t - t_j) b_j to the velocity.
+    These coefficients are not negative, so nothing cancels.
 
     Args:
-        h, friction: of the step.
+        h: step size, in time.
+        friction: g.
         times: increasing, in [0, h].
         z: standard normal, (R + 1, 2, ...).
     """
@@ -47,24 +48,24 @@ def node_noise(h, friction, times, z):
 
 
 def node_weights(h, friction, times):
-    """w_ij = int over the part of cell j before tau_i of psi_1(tau_i - r) dr, (R, R): lower triangular.
+    """w_ij = int psi_1(tau_i - r) dr over the part of cell j before tau_i, (R, R), lower triangular.
 
-    A row sums to psi_2(tau_i), so that a constant score is integrated exactly.
+    Row i sums to psi_2(tau_i), so a constant score is integrated exactly.
     """
     edges = jnp.linspace(0.0, 1.0, len(times) + 1, dtype=times.dtype) * h
-    after = jnp.maximum(times[:, None] - edges, 0.0)  # since the edge of a cell
+    after = jnp.maximum(times[:, None] - edges, 0.0)  # time since the edge of each cell
     return -jnp.diff(psi(2, after, friction), axis=1)
 
 
 def parallel_underdamped_step(evaluate_scores, x, v, score_start, h, friction, inertia, fractions, z, iterations):
     """One step with the score at R nodes, `iterations` times each; returns (x, v, the scores at the nodes).
 
-    With F_j = s(x) before the first sweep, a sweep takes the path through all nodes and evaluates the score there,
+    With F_j = s(x) before the first sweep, a sweep computes the path through all nodes and evaluates the score there,
 
         x_i = x + psi_1(tau_i) v + u sum_(j <= i) w_ij F_j + c W_i,    F_i = s(x_i),
 
-    w_ij the exact integrals of `node_weights`. The end is unbiased, for U uniform on [0, 1]^R, for the integral of the
-    score along the path through the nodes:
+    where w_ij are the exact integrals of `node_weights`. With U uniform on [0, 1]^R, the end is unbiased for the
+    integral of the score along the path through the nodes:
 
         x' = x + psi_1(h) v + u D sum_j psi_1(h - tau_j) F_j + c W_x,
         v' = psi_0(h) v + u D sum_j psi_0(h - tau_j) F_j + c W_v.
@@ -72,10 +73,10 @@ def parallel_underdamped_step(evaluate_scores, x, v, score_start, h, friction, i
     With R = 1 and one sweep this is `langevin.midpoint_underdamped_step`.
 
     Args:
-        evaluate_scores: (R, *x.shape) -> the scores at R places; called `iterations` times, one after the other.
+        evaluate_scores: (R, *x.shape) -> the scores at R points; called `iterations` times, one after the other.
         x: the state, any shape.
         v: its velocity.
-        score_start: s(x), or a guess of it: what the path of the first sweep is pulled by.
+        score_start: s(x), or a guess of it, which gives the path of the first sweep.
         h: step size, in time.
         friction: g.
         inertia: u.
@@ -83,9 +84,10 @@ def parallel_underdamped_step(evaluate_scores, x, v, score_start, h, friction, i
         z: standard normal, (R + 1, 2, *x.shape).
         iterations: sweeps, at least 1.
 
-    Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503, Algorithm 2;
-    as part of diffusion samplers: Gupta, Cai and Chen, arXiv 2406.00924; without the random nodes: Anari, Chewi and
-    Vuong, "Fast parallel sampling under isoperimetry", arXiv 2401.09016.
+    Source: Shen and Lee, "The randomized midpoint method for log-concave sampling", arXiv 1909.05503, Algorithm 2; in
+    diffusion samplers: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and
+    Parallel", arXiv 2406.00924; without random nodes: Anari, Chewi and Vuong, "Fast parallel sampling under
+    isoperimetry", arXiv 2401.09016.
     """
     times = node_times(h, fractions)
     noise, weights = node_noise(h, friction, times, z), node_weights(h, friction, times)
@@ -103,10 +105,10 @@ def parallel_underdamped_step(evaluate_scores, x, v, score_start, h, friction, i
 
 
 def _along(values, array):
-    """`values`, one for each entry of the leading axis of `array`."""
+    """`values`, one per entry of the leading axis of `array`."""
     return values.reshape(values.shape + (1,) * (array.ndim - 1))
 
 
 def _weighted(weights, array):
-    """Sums over the leading axis of `array`."""
+    """Weighted sums over the leading axis of `array`."""
     return jnp.tensordot(weights, array, 1, precision="highest")

@@ -9,7 +9,7 @@ With x = alpha D + sigma epsilon and r^2 = alpha^2 + sigma^2,
     v           (alpha epsilon - sigma D) / r  alpha / r^2           -sigma / r
     velocity    alpha' D + sigma' epsilon      -sigma' / w           sigma / w,   w = alpha' sigma - alpha sigma'
 
-where ' is the derivative in the schedule's own time. Only v and velocity stay well conditioned at both ends.
+where ' is the derivative in the schedule's own time. Only v and velocity are well conditioned at both ends.
 """
 
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ NAMES = ("epsilon", "x0", "v", "score", "velocity")
 
 
 def coefficients(prediction, alpha, sigma, alpha_dot=None, sigma_dot=None):
-    """The pair (to_x, to_out) of the table; the derivatives are read by `velocity` alone."""
+    """The pair (to_x, to_out) of the table; only "velocity" uses the derivatives."""
     if prediction == "x0":
         return jnp.zeros_like(alpha), jnp.ones_like(alpha)
     if prediction == "epsilon":
@@ -40,13 +40,13 @@ def to_x0(prediction, out, x, alpha, sigma, alpha_dot=None, sigma_dot=None):
 
 
 def from_x0(prediction, denoised, x, alpha, sigma, alpha_dot=None, sigma_dot=None):
-    """The prediction of which `denoised` is the posterior mean: the inverse of `to_x0`."""
+    """The prediction whose posterior mean is `denoised`: the inverse of `to_x0`."""
     to_x, to_out = coefficients(prediction, alpha, sigma, alpha_dot, sigma_dot)
     return (denoised - to_x * x) / to_out
 
 
 def from_noise(prediction, x0, noise, alpha, sigma, alpha_dot=None, sigma_dot=None):
-    """What a network is trained to answer at x = alpha x0 + sigma noise; no small difference of large numbers."""
+    """The training target at x = alpha x0 + sigma noise, without a small difference of large numbers."""
     if prediction == "x0":
         return x0
     if prediction == "epsilon":

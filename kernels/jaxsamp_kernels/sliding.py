@@ -1,18 +1,18 @@
 """The sliding window: many steps of a one-step method at once, corrected until they agree with each other.
 
-A trajectory of N cells, in a variable y in which only increments are left of a step:
+A trajectory of N cells, in a variable y in which a step is nothing but an increment:
 
     P_i = E_{i-1} + v_i F_{i-1},    E_i = E_{i-1} + G_i(P_i),    i < N,
 
-with the points P_i at which a method evaluates, the ends E_i of its cells, the increments G_i and the slopes F_i. For
-midpoint rules with reuse of slopes G_i = w_i F_i, w_i being the clock of the cell and v_i that from its start to its
-node; for one-step methods v_i = 0 and P_i is the start of the cell. All increments of a window of cells are evaluated
-at once at guessed points, which gives new points. The window then slides over the leading cells whose points have
-moved by no more than a tolerance. Its first point is never a guess, so every sweep settles at least one cell; the
-tolerance 0 gives the sequential method in at most N sweeps.
+where P_i are the points at which the method evaluates, E_i the ends of its cells, G_i the increments and F_i the
+slopes. For midpoint rules that reuse slopes, G_i = w_i F_i, where w_i is the clock of the cell and v_i the clock from
+its start to its node. For one-step methods v_i = 0 and P_i is the start of the cell. All increments of a window of
+cells are evaluated at once at guessed points, which gives new points. The window then slides over the leading cells
+whose points have moved by no more than a tolerance. Its first point is never a guess, so every sweep settles at least
+one cell; with tolerance 0 the result is that of the sequential method, in at most N sweeps.
 
 Source: Shih, Belkhale, Ermon, Sadigh and Anari, "Parallel Sampling of Diffusion Models", arXiv 2305.16317; here with
-one window for each sample and guesses along the last slope. With randomized midpoints: Gupta, Cai and Chen,
+one window per sample and guesses along the last slope. With randomized midpoints: Gupta, Cai and Chen,
 "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel", arXiv 2406.00924.
 """
 
@@ -23,13 +23,13 @@ from jax import Array, lax
 
 
 class Slid(NamedTuple):
-    """The end of a trajectory, and what it took.
+    """The end of a trajectory, and its cost.
 
     Attributes:
         y: the end of the last cell.
-        sweeps: evaluations of a whole window.
-        cells: evaluations of a single cell, those that only fill up the last windows left out.
-        residual: the largest change that was accepted, in the unit of the tolerance.
+        sweeps: number of evaluations of a whole window.
+        cells: number of evaluations of a single cell, without those that only fill up the last windows.
+        residual: the largest accepted change, in the unit of the tolerance.
     """
 
     y: Array
@@ -52,23 +52,24 @@ def slide(y, slope, evaluate, weights, offsets, unit, *, window, tolerance, max_
 
     Args:
         y: the start of the first cell, (*event).
-        slope: F_{-1}, which the first guess is made with, (*event).
+        slope: F_{-1}, from which the first guess is made, (*event).
         evaluate: (first, points) -> (increments G, slopes F) of the cells first, first + 1, ..., all (window, *event).
-            `first` may be any cell; what is returned for cells after the last is not used.
+            `first` may be any cell; values returned for cells beyond the last are not used.
         weights: w_i, the clock of each cell, (N,) or (N, *event).
-        offsets: v_i, likewise.
-        unit: factor from a change of P_i to the unit of the tolerance, likewise.
-        window: how many cells a sweep evaluates.
+        offsets: v_i, same shapes.
+        unit: factor from a change of P_i to the unit of the tolerance, same shapes.
+        window: number of cells per sweep.
         tolerance: largest root mean square change, times `unit`, of a point that counts as settled.
-        max_sweeps: after so many sweeps every further one settles its whole window; None for no limit.
-        noise: first -> what is known of G_i beforehand, w_i F_i + noise_i = G_i, (window, *event); None for nothing.
+        max_sweeps: after this number of sweeps, every further sweep settles its whole window; None for no limit.
+        noise: first -> the part of G_i known in advance, noise_i in G_i = w_i F_i + noise_i, (window, *event); None if
+            there is none.
     """
     cells = weights.shape[0]
     weights, offsets, unit = (_padded(v, 2 * window, y.ndim) for v in (weights, offsets, unit))
     place, axes = jnp.arange(window), tuple(range(1, y.ndim + 1))
 
     def ahead(first, end, slope):
-        """Points of the cells from `first` on, along one slope from the end of the cell before."""
+        """Points of the cells from `first` on, along one slope from the end of the previous cell."""
         w, v = (lax.dynamic_slice_in_dim(table, first, window) for table in (weights, offsets))
         known = 0.0 if noise is None else _where(first + place < cells, noise(first), y.ndim)
         gained = w * slope + known
@@ -79,7 +80,7 @@ def slide(y, slope, evaluate, weights, offsets, unit, *, window, tolerance, max_
         increments, slopes = (_where(place < left, v, y.ndim) for v in evaluate(at.first, at.points))
         ends = at.y + jnp.cumsum(increments, 0)
         v, scale = (lax.dynamic_slice_in_dim(table, at.first, window) for table in (offsets, unit))
-        # Whatever the first point was reached by, it is the one that the sequential method would have evaluated.
+        # However the first point was reached, it is the one that the sequential method would have evaluated.
         moved = ends[:-1] + v[1:] * slopes[:-1]
         points = jnp.concatenate([at.points[:1], moved])
         change = jnp.sqrt(jnp.mean(jnp.square((points - at.points) * scale), axes))
@@ -106,11 +107,11 @@ def slide(y, slope, evaluate, weights, offsets, unit, *, window, tolerance, max_
 
 
 def _padded(table: Any, more: int, event: int) -> Array:
-    """With zeros after the last cell, and broadcasting over an event of so many axes."""
+    """`table` with zeros after the last cell, broadcasting over an event with `event` axes."""
     table = table.reshape(*table.shape, *(1,) * (event + 1 - table.ndim)) if table.ndim == 1 else table
     return jnp.pad(table, [(0, more)] + [(0, 0)] * (table.ndim - 1))
 
 
 def _where(keep: Array, values: Array, event: int) -> Array:
-    """Zero where not kept."""
+    """`values` where kept, zero elsewhere."""
     return jnp.where(keep.reshape(-1, *(1,) * event), values, 0.0)

@@ -1,17 +1,18 @@
-"""Speculative steps: many steps of a random walk in one round, of exactly the law of one after the other.
+"""Speculative steps: many steps of a random walk in one round, with exactly the law of sequential steps.
 
 A walk with unit noise, y_{j+1} = y_j + w_j D_j(y_j) + sqrt(w_j) z_j, needs D_j at each of its points. Propose several
-steps with guesses g_j in the place of D_j, evaluate all D_j at the proposed points at once, and go through them: with
+steps with guesses g_j instead of D_j, evaluate all D_j at the proposed points at once, and check them in order: with
 
     Delta = sqrt(w_j) (g_j - D_j),   e = Delta / |Delta|,
 
-the proposed step is kept if log u_j < (|z_j|^2 - |z_j + Delta|^2) / 2, and is a step of the walk; else z_j is reflected
-to z_j - 2 <e, z_j> e, which makes it one, and the proposals after it are dropped. This is the maximal coupling of
-N(g, 1) and N(D, 1) by reflection. A guess may depend on anything that came before z_j and u_j. So the drawn numbers of
-steps that were dropped can be used again, and so can what was evaluated there: it is a good guess for the same step.
+the proposed step is kept, as a step of the walk, if log u_j < (|z_j|^2 - |z_j + Delta|^2) / 2. Otherwise z_j is
+reflected to z_j - 2 <e, z_j> e, which makes it a step of the walk, and the proposals after it are dropped. This is the
+maximal coupling of N(g, 1) and N(D, 1) by reflection. A guess may depend on anything before z_j and u_j. So the random
+numbers of dropped steps can be used again, and so can the values evaluated there, which are good guesses for the same
+steps.
 
-Source: "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv 2505.03983, where
-all guesses are the drift at the start of the proposals.
+Source: Hu et al., "Diffusion Models are Secretly Exchangeable: Parallelizing DDPMs via Autospeculation", arXiv
+2505.03983, where every guess is the drift at the start of the proposals.
 """
 
 from typing import NamedTuple
@@ -22,15 +23,15 @@ from jax import Array, lax
 
 
 class Walk(NamedTuple):
-    """A walk so far, and what it took.
+    """A walk so far, and its cost.
 
     Attributes:
-        first: steps taken.
-        y: where it is.
-        guesses: of the drifts of the next `lookahead` steps, (lookahead, *event).
-        rounds: evaluations that waited for each other.
-        evaluations: of single drifts, those that only fill up the last proposals left out.
-        computed: with these.
+        first: number of steps taken.
+        y: the current point, (*event).
+        guesses: guesses of the drifts of the next `lookahead` steps, (lookahead, *event).
+        rounds: number of evaluations that waited for each other.
+        evaluations: number of drifts evaluated, without those that only fill up the last proposals.
+        computed: number of drifts evaluated, with those.
     """
 
     first: Array
@@ -42,13 +43,13 @@ class Walk(NamedTuple):
 
 
 def settle(noise, uniform, guesses, drifts, weights):
-    """How many leading proposals are kept, and the noise of the first that is not, made into that of a step.
+    """The number of leading proposals that are kept, and the reflected noise, which turns the next one into a step.
 
     Args:
         noise: z_j, (lookahead, *event).
         uniform: u_j, (lookahead,).
         guesses: g_j, (lookahead, *event).
-        drifts: D_j, likewise.
+        drifts: D_j, (lookahead, *event).
         weights: w_j, (lookahead,).
 
     Returns:
@@ -72,10 +73,10 @@ def walk(y, drift, draw, weights, *, lookahead, fresh) -> Walk:
         drift: (points (R, *event), steps (R,)) -> D, for R points at once.
         draw: j -> (z_j (*event), u_j) of step j.
         weights: w_j, (N,).
-        lookahead: steps proposed at a time.
-        fresh: evaluate the drift at the start of the proposals and guess all drifts by it, as published: two rounds
-            for each proposal. Else guess them by what was last evaluated for the same step, or for the last step
-            that was: one round.
+        lookahead: number of steps proposed at a time.
+        fresh: evaluate the drift at the start of the proposals and use it as the guess of all drifts, as published: two
+            rounds per set of proposals. Otherwise the guess is the drift last evaluated for the same step, or for the
+            latest evaluated step before it: one round.
     """
     steps, place, last = weights.shape[0], jnp.arange(lookahead), weights.shape[0] - 1
 

@@ -4,17 +4,18 @@ In a frame (scale, kappa, f) the state at the nodes lambda_1 .. lambda_R of a wi
 
     X_i = scale_i (x_0 / scale_0 + sum_j A_ij f_j),    f_j = f(X_j, lambda_j),
 
-and a sweep puts the f of the last X into the next: Picard iteration, one batched evaluation each. It converges like
-(integral of |df/dX|)^k / k!, so fast where the frame leaves little of the denoiser's linear part in f. At the end
+and a sweep computes the next X from f at the last X: Picard iteration, with one batched evaluation per sweep. The error
+falls like (integral of |df/dX|)^k / k!, so it is fast where the frame leaves little of the denoiser's linear part in f.
+At the end
 
     x_1 = scale_1 (x_0 / scale_0 + sum_j E_j f_j).
 
 Gauss nodes: A and E integrate the polynomial through the f_j. Cells: one node in each of R cells; A_ij is the clock
-that passes in cell j before node i, exact for f constant in a cell, and E_j the weight that makes a random node
-unbiased.
+difference over the part of cell j before node i, exact if f is constant in each cell, and E_j is the weight that makes
+a random node unbiased.
 
 Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
-arXiv 2406.00924 (cells); Gauss nodes, whole trajectories in one window and acceleration are this library's.
+arXiv 2406.00924 (cells); Gauss nodes, whole trajectories in one window and acceleration are additions of this library.
 """
 
 from functools import lru_cache
@@ -29,8 +30,8 @@ from numpy.polynomial.legendre import leggauss
 from jaxsamp_kernels.frame import Frame
 from jaxsamp_kernels.midpoint import node
 
-QUADRATURE = 60  # points for each integral of the polynomial times the clock's rate
-RIDGE = 1e-3  # of the mean square of a node's differences
+QUADRATURE_POINTS = 60  # for each integral of the polynomial times the clock's rate
+RELATIVE_RIDGE = 1e-3  # in units of the mean square of a node's differences
 
 
 class Gauss(NamedTuple):
@@ -55,7 +56,7 @@ class Gauss(NamedTuple):
         """sum_d left_iad scale_i A_ijd right_jbd, (R, a, R, b)."""
         if self.inner.ndim == 2:
             return self.inner[:, None, :, None] * jnp.einsum("iad,jbd->iajb", left, right, precision="highest")
-        # Row by row: all at once would hold R times the window.
+        # Row by row, because all rows at once would need R times the memory of the window.
         row = lambda at: jnp.einsum("ad,jd,jbd->ajb", *at, right, precision="highest")  # noqa: E731
         return lax.map(row, (left, self.inner))
 
@@ -90,12 +91,12 @@ class Cells(NamedTuple):
 
 
 def _flat(values):
-    """Numbers of the nodes, (R,) or (R, d), against (R, a, d)."""
+    """Values at the nodes, (R,) or (R, d), made to broadcast against (R, a, d)."""
     return values[:, None, None] if values.ndim == 1 else values[:, None]
 
 
 def lift(values, f):
-    """Numbers of the nodes, (R,) or (R, d), against slopes (R, *event)."""
+    """Values at the nodes, (R,) or (R, d), made to broadcast against slopes (R, *event)."""
     return values.reshape(values.shape + (1,) * (f.ndim - values.ndim))
 
 
@@ -106,10 +107,10 @@ def weighted(weights, f):
 
 @lru_cache
 def _rule(count):
-    """On [-1, 1]: the nodes, and for each of [-1, node_1], .., [-1, 1] points, weights and the Lagrange basis there."""
+    """On [-1, 1]: the nodes, and for each of [-1, node_1], ..., [-1, 1] the points, weights and Lagrange basis."""
     nodes, own = leggauss(count)
     barycentric = (-1.0) ** np.arange(count) * np.sqrt((1 - nodes**2) * own)
-    points, weights = leggauss(QUADRATURE)
+    points, weights = leggauss(QUADRATURE_POINTS)
     half = 0.5 * (np.append(nodes, 1.0) + 1)
     at = -1 + half[:, None] * (1 + points)
     gap = at[..., None] - nodes
@@ -119,7 +120,7 @@ def _rule(count):
 
 
 def gauss_window(frame: Frame, lam0, lam1, count) -> Gauss:
-    """Gauss-Legendre nodes, `count` of them, even in lambda.
+    """A window of `count` Gauss-Legendre nodes in lambda.
 
     The Lagrange basis comes from the barycentric formula with the known weights of these nodes, in float64 on the host.
     """
@@ -127,7 +128,7 @@ def gauss_window(frame: Frame, lam0, lam1, count) -> Gauss:
     half = 0.5 * (lam1 - lam0)
     ends = lam0 + half * (jnp.append(nodes, 1.0) + 1)
     scale, passed = frame.scale(ends), frame.clock_rate(lam0 + half * (at + 1))
-    # scale_i times the rate before the sum: either alone spans many orders of magnitude in some frames.
+    # Multiply scale_i by the rate before summing: each alone spans many orders of magnitude in some frames.
     kernel = half * scale[:, None] * passed
     rule = "iq,iqj,iqd->ijd" if kernel.ndim == 3 else "iq,iqj,iq->ij"
     integrals = jnp.einsum(rule, weights, basis, kernel, precision="highest")
@@ -136,10 +137,10 @@ def gauss_window(frame: Frame, lam0, lam1, count) -> Gauss:
 
 
 def cell_window(frame: Frame, lam0, lam1, u, draws, trained) -> Cells:
-    """One node in each of R cells, at the fraction `u` (R,) of the clock named by `draws`; see `midpoint.node`.
+    """One node in each of R cells, at the fraction `u`, (R,), of the clock named by `draws`; see `midpoint.node`.
 
-    Cells are even in lambda, and for "uniform_ou" in the time of the Ornstein-Uhlenbeck process. `trained` moves a node
-    to where a network was trained, before any weight is computed.
+    Cells have equal length in lambda, or for "uniform_ou" in the time of the Ornstein-Uhlenbeck process. `trained`
+    moves each node to the nearest level a network was trained at, before any weight is computed.
     """
     count, end = u.shape[0], jnp.stack([lam0, lam1])
     if draws == "uniform_ou":
@@ -158,7 +159,7 @@ def cell_window(frame: Frame, lam0, lam1, u, draws, trained) -> Cells:
 
 
 def gaussian_slopes(frame: Frame, x, lam0, lam, mean, variance):
-    """f at the nodes along the exact flow of N(mean, variance) from x at lam0, without any evaluation; (R, *event).
+    """f at the nodes along the exact flow of N(mean, variance) from x at lam0, without evaluations; (R, *event).
 
     X(lambda) = mean + sqrt((v + s^2) / (v + s_0^2)) (x - mean),   D = mean + v / (v + s^2) (X - mean),
 
@@ -174,35 +175,35 @@ def gaussian_slopes(frame: Frame, x, lam0, lam, mean, variance):
 
 
 def slopes(frame: Frame, x, denoised, lam):
-    """f at one place, or at R of them: (*event) and (), or (R, *event) and (R,)."""
+    """f at one point, x (*event) and lam (), or at R points, (R, *event) and (R,)."""
     if lam.ndim == 0:
         return frame.integrand(x, denoised, lam)
     return jax.vmap(frame.integrand)(x, denoised, lam)
 
 
 class Memory(NamedTuple):
-    """The latest sweeps: rings of the states at the nodes and of the slopes there."""
+    """The latest sweeps: rings of the states at the nodes and of their slopes."""
 
     x: Array  # (depth, R, *event)
     f: Array
 
 
 def secant_step(win, memory, k, start, x, f):
-    """One accelerated sweep: the slopes f at the states x, corrected for where they will move the states; (R, *event).
+    """One accelerated sweep: the slopes f at the states x, corrected for the moves of the states; (R, *event).
 
-    Each node's Jacobian df/dx is estimated from its own latest sweeps, J_j = U_j V_j^+ with the differences V_j of the
-    states and U_j of the slopes, and the linear equations of the whole window are solved with these:
+    The Jacobian df/dx of each node is estimated from its own latest sweeps, J_j = U_j V_j^+, where V_j are the
+    differences of the states and U_j of the slopes, and the linear equations of the whole window are solved with these:
 
         X_i = scale_i (x_0 / scale_0 + sum_j A_ij (f_j + J_j (X_j - x_j))),   returning f_j + J_j (X_j - x_j).
 
-    A quasi-Newton method, of as many unknowns a node as there are differences. Unlike one combination of sweeps for the
-    whole window, it keeps the order of time, which samples that come close to a boundary between modes need.
+    This is a quasi-Newton method with one unknown per node and difference. Unlike a single combination of sweeps for
+    the whole window, it respects the order of time, which matters for samples close to a boundary between modes.
     Source: Broyden, "A class of methods for solving nonlinear simultaneous equations", Math. Comp. 19 (1965).
 
     Args:
         win: the window.
         memory: rings of the latest sweeps, before this one.
-        k: how many sweeps came before.
+        k: number of earlier sweeps.
         start: x_0.
         x: states at the nodes.
         f: slopes there.
@@ -215,8 +216,8 @@ def secant_step(win, memory, k, start, x, f):
     )
     gram = jnp.einsum("iad,ibd->iab", moved, moved, precision="highest")
     eye = jnp.eye(depth, dtype=f.dtype)
-    ridge = RIDGE * jnp.trace(gram, axis1=1, axis2=2) / jnp.maximum(known.sum(), 1) + jnp.finfo(f.dtype).tiny
-    # A slot that holds no sweep yet has zeros for its difference; the ridge and this one keep its share at zero.
+    ridge = RELATIVE_RIDGE * jnp.trace(gram, axis1=1, axis2=2) / jnp.maximum(known.sum(), 1) + jnp.finfo(f.dtype).tiny
+    # The difference of a slot that holds no sweep yet is zero; the ridge and the added 1 keep its share at zero.
     inverse = jnp.linalg.solve(gram + (ridge[:, None] + (1 - known))[..., None] * eye, moved)
     gap = (win.states(start, f) - x).reshape(nodes, -1)
     aim = jnp.einsum("iad,id->ia", inverse, gap, precision="highest").ravel()

@@ -100,7 +100,7 @@ ANY = LAW.denoiser(SCHEDULES["ve"])
 BAD = [
     ({"key": 0}, TypeError, "key must be a typed key"),
     ({"denoiser": LAW}, TypeError, "denoiser must be a denoiser, .* got a GaussianMixture"),
-    ({"target": ANY}, TypeError, "target must have `sample` and `posterior_mean`; got a TargetDenoiser"),
+    ({"target": ANY}, TypeError, "target must have event_shape, sample and log_prob, .*; got a TargetDenoiser"),
     ({"levels": [1.0, 0.0]}, ValueError, "levels must be a 1-D array of sigma / alpha above 0"),
     ({"levels": [[1.0]]}, ValueError, "levels must be a 1-D array"),
     ({"levels": [np.nan]}, ValueError, "levels must be finite"),

@@ -55,7 +55,7 @@ def write(
     chosen = options.shard_size
     size = min(n, default_size(event) if chosen is None else checks.at_least("shard_size", chosen, 1))
     shards = -(-n // size)
-    if shards * size > checks.MOST:
+    if shards * size > checks.SAMPLES_PER_KEY:
         raise ValueError(f"shape must have at most 2^32 samples in whole shards, all that a key can number; got {n}.")
     change = None if options.transform is None else jax.jit(options.transform)
     written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(float))
