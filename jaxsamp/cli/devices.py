@@ -11,12 +11,12 @@ AUTO = "auto"
 WEEK = 7 * 24 * 3600  # seconds; shards take their time, and process 0 holds the others together
 
 
-def chosen(devices: str) -> Any:
+def chosen(which: str) -> Any:
     """The mesh of --devices, a number or "all" of this process; None for the one device that JAX prefers."""
     there = jax.local_devices()
-    if devices != "all" and not (devices.isdecimal() and 1 <= int(devices) <= len(there)):
-        raise BadArgument(f"--devices must be all or a number from 1 to {len(there)}; got {devices}.")
-    count = len(there) if devices == "all" else int(devices)
+    if which != "all" and not (which.isdecimal() and 1 <= int(which) <= len(there)):
+        raise BadArgument(f"--devices must be all or a number from 1 to {len(there)}; got {which}.")
+    count = len(there) if which == "all" else int(which)
     return None if count == 1 else devices.mesh(devices=there[:count])
 
 
