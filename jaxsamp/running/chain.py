@@ -78,6 +78,7 @@ class Chain(Job):
         """The last state, after the frozen steps at the end, if any."""
         if self.polish:
             first, frozen = self.count, self.sampler.polishing(self.counts.polish)
+            assert frozen is not None  # the door has refused samplers without it
             state = frozen.init(self._score(), loop.state.x, first, self._rng(row))
             bare = Loop(state, loop.bad, Saved(None, None))
             loop = self._steps(frozen, row, bare, first, self.counts.polish)._replace(saved=loop.saved)

@@ -54,7 +54,7 @@ class Trajectory(Job):
 
     @property
     def _calibration(self) -> Any:
-        return self.denoiser.calibration if self.sampler.reads_calibration else None
+        return getattr(self.denoiser, "calibration", None) if self.sampler.reads_calibration else None
 
     @property
     def _basis(self) -> Any:

@@ -86,7 +86,7 @@ def test_third_order_unipc_beats_second(x64, problem):
 
 @dataclass(frozen=True)
 class _Path(Rng):
-    """Random numbers that are increments of one Brownian path in the clock e^(2 lambda), given on a fine grid of lambda."""
+    """Increments of one Brownian path in the clock e^(2 lambda), given on a fine grid of lambda."""
 
     noise: Any  # (fine, d)
     lam: Any  # the coarse grid
