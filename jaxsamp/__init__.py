@@ -45,6 +45,7 @@ _MODULES = (
     "plots",
     "published",
     "random",
+    "recipes",
     "samplers",
     "schedules",
     "sharding",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from jaxsamp import metrics as metrics
     from jaxsamp import models as models
     from jaxsamp import plots as plots
+    from jaxsamp import recipes as recipes
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
     from jaxsamp import targets as targets

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from jaxsamp.core.types import is_image
+
 DPI = 150
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
 OUTSIDE, SHADES, PIXELS = (0.01, 0.05, 0.2, 0.5), ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1"), 200
@@ -224,11 +226,6 @@ def score_errors(rows: list[dict[str, float]], *, title: str = "") -> Figure:
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, 150 dots an inch."""
     figure.savefig(path, dpi=DPI, format="png", facecolor="white")
-
-
-def is_image(event: tuple[int, ...]) -> bool:
-    """Whether samples of this shape are images: (height, width) or (height, width, 1 or 3)."""
-    return len(event) == 2 or (len(event) == 3 and event[2] in (1, 3))
 
 
 def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:

@@ -28,7 +28,9 @@ LEVELS = [
     ["calibration"],
     ["training"],
     ["published"],
-    ["plots", "cli"],
+    ["plots"],
+    ["recipes"],
+    ["cli"],
 ]
 # The only places that may import these, so that the core needs none of them.
 HOMES = {
