@@ -1,5 +1,6 @@
 """Shared test settings: float64 available, shapes and types checked on every public call."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -9,6 +10,8 @@ import jaxlib
 import jaxtyping
 import pytest
 from threadpoolctl import threadpool_limits
+
+from tests.smoke import SMOKE
 
 jaxtyping.install_import_hook("jaxsamp", "beartype.beartype")
 
@@ -23,6 +26,7 @@ FLAGS = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=
 # The fusion emitters of XLA double the time to compile for a CPU; after jaxlib 0.10 there is no switch for them.
 if jaxlib.version.__version_info__[:2] == (0, 10):
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
+FLAGS += " --xla_cpu_parallel_codegen_split_count=1"  # small programs in one piece, by one thread
 os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 
 
@@ -41,6 +45,20 @@ def pytest_configure(config):
     for name, value in (("compilation_cache_dir", folder), ("persistent_cache_min_compile_time_secs", 0.05)):
         os.environ[f"JAX_{name.upper()}"] = str(value)
         jax.config.update(f"jax_{name}", value)
+
+
+def pytest_collection_modifyitems(items):
+    names = tuple(name for room in SMOKE.values() for name in room)
+    for item in items:
+        if item.name.startswith(names) and not item.get_closest_marker("slow"):
+            item.add_marker("smoke")
+
+
+def pytest_collection_finish():
+    """Modules, and what they hold, live as long as the run: no collection of garbage looks at them again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture

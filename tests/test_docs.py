@@ -24,14 +24,11 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def pages_with_code():
-    """The README in the fast suite, the rest in the long run."""
-    for page in PAGES:
-        if "```python" in page.read_text():
-            yield pytest.param(page, marks=() if page.stem == "README" else pytest.mark.slow, id=page.stem)
+WITH_CODE = [page for page in PAGES if "```python" in page.read_text()]
 
 
-@pytest.mark.parametrize("page", pages_with_code())
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
@@ -87,13 +84,13 @@ def test_every_sampler_target_and_metric_is_on_its_page():
     from jaxsamp.metrics import NAMES
 
     pages = {
-        "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler"},
+        "samplers.md": set(js.samplers.__all__) - {"BY_NAME", "by_name", "Problem", "Sampler", "State"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
-        "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"} - {"Langevin"},
+        "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"} - {"Langevin", "State"},
         "metrics.md": {*NAMES, *js.metrics.__all__},
         "command-line.md": {*js.samplers.BY_NAME, *js.recipes.__all__},
     }
     for page, names in pages.items():
-        text = (ROOT / "docs" / page).read_text()
-        missing = [name for name in names if name not in text]
+        code = " ".join(re.findall(r"```.*?```|`[^`]+`", (ROOT / "docs" / page).read_text(), re.DOTALL))
+        missing = [name for name in names if not re.search(rf"(?<![\w-]){name}(?![\w-])", code)]
         assert not missing, (page, missing)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from tests.cases import ADAPTIVE, EVERY, SAMPLERS, SCHEDULES, g64, run, small_mixture
+from tests.cases import ADAPTIVE, EVERY, SAMPLERS, SCHEDULES, g64, network, run, small_mixture
 
 EVERYWHERE = ("ddpm", "unipc3", "randomized")
 
@@ -36,27 +36,26 @@ def test_batch_size_does_not_change_a_sample(name):
 
 @pytest.mark.parametrize("name", ["ddpm", "unipc2", "randomized"])
 def test_microbatch_is_exact_in_float64(x64, name):
-    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
-    whole, pieces = (run(SAMPLERS[name], denoiser, 10, 6, microbatch=m) for m in (None, 4))
+    whole, pieces = (run(SAMPLERS[name], network(), 10, 6, event=(2,), microbatch=m) for m in (None, 4))
     np.testing.assert_allclose(whole, pieces, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "unipc3", "randomized"])
 def test_progress_and_saved_path_do_not_change_a_sample(name, capsys):
-    denoiser = small_mixture().denoiser(SCHEDULES["vp"])
-    plain = run(SAMPLERS[name], denoiser, 10, 42)
-    shown = js.sample(
-        jax.random.key(0), denoiser, (10, 2), SAMPLERS[name], 42, final_denoise=False, progress=True, microbatch=4,
-        save_every=10,
-    )  # fmt: skip
-    np.testing.assert_allclose(plain, shown.x, rtol=1e-5, atol=1e-5)
-    assert shown.path.shape == (10, 5, 2)
-    part = run(SAMPLERS[name], denoiser, 10, 42, save_every=0)
-    np.testing.assert_array_equal(plain, part)
+    denoiser = network("vp")
+    options = {"final_denoise": False, "save_every": 10}
+    saved, shown = (
+        js.sample(jax.random.key(0), denoiser, (10, 2), SAMPLERS[name], 42, **options, **how)
+        for how in ({}, {"progress": True, "microbatch": 4})
+    )
+    plain = run(SAMPLERS[name], denoiser, 10, 42, event=(2,))
+    assert saved.path.shape == (10, 5, 2)
+    for a, b in ((saved.x, plain), (shown.x, plain), (shown.path, saved.path)):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_path_holds_the_states_at_the_grid():
-    denoiser = small_mixture().denoiser(SCHEDULES["flow"])
+    denoiser = network("flow")
     grid = np.asarray(js.grids.log_snr(denoiser.schedule, 12))
     options = {"final_denoise": False}
     whole = js.sample(jax.random.key(0), denoiser, (5, 2), SAMPLERS["ddim"], grid=grid, save_every=4, **options)
@@ -64,9 +63,8 @@ def test_path_holds_the_states_at_the_grid():
         short = js.sample(jax.random.key(0), denoiser, (5, 2), SAMPLERS["ddim"], grid=grid[: 4 * k + 1], **options)
         np.testing.assert_allclose(whole.path[:, k], short.x, rtol=1e-5, atol=1e-6)
     first = denoiser.schedule.level(-jnp.log(grid[0])).sigma
-    start = jax.vmap(lambda key: js.core.random.Rng(key, (2,), "float32").prior())(
-        js.core.random.sample_keys(jax.random.key(0), 5)
-    )
+    prior = jax.jit(jax.vmap(lambda key: js.core.random.Rng(key, (2,), "float32").prior()))
+    start = prior(js.core.random.sample_keys(jax.random.key(0), 5))
     np.testing.assert_allclose(whole.path[:, 0], first * start, rtol=1e-5)
 
 
@@ -113,20 +111,16 @@ def test_new_guidance_scale_and_eta_do_not_recompile():
 
 
 def test_memory_does_not_grow_with_steps():
-    denoiser = g64().denoiser(SCHEDULES["ou"])
-
     def temporary(steps):
-        call = lambda key: js.sample(key, denoiser, (256, 64), SAMPLERS["unipc2"], steps).x  # noqa: E731
+        call = lambda key: js.sample(key, network(), (256, 64), SAMPLERS["unipc2"], steps).x  # noqa: E731
         return jax.jit(call).lower(jax.random.key(0)).compile().memory_analysis().temp_size_in_bytes
 
     assert temporary(400) < temporary(8) + 400 * 64
 
 
 def test_compile_size_does_not_grow_with_steps():
-    denoiser = g64().denoiser(SCHEDULES["ou"])
-
     def lines(steps):
-        call = lambda key: js.sample(key, denoiser, (8, 64), SAMPLERS["unipc3"], steps).x  # noqa: E731
+        call = lambda key: js.sample(key, network(), (8, 64), SAMPLERS["unipc3"], steps).x  # noqa: E731
         return len(jax.jit(call).lower(jax.random.key(0)).as_text().splitlines())
 
     assert lines(500) == lines(10)
@@ -135,22 +129,19 @@ def test_compile_size_does_not_grow_with_steps():
 @pytest.mark.parametrize("name", ["ddpm", "heun", "unipc2", "randomized", "randomized_paper"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_dtype_and_shape_of_the_start_are_kept(x64, name, dtype):
-    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
-    init = 80 * jax.random.normal(jax.random.key(0), (6, 2), dtype)
-    x = run(SAMPLERS[name], denoiser, 6, 5, init=init)
+    init = jnp.asarray(80 * np.random.default_rng(0).normal(size=(6, 2)), dtype)
+    x = run(SAMPLERS[name], network("ve"), 6, 5, event=(2,), init=init)
     assert x.dtype == init.dtype and x.shape == init.shape
-    assert run(SAMPLERS[name], denoiser, 6, 5).dtype == jnp.float64
+    assert run(SAMPLERS[name], network("ve"), 6, 5, event=(2,)).dtype == jnp.float64
 
 
 def test_inside_jit_vmap_and_grad():
-    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
-    sampler = SAMPLERS["randomized"]
+    denoiser, sampler = network(), SAMPLERS["randomized"]
     draw = lambda key: js.sample(key, denoiser, (6, 2), sampler, 8).x  # noqa: E731
     keys = jax.random.split(jax.random.key(5), 2)
     np.testing.assert_allclose(jax.jit(draw)(keys[0]), draw(keys[0]), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(jax.vmap(draw)(keys)[1], draw(keys[1]), rtol=1e-4, atol=1e-5)
     flow = lambda init: js.sample(keys[0], denoiser, (1, 2), SAMPLERS["heun"], 8, init=init).x.sum()  # noqa: E731
-    start = jnp.array([[0.4, -0.8]])
-    shift = jnp.array([[1e-2, 0.0]])
+    start, shift = jnp.array([[0.4, -0.8]]), np.float32([[1e-2, 0.0]])
     numeric = (flow(start + shift) - flow(start - shift)) / 2e-2
     np.testing.assert_allclose(jax.grad(flow)(start)[0, 0], numeric, rtol=2e-2)

@@ -54,7 +54,7 @@ def test_the_path_has_the_start_and_every_kth_state(whole):
     assert chains(save_every=0).path is None and not np.allclose(every[:, 1], every[:, 2])
 
 
-@pytest.mark.parametrize("sampler", [Overdamped(0.05), ParallelUnderdamped(midpoints=2, iterations=2)])
+@pytest.mark.parametrize("sampler", [Overdamped(0.05), ParallelUnderdamped(0.5, midpoints=2, iterations=2)])
 def test_shards_hold_the_last_states(tmp_path, sampler):
     options = {"steps": 12, "warmup": 3}
     plain = js.sample_density(KEY, TARGET, (7, 2), sampler, thin=0, **options)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import vs_diffusers_numbers as numbers  # noqa: E402  (the benchmark that prints these differences as a table)
 
 AGREE = [name for name, case in numbers.CASES.items() if case.agrees]

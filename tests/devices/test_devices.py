@@ -8,7 +8,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp.devices.collectives import Collective, collectives
 from jaxsamp.samplers import DDIM, ParallelMidpoint, SlidingWindow
-from tests.cases import SAMPLERS, SCHEDULES, g64, run, small_mixture
+from tests.cases import SAMPLERS, SCHEDULES, g64, network, run, small_mixture
 
 STOPPING = {"tolerance": ParallelMidpoint(6, 8, tolerance=1e-3)}
 FAST = {"ddpm": (4, 1), "sliding": (2, 2), "tolerance": (2, 2)}
@@ -47,9 +47,8 @@ def run_stats(name, denoiser, n, steps, mesh):
 
 
 def test_the_same_bits_are_drawn_on_every_mesh():
-    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
     noise = [
-        js.sample(jax.random.key(0), denoiser, (8, 2), DDIM(), 3, save_every=1, mesh=mesh).path[:, 0]
+        js.sample(jax.random.key(0), network(), (8, 2), DDIM(), 3, save_every=1, mesh=mesh).path[:, 0]
         for mesh in (None, js.mesh(4), js.mesh(2, 2))
     ]
     np.testing.assert_array_equal(noise[0], noise[1])
@@ -74,13 +73,12 @@ def test_progress_microbatch_start_and_conditions_over_devices(capsys):
 
 
 def test_samples_stay_divided_over_the_devices():
-    drawn = run(SAMPLERS["unipc2"], small_mixture().denoiser(SCHEDULES["ou"]), 8, 3, mesh=js.mesh(4))
+    drawn = run(SAMPLERS["unipc2"], network(), 8, 3, event=(2,), mesh=js.mesh(4))
     assert {shard.data.shape for shard in drawn.addressable_shards} == {(2, 2)}
 
 
-def compiled(sampler, steps, n, mesh):
-    denoiser = g64().denoiser(SCHEDULES["ou"])
-    draw = jax.jit(lambda key: js.sample(key, denoiser, (n, 64), sampler, steps, mesh=mesh).x)
+def compiled(sampler, steps, n, mesh, **options):
+    draw = jax.jit(lambda key: js.sample(key, network(), (n, 64), sampler, steps, mesh=mesh, **options).x)
     return draw.lower(jax.random.key(0)).compile()
 
 
@@ -100,13 +98,9 @@ def test_nodes_on_different_devices_are_gathered_once_a_round(name):
 
 
 def test_microbatch_bounds_the_memory_of_a_device():
-    denoiser = g64().denoiser(SCHEDULES["ou"])
-
     def temporary(n, mesh, microbatch):
-        draw = jax.jit(
-            lambda key: js.sample(key, denoiser, (n, 64), SAMPLERS["unipc2"], 4, mesh=mesh, microbatch=microbatch).x
-        )
-        return draw.lower(jax.random.key(0)).compile().memory_analysis().temp_size_in_bytes
+        program = compiled(SAMPLERS["unipc2"], 4, n, mesh, microbatch=microbatch)
+        return program.memory_analysis().temp_size_in_bytes
 
     whole, parts, devices = temporary(4096, None, None), temporary(4096, None, 64), temporary(4096, js.mesh(4), None)
     assert parts < whole / 3 and devices < whole / 2
@@ -122,24 +116,25 @@ def test_a_mesh_of_other_sizes_is_refused(sizes, message):
 
 
 def test_other_meshes_are_refused():
-    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
+    denoiser = network()
     with pytest.raises(ValueError, match="axis 'batch'"):
-        run(DDIM(), denoiser, 4, 2, mesh=jax.make_mesh((4,), ("data",)))
+        run(DDIM(), denoiser, 4, 2, event=(2,), mesh=jax.make_mesh((4,), ("data",)))
     with pytest.raises(TypeError, match="jaxsamp.mesh"):
-        run(DDIM(), denoiser, 4, 2, mesh=4)
+        run(DDIM(), denoiser, 4, 2, event=(2,), mesh=4)
     part = js.mesh(devices=jax.devices()[:2])
-    assert run(DDIM(), denoiser, 3, 2, mesh=part).shape == (3, 2)
+    assert run(DDIM(), denoiser, 3, 2, event=(2,), mesh=part).shape == (3, 2)
 
 
 def test_parts_of_a_run_are_its_rows():
-    denoiser = small_mixture().denoiser(SCHEDULES["ou"])
-    whole = run(SAMPLERS["ddpm"], denoiser, 9, 5)
-    np.testing.assert_allclose(run(SAMPLERS["ddpm"], denoiser, 4, 5, first=5), whole[5:], rtol=1e-5, atol=1e-6)
-    far = run(SAMPLERS["ddpm"], denoiser, 2, 5, first=2**32 - 2)
+    denoiser = network()
+    part = lambda n, first=0: run(SAMPLERS["ddpm"], denoiser, n, 5, event=(2,), first=first)  # noqa: E731
+    whole = part(9)
+    np.testing.assert_allclose(part(4, 5), whole[5:], rtol=1e-5, atol=1e-6)
+    far = part(2, 2**32 - 2)
     assert jnp.isfinite(far).all() and not np.allclose(far, whole[:2])
     for first in (-1, 2**32 - 1):
         with pytest.raises(ValueError, match="first must be"):
-            run(SAMPLERS["ddpm"], denoiser, 2, 5, first=first)
+            part(2, first)
 
 
 def test_exchanges_are_read_from_every_form_that_they_have():

@@ -13,7 +13,7 @@ import pytest
 
 from jaxsamp.running.shards import Shards, ledger
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 COMMAND = "import sys; from jaxsamp.cli import main; sys.exit(main())"
 JOB = ("sample", "--target", "ring", "--num-samples", "300_000", "--shard-size", "2000", "--steps", "64")

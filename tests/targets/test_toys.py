@@ -14,6 +14,8 @@ from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, ring, spiral
 
 RATIOS = np.repeat([0.05, 0.5, 5.0], 10)
+log_prob = jax.jit(lambda target, x: target.log_prob(x))
+sample = jax.jit(lambda target, key: target.sample(key, 4000))
 
 
 def test_names():
@@ -43,7 +45,7 @@ def test_denoiser_follows_from_the_density_at_every_level(x64, name):
 def test_samples_have_the_mean_log_density_of_the_law(key, name):
     target = TOYS[name]()
     if name == "checkerboard":
-        seen = target.log_prob(target.sample(key, 4000))
+        seen = log_prob(target, sample(target, key))
         np.testing.assert_allclose(seen, -np.log(8), rtol=1e-6)
         return
     # The law's own mean by Gauss-Hermite quadrature around every component.
@@ -69,13 +71,14 @@ def test_samples_have_the_mean_log_density_of_the_law(key, name):
     ],
 )
 def test_placed_as_in_scikit_learn(key, target, reference):
-    ours, theirs = target.log_prob(target.sample(key, 4000)), target.log_prob(jnp.asarray(reference[0]))
+    places = [sample(target, key), reference[0].astype(np.float32)]
+    ours, theirs = (np.asarray(log_prob(target, x)) for x in places)
     assert abs(ours.mean() - theirs.mean()) < 5 * np.hypot(ours.std(), theirs.std()) / 4000**0.5
 
 
 def test_chains_leave_no_ripple_along_a_curve():
     angle = np.linspace(0, 2 * np.pi, 1000)
-    along = circles().log_prob(jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], -1), jnp.float32))
+    along = log_prob(circles(), np.stack([np.cos(angle), np.sin(angle)], -1).astype(np.float32))
     assert along.max() - along.min() < 1e-4
 
 

@@ -18,7 +18,7 @@ from jaxsamp.training.checkpoint import load_weights
 from jaxsamp.training.weights import load_safetensors, save_safetensors
 from tests.killed_run import EVERY, STEPS, run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_weights_survive_a_safetensors_file_and_wrong_ones_are_refused(tmp_path,
     found = load_safetensors(path, like)
     assert jax.tree.structure(found) == jax.tree.structure(params)
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(params), strict=True))
-    with pytest.raises(ValueError, match="'params/more' .* has not"):
+    with pytest.raises(ValueError, match="'params/more' .* does not"):
         load_safetensors(path, {"params": {**params["params"], "more": jnp.ones(2)}})
     wider = jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape, 2)), params)
     with pytest.raises(ValueError, match="must have shape"):

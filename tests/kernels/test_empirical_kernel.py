@@ -10,6 +10,8 @@ from scipy.special import logsumexp
 
 from jaxsamp_kernels.empirical import empirical_posterior
 
+posterior = partial(jax.jit, static_argnames=("chunk", "refine"))(empirical_posterior)
+
 
 def dense(x, alpha, sigma, data):
     """The same by the definition, in float64, with every difference explicit: mean, log density, ESS."""
@@ -43,7 +45,7 @@ def test_equals_dense_sums_whatever_the_chunk(x64, chunk, refine):
     x, data = problem()
     for level in LEVELS:
         alpha, sigma = (np.broadcast_to(value, len(x)) for value in level)
-        got = empirical_posterior(*map(jnp.asarray, (x, alpha, sigma, data)), chunk=chunk, refine=refine)
+        got = posterior(*map(jnp.asarray, (x, alpha, sigma, data)), chunk=chunk, refine=refine)
         for name, a, b in zip(got._fields, got, dense(x, alpha, sigma, data), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9, err_msg=name)
 
@@ -52,7 +54,7 @@ def test_log_density_is_the_mixture_of_normals(x64):
     x, data = map(jnp.asarray, problem())
     normals = jax.scipy.stats.norm.logpdf(x[:, None], 0.8 * data, 0.4).sum(-1)
     expected = jax.scipy.special.logsumexp(normals, axis=1) - jnp.log(len(data))
-    np.testing.assert_allclose(empirical_posterior(x, 0.8, 0.4, data).log_prob, expected, rtol=1e-12)
+    np.testing.assert_allclose(posterior(x, 0.8, 0.4, data).log_prob, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.2, 1.0, 80.0])
@@ -60,7 +62,7 @@ def test_float32_is_close_to_float64(sigma):
     x, data = problem(n=3000, d=48)
     x = np.float32(0.9 * data[: len(x)] + sigma * x)
     data = np.float32(data)
-    got = empirical_posterior(jnp.asarray(x), 0.9, sigma, jnp.asarray(data))
+    got = posterior(jnp.asarray(x), 0.9, sigma, jnp.asarray(data))
     mean, log_prob, ess = dense(x, np.float32(0.9), np.float32(sigma), data)
     np.testing.assert_allclose(got.mean, mean, atol=5e-5)
     np.testing.assert_allclose(got.log_prob, log_prob, atol=1e-3)
@@ -70,7 +72,7 @@ def test_float32_is_close_to_float64(sigma):
 def test_narrow_data_are_widened_chunk_by_chunk():
     x, data = problem()
     narrow = jnp.asarray(data, jnp.bfloat16)
-    got = empirical_posterior(jnp.asarray(x, jnp.float32), 0.7, 0.5, narrow, chunk=128)
+    got = posterior(jnp.asarray(x, jnp.float32), 0.7, 0.5, narrow, chunk=128)
     np.testing.assert_allclose(got.mean, dense(np.float32(x), 0.7, 0.5, narrow.astype(jnp.float32))[0], atol=1e-4)
     assert got.mean.dtype == jnp.float32
 
@@ -83,8 +85,8 @@ def test_finite_and_right_far_away_and_at_small_sigma():
     @jax.jit
     @partial(jax.value_and_grad, has_aux=True)
     def log_prob(x, sigma):
-        posterior = empirical_posterior(x, 1.0, sigma, data, refine=16)
-        return posterior.log_prob.sum(), posterior
+        found = empirical_posterior(x, 1.0, sigma, data, refine=16)
+        return found.log_prob.sum(), found
 
     for sigma in np.float32([0.05, 1e-3]):
         (_, got), gradient = log_prob(far, sigma)
@@ -97,9 +99,9 @@ def test_finite_and_right_far_away_and_at_small_sigma():
 def test_second_pass_sees_what_the_matrix_product_blurs():
     x, data, sigma = clusters()
     expected = dense(x, 1.0, np.float32(sigma), data)
-    plain = empirical_posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data))
+    plain = posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data))
     assert np.abs(plain.mean - expected[0]).max() > 1e-2 and np.abs(plain.log_prob - expected[1]).max() > 1
-    refined = empirical_posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data), refine=48)
+    refined = posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data), refine=48)
     np.testing.assert_allclose(refined.mean, expected[0], atol=1e-5)
     np.testing.assert_allclose(refined.log_prob, expected[1], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(refined.ess, expected[2], rtol=1e-4)
@@ -108,10 +110,10 @@ def test_second_pass_sees_what_the_matrix_product_blurs():
 def test_second_pass_is_left_out_where_the_nearest_points_do_not_carry_all_the_weight():
     x, data, _ = clusters()
     for sigma in (0.05, 0.3):  # 48 of the 80 points reach past one cluster of 40, 8 do not
-        plain = empirical_posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data))
-        kept = empirical_posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data), refine=8)
+        plain = posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data))
+        kept = posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data), refine=8)
         np.testing.assert_allclose(kept.mean, plain.mean, atol=1e-5)
-        refined = empirical_posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data), refine=48)
+        refined = posterior(jnp.asarray(x), 1.0, sigma, jnp.asarray(data), refine=48)
         np.testing.assert_allclose(refined.mean, dense(x, 1.0, np.float32(sigma), data)[0], atol=1e-5)
 
 
@@ -121,8 +123,8 @@ def test_gradient_of_the_log_density_is_the_score(x64):
     @jax.jit
     @partial(jax.value_and_grad, has_aux=True)
     def log_prob(x, sigma):
-        posterior = empirical_posterior(x, 0.7, sigma, data, chunk=77, refine=8)
-        return posterior.log_prob.sum(), posterior.mean
+        found = empirical_posterior(x, 0.7, sigma, data, chunk=77, refine=8)
+        return found.log_prob.sum(), found.mean
 
     for sigma in (0.5, 1e-7):  # first pass only, and both
         query = 0.7 * data[: len(x)] + sigma * x
@@ -172,7 +174,7 @@ def test_single_queries_under_vmap_equal_the_batch():
 
 def test_ess_counts_equal_points():
     data = jnp.concatenate([jnp.zeros((5, 3)), jnp.full((7, 3), 100.0)])
-    got = empirical_posterior(jnp.array([[0.1, 0, 0], [100.0, 100, 100], [50, 50, 50]]), 1.0, 1.0, data, chunk=4)
+    got = posterior(jnp.array([[0.1, 0, 0], [100.0, 100, 100], [50, 50, 50]]), 1.0, 1.0, data, chunk=4)
     np.testing.assert_allclose(got.ess, [5, 7, 12], rtol=1e-5)
 
 

@@ -32,6 +32,7 @@ CORRECTORS = {
 }
 
 
+@jax.jit
 def corrected(corrector, x):
     """`x`, in units of alpha, after one visit at sigma / alpha = SIGMA."""
     denoiser = gaussian().denoiser(SCHEDULES["ve"])
@@ -39,7 +40,7 @@ def corrected(corrector, x):
     lam = -jnp.log(jnp.array([1.0, SIGMA]))
     problem = Problem(evaluate, jax.vmap(evaluate), lam, None, lambda lam: lam, None)
     one = lambda x, key: corrector.correct(problem, x, lam[1], jnp.array(0), Rng(key, (2,), x.dtype))  # noqa: E731
-    return jax.jit(jax.vmap(one))(x, sample_keys(jax.random.key(5), len(x)))
+    return jax.vmap(one)(x, sample_keys(jax.random.key(5), len(x)))
 
 
 def second_moments(x):

@@ -12,10 +12,10 @@ from tests.cases import SCHEDULES, gaussian, run, small_mixture
 KEY = jax.random.key(0)
 
 
+@jax.jit
 def linear(calibration, lam):
     """a(lambda) of the tables, by differentiating the scale."""
-    rate = jax.jacfwd(lambda v: jnp.log(calibration.frame.scale(v)))(jnp.float32(lam))
-    return np.asarray(1 + rate)
+    return 1 + jax.jacfwd(lambda v: jnp.log(calibration.frame.scale(v)))(jnp.float32(lam))
 
 
 @pytest.mark.parametrize("given", ["target", *(pytest.param(g, marks=pytest.mark.slow) for g in ("samples", "own"))])
@@ -35,9 +35,13 @@ def test_a_gaussian_has_the_curves_of_its_principal_components(given):
 def test_one_curve_for_all_is_the_mean_jacobian():
     target = small_mixture()
     found, lam = js.calibrate(KEY, target.denoiser(SCHEDULES["ve"]), target, samples=4096, basis=None), 0.0
-    x = target.sample(jax.random.key(1), 4096) + jax.random.normal(jax.random.key(2), (4096, 2))
-    covariance = target.posterior_covariance(x, js.Level(1.0, 1.0))
-    np.testing.assert_allclose(linear(found, lam), jnp.trace(covariance.mean(0)) / 2, rtol=0.05)
+
+    @jax.jit
+    def mean_covariance():
+        x = target.sample(jax.random.key(1), 4096) + jax.random.normal(jax.random.key(2), (4096, 2))
+        return target.posterior_covariance(x, js.Level(1.0, 1.0)).mean(0)
+
+    np.testing.assert_allclose(linear(found, lam), np.trace(mean_covariance()) / 2, rtol=0.05)
 
 
 def test_a_network_is_calibrated_after_guidance_and_with_its_conditions():

@@ -1,5 +1,7 @@
 """The weights of one window: against quadrature, against the frames' own steps, and what acceleration finds."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,6 +142,7 @@ def test_between_is_the_states_own_linear_map(x64, nodes, name):
     )
 
 
+@partial(jax.jit, static_argnums=(0, 1))
 def sweeps_for_a_line(secants, count):
     """Distance to the exact end after each sweep, where f = c x: one secant of each node tells all of its Jacobian."""
     win, c, x = WINDOWS["gauss"](frames.DATA), 0.8, jnp.array([1.0])
@@ -153,7 +156,7 @@ def sweeps_for_a_line(secants, count):
         used = window.secant_step(win, memory, k, x, states, f) if secants else f
         memory = window.Memory(*(ring.at[k % ring.shape[0]].set(v) for ring, v in ((memory.x, states), (memory.f, f))))
         states = win.states(x, used)
-        errors.append(float(jnp.abs(states - exact).max()))
+        errors.append(jnp.abs(states - exact).max())
     return errors
 
 

@@ -19,7 +19,7 @@ from jaxsamp.training.journal import read
 from tests.run_over_hosts import X, places, run, sample
 from tests.two_processes import free_port
 
-ROOT, STEPS, SAVED = Path(__file__).parents[1], 100, 60
+ROOT, STEPS, SAVED = Path(__file__).parents[2], 100, 60
 
 
 def losses(path):

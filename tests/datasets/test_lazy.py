@@ -207,7 +207,7 @@ def test_columns_of_numbers_are_read_by_hugging_face(hub, tmp_path):
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(kinds, table["kind"])
     np.testing.assert_array_equal(datasets.hugging_face("parquet", "train[4:6]", column="x", **options)[1], X[5])
-    with pytest.raises(ValueError, match="column must be one of 'x', 'kind', 'name', for .*; got None"):
+    with pytest.raises(ValueError, match="column must be one of 'x', 'kind', 'name', because .*; got None"):
         datasets.hugging_face("parquet", **options)
     with pytest.raises(ValueError, match="label must be one of .*; got 'kinds'. Did you mean 'kind'"):
         datasets.hugging_face("parquet", column="x", label="kinds", **options)

@@ -67,13 +67,17 @@ def gaussian_p_value(x):
 
 def mixture_p_value(x):
     """Occupancy of the first mode and mean log density against exact samples; two tests of half the level."""
-    exact = MIXTURE.sample(jax.random.key(9), 8 * len(x))
 
-    def p_value(statistic):
-        a, b = np.asarray(statistic(x), float), np.asarray(statistic(exact), float)
+    @jax.jit
+    def statistics(x):
+        exact = MIXTURE.sample(jax.random.key(9), 8 * len(x))
+        return [(MIXTURE.responsibilities(x)[:, 0], MIXTURE.log_prob(x)) for x in (x, exact)]
+
+    def p_value(a, b):
+        a, b = np.asarray(a, float), np.asarray(b, float)
         return 2 * norm.sf(abs(a.mean() - b.mean()) / np.sqrt(a.var() / len(a) + b.var() / len(b)))
 
-    return 2 * min(p_value(lambda x: MIXTURE.responsibilities(x)[:, 0]), p_value(MIXTURE.log_prob))
+    return 2 * min(map(p_value, *statistics(x)))
 
 
 @pytest.mark.usefixtures("optimized")
@@ -92,9 +96,7 @@ def test_mixture_law_is_right_to_the_sampling_floor():
 
 def test_velocities_start_from_their_stationary_law():
     sampler = Underdamped(0.3, inverse_lipschitz=0.2)
-    start = jax.vmap(
-        lambda key: sampler.init(GAUSSIAN.score, jnp.zeros(2), 0, Rng(key, (2,), jnp.float32))[1],
-    )
+    start = jax.jit(jax.vmap(lambda key: sampler.init(GAUSSIAN.score, jnp.zeros(2), 0, Rng(key, (2,), jnp.float32))[1]))
     v = np.asarray(start(jax.random.split(KEY, N)), float).ravel()
     assert chi2.sf(v @ v / 0.2, v.size) > FALSE_ALARM and chi2.cdf(v @ v / 0.2, v.size) > FALSE_ALARM
     assert abs(v.mean() / np.sqrt(0.2 / v.size)) < norm.isf(FALSE_ALARM / 2)
@@ -312,9 +314,10 @@ def test_diverging_chains_raise_one_sentence_with_the_step_size():
 
 def test_a_mixture_brings_its_own_score_and_a_log_density_gets_it_by_differentiation(x64):
     again = js.targets.from_log_density(lambda x: MIXTURE.log_prob(x[None])[0] + 5.0, (2,))
-    x = jax.random.normal(KEY, (7, 2))
-    np.testing.assert_allclose(again.score(x), MIXTURE.score(x), rtol=1e-6)
-    np.testing.assert_allclose(again.log_prob(x), MIXTURE.log_prob(x) + 5.0, rtol=1e-6)
+    both = jax.jit(lambda x: [(law.score(x), law.log_prob(x)) for law in (again, MIXTURE)])
+    (slope, value), (expected, density) = both(np.random.default_rng(0).normal(size=(7, 2)))
+    np.testing.assert_allclose(slope, expected, rtol=1e-6)
+    np.testing.assert_allclose(value, density + 5.0, rtol=1e-6)
     a, b = (final(target, Overdamped(0.1), 10, n=3) for target in (again, MIXTURE))
     np.testing.assert_allclose(a, b, rtol=1e-5)
 

@@ -11,7 +11,7 @@ import jaxsamp as js
 from jaxsamp.cli import main
 from tests.two_processes import free_port
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def started(job, count=2):

@@ -1,0 +1,40 @@
+"""What the package says that it needs is what is tested."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.smoke import SMOKE
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_lowest_versions_are_those_that_the_smoke_tests_run_on():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = project["dependencies"] + [
+        one for name in ("cli", "chains", "data", "train", "test") for one in extras[name]
+    ]
+    lowest = {}
+    for line in needed:
+        one = Requirement(line)
+        if one.name != "jaxsamp":
+            lowest[one.name] = Version(next(iter(one.specifier)).version)
+    lines = (ROOT / ".ci" / "lowest.txt").read_text().splitlines()
+    tested = {name: Version(version) for name, _, version in (line.partition("==") for line in lines) if version}
+    assert tested.pop("jaxlib") == tested["jax"]
+    assert tested == lowest
+
+
+def test_every_room_has_a_smoke_test():
+    files = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    missing = [name for names in SMOKE.values() for name in names if not any(f"def {bare(name)}" in f for f in files)]
+    assert not missing
+    assert {path.name for path in (ROOT / "jaxsamp").glob("[a-z]*/")} <= set(SMOKE)
+
+
+def bare(name):
+    return re.sub(r"\[.*", "", name)
