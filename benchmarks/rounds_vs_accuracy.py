@@ -22,8 +22,8 @@ import numpy as np
 from common import Counted, arguments, g64, g1024, instance, report
 
 import jaxsamp as js
-from jaxsamp.cli.laws import mixture
 from jaxsamp.datasets import digits
+from jaxsamp.recipes import law_of
 from jaxsamp.running.trajectory import evaluator
 from jaxsamp.samplers import DDIM, DPMSolverPP, ParaDiGMS, SlidingWindow, SpeculativeDDPM, UniPC
 
@@ -87,7 +87,7 @@ CASES = {
     "g64": lambda _: exact(g64(), 64),
     "g1024": lambda _: exact(g1024(), 1024),
     "instance": lambda _: exact(js.targets.GaussianMixture(*instance(16, 6)), 16),
-    "mixture": lambda _: exact(mixture(digits()[0], None, 0), 64),
+    "mixture": lambda _: exact(law_of(digits()[0]), 64),
 }
 
 

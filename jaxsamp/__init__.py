@@ -60,6 +60,7 @@ _MODULES = (
     "metrics",
     "models",
     "plots",
+    "recipes",
     "running",
     "samplers",
     "schedules",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from jaxsamp import metrics as metrics
     from jaxsamp import models as models
     from jaxsamp import plots as plots
+    from jaxsamp import recipes as recipes
     from jaxsamp import running as running
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules

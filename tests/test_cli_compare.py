@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jaxsamp.cli import REFUSED, main
-from jaxsamp.cli.compare import _show
+from jaxsamp.cli.compare import Compare
 from jaxsamp.samplers import BY_NAME
 
 
@@ -33,7 +33,9 @@ def test_the_table_is_not_cut_off_in_80_columns(compared, capsys, monkeypatch):
     """With the longest name and numbers of five digits."""
     monkeypatch.setenv("COLUMNS", "80")
     row = compared[2]["rows"][0] | {"sampler": max(BY_NAME, key=len), "energy": -1e-3, "energy_null": [0.0, 1.0]}
-    _show(compared[2] | {"rows": [row | {"steps": 9999, "evaluations": 20_000, "rounds": 20_000}]}, compared[1])
+    Compare().show(
+        compared[2] | {"rows": [row | {"steps": 9999, "evaluations": 20_000, "rounds": 20_000}]}, compared[1]
+    )
     printed = capsys.readouterr().out
     assert row["sampler"] in printed and "-1.00e-03" in printed and "outside" in printed and "…" not in printed
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxsamp import cli
-from jaxsamp import metrics as library
-from jaxsamp.cli import data, evaluate, report
-from jaxsamp.cli.evaluate import FILES
+from jaxsamp import cli, datasets, metrics
+from jaxsamp.cli import output
+from jaxsamp.cli.evaluate import Evaluate
+from jaxsamp.recipes import data, reports
 from jaxsamp.targets import ring
 
+FILES = Evaluate.files
 RING = np.asarray(ring().sample(jax.random.key(0), 120))
 
 
@@ -27,7 +27,7 @@ def own_folder(tmp_path, monkeypatch):
     np.savez("ring.npz", samples=RING + 0.3 * np.random.default_rng(0).normal(size=RING.shape), grid=[80.0, 0.3])
     np.save("clean.npy", RING)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(report.js, "evaluate", partial(library.evaluate, null_sets=20), raising=False)
+    monkeypatch.setattr(reports, "NULL_SETS", 20)
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:
@@ -81,17 +81,17 @@ def test_a_file_is_a_reference_whole(capsys):
     copies = outcome(capsys, "clean.npy", "--reference", "clean.npy", "--metrics", "memorization", "mmd")
     copies = copies["metrics"]["samples"]
     assert copies["memorization"]["value"] == 1 and not copies["memorization"]["inside"] and "mmd" in copies
-    assert data.load("true.npy", 0).train.shape == (80, 2)  # a target, of which one fifth is held out
+    assert data.load("true.npy").train.shape == (80, 2)  # a target, of which one fifth is held out
 
 
 def test_digits_get_features_and_their_own_training_set(capsys, monkeypatch):
     monkeypatch.setattr(data, "digit_features", lambda: lambda x: np.asarray(x).reshape(len(x), -1)[:, ::8])
-    train, _, held_out = data.digits()
+    train, _, held_out = datasets.digits()
     np.save("copied.npy", train[:60])
     facts = outcome(capsys, "copied.npy", "--reference", "digits", "--metrics", "frechet", "memorization", "energy")
     found = facts["metrics"]["data"]
     assert found["memorization"]["value"] == 1 and not found["memorization"]["inside"]
-    floor = library.frechet_distance(train.reshape(-1, 64)[:, ::8], held_out.reshape(-1, 64)[:, ::8])
+    floor = metrics.frechet_distance(train.reshape(-1, 64)[:, ::8], held_out.reshape(-1, 64)[:, ::8])
     assert found["frechet"]["floor"] == pytest.approx(floor) and found["energy"]["inside"]
     assert (facts["train"], facts["held_out"]) == (1297, 500)
 
@@ -116,7 +116,7 @@ BAD = {
     "no reference": (("--reference", "none.npy"), "--reference must be a file that exists; there is no none.npy"),
     "shape": (
         ("--reference", "wide.npy"),
-        r"--reference must have samples of the shape of SAMPLES, \(2,\); got \(3,\)",
+        r"--reference must have samples of shape \(2,\), as those to compare have; got \(3,\)",
     ),
     "few": (("--reference", "few.npy"), "--reference must hold at least 4 samples; few.npy holds 3"),
     "level": (("--sigma", "-1"), "--sigma must be finite and at least 0; got -1.0"),
@@ -163,7 +163,7 @@ def test_a_run_that_fails_leaves_nothing_behind(capsys, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate.report, "write_json", fail)
+    monkeypatch.setattr(output, "write_json", fail)
     assert run(capsys, "clean.npy", "--reference", "ring", "--metrics", "occupancy")[0] == 130
     assert not Path("clean-evaluation").exists()
 

@@ -48,22 +48,23 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_command_line_page_lists_every_option_of_each_command_and_no_other():
+    from jaxsamp.cli.command import Common
     from jaxsamp.cli.compare import Compare
     from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.sample import Sample
-    from jaxsamp.cli.score_error import ScoreError
-    from jaxsamp.cli.setup import Setup
+    from jaxsamp.cli.score_error import ScoreErrorCommand
+    from jaxsamp.cli.subject import Subject
     from jaxsamp.cli.train import Train
 
     page = (ROOT / "docs" / "command-line.md").read_text()
     sections = dict(re.findall(r"^## `jaxsamp ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
-    shared = {f.name for f in fields(Setup)}  # said once, in the section of `sample`
+    shared = {f.name for f in (*fields(Subject), *fields(Common))}  # said once, in the section of `sample`
     for command, section, left_out in (
         (Train, "train", set()),
         (Sample, "sample", set()),
-        (Compare, "compare", shared | {"out"}),
+        (Compare, "compare", shared),
         (Evaluate, "evaluate", {"samples"}),
-        (ScoreError, "score-error", set()),
+        (ScoreErrorCommand, "score-error", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
     assert set(sections) == {"train", "sample", "compare", "evaluate", "score-error"}
@@ -75,8 +76,7 @@ def options(command, left_out):
         if is_dataclass(field.default):
             yield from options(type(field.default), left_out)
         elif field.name not in left_out:
-            name = "network" if field.name == "kind" else field.name.replace("_", "-")
-            yield ("--no-" if field.default is True else "--") + name
+            yield ("--no-" if field.default is True else "--") + field.name.replace("_", "-")
 
 
 def test_every_sampler_target_and_metric_is_on_its_page():
@@ -88,7 +88,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"} - {"Langevin", "State"},
         "metrics.md": {*NAMES, *js.metrics.__all__},
-        "command-line.md": js.samplers.BY_NAME,
+        "command-line.md": {*js.samplers.BY_NAME, *js.recipes.__all__},
     }
     for page, names in pages.items():
         code = " ".join(re.findall(r"```.*?```|`[^`]+`", (ROOT / "docs" / page).read_text(), re.DOTALL))

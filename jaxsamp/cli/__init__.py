@@ -1,18 +1,27 @@
 """The command line, `jaxsamp <command>`; each command is one file beside this one.
 
-A command is a dataclass: its fields are the flags, its docstrings their help, and `run()` does the work.
+A command parses its flags, calls `jaxsamp.recipes`, and prints; see `jaxsamp.cli.command`.
 """
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from jaxsamp.cli.errors import DONE, INTERRUPTED, REFUSED, BadArgument, Stopped, missing_package
+
+COMMANDS = {  # where it is, and what it does
+    "train": ("train", "Train", "Train a network to denoise."),
+    "sample": ("sample", "Sample", "Draw samples by an exact score or a trained network, and test their law."),
+    "compare": ("compare", "Compare", "Compare samplers at several numbers of steps."),
+    "evaluate": ("evaluate", "Evaluate", "Compare samples that are there with the truth."),
+    "score-error": ("score_error", "ScoreErrorCommand", "Compare a network with the exact denoiser of a known law."),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,21 +67,24 @@ def _leave(argv: Sequence[str] | None, code: int) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> Any:
-    # Imported here, so that a missing package becomes a sentence.
+    """The command; its module alone is imported, so that another's missing package is no matter."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in COMMANDS:
+        module, kind, _ = COMMANDS[words[0]]
+        return getattr(import_module(f"jaxsamp.cli.{module}"), kind).parsed(words[1:], words[0])
     import tyro
 
-    from jaxsamp.cli.compare import Compare
-    from jaxsamp.cli.evaluate import Evaluate
-    from jaxsamp.cli.sample import Sample
-    from jaxsamp.cli.score_error import ScoreError
-    from jaxsamp.cli.train import Train
-
-    commands = {"train": Train, "sample": Sample, "compare": Compare, "evaluate": Evaluate, "score-error": ScoreError}
-    words = sys.argv[1:] if argv is None else argv
-    command = tyro.extras.subcommand_cli_from_dict(
+    commands = {name: _named(summary) for name, (*_, summary) in COMMANDS.items()}
+    return tyro.extras.subcommand_cli_from_dict(
         commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=words
     )
-    return command.completed(words[1:]) if isinstance(command, Train) else command
+
+
+def _named(summary: str) -> Callable[[], None]:
+    def command() -> None: ...
+
+    command.__doc__ = summary
+    return command
 
 
 def _keep_compilations() -> None:

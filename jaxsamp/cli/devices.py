@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from jaxsamp import devices
-from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.errors import BadArgument
 
 AUTO = "auto"
 WEEK = 7 * 24 * 3600  # seconds; shards take their time, and process 0 holds the others together
@@ -27,6 +27,5 @@ def joined(coordinator: str | None, num_processes: int | None, process_id: int |
             if value is not None:
                 raise BadArgument(f"{flag} is for processes that share a job: give their --coordinator.")
         return devices.Process(0, 1)
-    with complaints():
-        place = None if coordinator == AUTO else coordinator
-        return devices.initialize_distributed(place, num_processes, process_id, wait=WEEK)
+    place = None if coordinator == AUTO else coordinator
+    return devices.initialize_distributed(place, num_processes, process_id, wait=WEEK)

@@ -1,10 +1,12 @@
 """The folder that a command writes: all of its files or none, and never over earlier results unasked."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from jaxsamp.cli.errors import BadArgument
 
@@ -14,6 +16,11 @@ def check_free(out: Path, names: tuple[str, ...], force: bool) -> None:
     held = [name for name in names if (out / name).exists()]
     if held and not force:
         raise BadArgument(f"--out must be a folder without earlier results, or add --force; {out} holds {held[0]}.")
+
+
+def write_json(facts: dict[str, Any], path: Path) -> None:
+    """Write a report or settings as JSON."""
+    path.write_text(json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n")
 
 
 @contextmanager

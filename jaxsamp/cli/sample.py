@@ -1,38 +1,47 @@
-"""`jaxsamp sample`: draw samples by an exact score and test that their law is right."""
+"""`jaxsamp sample`: draw samples by an exact score or a network, and test that their law is right."""
 
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from tyro.conf import arg
+from tyro.conf import OmitArgPrefixes, arg
 
-import jaxsamp as js
-from jaxsamp import plots, samplers
-from jaxsamp.cli import output, report, stream
-from jaxsamp.cli.data import Source
+from jaxsamp import plots, recipes, samplers
+from jaxsamp.cli import output, printing
+from jaxsamp.cli.command import Command, Common, Shared, check_seed
 from jaxsamp.cli.devices import chosen, joined
 from jaxsamp.cli.errors import BadArgument, complaints
-from jaxsamp.cli.picture import beside_truth
-from jaxsamp.cli.setup import Problem, Setup, named
-from jaxsamp.cli.stream import Drawing
+from jaxsamp.cli.printing import Stages
+from jaxsamp.cli.settings import plain, value_of
+from jaxsamp.cli.stopping import resumable
+from jaxsamp.cli.subject import Subject, named
 from jaxsamp.core import checks
+from jaxsamp.core.types import Level
+from jaxsamp.recipes.reports import peak_memory
+from jaxsamp.recipes.sampling import costs_of_shards
 from jaxsamp.running import shards
 
-FILES = ("samples.npz", "samples.png", "report.json")
+COMPARED = 10_000  # the first so many samples are compared with the truth
+SMALL = ("samples.png", "report.json")
+IN_SHARDS = ("manifest.json", "shard-*.npz", *SMALL)
+CORRECTORS = {
+    "overdamped": samplers.OverdampedCorrector(),
+    "underdamped": samplers.UnderdampedCorrector(),
+    "parallel": samplers.ParallelCorrector(),
+}
 
 
 @dataclass(frozen=True)
-class Sample(Setup):
+class Sample(Command):
     """Draw samples by an exact score or a trained network, and test that their law is right.
 
     Without arguments: fits a mixture of Gaussians to scikit-learn's handwritten digits, draws new digits, and writes
     them, a picture of them beside real ones, and a report to runs/digits. With --checkpoint: draws from a network that
-    `jaxsamp train` has trained, and compares with the data that were held out from it.
+    `jaxsamp train` has trained, and compares with the data that were held out from it. The settings of a sampler are
+    flags beneath its name; --help shows those of the --sampler that stands before it.
     """
 
     sampler: Annotated[str, named("How to step", samplers.BY_NAME)] = "unipc"
@@ -44,10 +53,6 @@ class Sample(Setup):
         int | None, arg(metavar="INT", help_behavior_hint="(default: 16384, fewer if large; 0: one file)")
     ] = None
     """More samples than this are written in files of so many, while they are drawn."""
-    out: Annotated[
-        Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/TARGET, or CHECKPOINT/samples)")
-    ] = None
-    """Where to write."""
     metrics: bool = True
     """Compare the samples with the law, and with held-out data."""
     devices: Annotated[str, arg(metavar="all|INT")] = "all"
@@ -60,115 +65,162 @@ class Sample(Setup):
     """How many processes share the shards."""
     process_id: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: from auto)")] = None
     """Which of them this is, from 0."""
+    subject: OmitArgPrefixes[Subject] = Subject()
+    common: Shared = Common()
+
+    files: ClassVar = ("samples.npz", *SMALL)
+    choices: ClassVar = {"sampler": (samplers.BY_NAME, {**samplers.BY_NAME, **CORRECTORS})}
+    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples"}
 
     def run(self) -> None:
-        """Fit, sample, test, draw, write and print."""
-        process = joined(self.coordinator, self.num_processes, self.process_id)
-        if process.count > 1 and self.force:
+        """Check, fit, sample, test, draw, write and print."""
+        with complaints(self):
+            process = joined(self.coordinator, self.num_processes, self.process_id)
+        if process.count > 1 and self.common.force:
             raise BadArgument(
                 "--force must be left out with --coordinator, where one process might remove another's shards."
             )
-        watched = self.progress and sys.stdout.isatty() and process.index == 0
-        stages = report.Stages(watched)
-        with complaints():
-            out, levels = self._checked()
+        stages = Stages(self.watched and process.index == 0)
+        with complaints(self):
+            sampler, levels, mesh = self._checked()
+            out = self.common.out or self.subject.default_out("samples", "")
+            output.check_free(out, self.files[:1], self.common.force)  # the others may be those of shards
             with stages("load"):
-                source = self.source()
-            size = shards.default_size(source.event) if self.shard_size is None else self.shard_size
-        keys = jax.random.split(jax.random.key(self.seed), 6)
-        if 0 < size < self.num_samples:
-            stream.run(self, Drawing(out, source, levels, keys, stages, watched), size)
-            return
-        if process.count > 1:
+                data = self.subject.load()
+            size = shards.default_size(data.event) if self.shard_size is None else self.shard_size
+        split = 0 < size < self.num_samples
+        if process.count > 1 and not split:
             raise BadArgument(
                 f"--num-samples must be more than a shard, {size:,}, to be shared by {process.count} processes; "
                 f"got {self.num_samples:,}."
             )
-        with output.folder(out, FILES, self.force) as folder:
-            output.check_free(out, shards.KNOWN_BY, self.force)
-            with complaints():
-                problem = self.prepared(source, keys, stages)
+        keys = jax.random.split(jax.random.key(self.common.seed), 6)
+        asked = {"n": self.num_samples, "sampler": sampler, "levels": levels, "mesh": mesh}
+        asked |= {"microbatch": self.subject.microbatch, "progress": self.watched and process.index == 0}
+
+        def task() -> recipes.SamplingTask:
+            return self.subject.task((keys[4], keys[5]), data, self.num_samples, self.common.seed, [sampler], stages)
+
+        if split:
+            self._to_shards(out, keys, task, asked, size, stages)
+            return
+        with output.folder(out, self.files, self.common.force) as folder:
+            output.check_free(out, shards.KNOWN_BY, self.common.force)
+            with complaints(self):
+                what = task()
                 with stages("sample"):
-                    x, costs = self._draw(keys[0], problem, levels, watched)
-            drawing = Drawing(folder, source, levels, keys, stages, watched)
-            facts = self.told(drawing, problem.law, x.reshape(-1, *source.event), costs, FILES)
-            np.savez(folder / "samples.npz", samples=x.reshape(-1, *source.event), grid=levels, seed=self.seed)
-        if self.force:
+                    drawn = recipes.draw(keys[0], what, **asked)
+            facts = self.reported(folder, keys, what, drawn, stages, self.files)
+            np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed)
+        if self.common.force:
             shards.clear(out)
         self.show(facts, out)
 
-    def prepared(self, source: Source, keys: jax.Array, stages: report.Stages) -> Problem:
-        """What is sampled, fitted and calibrated."""
-        problem = self.problem(keys[4], source, self.num_samples, stages)
-        return self.calibrated(keys[5], problem, source, [self.sampler], stages)
-
-    def asked(self, problem: Problem, levels: np.ndarray) -> dict[str, Any]:
-        """What to draw and how, as `js.sample` and `js.sample_shards` take it."""
-        return {
-            "denoiser": problem.denoiser,
-            "shape": (self.num_samples, *problem.event),
-            "sampler": samplers.by_name(self.sampler),
-            "grid": levels,
-            "final_denoise": False,
-            "cond": problem.cond,
-            "mesh": chosen(self.devices),
-            "microbatch": self.microbatch,
-        }
-
-    def told(
-        self, drawing: Drawing, law: Any, x: np.ndarray, costs: dict[str, Any], files: Sequence[str]
+    def reported(
+        self,
+        folder: Path,
+        keys: jax.Array,
+        task: recipes.SamplingTask,
+        drawn: recipes.Drawing,
+        stages: Stages,
+        files: Sequence[str],
     ) -> dict[str, Any]:
-        """Compare samples (n, *event) with the truth, and write their picture and the report, which is returned."""
-        folder, source, levels, keys, stages, _ = drawing
-        last, found = js.Level(1.0, float(levels[-1])), {}
+        """Compare samples with the truth, and write their picture and the report, which is returned."""
+        level, found, memory = Level(1.0, float(drawn.levels[-1])), {}, peak_memory()
         if self.metrics:
             with stages("metrics", "comparing with the truth"):
-                if law is not None:
-                    found["law"] = report.against_law(x, law, keys[1], last)
-                if source.train is not None:
-                    found["data"] = report.against_data(x, source, keys[2])
+                found = recipes.report(keys[1], task, drawn.x, level)
         with stages("picture"):
-            title = f"{source.name}: {self.num_samples:,} samples by {self.sampler} in {_counted(len(levels) - 1)}"
-            plots.save(beside_truth(x, source, law, last, keys[3], title), folder / "samples.png")
-        facts = {"target": source.name, "settings": asdict(self), "noise_levels": [float(levels[0]), last.sigma]}
-        facts |= {"steps": len(levels) - 1, **costs, "compared": len(x)}
-        facts |= {"metrics": found, "seconds": stages.seconds, **report.about(law, source), "files": files}
-        report.write_json(facts, folder / "report.json")
+            title = f"{task.data.name}: {self._headline(len(drawn.levels) - 1)}"
+            figure = recipes.beside_truth(keys[3], drawn.x, task.data, level, task.law, title)
+            plots.save(figure, folder / "samples.png")
+        ends = [float(drawn.levels[0]), level.sigma]
+        facts: dict[str, Any] = {"target": task.data.name, "settings": plain(self), "noise_levels": ends}
+        facts |= {"steps": len(drawn.levels) - 1, **drawn.costs, "peak_memory": memory}
+        facts |= {"compared": len(drawn.x), "metrics": found, "seconds": stages.seconds}
+        facts |= {**recipes.about(task.law, task.data), "files": files}
+        output.write_json(facts, folder / "report.json")
         return facts
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""
-        headline = (
-            f"{self.num_samples:,} samples by {self.sampler} in {_counted(facts['steps'])}, "
-            f"{facts['evaluations']:g} evaluations and {facts['rounds']:g} rounds each"
-        )
+        costs = f"{facts['evaluations']:g} evaluations and {facts['rounds']:g} rounds each"
+        headline = f"{self._headline(facts['steps'])}, {costs}"
         if facts["metrics"] and facts["compared"] < self.num_samples:
             headline += f"; the first {facts['compared']:,} are compared"
-        report.show(facts["target"], headline, facts, out)
+        printing.show(facts["target"], headline, facts, out)
 
-    def _checked(self) -> tuple[Path, np.ndarray]:
-        """Check every flag that can be checked without data; the folder to write and the levels to visit."""
-        self.check()
-        chosen(self.devices)
-        checks.one_of("--sampler", self.sampler, samplers.BY_NAME)
-        steps = samplers.by_name(self.sampler).default_steps if self.steps is None else self.steps
-        checks.at_least("--steps", steps, 1)
+    def _headline(self, steps: int) -> str:
+        return f"{self.num_samples:,} samples by {self.sampler} in {steps} step{'s' * (steps > 1)}"
+
+    def _checked(self) -> tuple[samplers.Sampler, np.ndarray, Any]:
+        """Check every flag that can be checked without data; how to step, the levels to visit and the devices."""
+        self.subject.check()
+        check_seed(self.common.seed)
+        mesh = chosen(self.devices)
+        checks.one_of("sampler", self.sampler, samplers.BY_NAME)
+        sampler = value_of(self, "sampler")
+        sampler.check()
         # One sample can be drawn; to compare it with anything takes two.
-        checks.at_least("--num-samples", self.num_samples, 2 if self.metrics else 1)
+        checks.at_least("num_samples", self.num_samples, 2 if self.metrics else 1)
         if self.shard_size is not None:
-            checks.at_least("--shard-size", self.shard_size, 0)
-        out = self.out or self.default_out("samples", "")
-        output.check_free(out, FILES[:1], self.force)  # the others may be those of shards that are complete
-        return out, self.levels(steps)
+            checks.at_least("shard_size", self.shard_size, 0)
+        steps = sampler.default_steps if self.steps is None else self.steps
+        return sampler, self.subject.levels(steps), mesh
 
-    def _draw(
-        self, key: jax.Array, problem: Problem, levels: np.ndarray, watched: bool
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Samples at the last level in the scale of the data, x_0 + (sigma / alpha) z, and what they cost."""
-        drawn = js.sample(key, **self.asked(problem, levels), progress=watched)
-        x = np.asarray(drawn.x / self.schedule_used.level(-jnp.log(levels[-1])).alpha)
-        return x, report.costs(drawn.stats) | {"peak_memory": report.peak_memory()}
+    def _to_shards(
+        self, out: Path, keys: jax.Array, task: Any, asked: dict[str, Any], size: int, stages: Stages
+    ) -> None:
+        """Draw what is left to draw; when all is there, compare the first samples."""
+        if not is_job(out):
+            output.check_free(out, ("samples.npz", *SMALL), self.common.force)
+        with output.made(out), resumable(lambda cause: stopped(cause, out)):
+            with complaints(self):
+                what = task()
+                asked |= {"settings": {"target": what.data.name, "seed": self.common.seed}, "shard_size": size}
+                with stages("sample"):
+                    done = self._drawn(out, keys[0], what, asked)
+            if not done.complete:
+                print(f"{out}: {missing(done)}")
+            elif (out / "report.json").exists() and not self.common.force:
+                print(f"{out} is complete: {len(done):,} samples in {len(done.manifest['shards']):,} shards.")
+            else:
+                with output.folder(out, SMALL, True) as folder:
+                    costs = costs_of_shards(done.manifest["costs"])
+                    drawn = recipes.Drawing(done[:COMPARED], asked["levels"], costs)
+                    facts = self.reported(folder, keys, what, drawn, stages, IN_SHARDS)
+                self.show(facts, out)
+
+    def _drawn(self, out: Path, key: jax.Array, task: recipes.SamplingTask, asked: dict[str, Any]) -> shards.Shards:
+        for name in ("samples.npz", *SMALL) if self.common.force else ():
+            (out / name).unlink(missing_ok=True)
+        try:
+            return recipes.draw_to_folder(out, key, task, **asked, force=self.common.force)
+        except shards.OtherSettings as error:
+            raise BadArgument(f"--out: {error} --force removes them.") from error
 
 
-def _counted(steps: int) -> str:
-    return f"{steps} step{'s' * (steps > 1)}"
+def is_job(out: Path) -> bool:
+    """Whether the folder holds shards, or some of them."""
+    return any((out / name).exists() for name in shards.KNOWN_BY)
+
+
+def missing(done: shards.Shards) -> str:
+    """Which shards other processes draw."""
+    names = done.missing
+    if not names:
+        return "a shard of another process is damaged. To draw it anew: the same command again."
+    some = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    return f"{some} {'is' if len(names) == 1 else 'are'} missing, which other processes draw."
+
+
+def stopped(cause: str, out: Path) -> str:
+    """What is kept, and how to go on."""
+    if not is_job(out):
+        return f"stopped by {cause} before the first shard was written; nothing was kept."
+    found = shards.Shards(out)
+    total = -(-len(found) // found.shard_size)
+    return (
+        f"stopped by {cause}; {total - len(found.missing):,} of {total:,} shards are in {out}. "
+        "To go on: the same command again."
+    )

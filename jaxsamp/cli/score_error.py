@@ -1,30 +1,24 @@
 """`jaxsamp score-error`: a learned denoiser against the exact one of a known law, level by level."""
 
-import sys
-from dataclasses import asdict, dataclass
-from math import isfinite
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
-import numpy as np
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from tyro.conf import FlagCreatePairsOff, arg
+from tyro.conf import arg
 
-from jaxsamp import metrics, plots
-from jaxsamp.cli import data, learned, output, report
-from jaxsamp.cli.errors import BadArgument, check_seed, complaints
+from jaxsamp import plots, recipes
+from jaxsamp.cli.command import Command, Common, Shared, truth
+from jaxsamp.cli.errors import BadArgument
+from jaxsamp.cli.printing import Page, Stages
 from jaxsamp.core import checks
+from jaxsamp.recipes.tasks import check_event
 from jaxsamp.targets.toys import TOYS
-
-FILES = ("score-error.png", "score-error.json")
 
 
 @dataclass(frozen=True)
-class ScoreError:
+class ScoreErrorCommand(Command):
     """Measure how far a trained network is from the exact denoiser of a known law.
 
     At each noise level, E|D - D*|^2 over the Bayes risk E|x_0 - D*|^2: by this share the denoising loss exceeds the
@@ -48,72 +42,47 @@ class ScoreError:
     """Noise levels sigma / alpha."""
     num_samples: int = 4096
     """Number of samples at each level."""
-    seed: int = 0
-    """Seed of the samples and their noise."""
     microbatch: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
     """At most so many samples at a time, against running out of memory."""
-    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: CHECKPOINT/score-error)")] = None
-    """Where to write."""
-    force: FlagCreatePairsOff[bool] = False
-    """Overwrite the results of an earlier run."""
-    progress: bool = True
-    """Show progress, on a terminal."""
+    common: Shared = Common()
 
-    def run(self) -> None:
-        """Load, measure, draw, write and print."""
-        stages = report.Stages(self.progress and sys.stdout.isatty())
-        with complaints():
-            out = self._checked()
-            with stages("load"):
-                denoiser = learned.network(self.checkpoint)
-                source = data.load(*(learned.trained_on(self.checkpoint) if self.target is None else (self.target, 1)))
-            if source.law is None:
-                raise BadArgument(
-                    "--target must be a law whose score is known, a toy or a mixture in an .npz file; "
-                    f"{source.name} is data."
-                )
-            learned.check_event(denoiser, source.law.event_shape, None)
-        with output.folder(out, FILES, self.force) as folder:
-            with complaints(), stages("measure", "comparing with the exact denoiser"):
-                key, levels = jax.random.key(self.seed), np.array(sorted(self.levels, reverse=True))
-                options = {"samples": self.num_samples, "microbatch": self.microbatch}
-                found = metrics.score_error(key, denoiser, source.law, levels if levels.size else None, **options)
-            columns = {"level": np.exp(-found.lam), "lambda": found.lam, "relative": found.relative}
-            columns |= {"stderr": found.stderr, "score": found.score, "mse": found.mse, "bayes": found.bayes}
-            rows = [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
-            title = f"{source.name}: error of the network in {self.checkpoint}"
-            plots.save(plots.score_errors(rows, title=title), folder / FILES[0])
-            facts = {"target": source.name, "settings": asdict(self), "rows": rows, "seconds": stages.seconds}
-            facts |= {**report.about(source.law, source), "files": FILES}
-            report.write_json(facts, folder / FILES[1])
-        _show(title, facts, out)
+    files: ClassVar = ("score-error.png", "score-error.json")
+    names: ClassVar[Mapping[str, str]] = {"data": "--target"}
 
-    def _checked(self) -> Path:
-        """Check every flag that can be checked without data; the folder to write."""
-        checks.at_least("--num-samples", self.num_samples, 2)
+    def check(self) -> None:
+        """Raise one sentence for a flag that no data can make right."""
+        checks.at_least("num_samples", self.num_samples, 2)
         if self.microbatch is not None:
-            checks.at_least("--microbatch", self.microbatch, 1)
-        check_seed(self.seed)
-        for level in self.levels:
-            if not (level > 0 and isfinite(level)):
-                raise BadArgument(f"--levels must be finite and above 0; got {level}.")
-        out = self.out or self.checkpoint / "score-error"
-        output.check_free(out, FILES, self.force)
-        return out
+            checks.at_least("microbatch", self.microbatch, 1)
 
+    def default_out(self) -> Path:
+        """In the folder of the network."""
+        return self.checkpoint / "score-error"
 
-def _show(title: str, facts: dict[str, Any], out: Path) -> None:
-    console = Console(highlight=False)
-    console.print(
-        f"[bold]{escape(title)}[/], {facts['settings']['num_samples']:,} samples at each level", soft_wrap=True
-    )
-    # So that no cell is cut off in 80 columns, which is also what a pipe gets.
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    for column in ("sigma / alpha", "relative error", "", "of the score", "E|D - D*|^2", "Bayes risk"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in facts["rows"]:
-        names = ("level", "relative", "stderr", "score", "mse", "bayes")
-        level, relative, stderr, *rest = (f"{row[name]:.3g}" for name in names)
-        table.add_row(level, relative, f"± {stderr}", *rest)
-    console.print(table)
-    console.print(f"written: {', '.join(facts['files'])} in {out}", soft_wrap=True, markup=False)
+    def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
+        """Load, measure and draw."""
+        with stages("load"):
+            denoiser = recipes.learned_denoiser(self.checkpoint)
+            data = truth(self.target, self.checkpoint, 1)
+        if data.law is None:
+            raise BadArgument(
+                f"--target must be a law whose score is known, a toy or a mixture in an .npz file; {data.name} is data."
+            )
+        check_event(denoiser, data.law.event_shape)
+        with stages("measure", "comparing with the exact denoiser"):
+            key = jax.random.key(self.common.seed)
+            rows = recipes.score_errors(key, denoiser, data.law, self.levels, self.num_samples, self.microbatch)
+        title = f"{data.name}: error of the network in {self.checkpoint}"
+        facts = {"target": data.name, "title": title, "rows": rows, **recipes.about(data.law, data)}
+        return facts, plots.score_errors(rows, title=title)
+
+    def show(self, facts: dict[str, Any], out: Path) -> None:
+        """Print the report."""
+        page, rows = Page(), []
+        page.head(facts["title"], f", {self.num_samples:,} samples at each level")
+        for row in facts["rows"]:
+            names = ("level", "relative", "stderr", "score", "mse", "bayes")
+            level, relative, stderr, *rest = (f"{row[name]:.3g}" for name in names)
+            rows.append((level, relative, f"± {stderr}", *rest))
+        page.table(("sigma / alpha", "relative error", "", "of the score", "E|D - D*|^2", "Bayes risk"), rows, ())
+        page.written(facts["files"], out)

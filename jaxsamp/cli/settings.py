@@ -1,59 +1,135 @@
-"""The settings of a run as JSON: what was asked for, so that it can be asked for again."""
+"""Settings as flags: those of a command, and of the objects that it knows by name, such as samplers.
 
-import json
-import types
-from dataclasses import asdict, fields, is_dataclass
-from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+A choice is a flag that takes a name, `--sampler unipc`; the settings of what it names are flags beneath it,
+`--sampler.order 3`. They are read off the object's own dataclass, so that a new sampler needs nothing here.
+"""
 
-from jaxsamp.cli.errors import BadArgument
-from jaxsamp.core import checks
+import inspect
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, make_dataclass, replace
+from typing import Annotated, Any, get_type_hints
 
+from tyro.conf import arg
 
-def write(command: Any, path: Path, leave_out: frozenset[str]) -> None:
-    """Write the fields of a command, but for those that concern one call of it alone."""
-    kept = {name: value for name, value in asdict(command).items() if name not in leave_out}
-    path.write_text(json.dumps(kept, indent=2, default=str) + "\n")
-
-
-def read(kind: type, path: Path, flag: str) -> Any:
-    """The command of type `kind` whose fields `write` has written; fields that are missing take their defaults.
-
-    Raises:
-        BadArgument: no such file, or a setting that the command does not have or of the wrong type.
-    """
-    try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise BadArgument(
-            f"{flag} must be a file of settings that `jaxsamp train` wrote; got {path} ({error})."
-        ) from error
-    return _made(kind, stored, f"{flag} {path}")
+SETTINGS = "_settings"  # what the field with the settings of a choice ends in
 
 
-def _made(kind: type, stored: Any, where: str) -> Any:
-    if not isinstance(stored, dict):
-        raise BadArgument(f"{where} must hold settings by name; got {stored!r}.")
-    hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    for name in stored:
-        checks.one_of(f"{where}: every setting", name, names)
-    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in stored.items()})
+def flags(command: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The names of all flags of a command, without dashes, and their values; groups of flags have no name."""
+    for field in fields(command):
+        value, name = getattr(command, field.name), field.name
+        if is_dataclass(value):
+            choice = name.removesuffix(SETTINGS)
+            yield from flags(value, f"{choice}." if choice != name else prefix and f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the type of a field, which is one of those that the commands use."""
-    if is_dataclass(hint):
-        return _made(hint, value, where)  # type: ignore[arg-type]
-    options = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    for option in options:
-        if type(value) is option:  # True is no number
-            return value
-        if option is float and type(value) is int:
-            return float(value)
-        if option is Path and isinstance(value, str):
-            return Path(value)
-        if get_origin(option) is tuple and isinstance(value, list):
-            return tuple(_value(get_args(option)[0], item, where) for item in value)
-    told = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise BadArgument(f"{where} must be {told}; got {value!r}.")
+def plain(command: Any) -> dict[str, Any]:
+    """The flags of a command for JSON, which knows no infinity."""
+    return {name: str(value) if value in (math.inf, -math.inf) else value for name, value in flags(command)}
+
+
+def flag(name: str) -> str:
+    """A name as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
+def words_of(stored: Mapping[str, Any]) -> list[str]:
+    """The words that set flags to stored values; None stands for a default."""
+    words = []
+    for name, value in stored.items():
+        if isinstance(value, bool):
+            words.append(flag(name) if value else flag(name).replace("--", "--no-", 1))
+        elif value is not None:
+            words += [flag(name), *map(str, value if isinstance(value, list | tuple) else [value])]
+    return words
+
+
+def with_settings(kind: type, words: Sequence[str]) -> tuple[type, list[str]]:
+    """A command with fields for the settings of what `words` choose, and the words that are left to be parsed."""
+    added, words = [], [part for word in words for part in _parts(word)]
+    for choice, (named, nested) in kind.choices.items():  # type: ignore[attr-defined]
+        default = next(field.default for field in fields(kind) if field.name == choice)
+        value, words = _chosen(choice, named, nested, named.get(default), words)
+        if is_dataclass(value) and fields(value):
+            made = proxy(value)
+            added.append((f"{choice}{SETTINGS}", Annotated[type(made), arg(name=choice)], made))
+    if not added:
+        return kind, words
+    return make_dataclass(kind.__name__, added, bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}), words
+
+
+def value_of(command: Any, choice: str) -> Any:
+    """What a choice stands for, with its settings; the name must be known."""
+    settings = getattr(command, f"{choice}{SETTINGS}", None)
+    return command.choices[choice][0].get(getattr(command, choice)) if settings is None else settings.made()
+
+
+def proxy(thing: Any) -> Any:
+    """A plain dataclass object with the settings of a frozen object, of types that can be parsed."""
+    docs, added = described(type(thing)), []
+    hints = get_type_hints(type(thing))
+    for field in fields(thing):
+        value, hint = getattr(thing, field.name), hints[field.name]
+        if is_dataclass(value):
+            value = proxy(value)
+            hint = type(value)
+        about: dict[str, Any] = {"help": docs.get(field.name, "")}
+        if hint is Any and value is None:
+            hint, about = int | float | None, about | {"metavar": "FLOAT|None"}
+        elif hint is Any:
+            hint = float | str if isinstance(value, str) else type(value)
+        added.append((field.name, Annotated[hint, arg(**about)], value))
+
+    def made(self: Any) -> Any:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(thing)(**{name: v.made() if hasattr(v, "made") else v for name, v in values.items()})
+
+    summary = (inspect.getdoc(type(thing)) or "").split("\n\n")[0]
+    return make_dataclass(
+        type(thing).__name__, added, frozen=True, namespace={"__doc__": summary, "made": made, "__module__": __name__}
+    )()
+
+
+def described(kind: type) -> dict[str, str]:
+    """What the docstring of a dataclass says about each of its fields."""
+    found = {}
+    for names, text in re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", inspect.getdoc(kind) or "", re.MULTILINE):
+        text = " ".join(text.split())
+        found |= dict.fromkeys(names.split(", "), text[:1].upper() + text[1:] if text[1:2].isalpha() else text)
+    return found
+
+
+def _parts(word: str) -> list[str]:
+    name, equals, value = word.partition("=")
+    return [name, value] if equals and name.startswith("--") else [word]
+
+
+def _chosen(
+    choice: str, named: Mapping[str, Any], nested: Mapping[str, Any], value: Any, words: list[str]
+) -> tuple[Any, list[str]]:
+    """What `--choice NAME` and `--choice.field NAME` choose, and the words without the latter."""
+    pairs = list(zip(words, [*words, ""][1:], strict=True))
+    for word, name in pairs:
+        if word == flag(choice):
+            value = named.get(name)
+    taken: set[int] = set()
+    for i, (word, name) in enumerate(pairs):
+        path = word.replace("-", "_").removeprefix(f"__{choice}").split(".")
+        if not path[0] and len(path) > 1 and word.startswith(flag(choice)) and name in nested:
+            placed = _placed(value, path[1:], nested[name])
+            if placed is not None:
+                value = placed
+                taken |= {i, i + 1}
+    return value, [word for i, word in enumerate(words) if i not in taken]
+
+
+def _placed(thing: Any, path: list[str], value: Any) -> Any:
+    """`thing` with a field, or a field of a field, set to `value`; None where there is no such field."""
+    if not is_dataclass(thing) or path[0] not in {field.name for field in fields(thing)}:
+        return None
+    inner = value if len(path) == 1 else _placed(getattr(thing, path[0]), path[1:], value)
+    return None if inner is None else replace(thing, **{path[0]: inner})  # type: ignore[type-var]

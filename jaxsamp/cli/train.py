@@ -1,56 +1,85 @@
 """`jaxsamp train`: a network learns to denoise data, watched, and safe against whatever stops it."""
 
+import io
+import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import jax
 import numpy as np
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 import jaxsamp as js
-from jaxsamp import plots
-from jaxsamp.cli import devices, output, settings
-from jaxsamp.cli.data import PLACES, Source, is_known, load
-from jaxsamp.cli.errors import BadArgument, check_seed, complaints
-from jaxsamp.cli.learned import CONFIG, draw_labels
-from jaxsamp.cli.network import Network
-from jaxsamp.cli.objective import Objective, Optimizer
-from jaxsamp.cli.picture import beside_truth
+from jaxsamp import losses, models, plots, recipes, schedules, training
+from jaxsamp.cli import devices, output
+from jaxsamp.cli.command import Command, check_seed
+from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.printing import Page
+from jaxsamp.cli.settings import described, flags, plain, proxy, value_of, words_of
 from jaxsamp.cli.stopping import stoppable
+from jaxsamp.cli.subject import named
 from jaxsamp.core import checks
+from jaxsamp.recipes.data import PLACES, is_known
+from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
+from jaxsamp.recipes.tasks import CONFIG, schedule_of
+from jaxsamp.training import journal
 
 JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
-DRAWN, DRAWN_STEPS = {True: 100, False: 1000}, 16  # of images and of other samples
+PREDICTS = ("edm", "x0", "epsilon", "v", "score", "velocity")
+LEVELS = {
+    "log-normal": losses.LogNormal(),
+    "uniform-time": losses.UniformTime(),
+    "uniform-log-snr": losses.UniformLogSNR(),
+}
+WEIGHTINGS = {
+    "edm": "edm",
+    "unit": losses.UnitWeighting(),
+    "snr": losses.SNRWeighting(),
+    "min-snr": losses.MinSNRWeighting(),
+    "none": None,
+}
+
+
+def _network() -> Any:
+    """The settings of all networks as flags, each of them None for what suits the data."""
+    found: dict[str, Any] = {}
+    for name, kind in ((name, getattr(models, kind)) for name, kind in NETWORKS.items()):
+        hints, docs = get_type_hints(kind), described(kind)
+        for field in fields(kind):
+            if field.name not in GIVEN:
+                known = found.setdefault(field.name, (hints[field.name], docs.get(field.name, ""), []))
+                known[2].append(name)
+    added = []
+    for name, (hint, doc, kinds) in found.items():
+        metavar = "INT" if hint is int else "INT ..."
+        hints = {"help": doc, "metavar": metavar, "help_behavior_hint": f"({', '.join(kinds)})"}
+        added.append((name, Annotated[hint | None, arg(**hints)], None))
+    doc = "The network; settings that are not given suit the data."
+    return make_dataclass("Network", added, frozen=True, namespace={"__doc__": doc, "__module__": __name__})()
+
+
+NETWORK, OPTIMIZER = _network(), proxy(training.AdamW())
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Command):
     """Train a network to denoise, for `jaxsamp sample --checkpoint` and `jaxsamp.training.load_denoiser`.
 
     Ctrl-C and SIGTERM save before they stop; `--resume` goes on, and ends with the same weights as a run that nothing
-    stopped. Of data without a known law one part is held out, the same as in every other command.
+    stopped. Of data without a known law one part is held out, the same as in every other command. The weights are
+    those of `jaxsamp.fit` with the key of --seed and the same settings.
     """
 
-    data: Annotated[
-        str,
-        arg(
-            metavar="NAME|FILE|FOLDER",
-            help=f"What to learn: {PLACES}",
-        ),
-    ] = "digits"
+    data: Annotated[str, arg(metavar="NAME|FILE|FOLDER", help=f"What to learn: {PLACES}")] = "digits"
     image_size: int = 16
     """Height and width that images of a folder or of a set by name are cropped to."""
     labels: bool = False
     """Learn the data given their labels: of digits, or those in `labels` of an .npz file."""
-    network: OmitArgPrefixes[Network] = Network()
-    objective: OmitArgPrefixes[Objective] = Objective()
-    optimizer: OmitArgPrefixes[Optimizer] = Optimizer()
     steps: int = 2500
     """Number of updates."""
     seed: int = 0
@@ -73,20 +102,42 @@ class Train:
     """Divide the weights and the optimizer's memory over the devices too."""
     progress: bool = True
     """Show progress, on a terminal."""
+    schedule: Annotated[str, named("How noise grows", schedules.BY_NAME)] = "edm"
+    predicts: Annotated[str, named("What the network predicts", PREDICTS)] = "edm"
+    levels: Annotated[str, named("Which noise levels it is trained at", LEVELS)] = "log-normal"
+    weighting: Annotated[str, named("How much the error at a level counts", WEIGHTINGS)] = "edm"
+    drop: float = 0.1
+    """Share of the labels that are dropped, for guidance."""
+    batch_size: int = 128
+    """Samples of one update."""
+    accumulate: int = 1
+    """Parts that a batch is split into, against running out of memory."""
+    ema: float = 0.9999
+    """Largest decay of the average of the weights, which is what is sampled."""
+    network: Annotated[
+        str | None, named("Which", NETWORKS, "(default: unet for images of more than 256 numbers, else mlp)")
+    ] = None
+    dtype: Annotated[str, named("What the network computes in", DTYPES)] = "float32"
+    sizes: OmitArgPrefixes[type(NETWORK)] = NETWORK  # type: ignore[valid-type]
+    optimizer: OmitArgPrefixes[type(OPTIMIZER)] = OPTIMIZER  # type: ignore[valid-type]
 
-    def completed(self, words: Sequence[str]) -> "Train":
+    choices: ClassVar = {"levels": (LEVELS, {}), "weighting": (WEIGHTINGS, {})}
+
+    @classmethod
+    def parsed(cls, words: Sequence[str], name: str) -> Any:
         """With the settings of --config, or of the run to resume, wherever `words` do not say otherwise."""
-        import tyro
-
-        file = self.config or (self.folder / CONFIG if self.resume else None)
+        given = super().parsed(words, name)
+        file = given.config or (given.folder / CONFIG if given.resume else None)
         if file is None:
-            return self
-        if self.config is None and not file.exists():
-            raise BadArgument(f"--resume must find a run in --out; {self.folder} has no {CONFIG}.")
-        with complaints():
-            stored = settings.read(Train, file.expanduser(), "--config" if self.config else "--resume")
-        again = tyro.cli(Train, prog="jaxsamp train", args=words, default=stored)
-        return replace(again, out=self.folder) if self.resume else again
+            return given
+        if given.config is None and not file.exists():
+            raise BadArgument(f"--resume must find a run in --out; {given.folder} has no {CONFIG}.")
+        with complaints(given):
+            stored = stored_settings(file.expanduser(), "--config" if given.config else "--resume")
+        chosen = {choice for choice in cls.choices if f"--{choice}" in " ".join(words).replace("=", " ").split()}
+        stored = {name: value for name, value in stored.items() if name.split(".")[0] not in chosen}
+        again = super().parsed([*words_of(stored), *words], name)
+        return replace(again, out=given.folder) if given.resume else again
 
     @property
     def folder(self) -> Path:
@@ -95,114 +146,105 @@ class Train:
 
     def run(self) -> None:
         """Load, train, draw, write and print."""
-        from jaxsamp import training
-        from jaxsamp.training import journal
-
-        with complaints():
-            self._check(training)
-            source = load(self.data, self.image_size, "--data")
-            if self.labels and source.labels is None:
-                raise BadArgument(f"--labels needs data with labels; {source.name} has none.")
-            classes = int(source.labels.max()) + 1 if self.labels else 0
-            network = self.network.build(source.event, classes)
-            key, for_scale, for_pictures = jax.random.split(jax.random.key(self.seed), 3)
-            model, options = self._prepared(training, for_scale, source, network)
-            if self.samples_every:
-                options |= {"callback": self._painter(for_pictures, source), "callback_every": self.samples_every}
+        with complaints(self):
+            data, network, options = self._prepared()
         out, watched = self.folder, self.progress and sys.stderr.isatty()
         with self._kept(out), stoppable(out, self.steps):
-            with complaints():
-                state = js.fit(key, model, progress=watched, **options)
+            with complaints(self):
+                state = js.fit(jax.random.key(self.seed), network, progress=watched, **options)
             entries = journal.read(out / JOURNAL)
-            title = f"{source.name}: {type(network).__name__}, batches of {self.optimizer.batch_size}"
+            title = f"{data.name}: {type(network).__name__}, batches of {self.batch_size}"
             plots.save(plots.losses(entries, title=title), out / CURVE)
-        self._show(source, network, state, entries)
+        weights, last = sum(leaf.size for leaf in jax.tree.leaves(state.params)), ""
+        if entries:
+            last = f"loss {entries[-1]['loss']:.4f} after {entries[-1]['seconds']:.0f} s"
+        page, name, done = Page(), type(network).__name__, int(state.step)
+        page.line(f"{data.name}: {name} of {weights:,} weights, {done:,} steps; {last}")
+        page.line(f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {done} in {out}")
+        page.line(f"sample it: jaxsamp sample --checkpoint {out}")
 
-    def _check(self, training: Any) -> None:
-        """Check every flag that can be checked without data."""
-        for part in (self.network, self.objective, self.optimizer):
-            part.check()
-        for name in ("steps", "checkpoint_every", "report_every", "image_size"):
-            checks.at_least(f"--{name.replace('_', '-')}", getattr(self, name), 1)
-        checks.at_least("--samples-every", self.samples_every, 0)
+    def _prepared(self) -> tuple[recipes.LearningData, Any, dict[str, Any]]:
+        """The data, the network, and what else `fit` takes."""
         check_seed(self.seed)
-        self._mesh()
+        for name, known in (("levels", LEVELS), ("weighting", WEIGHTINGS), ("predicts", PREDICTS)):
+            checks.one_of(name, getattr(self, name), known)
+        checks.at_least("samples_every", self.samples_every, 0)
+        loss = training.denoising_loss(value_of(self, "levels"), value_of(self, "weighting"), self.drop)
+        mesh = self._mesh()
         if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
             raise BadArgument(
                 f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one."
             )
+        data = recipes.load(self.data, self.image_size)
+        if self.labels and data.labels is None:
+            raise BadArgument(f"--labels needs data with labels; {data.name} has none.")
+        sizes = {name: value for name, value in flags(self.sizes) if value is not None}
+        classes = data.classes if self.labels else 0
+        network = recipes.network_for(data.event, classes, self.network, self.dtype, **sizes)
+        options = {"data": data.learned, "schedule": schedule_of(self.schedule), "steps": self.steps, "loss": loss}
+        options |= {"predicts": self.predicts, "cond": data.labels.astype(np.int32) if self.labels else None}
+        options |= {"batch_size": self.batch_size, "accumulate": self.accumulate, "ema": self.ema, "mesh": mesh}
+        options |= {"optimizer": self.optimizer.made(), "fsdp": self.fsdp, "resume": self.resume}  # type: ignore
+        options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
+        options |= {"metrics_file": self.folder / JOURNAL, "report_every": self.report_every}
+        if self.samples_every:
+            key = jax.random.key((self.seed + 2**31) % 2**32)  # that of --seed belongs to `fit`
+            paint = recipes.training_pictures(key, data, self.folder / PICTURES, self.steps, self.labels, mesh)
+            options |= {"callback": paint, "callback_every": self.samples_every}
+        return data, network, options
 
     def _mesh(self) -> Any:
         """The devices to train on."""
         mesh = devices.chosen(self.devices)
-        count, part = 1 if mesh is None else mesh.size, self.optimizer.batch_size // self.optimizer.accumulate
+        count, part = 1 if mesh is None else mesh.size, self.batch_size // max(1, self.accumulate)
         if part % count:
             raise BadArgument(f"--devices must divide the {part} samples of a batch, or of its parts; got {count}.")
         if self.fsdp and count == 1:
             raise BadArgument("--fsdp needs more than one device; give --devices all.")
         return mesh
 
-    def _prepared(self, training: Any, key: jax.Array, source: Source, network: Any) -> tuple[Any, dict[str, Any]]:
-        """The model, and what else `fit` takes."""
-        learned = source.train if source.law is None else source.law
-        labels = source.labels.astype(np.int32) if self.labels else None
-        std = training.data.batches(learned, None, key).std()
-        if not std > 0:
-            raise BadArgument(f"--data must vary; every sample of {source.name} is the same.")
-        options = {"data": learned, "steps": self.steps, "cond": labels, "resume": self.resume}
-        options |= {"loss": self.objective.loss(std, source.event, self.labels)}
-        options |= {"batch_size": self.optimizer.batch_size, "accumulate": self.optimizer.accumulate}
-        options |= {"optimizer": self.optimizer.build(), "ema": self.optimizer.ema}
-        options |= {"mesh": self._mesh(), "fsdp": self.fsdp}
-        options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
-        options |= {"metrics_file": self.folder / JOURNAL, "report_every": self.report_every}
-        return self.objective.model(network, std), options
-
-    def _painter(self, key: jax.Array, source: Source) -> Any:
-        """Rng what the averaged weights make of the same noise each time."""
-        folder = self.folder / PICTURES
-        for_noise, for_labels, for_truth = jax.random.split(key, 3)
-        n = DRAWN[plots.is_image(source.event)]
-        cond, mesh = draw_labels(for_labels, source.labels, 0, n) if self.labels else None, self._mesh()
-
-        def paint(step: int, state: Any) -> None:
-            x = js.sample(for_noise, state.denoiser(), (n, *source.event), steps=DRAWN_STEPS, cond=cond, mesh=mesh).x
-            title = f"{source.name}: after {step:,} of {self.steps:,} steps"
-            folder.mkdir(exist_ok=True)
-            picture = beside_truth(np.asarray(x), source, source.law, js.Level(1.0, 0.0), for_truth, title)
-            plots.save(picture, folder / f"step-{step}.png")
-
-        return paint
-
     @contextmanager
     def _kept(self, out: Path) -> Iterator[None]:
         """Keep the settings beside the checkpoints; a run that ends before its first checkpoint leaves nothing."""
-        from jaxsamp.training import latest_step
-
-        new = latest_step(out) is None
+        new = training.latest_step(out) is None
         with output.made(out):
             if new:
-                settings.write(replace(self, data=self._absolute()), out / CONFIG, OF_ONE_CALL)
+                output.write_json(self.stored(), out / CONFIG)
             try:
                 yield
             except BaseException:
-                if new and latest_step(out) is None:
+                if new and training.latest_step(out) is None:
                     for name in (CONFIG, JOURNAL):
                         (out / name).unlink(missing_ok=True)
                 raise
 
-    def _absolute(self) -> str:
-        """--data, so that it can be found from anywhere."""
-        return self.data if is_known(self.data) else str(Path(self.data).expanduser().resolve())
+    def stored(self) -> dict[str, Any]:
+        """The settings of the run, by the names of their flags; data so that they are found from anywhere."""
+        data = self.data if is_known(self.data) else str(Path(self.data).expanduser().resolve())
+        return {name: value for name, value in plain(self).items() if name not in OF_ONE_CALL} | {"data": data}
 
-    def _show(self, source: Source, network: Any, state: Any, entries: list[dict[str, Any]]) -> None:
-        weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-        console, out = Console(highlight=False), self.folder
-        last = f"loss {entries[-1]['loss']:.4f} after {entries[-1]['seconds']:.0f} s" if entries else ""
-        name = type(network).__name__
-        for line in (
-            f"{source.name}: {name} of {weights:,} weights, {int(state.step):,} steps; {last}",
-            f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {int(state.step)} in {out}",
-            f"sample it: jaxsamp sample --checkpoint {out}",
-        ):
-            console.print(line, soft_wrap=True, markup=False)
+
+def stored_settings(path: Path, where: str) -> dict[str, Any]:
+    """The settings that a run has kept.
+
+    Raises:
+        BadArgument: no such file, or a setting that the command does not have or of the wrong type.
+    """
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadArgument(
+            f"{where} must be a file of settings that `jaxsamp train` wrote; got {path} ({error})."
+        ) from error
+    if not isinstance(stored, dict):
+        raise BadArgument(f"{where} {path} must hold settings by name; got {stored!r}.")
+    known = [name for name, _ in flags(Train())]
+    for name, value in stored.items():
+        checks.one_of(f"{where} {path}: every setting", name.partition(".")[0], known)
+        try:
+            with redirect_stderr(io.StringIO()):
+                given = {choice: stored.get(choice) for choice in Train.choices if name.startswith(f"{choice}.")}
+                super(Train, Train).parsed(words_of(given | {name: value}), "train")
+        except SystemExit as stop:
+            raise BadArgument(f"{where} {path}: {name} must be a setting of `jaxsamp train`; got {value!r}.") from stop
+    return stored

@@ -34,6 +34,11 @@ class Level(NamedTuple):
 CLEAN = Level(1.0, 0.0)
 
 
+def is_image(event: tuple[int, ...]) -> bool:
+    """Whether samples of this shape are images: (height, width) or (height, width, 1 or 3)."""
+    return len(event) == 2 or (len(event) == 3 and event[2] in (1, 3))
+
+
 class State(NamedTuple):
     """One sample between two steps of a sampler or of a chain.
 

@@ -26,6 +26,7 @@ def denoising(
     levels: NoiseLevelDistribution = LogNormal(),  # noqa: B008  (frozen)
     weighting: Weighting | None = EDMWeighting(),  # noqa: B008
     cond: PyTree = None,
+    sigma_data: ArrayLike | None = None,
 ) -> Float[Array, "batch"]:
     """Each sample's denoising loss at a level of its own; the mean is what training descends.
 
@@ -42,12 +43,14 @@ def denoising(
         levels: the law that each sample's noise level is drawn from.
         weighting: w(lambda); None for the plain squared error of the network's own output.
         cond: what `apply` is given; see `drop` for training with guidance.
+        sigma_data: standard deviation of the data, for a law of levels that waits for it, as `LogNormal()` does; by
+            default that of the weighting, where it has one.
 
     Returns:
         (batch,), means over the entries of one sample.
 
     Raises:
-        ValueError: unknown prediction, or an output of another shape.
+        ValueError: unknown prediction, an output of another shape, or a law of levels that waits for sigma_data.
         TypeError: "velocity" under a schedule without a derivative.
 
     Source: Vincent, "A Connection Between Score Matching and Denoising Autoencoders", Neural Computation 23 (2011);
@@ -55,6 +58,11 @@ def denoising(
     """
     checks.typed_key(key)
     for_levels, for_noise = jax.random.split(key)
+    if not levels.is_resolved:
+        sigma_data = getattr(weighting, "sigma_data", None) if sigma_data is None else sigma_data
+        if sigma_data is None:
+            raise ValueError(f"sigma_data must be given for levels that are scaled by it, {levels}; got None.")
+        levels = levels.resolved(sigma_data, x.shape[1:])
     level, factor = levels.draw(for_levels, x.shape[0], schedule)
     noise = jax.random.normal(for_noise, x.shape, x.dtype)
     return factor.astype(x.dtype) * at_level(apply, params, x, noise, level, schedule, prediction, weighting, cond)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from jaxsamp.core.types import is_image
 from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, titled
 
 OUTSIDE = (0.01, 0.05, 0.2, 0.5)  # shares of the true points outside each shaded region
@@ -127,11 +128,6 @@ def marginals(
             axes.set_axis_off()
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
         return titled(figure, title)
-
-
-def is_image(event: tuple[int, ...]) -> bool:
-    """Whether samples of this shape are images: (height, width) or (height, width, 1 or 3)."""
-    return len(event) == 2 or (len(event) == 3 and event[2] in (1, 3))
 
 
 def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:

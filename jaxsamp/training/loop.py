@@ -14,11 +14,12 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.progress import bar
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.models import Model
+from jaxsamp.models.precondition import EDM
 from jaxsamp.training import data as data_of
 from jaxsamp.training import placement
 from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.journal import Journal
-from jaxsamp.training.objective import denoising_loss
+from jaxsamp.training.objective import DenoisingLoss, denoising_loss
 from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState
@@ -34,6 +35,7 @@ def fit(
     schedule: Any = None,
     steps: int = 10_000,
     *,
+    predicts: str = EDM,
     cond: PyTree = None,
     batch_size: int = 128,
     accumulate: int = 1,
@@ -60,18 +62,20 @@ def fit(
 
     Args:
         key: a typed key; draws the weights, the order of the data and the noise.
-        model: a network of `jaxsamp.models`, trained with EDM's preconditioning for the measured standard deviation
-            of the data; or a `jaxsamp.models.Model`, which says what to predict.
-        data: samples (n, *event), of about unit size; a target, for fresh samples in every batch; a `grain.MapDataset`
+        model: a network of `jaxsamp.models`, scaled by the measured standard deviation of the data; or a
+            `jaxsamp.models.Model`, which says by what it is scaled.
+        data: samples (n, *event), of any scale; a target, for fresh samples in every batch; a `grain.MapDataset`
             of samples or of pairs (sample, condition), for data that do not fit in memory, read ahead by threads; or
             anything with batch(index, size) -> (x, cond), std() and config().
         schedule: how noise grows; to be left out for a `Model`, which has its own.
         steps: number of updates. A resumed run may have another number if the rate of learning does not depend on it:
             with an optax transformation, or AdamW(warmup=0, last=1).
+        predicts: what a bare network predicts, as for `jaxsamp.models.Model`; by default through EDM's preconditioning.
         cond: conditions of the data, leaves (n, ...).
         batch_size: samples per update.
         accumulate: number of parts into which the samples of an update are split, to save memory.
-        loss: see `jaxsamp.training.denoising_loss`; by default the one with its own defaults.
+        loss: see `jaxsamp.training.denoising_loss`; by default the one with its own defaults, whose noise levels follow
+            the standard deviation of the data too.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
@@ -114,7 +118,7 @@ def fit(
         raise ValueError("mesh must be given for fsdp=True, such as jaxsamp.mesh(); got None.")
     for_training, for_data = jax.random.split(checks.typed_key(key))
     batches = data_of.batches(data, cond, for_data, mesh)
-    model = _model(model, schedule, batches)
+    model = _model(model, schedule, predicts, batches)
     if isinstance(model, Model):
         model.check(cond)
     loss = denoising_loss() if loss is None else loss
@@ -123,6 +127,8 @@ def fit(
         optimizer.check()
         chain, rate = optimizer.build(steps), optimizer.rate(steps)
     first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
+    if isinstance(loss, DenoisingLoss) and not loss.is_resolved:
+        loss = loss.resolved(_std(batches), first[0].shape[1:])
     if layout is None:
         state = TrainState.create(for_training, model, *first, chain, accumulate)
     else:
@@ -152,9 +158,19 @@ def _static(loss: Callable[..., Array]) -> Callable[..., Array]:
     return loss
 
 
-def _model(model: Any, schedule: Any, batches: Any) -> Any:
-    """The model to train: as given, or EDM's preconditioning around a bare network."""
+def _std(batches: Any) -> float:
+    """What networks and noise levels are scaled by."""
+    std = batches.std()
+    if not (math.isfinite(std) and std > 0):
+        raise ValueError(f"data must vary, because training is scaled by their standard deviation; it is {std}.")
+    return std
+
+
+def _model(model: Any, schedule: Any, predicts: str, batches: Any) -> Any:
+    """The model to train: as given, or around a bare network."""
     if isinstance(model, Model) or (hasattr(model, "prediction") and callable(model)):
+        if predicts != EDM:
+            raise ValueError(f"predicts must be left out, because the model says it; got {predicts!r}.")
         if schedule is not None and describe(schedule) != describe(model.schedule):
             raise ValueError(
                 f"schedule must be left out, because the model has its own, {model.schedule}; got {schedule}."
@@ -164,19 +180,17 @@ def _model(model: Any, schedule: Any, batches: Any) -> Any:
         raise TypeError(f"model must be a network or a Model of jaxsamp.models; got {model!r}.")
     if schedule is None:
         raise ValueError("schedule must be given with a bare network, such as jaxsamp.schedules.Cosine(); got None.")
-    std = batches.std()
-    if not (math.isfinite(std) and std > 0):
-        raise ValueError(f"data must vary, because the network is scaled by their standard deviation; it is {std}.")
+    std = _std(batches)
     try:
-        return _preconditioned(model, schedule, std)
+        return _scaled(model, schedule, predicts, std)
     except TypeError:  # a network or schedule with arrays among its settings
-        return Model(model, schedule, sigma_data=std)
+        return Model(model, schedule, predicts, std)
 
 
 @lru_cache(64)
-def _preconditioned(network: Any, schedule: Any, std: float) -> Model:
-    """One object for equal settings, because the step is compiled once per object."""
-    return Model(network, schedule, sigma_data=std)
+def _scaled(network: Any, schedule: Any, predicts: str, std: float) -> Model:
+    """One object for equal settings, because a step is compiled once for each."""
+    return Model(network, schedule, predicts, std)
 
 
 def _begin(store: Any, state: TrainState, resume: bool, steps: int) -> TrainState:

@@ -1,7 +1,7 @@
 """The loss that `fit` descends unless it is given another."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -22,15 +22,24 @@ class DenoisingLoss:
     drop: float
     null: Any
 
+    @property
+    def is_resolved(self) -> bool:
+        """Whether no setting waits for the data."""
+        return self.levels.is_resolved
+
+    def resolved(self, std: float, event: tuple[int, ...]) -> "DenoisingLoss":
+        """The loss for data of that standard deviation and shape."""
+        return replace(self, levels=self.levels.resolved(std, event))
+
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
         """Conditions are dropped at random, then the denoising loss is taken at levels of their own."""
         for_loss, for_drop = jax.random.split(key)
         if self.drop and cond is not None:
             cond = losses.drop(for_drop, cond, model.null(cond) if self.null is None else self.null, self.drop)
-        weighting = self.weighting
-        if weighting == "edm":
-            weighting = losses.EDMWeighting(getattr(model, "sigma_data", UNKNOWN))
-        options = {"levels": self.levels, "weighting": weighting, "cond": cond}
+        weighting, sigma_data = self.weighting, getattr(model, "sigma_data", UNKNOWN)
+        if isinstance(weighting, str):
+            weighting = losses.EDMWeighting(sigma_data)
+        options = {"levels": self.levels, "weighting": weighting, "cond": cond, "sigma_data": sigma_data}
         return losses.denoising(for_loss, model, params, x, model.schedule, model.prediction, **options)
 
 
@@ -43,7 +52,8 @@ def denoising_loss(
     """The denoising loss with conditions dropped at random, for `fit` and `train_step`.
 
     Args:
-        levels: the law of noise levels; see `jaxsamp.losses`.
+        levels: the law of noise levels; see `jaxsamp.losses`. The mean of `LogNormal()` follows the standard deviation
+            of the data, which `fit` measures; elsewhere the model's own sigma_data.
         weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` at the model's own sigma_data, which `fit`
             measures for a bare network (0.5 for a model without one); None for the plain loss of what it predicts.
         drop: probability that a sample's condition is replaced by "no condition", for `jaxsamp.guide`.

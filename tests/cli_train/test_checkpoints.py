@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from jaxsamp import cli
-from jaxsamp.cli import data
+from jaxsamp import cli, recipes
 from jaxsamp.core.fingerprint import describe
 from jaxsamp.training import load
 from tests.cli_train.runs import weights
@@ -120,7 +119,7 @@ def test_compare_takes_a_network(labeled):
 
 
 def test_evaluate_compares_with_what_a_network_was_trained_on(labeled, capsys):
-    trained = data.load(str(labeled.parent / "two.npz"), 1)
+    trained = recipes.load(labeled.parent / "two.npz")
     np.save("copies.npy", trained.train[:40])
     words = ["evaluate", "copies.npy", "--checkpoint", str(labeled), "--metrics", "memorization", "energy"]
     assert cli.main(words) == 0
@@ -184,7 +183,7 @@ def test_an_error_that_cannot_be_measured_is_a_sentence(ring, capsys, words, sen
         (("--checkpoint", "LABELED", "--guidance", "inf"), "--guidance must be finite; got inf"),
         (
             ("--checkpoint", "BARE"),
-            "--target must say what to compare with, or --checkpoint be a run of `jaxsamp train`",
+            "--target must say what to compare with, or checkpoint be a run of `jaxsamp train`",
         ),
         (("--label", "1"), "--label is for a network that was trained with labels: give its --checkpoint"),
     ],

@@ -9,20 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import tyro
 
 import jaxsamp as js
-from jaxsamp import cli, losses
-from jaxsamp.cli import settings
-from jaxsamp.cli.network import Network
-from jaxsamp.cli.objective import Objective, Optimizer
+from jaxsamp import cli, losses, recipes
+from jaxsamp.cli import output
+from jaxsamp.cli.settings import flags, value_of
 from jaxsamp.cli.train import OF_ONE_CALL, Train
 from jaxsamp.training.journal import read
 from tests.cli_train.runs import RUN, SMALL, assert_same_weights, weights
@@ -39,65 +35,61 @@ def test_a_run_leaves_checkpoints_settings_metrics_a_curve_and_pictures(ring):
     steps = [entry["step"] for entry in read(ring / "metrics.jsonl")]
     assert steps == list(range(50, 401, 50))
     stored = json.loads((ring / "config.json").read_text())
-    assert stored["data"] == "ring" and stored["network"]["width"] == 32 and stored["steps"] == 400
+    assert stored["data"] == "ring" and stored["width"] == 32 and stored["network"] == "mlp" and stored["steps"] == 400
     assert not OF_ONE_CALL & set(stored)
 
 
 def test_flags_become_settings_and_settings_the_same_flags(tmp_path):
     words = "--data ring --labels --network unet --multipliers 1 3 --attention 0 1 --dtype bfloat16 --schedule cosine"
-    words += " --predicts v --levels uniform-time --weighting none --level-mean -0.5 --batch-size 64 --weight-decay 0.1"
-    given = tyro.cli(Train, args=[*words.split(), "--learning-rate", "1", "--steps", "7", "--image-size", "8"])
-    settings.write(given, tmp_path / "config.json", OF_ONE_CALL)
-    again = Train(config=tmp_path / "config.json").completed([])
-    assert again == given and again.optimizer.learning_rate == 1.0
-    assert given.network == Network("unet", multipliers=(1, 3), attention=(0, 1), dtype="bfloat16")
-    assert given.objective == Objective("cosine", "v", "uniform-time", -0.5, weighting="none")
-    assert given.optimizer == Optimizer(64, learning_rate=1.0, weight_decay=0.1)
-    won = Train(config=tmp_path / "config.json").completed(["--batch-size", "32", "--no-labels"])
-    assert won == replace(given, optimizer=replace(given.optimizer, batch_size=32), labels=False)
-
-
-def test_every_choice_of_the_objective_is_built():
-    network = Network(width=8).build((2,), 0)
-    for objective, levels, weighting in (
-        (Objective("vp", "v", "uniform-time", weighting="snr"), losses.UniformTime(), losses.SNRWeighting()),
-        (Objective("rectified-flow", "velocity", "uniform-log-snr", weighting="none"), losses.UniformLogSNR(), None),
-        (
-            Objective("ou", "x0", "log-normal", 0.5, 2.0, "min-snr"),
-            losses.LogNormal(0.5, 2.0),
-            losses.MinSNRWeighting(),
-        ),
-        (Objective("cosine", "epsilon", weighting="unit"), losses.LogNormal(-1.2, 1.2), losses.UnitWeighting()),
-        (Objective(), losses.LogNormal(-1.2, 1.2), losses.EDMWeighting(0.5)),
-    ):
-        objective.check()
-        model, loss = objective.model(network, 0.5), objective.loss(0.5, (2,), True)
-        assert (model.predicts, model.sigma_data) == (objective.predicts, 0.5)
-        assert model.schedule == js.schedules.BY_NAME[objective.schedule]
-        assert (loss.levels, loss.weighting, loss.drop) == (levels, weighting, 0.1)
-    assert Objective().loss(1.0, (2,), False).drop == 0
-    # The same noise levels relative to the data, whatever their scale.
-    assert Objective().loss(5.0, (2,), False).levels.mean == pytest.approx(-1.2 + np.log(10))
-    assert Objective().loss(5.0, (8, 8), False).levels.mean == pytest.approx(-0.5 + np.log(10))
+    words += " --predicts v --levels.mean -0.5 --weighting none --batch-size 64 --weight-decay 0.1 --heads 4"
+    words = [*words.split(), "--learning-rate", "1", "--steps", "7", "--image-size", "8"]
+    given = Train.parsed(words, "train")
+    output.write_json(given.stored(), tmp_path / "config.json")
+    config = ["--config", str(tmp_path / "config.json")]
+    again = Train.parsed(config, "train")
+    assert dict(flags(again)) == dict(flags(given)) | {"config": tmp_path / "config.json"}
+    assert (
+        again.optimizer.learning_rate == 1.0 and again.sizes.multipliers == (1, 3) and again.sizes.attention == (0, 1)
+    )
+    assert value_of(again, "levels") == losses.LogNormal(-0.5) and value_of(again, "weighting") is None
+    won = Train.parsed([*config, "--batch-size", "32", "--no-labels", "--levels", "uniform-time"], "train")
+    assert (won.batch_size, won.labels, value_of(won, "levels")) == (32, False, losses.UniformTime())
+    kept = {name: value for name, value in flags(won) if not name.startswith("levels") and name != "config"}
+    expected = dict(flags(given)) | {"batch_size": 32, "labels": False}
+    assert kept == {
+        name: value for name, value in expected.items() if not name.startswith("levels") and name != "config"
+    }
 
 
 @pytest.mark.parametrize(
-    ("event", "expected"),
+    ("words", "levels", "weighting"),
     [
-        ((2,), "MLP 256"),
-        ((8, 8), "MLP 384"),
-        ((3, 4, 5), "MLP 256"),
-        ((16, 16, 3), "UNet (1, 2, 2)"),
-        ((24, 20), "UNet (1, 2, 2)"),
-        ((27, 27), "UNet (1,)"),
+        ("--levels uniform-time --weighting snr", losses.UniformTime(), losses.SNRWeighting()),
+        (
+            "--levels uniform-log-snr --levels.sigma-max 9 --weighting none",
+            losses.UniformLogSNR(sigma_max=9.0),
+            None,
+        ),
+        (
+            "--levels.mean 0.5 --levels.std 2 --weighting min-snr --weighting.gamma 3",
+            losses.LogNormal(0.5, 2.0),
+            losses.MinSNRWeighting(3.0),
+        ),
+        ("--levels.mean auto --weighting unit", losses.LogNormal(), losses.UnitWeighting()),
+        ("", losses.LogNormal(), "edm"),
     ],
 )
-def test_the_network_suits_the_data(event, expected):
-    network = Network().build(event, 0)
-    size = network.width if isinstance(network, js.models.MLP) else network.multipliers
-    assert f"{type(network).__name__} {size}" == expected
-    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *event)), jnp.zeros(1))
-    assert jax.tree.leaves(params)
+def test_every_choice_of_the_loss_is_built(words, levels, weighting):
+    command = Train.parsed(words.split(), "train")
+    assert (value_of(command, "levels"), value_of(command, "weighting")) == (levels, weighting)
+
+
+def test_settings_of_networks_and_of_the_optimizer_are_flags():
+    command = Train.parsed("--b2 0.95 --last 0.1 --clip 3 --data hf:someone/shapes".split(), "train")
+    assert command.folder == Path("runs/shapes")
+    assert command.optimizer.made() == js.training.AdamW(last=0.1, clip=3.0, b2=0.95)
+    shown = {name for kind in (js.models.MLP, js.models.UNet, js.models.DiT) for name in kind.__dataclass_fields__}
+    assert shown - {"classes", "dtype", "parent", "name"} == {name for name, _ in flags(command.sizes)}
 
 
 def test_a_run_that_is_resumed_needs_its_folder_alone_and_ends_with_the_same_bits(tmp_path, monkeypatch, capsys):
@@ -108,7 +100,7 @@ def test_a_run_that_is_resumed_needs_its_folder_alone_and_ends_with_the_same_bit
         calls.append(step)
         raise Exception("the lights went out")
 
-    monkeypatch.setattr(Train, "_painter", lambda *_: failing)
+    monkeypatch.setattr(recipes, "training_pictures", lambda *_: failing)
     with pytest.raises(Exception, match="the lights"):
         cli.main(["train", "--data", "two.npz", *RUN[:-1], "5", "--labels", "--out", "cut"])
     monkeypatch.undo()
@@ -188,13 +180,18 @@ BAD = {
     "data": (("--data", "rign"), "--data, .* must be one of .* Did you mean 'ring'"),
     "no file": (("--data", "none.npy"), "--data must be a file that exists; there is no none.npy"),
     "network": (("--network", "umet"), "--network must be one of .* Did you mean 'unet'"),
-    "not its setting": (("--channels", "8"), "--channels is no setting of --network mlp, which takes --width, --depth"),
-    "no image": (("--network", "unet"), r"--network unet takes images; --data has samples of shape \(3,\). Give mlp"),
+    "not its setting": (("--channels", "8"), "--channels is no setting of network mlp, which takes width, depth"),
+    "no image": (
+        ("--network", "unet"),
+        r"--network unet takes images; the data have samples of shape \(3,\). Give mlp",
+    ),
     "no width": (("--width", "0"), "--width must be at least 1; got 0"),
     "dtype": (("--dtype", "float8"), "--dtype must be one of 'float32', 'bfloat16'; got 'float8'"),
     "schedule": (("--schedule", "cosin"), "--schedule must be one of .* Did you mean 'cosine'"),
     "predicts": (("--predicts", "eps"), "--predicts must be one of .* Did you mean 'epsilon'"),
     "levels": (("--levels", "lognormal"), "--levels must be one of .* Did you mean 'log-normal'"),
+    "setting of the loss": (("--levels.std", "0"), "--levels.std must be finite and above 0; got 0.0"),
+    "no word": (("--levels.mean", "aut"), "--levels.mean, where it is a word, must be one of 'auto'; got 'aut'"),
     "weighting": (("--weighting", "minsnr"), "--weighting must be one of .* Did you mean 'min-snr'"),
     "drop": (("--drop", "1"), r"--drop must be in \[0, 1\); got 1.0"),
     "batch": (("--batch-size", "0"), "--batch-size must be at least 1; got 0"),
@@ -205,7 +202,10 @@ BAD = {
     "pictures": (("--samples-every", "-1"), "--samples-every must be at least 0; got -1"),
     "seed": (("--seed", "-1"), "--seed must be at least 0"),
     "no labels": (("--data", "ring", "--labels"), "--labels needs data with labels; ring has none"),
-    "constant": (("--data", "flat.npy"), "--data must vary; every sample of flat is the same"),
+    "constant": (
+        ("--data", "flat.npy"),
+        "--data must vary, because training is scaled by their standard deviation; it is 0.0",
+    ),
     "odd labels": (("--data", "odd.npz"), "--data must hold integers from 0, .* in its `labels`; odd.npz holds"),
     "few labels": (("--data", "few.npz"), "--data must hold one label for each of its 50 samples; got 3"),
     "no mixture": (("--data", "law.npz"), "--data must hold a mixture of Gaussians, as law.npz seems to; weights must"),
@@ -213,10 +213,13 @@ BAD = {
     "no config": (("--config", "none.json"), "--config must be a file of settings .* got none.json"),
     "config of another kind": (("--config", "list.json"), r"--config list.json must hold settings by name; got \[1\]"),
     "unknown setting": (("--config", "unknown.json"), "--config unknown.json: every setting must be .* 'steps'"),
-    "wrong type": (("--config", "typed.json"), "--config typed.json: steps must be int; got 'many'"),
-    "nested type": (
+    "wrong type": (
+        ("--config", "typed.json"),
+        "--config typed.json: steps must be a setting of `jaxsamp train`; got 'many'",
+    ),
+    "no whole number": (
         ("--config", "nested.json"),
-        "--config nested.json: network: width must be int or NoneType; got 1.5",
+        "--config nested.json: width must be a setting of `jaxsamp train`; got 1.5",
     ),
     "no device": (("--devices", "0"), "--devices must be all or a number from 1 to 4; got 0"),
     "devices in words": (("--devices", "two"), "--devices must be all or a number from 1 to 4; got two"),
@@ -237,7 +240,7 @@ def test_a_bad_argument_is_one_sentence_exit_code_two_and_no_file(capsys, name):
         ("list", [1]),
         ("unknown", {"stps": 3}),
         ("typed", {"steps": "many"}),
-        ("nested", {"network": {"width": 1.5}}),
+        ("nested", {"width": 1.5}),
     ):
         Path(f"{file}.json").write_text(json.dumps(stored))
     before = sorted(Path().rglob("*"))

@@ -151,7 +151,7 @@ def test_discrete_times_are_equally_likely_and_other_laws_are_rounded_to_trained
     level, _ = losses.UniformTime().draw(jax.random.key(3), 50_000, schedule)
     counts = np.bincount(np.asarray(level.t), minlength=1000)
     assert counts.size == 1000 and scipy.stats.chisquare(counts).pvalue > 1e-4
-    level, _ = losses.LogNormal().draw(jax.random.key(4), 100, schedule)
+    level, _ = losses.LogNormal(-1.2).draw(jax.random.key(4), 100, schedule)
     np.testing.assert_allclose(schedule.at(level.t).log_snr, level.log_snr, atol=1e-3)
 
 
@@ -174,7 +174,7 @@ def test_the_loss_is_the_mean_over_levels_and_noise_in_the_right_units():
     """E of the plain noise loss of a network that answers 0 is 1 (5 standard errors), whatever the event's size."""
     apply = lambda params, x, t, cond: 0 * x  # noqa: E731
     x = jnp.ones((4000, 3, 2))
-    found = losses.denoising(jax.random.key(0), apply, None, x, SCHEDULES["vp"], weighting=None)
+    found = losses.denoising(jax.random.key(0), apply, None, x, SCHEDULES["vp"], weighting=None, sigma_data=0.5)
     assert found.shape == (4000,) and abs(found.mean() - 1) < 5 * np.sqrt(2 / 6 / 4000)
 
 
@@ -188,8 +188,38 @@ def test_conditions_are_dropped_at_the_stated_rate_and_together():
     assert found["label"].dtype == cond["label"].dtype
 
 
+def test_the_law_of_levels_follows_the_standard_deviation_of_the_data_and_their_shape(key):
+    """EDM's own for vectors of standard deviation 1/2; images are learned at more noise; the scale does not matter."""
+    law = losses.LogNormal()
+    law.check()
+    assert law.resolved(0.5, (2,)) == losses.LogNormal(-1.2) and law.resolved(0.5, (8, 8)) == losses.LogNormal(-0.5)
+    assert law.resolved(5.0, (2,)).mean == pytest.approx(-1.2 + np.log(10))
+    assert law.resolved(5.0, (16, 16, 3)).mean == pytest.approx(-0.5 + np.log(10))
+    assert law.resolved(5.0, (16, 16, 4)).mean == pytest.approx(-1.2 + np.log(10))
+    assert losses.LogNormal(0.3).resolved(5.0, (2,)) == losses.LogNormal(0.3)
+    assert losses.UniformTime().resolved(5.0, (2,)) == losses.UniformTime()
+    apply, x = lambda params, x, t, cond: 0 * x, jax.random.normal(key, (6, 3))
+
+    @jax.jit
+    def of_scaled(scale):
+        """The loss in units of the data, of data that the network knows nothing about."""
+        weighting = losses.EDMWeighting(scale)
+        return losses.denoising(key, apply, None, scale * x, SCHEDULES["ve"], weighting=weighting)
+
+    np.testing.assert_allclose(of_scaled(1.0), of_scaled(8.0), rtol=1e-4)
+    given = losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None, sigma_data=0.5)
+    plain = losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None, levels=losses.LogNormal(-1.2))
+    np.testing.assert_allclose(given, plain, rtol=1e-5)
+    with pytest.raises(ValueError, match="sigma_data must be given for levels that are scaled by it, .*; got None"):
+        losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None)
+    with pytest.raises(ValueError, match="mean must be a number to draw levels"):
+        law.draw(key, 3, SCHEDULES["ve"])
+
+
 BAD = {
-    "std": (lambda: losses.LogNormal(std=0.0).check(), "std must be above 0; got 0.0"),
+    "std": (lambda: losses.LogNormal(std=0.0).check(), "std must be finite and above 0; got 0.0"),
+    "mean": (lambda: losses.LogNormal("aut").check(), "mean, where it is a word, must be one of 'auto'; got 'aut'"),
+    "infinite mean": (lambda: losses.LogNormal(float("inf")).check(), "mean must be finite; got inf"),
     "ends": (lambda: losses.UniformLogSNR(2.0, 1.0).check(), "0 < sigma_min < sigma_max; got"),
     "gamma": (lambda: losses.MinSNRWeighting(-1.0).check(), "gamma must be above 0"),
     "data": (lambda: losses.EDMWeighting(0.0).check(), "sigma_data must be above 0"),

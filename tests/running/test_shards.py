@@ -266,7 +266,7 @@ FILES = ["manifest.json", "report.json", "samples.png", *(ledger.name(shard) for
 def command(tmp_path, monkeypatch, capsys):
     """Runs `jaxsamp sample` in a folder of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command_of, "beside_truth", lambda *_: None)  # drawn in the tests of the command line
+    monkeypatch.setattr(command_of.recipes, "beside_truth", lambda *_: None)  # drawn in the tests of the command line
     monkeypatch.setattr(command_of.plots, "save", lambda _, path: path.touch())
     return lambda *argv: (cli.main(["sample", *argv]), *capsys.readouterr())
 
@@ -281,7 +281,7 @@ def test_many_samples_are_streamed_and_the_same_command_goes_on(command, monkeyp
     assert (code, err) == (130, "jaxsamp: stopped by Ctrl-C before the first shard was written; nothing was kept.\n")
     assert not Path("many").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(command_of.Sample, "told", stop)
+        patch.setattr(command_of.Sample, "reported", stop)
         code, _, err = command(*SPLIT)
     assert (code, err) == (
         130, "jaxsamp: stopped by Ctrl-C; 3 of 3 shards are in many. To go on: the same command again.\n"

@@ -16,6 +16,7 @@ import jaxsamp as js
 from jaxsamp import losses, models, training
 from jaxsamp.core.fingerprint import describe, differences
 from jaxsamp.training import data as data_of
+from jaxsamp.training.checkpoint import load_config
 from jaxsamp.training.journal import Journal, read
 from tests.cases import SCHEDULES
 
@@ -294,6 +295,47 @@ def test_the_weighting_follows_the_standard_deviation_of_the_model():
     assert describe(training.denoising_loss())["weighting"] == "edm"
     with pytest.raises(ValueError, match="weighting, where it is a word, must be one of 'edm'; got 'snr'"):
         training.denoising_loss(weighting="snr")
+
+
+def test_levels_and_network_follow_the_standard_deviation_that_fit_measures(tmp_path):
+    """Of a bare network and of a Model alike; the configuration has the numbers, and another prediction the scale."""
+    x = 8 * (X - X.mean(0)) / X.std()
+    std = float(np.std(x - x.mean(0)))
+    own = models.Model(TINY, SCHEDULES["vp"])
+    for name, model, schedule, given in (
+        ("bare", TINY, SCHEDULES["vp"], {}),
+        ("of velocities", TINY, SCHEDULES["vp"], {"predicts": "velocity"}),
+        ("own", own, None, {}),
+    ):
+        js.fit(jax.random.key(0), model, x, schedule, 2, batch_size=8, checkpoint=tmp_path / name, **given)
+        told = load_config(tmp_path / name)
+        assert told["loss"]["levels"]["mean"] == pytest.approx(-1.2 + np.log(std / 0.5))
+        assert told["model"]["sigma_data"] == (0.5 if name == "own" else std)
+        assert told["model"]["predicts"] == given.get("predicts", "edm")
+    with pytest.raises(ValueError, match="predicts must be left out, because the model says it; got 'v'"):
+        js.fit(jax.random.key(0), own, x, steps=2, predicts="v")
+
+
+@pytest.mark.slow
+def test_data_of_any_scale_are_learned_alike(optimized):
+    """Moons, eight times as large: the energy distance stays in the band of true samples (1 alarm in 50, fixed keys).
+
+    Levels for data of standard deviation 1/2 miss it by a factor of nine.
+    """
+    x = np.asarray(js.targets.moons().sample(jax.random.key(9), 4096))
+    x = 8 * x / x.std()
+    schedule = js.schedules.EDM()
+
+    def distance(levels):
+        network, loss = models.MLP(width=64, depth=2), training.denoising_loss(levels)
+        state = js.fit(jax.random.key(0), network, x, schedule, 800, ema=0.99, loss=loss)
+        grid = 8 * js.grids.RULES["log_snr"](schedule, 16)
+        drawn = js.sample(jax.random.key(1), state.denoiser(), (500, 2), grid=grid).x
+        return js.metrics.energy(drawn, x[:2000], jax.random.key(2), null_sets=50)
+
+    assert distance(losses.LogNormal()).inside
+    fixed = distance(losses.LogNormal(-1.2))
+    assert fixed.value > 5 * fixed.null_high
 
 
 def test_tensorboard_shows_the_lines_of_the_journal(tmp_path):

@@ -1,0 +1,106 @@
+"""What all commands share: how words become one, the flags of every run, and the order of the work."""
+
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
+
+from jaxsamp import plots, recipes
+from jaxsamp.cli import output
+from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.printing import Stages
+from jaxsamp.cli.settings import plain, with_settings
+
+OUT = "(default: in runs/, in the folder of --checkpoint, or beside SAMPLES)"
+
+
+@dataclass(frozen=True)
+class Common:
+    """The run."""
+
+    seed: int = 0
+    """Seed of everything that is random."""
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint=OUT)] = None
+    """Where to write."""
+    force: FlagCreatePairsOff[bool] = False
+    """Overwrite the results of an earlier run."""
+    progress: bool = True
+    """Show progress, on a terminal."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command is a dataclass: its fields are the flags, their docstrings the help, and `run` does the work.
+
+    Attributes:
+        files: what it writes: the picture, and the report.
+        choices: of flags that take a name: what the names stand for, and what settings of it may stand for.
+        names: of arguments of `jaxsamp.recipes`: the flags that give them, where they have other names.
+    """
+
+    files: ClassVar[tuple[str, ...]] = ()
+    choices: ClassVar[Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
+    names: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def parsed(cls, words: Sequence[str], name: str) -> Any:
+        """The command that `words` describe; raises SystemExit for others, and for --help."""
+        kind, words = with_settings(cls, words)
+        return tyro.cli(kind, prog=f"jaxsamp {name}", args=words, description=inspect.getdoc(cls))
+
+    @property
+    def watched(self) -> bool:
+        """Whether progress is shown."""
+        return self.common.progress and sys.stdout.isatty()  # type: ignore[attr-defined]
+
+    def run(self) -> None:
+        """Check, work, draw, write and print."""
+        stages, common = Stages(self.watched), self.common  # type: ignore[attr-defined]
+        with complaints(self):
+            self.check()
+            check_seed(common.seed)
+            out = common.out or self.default_out()
+            output.check_free(out, self.files, common.force)
+        with output.folder(out, self.files, common.force) as folder:
+            with complaints(self):
+                facts, figure = self.work(stages)
+            facts |= {"settings": plain(self), "seconds": stages.seconds, "files": self.files}
+            plots.save(figure, folder / self.files[0])
+            output.write_json(facts, folder / self.files[1])
+        self.show(facts, out)
+
+    def check(self) -> None:
+        """Raise one sentence for a flag that no data can make right."""
+
+    def default_out(self) -> Path:
+        """The folder to write, where none is given."""
+        raise NotImplementedError
+
+    def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
+        """The report and its picture; errors of arguments become sentences."""
+        raise NotImplementedError
+
+    def show(self, facts: dict[str, Any], out: Path) -> None:
+        """Print the report."""
+        raise NotImplementedError
+
+
+def check_seed(seed: int) -> None:
+    """Raise unless `--seed` is one that every part of a run can take."""
+    if not 0 <= seed < 2**32:
+        raise BadArgument(f"--seed must be at least 0 and below 2^32; got {seed}.")
+
+
+def truth(target: str | None, checkpoint: Path | None, image_size: int, default: str = "digits") -> Any:
+    """The data of a name, or those that a network was trained on."""
+    if target is None and checkpoint is not None:
+        return recipes.load(*recipes.trained_on(checkpoint))
+    return recipes.load(target or default, image_size)
+
+
+Shared = OmitArgPrefixes[Common]

@@ -1,0 +1,86 @@
+"""What a command prints: a line while it works, and its report as a line and a short table."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from jaxsamp.metrics import label
+
+REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
+INSIDE = {True: "[green]inside[/]", False: "[yellow]outside[/]"}
+
+
+class Stages:
+    """Seconds by stage, with a line on the terminal while one runs."""
+
+    def __init__(self, shown: bool):
+        self.seconds: dict[str, float] = {}
+        self._shown = shown
+
+    @contextmanager
+    def __call__(self, name: str, doing: str = "") -> Iterator[None]:
+        """Time what is inside as `name`, showing `doing` if there is something to show."""
+        start = time.perf_counter()
+        with Console(stderr=True).status(doing) if self._shown and doing else nullcontext():
+            yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+class Page:
+    """Lines that are never wrapped, and tables that are not cut off in 80 columns, which is also what a pipe gets."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def head(self, name: str, rest: str) -> None:
+        """The first line."""
+        self._console.print(f"[bold]{escape(name)}[/]{escape(rest)}", soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """A line of plain text."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def written(self, files: Sequence[str], out: Path) -> None:
+        """The last line: what is where."""
+        self.line(f"written: {', '.join(files)} in {out}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str] | None], left: Sequence[int] = (0,)) -> None:
+        """A table; a row that is None is a gap, and the columns `left` are aligned so."""
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+        for i, column in enumerate(columns):
+            table.add_column(column, justify="left" if i in left else "right", no_wrap=True)
+        for row in rows:
+            table.add_section() if row is None else table.add_row(*row)
+        self._console.print(table)
+
+
+def show(name: str, headline: str, report: dict[str, Any], out: Path) -> None:
+    """Print a report on samples."""
+    page = Page()
+    page.head(name, f": {headline}")
+    if report["metrics"]:
+        rows: list[Any] = []
+        for reference, found in report["metrics"].items():
+            rows += [None, (f"[dim]{REFERENCES[reference]}[/]",)]
+            rows += [row for name, metric in found.items() for row in _rows(name, metric)]
+        page.table(("metric", "value", "true samples give", ""), rows, (0, 3))
+    page.line("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
+    page.written(report["files"], out)
+
+
+def _rows(name: str, metric: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    value, low, high = (_shown(metric[entry]) for entry in ("value", "null_low", "null_high"))
+    yield f"  {label(name)}", value, f"{low} to {high}", INSIDE[metric["inside"]]
+    if "floor" in metric:
+        yield "    of training data", _shown(metric["floor"])
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"

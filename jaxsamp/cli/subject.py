@@ -1,0 +1,116 @@
+"""The flags that say what is sampled: a target, how it becomes a law, or a network; and how noise grows."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+from tyro.conf import arg
+
+from jaxsamp import grids, recipes, samplers, schedules
+from jaxsamp.cli.command import truth
+from jaxsamp.cli.errors import BadArgument
+from jaxsamp.cli.printing import Stages
+from jaxsamp.recipes.data import PLACES
+from jaxsamp.recipes.laws import MODELS
+from jaxsamp.recipes.tasks import schedule_of
+
+
+def named(what: str, names: Iterable[str], default: str | None = None) -> Any:
+    """A flag that takes a name out of a list."""
+    return arg(metavar="NAME", help=f"{what}: {', '.join(names)}.", help_behavior_hint=default)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is sampled, and from where to where."""
+
+    target: Annotated[
+        str | None,
+        arg(
+            metavar="NAME|FILE|FOLDER",
+            help=f"What to sample: {PLACES}",
+            help_behavior_hint="(default: digits, or what --checkpoint was trained on)",
+        ),
+    ] = None
+    model: Annotated[str, named("How data become a law", MODELS)] = "mixture"
+    components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 20, fewer for few data)")] = None
+    """Size of the mixture fitted to data."""
+    checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
+    """Sample the network that `jaxsamp train` has trained in this folder, in the place of a law."""
+    label: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: as in the data)")] = None
+    """Label to sample, of a network that was trained with labels."""
+    guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
+    """Scale of classifier-free guidance toward the label."""
+    image_size: int = 16
+    """Height and width that images of a folder or of a set by name are cropped to."""
+    schedule: Annotated[
+        str | None, named("How noise grows", schedules.BY_NAME, "(default: vp, or that of --checkpoint)")
+    ] = None
+    grid: Annotated[str, named("How the steps are spaced", grids.RULES)] = "log_snr"
+    sigma_max: float = grids.SIGMA_MAX
+    """Noise level sigma / alpha to start from."""
+    sigma_min: float = grids.SIGMA_MIN
+    """Noise level sigma / alpha to end at; that much noise stays in the samples."""
+    microbatch: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
+    """At most so many samples at a time, against running out of memory."""
+
+    @cached_property
+    def network(self) -> Any:
+        """The denoiser that --checkpoint has learned, or None."""
+        return None if self.checkpoint is None else recipes.learned_denoiser(self.checkpoint)
+
+    @property
+    def span(self) -> dict[str, float]:
+        """From where to where."""
+        return {"sigma_max": self.sigma_max, "sigma_min": self.sigma_min}
+
+    def check(self) -> None:
+        """Raise one sentence for flags that do not go together."""
+        learned = {"label": self.label, "guidance": self.guidance}
+        exact = {"schedule": self.schedule, "components": self.components}
+        exact |= {"model": None if self.model == "mixture" else self.model}
+        for name, value in (learned if self.checkpoint is None else exact).items():
+            if value is not None and self.checkpoint is None:
+                raise BadArgument(f"--{name} is for a network that was trained with labels: give its --checkpoint.")
+            if value is not None:
+                raise BadArgument(f"--{name} must be left out with --checkpoint, which has its own law and schedule.")
+
+    def levels(self, steps: int) -> np.ndarray:
+        """The noise levels that so many steps visit."""
+        schedule = schedule_of(self.schedule or "vp") if self.network is None else self.network.schedule
+        return recipes.noise_levels(schedule, steps, self.grid, **self.span)
+
+    def default_out(self, command: str, suffix: str) -> Path:
+        """runs/TARGET and a suffix, without the folders and the ending of a file; or inside the run of a network."""
+        if self.checkpoint is not None:
+            return self.checkpoint / command
+        return Path("runs") / (Path(self.target or "digits").expanduser().resolve().stem + suffix)
+
+    def load(self) -> recipes.LearningData:
+        """The data or the law that --target names, or that the network was trained on."""
+        return truth(self.target, self.checkpoint, self.image_size)
+
+    def task(
+        self,
+        keys: tuple[jax.Array, jax.Array],
+        data: recipes.LearningData,
+        n: int,
+        seed: int,
+        used: Sequence[samplers.Sampler],
+        stages: Stages,
+    ) -> recipes.SamplingTask:
+        """What is sampled: a known law, what the data become, or a network, calibrated where a sampler needs it."""
+        if self.network is None:
+            fitted = stages("fit", f"fitting to {len(data.train):,} samples") if data.law is None else nullcontext()
+            with fitted:
+                return recipes.exact_task(data, self.schedule or "vp", self.model, self.components, seed)
+        task = recipes.learned_task(keys[0], data, self.network, n, self.label, self.guidance)
+        if not any(sampler.reads_calibration for sampler in used):
+            return task
+        with stages("calibrate", "measuring the linear part of the network"):
+            return recipes.calibrated(keys[1], task, used, **self.span, microbatch=self.microbatch)

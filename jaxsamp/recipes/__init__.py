@@ -1,0 +1,54 @@
+"""What the commands of `jaxsamp` do, as functions: data with a part held out, laws and networks of them, reports.
+
+    data = load("digits")                       # 1,297 digits to learn from, 500 held out
+    task = exact_task(data)                     # or learned_task(key, data, learned_denoiser("runs/digits"), n)
+    drawn = draw(key, task, n)                  # in the scale and the shape of the data
+    report(key, task, drawn.x, level)           # against the law, and against what was held out
+
+Nothing here prints or reads a command line. Reading images and drawing pictures need `pip install "jaxsamp[cli]"`,
+networks "jaxsamp[train]".
+"""
+
+from jaxsamp.recipes.comparison import compare
+from jaxsamp.recipes.data import LearningData, load, load_reference, load_samples
+from jaxsamp.recipes.laws import law_of
+from jaxsamp.recipes.networks import network_for
+from jaxsamp.recipes.pictures import beside_truth, training_pictures
+from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
+from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels
+from jaxsamp.recipes.tasks import (
+    SamplingTask,
+    calibrated,
+    exact_task,
+    learned_denoiser,
+    learned_task,
+    trained_on,
+)
+
+__all__ = [
+    "Drawing",
+    "LearningData",
+    "SamplingTask",
+    "about",
+    "against_data",
+    "against_law",
+    "against_reference",
+    "beside_truth",
+    "calibrated",
+    "compare",
+    "draw",
+    "draw_to_folder",
+    "exact_task",
+    "law_of",
+    "learned_denoiser",
+    "learned_task",
+    "load",
+    "load_reference",
+    "load_samples",
+    "network_for",
+    "noise_levels",
+    "report",
+    "score_errors",
+    "trained_on",
+    "training_pictures",
+]

@@ -1,0 +1,237 @@
+"""Data by name, by file or by folder: known laws, arrays with a part held out, and labels where there are some."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import numpy as np
+
+from jaxsamp.core import checks
+from jaxsamp.datasets import (
+    as_samples,
+    digit_features,
+    digits,
+    hugging_face,
+    in_memory,
+    photo_patches,
+    read_file,
+    read_folder,
+    tfds,
+)
+from jaxsamp.datasets.arrays import FILES
+from jaxsamp.datasets.digits import held_out_labels
+from jaxsamp.targets.gaussian_mixture import GaussianMixture
+from jaxsamp.targets.toys import TOYS
+
+LEAST, LEAST_COMPARED = 10, 4
+KNOWN = ("digits", "patches")
+HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # of names such as hf:ylecun/mnist
+MIXTURE, LABELS = ("weights", "means", "covariances"), "labels"
+
+PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images; hf:NAME or tfds:NAME."
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """A law, or data to learn one from and others to compare it with.
+
+    Attributes:
+        name: what pictures and reports call it.
+        event: shape of one sample.
+        law: a known law; None for data.
+        train: (n, *event), what a law is made of; None for a known law.
+        held_out: (m, *event), what it is compared with.
+        fit_features: makes a feature map for the Frechet distance; None where there is no good one.
+        labels: (n,) integers from 0 for `train`; None where there are none.
+        held_out_labels: (m,), the same for `held_out`.
+    """
+
+    name: str
+    event: tuple[int, ...]
+    law: Any = None
+    train: Any = None
+    held_out: Any = None
+    fit_features: Callable[[], Callable[[Any], np.ndarray]] | None = None
+    labels: Any = None
+    held_out_labels: Any = None
+
+    @property
+    def learned(self) -> Any:
+        """What `jaxsamp.fit` takes: the law, for fresh samples, or the training data."""
+        return self.train if self.law is None else self.law
+
+    @property
+    def classes(self) -> int:
+        """The number of labels; 0 where there are none."""
+        return 0 if self.labels is None else int(self.labels.max()) + 1
+
+    def only(self, label: int) -> "LearningData":
+        """The data of one label; the whole where there are no labels.
+
+        Raises:
+            ValueError: too few of that label.
+        """
+        if self.labels is None:
+            return self
+        mine, other = self.labels == label, self.held_out_labels == label
+        if min(mine.sum(), other.sum()) < LEAST_COMPARED:
+            raise ValueError(
+                f"label must have at least {LEAST_COMPARED} training and held-out samples to compare with; label "
+                f"{label} of {self.name} has {mine.sum()} and {other.sum()}."
+            )
+        parts = {"train": self.train[mine], "held_out": self.held_out[other]}
+        parts |= {"labels": self.labels[mine], "held_out_labels": self.held_out_labels[other]}
+        return replace(self, name=f"{self.name} {label}", **parts)
+
+
+def is_known(data: str) -> bool:
+    """Whether this is the name of data or of a law, and not a place."""
+    return data in (*KNOWN, *TOYS) or data.partition(":")[0] in HUBS
+
+
+def load(data: str | Path, image_size: int = 16) -> LearningData:
+    """Find data by what they are called; a name wins over a file of the same name.
+
+    Args:
+        data: "digits", "patches" or a toy of `jaxsamp.targets`; a .npy or .npz file of samples (n, *event), with
+            integers `labels` (n,) in an .npz file where there are some; an .npz file of `weights`, `means` and
+            `covariances`, which is a mixture of Gaussians; a folder of images; "hf:NAME" or "tfds:NAME", the
+            training split of a data set on Hugging Face or in TensorFlow Datasets, which must fit in memory.
+        image_size: height and width that images of a folder or of a set by name are cropped to.
+
+    Returns:
+        The data: a law, or four fifths to learn from and one fifth held out, the same ones every time.
+
+    Raises:
+        ValueError: there is no such thing, or nothing usable in it.
+    """
+    checks.at_least("image_size", image_size, 1)
+    hub, colon, name = str(data).partition(":")
+    if colon and hub in HUBS:
+        return _from_hub(hub, name, image_size)
+    path = _path(str(data), "data")
+    if path is None:
+        return _named(str(data))
+    values = None if (law := _mixture(path, "data")) else _read(path, image_size, "data", LEAST)
+    return law or _split(path.resolve().stem, values, _labels(path))
+
+
+def load_reference(reference: str | Path, image_size: int = 16) -> LearningData:
+    """Find what samples are compared with: as `load`, but of files nothing is held out.
+
+    Raises:
+        ValueError: there is no such reference, or nothing usable in it.
+    """
+    path = None if is_known(str(reference)) else _path(str(reference), "reference")
+    if path is None:
+        return load(reference, image_size)
+    if (law := _mixture(path, "reference")) is not None:
+        return law
+    array = _read(path, image_size, "reference", LEAST_COMPARED)
+    return LearningData(path.resolve().stem, array.shape[1:], None, array, array)
+
+
+def load_samples(samples: str | Path, image_size: int = 16) -> tuple[np.ndarray, float]:
+    """The samples in a file or folder, (n, *event), and their noise level: that where a stored `grid` ends, else 0.
+
+    Raises:
+        ValueError: there is no such place, or nothing usable in it.
+    """
+    checks.at_least("image_size", image_size, 1)
+    path = Path(samples).expanduser()
+    x = _read(path, image_size, "samples", LEAST_COMPARED)
+    if path.suffix.lower() != ".npz":
+        return x, 0.0
+    grid = _arrays(path, ("grid",)).get("grid", np.zeros(1))
+    if grid.ndim != 1 or grid.dtype.kind not in "fiu" or not len(grid) or not 0 <= grid[-1] < np.inf:
+        raise ValueError(f"samples must hold noise levels, none below 0, in its `grid`; {path} holds {grid!r}.")
+    return x, float(grid[-1])
+
+
+def _path(data: str, argument: str) -> Path | None:
+    """The place that an argument names, or None if it names something known."""
+    path = Path(data).expanduser()
+    if not is_known(data) and (path.exists() or path.suffix.lower() in FILES or len(path.parts) > 1):
+        return path
+    checks.one_of(f"{argument}, where no such file or folder exists,", data, (*KNOWN, *TOYS))
+    return None
+
+
+def _named(name: str) -> LearningData:
+    if name == "digits":
+        train, labels, held_out = digits()
+        return LearningData(name, train.shape[1:], None, train, held_out, digit_features, labels, held_out_labels())
+    if name == "patches":
+        train, held_out = photo_patches()
+        return LearningData(name, train.shape[1:], None, train, held_out)
+    law = TOYS[name]()
+    return LearningData(name, law.event_shape, law)
+
+
+def _read(path: Path, image_size: int, argument: str, least: int) -> np.ndarray:
+    """At least `least` samples from a file or a folder of images, in float32."""
+    array = read_folder(path, image_size, argument) if path.is_dir() else read_file(path, argument)
+    if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape[1:]:
+        raise ValueError(
+            f"{argument} must hold real numbers of shape (n, *event); {path} holds shape {array.shape} of "
+            f"{array.dtype}."
+        )
+    if len(array) < least:
+        raise ValueError(f"{argument} must hold at least {least} samples; {path} holds {len(array)}.")
+    return as_samples(array, f"{argument} {path}")
+
+
+def _mixture(path: Path, argument: str) -> LearningData | None:
+    """The mixture of Gaussians in a file of weights (K,), means (K, d) and covariances (K, d, d); None for others."""
+    stored = _arrays(path, MIXTURE)
+    if len(stored) < len(MIXTURE):
+        return None
+    try:
+        law = GaussianMixture(*(stored[name] for name in MIXTURE))
+    except ValueError as error:
+        raise ValueError(f"{argument} must hold a mixture of Gaussians, as {path} seems to; {error}") from error
+    return LearningData(path.resolve().stem, law.event_shape, law)
+
+
+def _labels(path: Path) -> np.ndarray | None:
+    """The labels in a file; None for a file without."""
+    labels = _arrays(path, (LABELS,)).get(LABELS)
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.min(initial=0) < 0):
+        raise ValueError(
+            f"data must hold integers from 0, (n,), in its `labels`; {path} holds shape {labels.shape} of "
+            f"{labels.dtype}, from {labels.min(initial=0)}."
+        )
+    return labels
+
+
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those of the arrays that an .npz file holds; none of anything else, about which `_read` complains."""
+    if path.suffix.lower() != ".npz" or not path.is_file() or not is_zipfile(path):
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in names if name in stored.files}
+
+
+def _from_hub(hub: str, name: str, image_size: int) -> LearningData:
+    """The training split of a data set on a hub, all of it in memory; the held-out part is cut from it."""
+    if not name:
+        raise ValueError(f"data must name a data set, {hub}:NAME; got {hub}: alone.")
+    try:
+        found = in_memory(HUBS[hub](name, size=image_size))
+    except OSError as error:  # no such set, or no way to it
+        raise ValueError(f"data must be a data set that {hub} has; {name} could not be read ({error}).") from error
+    values, labels = found if isinstance(found, tuple) else (found, None)
+    return _split(Path(name).name, values, labels)
+
+
+def _split(name: str, values: Any, labels: np.ndarray | None) -> LearningData:
+    """Four fifths for the law and one fifth held out, the same ones every time."""
+    order, cut = np.random.default_rng(0).permutation(len(values)), len(values) // 5
+    split = LearningData(name, values.shape[1:], None, values[order[cut:]], values[order[:cut]])
+    if labels is None:
+        return split
+    if len(labels) != len(values):
+        raise ValueError(f"data must hold one label for each of its {len(values)} samples; got {len(labels)}.")
+    return replace(split, labels=labels[order[cut:]], held_out_labels=labels[order[:cut]])

@@ -1,0 +1,79 @@
+"""Samples beside true ones: as images, as points in the plane, or one coordinate at a time."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsamp.core.types import CLEAN, Array, Level, is_image
+from jaxsamp.recipes.data import LearningData
+from jaxsamp.recipes.tasks import draw_labels
+from jaxsamp.running.sampling import sample
+
+DRAWN, DRAWN_STEPS = {True: 100, False: 1000}, 16  # of images and of other samples
+
+
+def beside_truth(
+    key: Array, x: np.ndarray, data: LearningData, level: Level = CLEAN, law: Any = None, title: str = ""
+) -> Any:
+    """Samples x, (n, *event), beside held-out data or, where these are missing, beside true samples of the law.
+
+    Args:
+        key: a typed key; draws the true samples.
+        x: the samples.
+        data: what they are samples of.
+        level: their noise level, at which true samples and densities of the law are taken.
+        law: their law; by default that of the data, if it is known.
+        title: above the picture.
+
+    Returns:
+        A Matplotlib figure, for `jaxsamp.plots.save`.
+    """
+    from jaxsamp import plots
+
+    law = data.law if law is None else law
+    true, labels = data.held_out, ("new", "real, held out")
+    if true is None:
+        for_law, for_noise = jax.random.split(key)
+        true = law.sample(for_law, len(x))
+        true = np.asarray(true + level.sigma * jax.random.normal(for_noise, true.shape))
+        labels = ("samples", "true samples")
+    elif data.train is data.held_out:
+        labels = ("samples", "true samples")
+    if is_image(data.event):
+        return plots.images(x, true, title=title, labels=labels)
+    if data.event == (2,):
+        density = None if law is None else jax.jit(partial(law.log_prob, level=level))
+        return plots.scatter(x, true, log_prob=density, title=title, labels=labels)
+    return plots.marginals(x, true, title=title, labels=labels)
+
+
+def training_pictures(
+    key: Array, data: LearningData, folder: str | Path, steps: int, labels: bool = False, mesh: Any = None
+) -> Callable[[int, Any], None]:
+    """A callback for `jaxsamp.fit`: what the averaged weights make of the same noise each time, as pictures.
+
+    Args:
+        key: a typed key; draws the noise, the labels and the true samples beside them.
+        data: what is learned.
+        folder: where step-1000.png, ... go; made with the first of them.
+        steps: of the whole run, for the title.
+        labels: whether the network is given labels.
+        mesh: the devices that `fit` trains on.
+    """
+    for_noise, for_labels, for_truth = jax.random.split(key, 3)
+    n = DRAWN[is_image(data.event)]
+    cond = draw_labels(for_labels, data.labels, 0, n) if labels else None
+
+    def paint(step: int, state: Any) -> None:
+        x = sample(for_noise, state.denoiser(), (n, *data.event), steps=DRAWN_STEPS, cond=cond, mesh=mesh).x
+        from jaxsamp import plots
+
+        title = f"{data.name}: after {step:,} of {steps:,} steps"
+        Path(folder).mkdir(exist_ok=True)
+        plots.save(beside_truth(for_truth, np.asarray(x), data, title=title), Path(folder) / f"step-{step}.png")
+
+    return paint

@@ -1,0 +1,175 @@
+"""What is sampled: a law whose score is exact, or a learned network with its labels and its linear part."""
+
+import json
+from collections.abc import Iterable
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsamp import grids, schedules
+from jaxsamp.calibration import calibrate
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, Level
+from jaxsamp.denoisers import guide
+from jaxsamp.recipes.data import LearningData
+from jaxsamp.recipes.laws import law_of
+from jaxsamp.samplers import Sampler
+
+CONFIG = "config.json"
+LARGEST = 1024  # samples that a network is calibrated on
+
+
+class SamplingTask(NamedTuple):
+    """What is sampled, and what it is compared with.
+
+    Attributes:
+        data: what the samples are samples of.
+        law: the exact law, or None if it is not known.
+        denoiser: that of the law, or a network.
+        event: shape of one sample of the denoiser; samples are reported in the shape `data.event`.
+        cond: labels (n,), or None.
+    """
+
+    data: LearningData
+    law: Any
+    denoiser: Any
+    event: tuple[int, ...]
+    cond: Any = None
+
+
+def exact_task(
+    data: LearningData,
+    schedule: str | Any = "vp",
+    model: str = "mixture",
+    components: int | None = None,
+    seed: int = 0,
+) -> SamplingTask:
+    """The exact score of a known law, or of the law that the training data become.
+
+    Args:
+        data: see `load`.
+        schedule: how noise grows: a schedule, or its name.
+        model, components, seed: see `law_of`; for data alone.
+
+    Raises:
+        ValueError: as `law_of`; or unknown schedule.
+    """
+    schedule = schedule_of(schedule)
+    law = data.law
+    if law is None:
+        law = law_of(data.train, model, components, seed)
+    return SamplingTask(data, law, law.denoiser(schedule), law.event_shape)
+
+
+def learned_task(
+    key: Array, data: LearningData, denoiser: Any, n: int, label: int | None = None, guidance: float | None = None
+) -> SamplingTask:
+    """A learned network, with labels for `n` samples where it was trained with labels.
+
+    Args:
+        key: a typed key; draws the labels.
+        data: what the network has learned; see `learned_data`.
+        denoiser: see `learned_denoiser`.
+        n: number of samples, and of labels.
+        label: the one label to sample; by default labels as frequent as in the data.
+        guidance: scale of classifier-free guidance toward the label.
+
+    Raises:
+        ValueError: a label that the network does not have, or guidance of a network without labels; too few data of
+            that label; or data of another shape than the network takes.
+    """
+    classes, cond = getattr(denoiser.apply.network, "classes", 0), None
+    for name, value in (("label", label), ("guidance", guidance)):
+        if value is not None and not classes:
+            raise ValueError(f"{name} is for a network that was trained with labels; this one was not.")
+    if guidance is not None and not isfinite(guidance):
+        raise ValueError(f"guidance must be finite; got {guidance}.")
+    if label is not None and not 0 <= label < classes:
+        raise ValueError(f"label must be from 0 to {classes - 1}; got {label}.")
+    if label is not None:
+        data, cond = data.only(label), jnp.full(n, label)
+    elif classes:
+        cond = draw_labels(key, data.labels, classes, n)
+    check_event(denoiser, data.event, cond)
+    guided = denoiser if guidance is None else guide(denoiser, guidance, classes)
+    return SamplingTask(data, data.law, guided, data.event, cond)
+
+
+def calibrated(
+    key: Array,
+    task: SamplingTask,
+    samplers: Iterable[Sampler],
+    sigma_max: float = grids.SIGMA_MAX,
+    sigma_min: float = grids.SIGMA_MIN,
+    microbatch: int | None = None,
+) -> SamplingTask:
+    """The task, with a network's linear part measured on held-out data where one of the samplers needs it."""
+    needed = any(sampler.reads_calibration for sampler in samplers)
+    if not needed or getattr(task.denoiser, "calibration", None) is not None:
+        return task
+    data, cond = task.data.law if task.data.held_out is None else task.data.held_out, None
+    if task.cond is not None:
+        n = LARGEST if task.data.held_out is None else min(LARGEST, len(data))
+        cond = task.cond[jnp.arange(n) % len(task.cond)]
+        if task.data.held_out_labels is not None:
+            cond = jnp.asarray(task.data.held_out_labels[:n], jnp.int32)
+    options = {"cond": cond, "microbatch": microbatch, "sigma_max": sigma_max, "sigma_min": sigma_min}
+    found = calibrate(key, task.denoiser, data, samples=LARGEST, **options)
+    return task._replace(denoiser=task.denoiser.with_calibration(found))
+
+
+def learned_denoiser(checkpoint: str | Path) -> Any:
+    """The denoiser that a run of `jaxsamp.fit` or `jaxsamp train` has learned.
+
+    Raises:
+        ValueError: the folder is none that a run has written.
+    """
+    from jaxsamp.training import load_denoiser
+
+    try:
+        return load_denoiser(Path(checkpoint).expanduser())
+    except ValueError as error:
+        raise ValueError(f"checkpoint: {error}") from error
+
+
+def trained_on(checkpoint: str | Path) -> tuple[str, int]:
+    """The data of a run of `jaxsamp train`, and the size of its images, as `load` takes them.
+
+    Raises:
+        ValueError: it has no settings, as those of `jaxsamp.fit` have not.
+    """
+    file = Path(checkpoint).expanduser() / CONFIG
+    try:
+        stored = json.loads(file.read_text())
+        return str(stored["data"]), int(stored["image_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"data must say what to compare with, or checkpoint be a run of `jaxsamp train`, whose {CONFIG} says it; "
+            f"{file} could not be read ({type(error).__name__})."
+        ) from error
+
+
+def draw_labels(key: Array, known: Any, classes: int, n: int) -> Array:
+    """`n` labels as frequent as in `known`, or each of `classes` equally likely where none are known."""
+    if known is None:
+        return jax.random.randint(key, (n,), 0, classes)
+    return jax.random.choice(key, jnp.asarray(known, jnp.int32), (n,))
+
+
+def schedule_of(schedule: str | Any) -> Any:
+    """The schedule of that name, or the schedule itself; raises ValueError for an unknown name."""
+    if not isinstance(schedule, str):
+        return schedule
+    return schedules.BY_NAME[checks.one_of("schedule", schedule, schedules.BY_NAME)]
+
+
+def check_event(denoiser: Any, event: tuple[int, ...], cond: Any = None) -> None:
+    """Raise ValueError unless a network takes samples of that shape."""
+    level = Level(jnp.ones(1), jnp.ones(1))
+    try:
+        jax.eval_shape(denoiser, jnp.zeros((1, *event)), level, None if cond is None else cond[:1])
+    except Exception as error:  # nothing but shapes is computed; Flax has errors of its own for them
+        raise ValueError(f"data must have samples of the shape that the network takes; got shape {event}.") from error

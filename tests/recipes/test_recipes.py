@@ -1,0 +1,152 @@
+"""Laws and networks of data, tasks, comparisons and reports: what the commands do, as functions."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp import cli, recipes
+from jaxsamp.recipes import laws, reports
+from tests.cli_train.runs import weights
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reports, "NULL_SETS", 20)  # for speed
+
+
+def test_real_digits_score_as_real():
+    digits = recipes.load("digits")
+    found = recipes.against_data(digits.train, digits, jax.random.key(0))
+    assert set(found) == {"frechet", "memorization"}
+    assert found["frechet"]["value"] == pytest.approx(found["frechet"]["floor"]) == pytest.approx(1.06, abs=0.02)
+    assert found["memorization"]["value"] == 1 and not found["memorization"]["inside"]
+
+
+def test_a_law_is_sampled_compared_and_reported(key):
+    """In the scale of the data at the last level, under a schedule that shrinks them."""
+    task = recipes.exact_task(recipes.load("ring"), "rectified-flow")
+    levels = recipes.noise_levels(task.denoiser.schedule, 16, sigma_min=0.5)
+    drawn = recipes.draw(key, task, 60, js.samplers.Heun(), levels)
+    assert drawn.x.shape == (60, 2) and drawn.levels[-1] == pytest.approx(0.5)
+    assert drawn.costs == {"evaluations": 32, "evaluations_most": 32, "rounds": 32, "rounds_most": 32}
+    found = recipes.report(key, task, drawn.x, js.Level(1.0, 0.5))
+    assert set(found) == {"law"} and found["law"]["energy"]["inside"] and found["law"]["rao_means"]["inside"]
+    shards = recipes.draw_to_folder("many", key, task, 60, js.samplers.Heun(), levels, shard_size=25)
+    np.testing.assert_allclose(shards[:], drawn.x, atol=1e-5)
+
+
+def test_data_become_a_law_of_their_own_shape(key):
+    x = np.random.default_rng(0).normal(size=(50, 2, 2)).astype(np.float32)
+    np.save("small.npy", x)
+    task = recipes.exact_task(recipes.load("small.npy"), components=3)
+    assert task.law.weights.shape == (3,) and task.event == (4,)
+    assert recipes.draw(key, task, 5).x.shape == (5, 2, 2)
+    assert recipes.law_of(x).weights.shape == (5,)  # one for every ten
+    assert isinstance(recipes.law_of(x, "empirical"), js.targets.Empirical)
+    for call, sentence in (
+        (partial(recipes.law_of, x, "mixtur"), "model must be one of .* Did you mean 'mixture'"),
+        (partial(recipes.law_of, x, components=51), "components must be at most 50, .* got 51"),
+        (partial(recipes.law_of, np.zeros((9, 2000))), "model mixture takes samples of at most 1024 numbers"),
+        (
+            partial(recipes.exact_task, recipes.load("ring"), "cosin"),
+            "schedule must be one of .* Did you mean 'cosine'",
+        ),
+        (partial(recipes.noise_levels, js.schedules.EDM(), 0), "steps must be at least 1; got 0"),
+        (partial(recipes.noise_levels, js.schedules.EDM(), 2, sigma_min=90.0), "sigma_max must be finite and above 90"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+
+
+def test_samplers_are_compared_with_the_flow_and_the_law(key):
+    task = recipes.exact_task(recipes.load("ring"))
+    samplers = {"mine": js.samplers.DDIM(), "ddpm": js.samplers.DDPM()}
+    found = recipes.compare(key, task, 50, samplers, (8, 4))
+    assert [(row["sampler"], row["steps"]) for row in found["rows"]] == [
+        ("mine", 4), ("mine", 8), ("ddpm", 4), ("ddpm", 8)
+    ]  # fmt: skip
+    assert found["rows"][1]["distance_to_flow"] < found["rows"][0]["distance_to_flow"]
+    assert found["rows"][2]["distance_to_flow"] is None and found["flow"]["steps"] == 1024
+    for given, sentence in (
+        (([], (4,)), "samplers must name at least one; got none"),
+        ((["ddim"], ()), "steps must name at least one; got none"),
+        ((["ddimm"], (4,)), "sampler must be one of .* Did you mean 'ddim'"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            recipes.compare(key, task, 50, *given)
+
+
+@pytest.mark.parametrize("predicts", ["edm", "v"])
+def test_fit_and_the_command_give_the_same_weights_to_the_bit(predicts):
+    """For the same settings: of data whose standard deviation is neither 1 nor 1/2, which both must measure."""
+    x = 7 * np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    np.save("wide.npy", x)
+    words = ["train", "--data", "wide.npy", "--width", "16", "--depth", "1", "--steps", "6", "--batch-size", "16"]
+    words += ["--samples-every", "0", "--seed", "5", "--predicts", predicts]
+    assert cli.main(words) == 0
+    data, network = recipes.load("wide.npy"), js.models.MLP(width=16, depth=1)
+    state = js.fit(jax.random.key(5), network, data.train, js.schedules.EDM(), 6, batch_size=16, predicts=predicts)
+    for ema, mine in ((True, state.ema), (False, state.params)):
+        for a, b in zip(weights("runs/wide", ema), jax.tree.leaves(mine), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ((2,), "MLP 256"),
+        ((8, 8), "MLP 384"),
+        ((3, 4, 5), "MLP 256"),
+        ((16, 16, 3), "UNet (1, 2, 2)"),
+        ((24, 20), "UNet (1, 2, 2)"),
+        ((27, 27), "UNet (1,)"),
+    ],
+)
+def test_the_network_suits_the_data(event, expected):
+    network = recipes.network_for(event)
+    size = network.width if isinstance(network, js.models.MLP) else network.multipliers
+    assert f"{type(network).__name__} {size}" == expected
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *event)), jnp.zeros(1))
+    assert jax.tree.leaves(params)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (partial(recipes.network_for, (3,), network="unet"), r"network unet takes images; .* shape \(3,\). Give mlp"),
+        (
+            partial(recipes.network_for, (3,), channels=8),
+            "channels is no setting of network mlp, which takes width, de",
+        ),
+        (partial(recipes.network_for, (8, 8), network="dut"), "network must be one of .* Did you mean 'dit'"),
+        (partial(recipes.network_for, (8, 8), width=0), "width must be at least 1; got 0"),
+        (
+            partial(recipes.network_for, (8, 8), network="unet", multipliers=()),
+            "multipliers must be at least one number",
+        ),
+        (partial(recipes.network_for, (8, 8), dtype="float8"), "dtype must be one of 'float32', 'bfloat16'; got"),
+    ],
+)
+def test_a_network_that_cannot_be_is_one_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+@pytest.mark.slow
+def test_the_ridge_is_the_best_one_for_held_out_digits():
+    """The comment at RIDGE claims it; neighbors three times larger and smaller do worse."""
+    train, _, held_out = js.datasets.digits()
+    rows = held_out.reshape(len(held_out), -1)
+
+    def likelihood(ridge: float) -> float:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(laws, "RIDGE", ridge)
+            return float(recipes.law_of(train).log_prob(jax.numpy.asarray(rows)).mean())
+
+    middle = likelihood(laws.RIDGE)
+    assert middle > likelihood(laws.RIDGE / 3.3) and middle > likelihood(laws.RIDGE * 3.3)
