@@ -66,7 +66,7 @@ def rows(tree, some):
     return jax.tree.map(lambda leaf: leaf[some], tree)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["mask", "inpaint", pytest.param("dense", marks=pytest.mark.slow)])
 def test_each_sample_is_that_of_a_run_with_its_observation_alone(x64, name):
     """Whatever divides the samples: DDPM draws noise in every step, so that the sample's key counts too."""
     denoiser, cond, alone = CASES[name]

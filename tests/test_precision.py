@@ -128,7 +128,7 @@ def test_posteriors_and_likelihoods():
     seen = js.posterior(denoiser, jnp.ones(2), lambda x: x[:2], 0.1)
     assert_full(lambda denoiser, x: denoiser(x, LEVEL), seen, X)
     assert_full(lambda denoiser, x: js.log_likelihood(KEY, denoiser, x, steps=4).log_prob, denoiser, X)
-    assert_full(lambda denoiser: js.sample_and_log_prob(KEY, denoiser, (2, D), steps=4).log_density, denoiser)
+    assert_full(lambda denoiser: js.sample_and_log_prob(KEY, denoiser, (2, D), steps=4).log_prob, denoiser)
 
 
 def test_a_plain_product_would_be_seen():

@@ -1,5 +1,6 @@
 """The protocols of jaxsamp. A user's own class that follows one of these needs no base class."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
@@ -33,6 +34,15 @@ class Scored(Protocol):
 
     def score(self, x: Array) -> Array:
         """grad log p at `x`, (batch, *event)."""
+        ...
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """What can be drawn from, whatever else is known of it."""
+
+    def sample(self, key: Array, n: int) -> Array:
+        """`n` clean samples, (n, *event)."""
         ...
 
 
@@ -98,6 +108,21 @@ class Denoiser(Protocol):
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """Posterior mean of x_0, (batch, *event), given x_t = `x` of the same shape at `level`."""
+        ...
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A network with weights of its own making, such as a Flax module; see `jaxsamp.models`."""
+
+    @property
+    def init(self) -> Callable[..., PyTree]:
+        """Makes the weights."""
+        ...
+
+    @property
+    def apply(self) -> Callable[..., Any]:
+        """The output for given weights."""
         ...
 
 

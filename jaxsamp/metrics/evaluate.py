@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxsamp.core.types import Array, Level
+from jaxsamp.core.protocols import Sampled
+from jaxsamp.core.types import Array, ArrayLike, Level
 from jaxsamp.metrics.null import NULL_SETS, Metric
 from jaxsamp.metrics.registry import METRICS, named, table
 from jaxsamp.metrics.spec import Comparison, MetricLike
-from jaxsamp.metrics.truth import prepared
+from jaxsamp.metrics.truth import Truth, prepared
 
 
 def evaluate(
     x: Float[Array | np.ndarray, "n *event"],
-    reference: Any,
+    reference: Sampled | Truth | ArrayLike,
     key: Array | None = None,
     features: Callable[[Array], Any] | None = None,
     metrics: str | MetricLike | Sequence[str | MetricLike] | None = None,

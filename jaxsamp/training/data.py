@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from jaxsamp.core.types import Array, PyTree
 from jaxsamp.training import lazy
 
 
+@runtime_checkable
 class Batches(Protocol):
     """What `fit` reads: batches by number, and the data's own description for checkpoints.
 
@@ -40,6 +41,15 @@ class Batches(Protocol):
     def config(self) -> Any:
         """What identifies the data; see `jaxsamp.core.fingerprint.describe`."""
         ...
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """Samples, or pairs of a sample and a condition, by number: a `grain.MapDataset`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> Any: ...
 
 
 @dataclass

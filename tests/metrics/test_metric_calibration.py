@@ -94,8 +94,8 @@ def flows(trials, n):
     denoiser = law.denoiser(js.schedules.OrnsteinUhlenbeck())
     level = denoiser.schedule.level(-np.log(np.float32(0.02)))
     whole = js.sample_and_log_prob(jax.random.key(0), denoiser, n * (trials + 10), js.samplers.Heun(), 12)
-    pieces = [SamplesAndLogProb(whole.x[i : i + n], whole.log_density[i : i + n], {}) for i in range(0, n * trials, n)]
-    return law, level, pieces, SamplesAndLogProb(whole.x[n * trials :], whole.log_density[n * trials :], {})
+    pieces = [SamplesAndLogProb(whole.x[i : i + n], whole.log_prob[i : i + n], {}) for i in range(0, n * trials, n)]
+    return law, level, pieces, SamplesAndLogProb(whole.x[n * trials :], whole.log_prob[n * trials :], {})
 
 
 @pytest.fixture(scope="module")

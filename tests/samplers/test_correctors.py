@@ -142,8 +142,7 @@ def test_bad_settings_are_named(sampler, message):
 def test_a_predictor_in_one_loop_is_refused():
     @dataclasses.dataclass(frozen=True)
     class Whole(DDIM):
-        def pieces(self, steps):
-            return 1
+        stepwise = False
 
     with pytest.raises(ValueError, match="predictor must go step by step"):
         PredictorCorrector(Whole()).check()

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from jaxsamp.core.types import CLEAN, Level
+from jaxsamp.schedules import VariancePreserving
 from jaxsamp.targets.base import TargetDenoiser, per_event
 from jaxsamp.targets.empirical import Empirical
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 
-LEVEL = Level(0.8, 0.6)
+LEVEL, SCHEDULE = Level(0.8, 0.6), VariancePreserving()
 
 
 def images(n=30, shape=(3, 2, 2), seed=0):
@@ -68,7 +69,7 @@ def test_a_pytree_whose_data_can_change_without_compiling_again():
         return denoiser(x, LEVEL)
 
     x = jnp.zeros((2, 3, 2, 2))
-    first, second = (mean(Empirical(images(seed=seed), refine=0).denoiser(None), x) for seed in (0, 1))
+    first, second = (mean(Empirical(images(seed=seed), refine=0).denoiser(SCHEDULE), x) for seed in (0, 1))
     assert not np.allclose(first, second)
     bad = jax.tree.map(lambda leaf: leaf * jnp.nan, Empirical(images()))  # a gradient may look like this
     assert bad.chunk == 1024 and jnp.isnan(bad.data).all()
@@ -76,9 +77,9 @@ def test_a_pytree_whose_data_can_change_without_compiling_again():
 
 def test_denoiser_is_the_posterior_mean_and_knows_its_law(key):
     target = Empirical(images(), chunk=8, refine=0)
-    denoiser = target.denoiser("a schedule")
+    denoiser = target.denoiser(SCHEDULE)
     assert isinstance(denoiser, TargetDenoiser) and denoiser.event_shape == target.event_shape
-    assert denoiser.schedule == "a schedule"
+    assert denoiser.schedule is SCHEDULE
     x = target.sample(key, 5)
     np.testing.assert_array_equal(denoiser(x, LEVEL), target.posterior_mean(x, LEVEL))
 

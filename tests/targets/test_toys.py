@@ -9,6 +9,7 @@ import pytest
 from sklearn import datasets
 
 from jaxsamp.core.types import Level
+from jaxsamp.schedules import EDM
 from jaxsamp.targets.boxes import UniformBoxes
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, ring, spiral
@@ -36,7 +37,7 @@ def test_denoiser_follows_from_the_density_at_every_level(x64, name):
         level = Level(alpha, sigma)
         gradient = jax.grad(lambda x: target.log_prob(x, level).sum())(x)
         from_density = (x + sigma[:, None] ** 2 * gradient) / alpha[:, None]
-        return from_density, target.denoiser(None)(x, level)
+        return from_density, target.denoiser(EDM())(x, level)
 
     np.testing.assert_allclose(*both(x), atol=1e-9)
 
