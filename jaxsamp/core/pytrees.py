@@ -56,16 +56,16 @@ def adopted(argument: str, thing: T) -> T:
 def _register(cls: type, names: Callable[[Any], tuple[list[str], list[str]]]) -> None:
     """Register a class as a pytree; `names` gives the names of leaves and of static attributes."""
 
-    def flatten(made: Any) -> tuple[tuple, tuple]:
+    def flatten(made: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         leaves, static = names(made)
         return tuple(getattr(made, name) for name in leaves), _known(made, leaves, static)
 
-    def flatten_with_keys(made: Any) -> tuple[tuple, tuple]:
+    def flatten_with_keys(made: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         leaves, static = names(made)
         keyed = ((jax.tree_util.GetAttrKey(name), getattr(made, name)) for name in leaves)
         return tuple(keyed), _known(made, leaves, static)
 
-    def unflatten(known: tuple, traced: Any) -> Any:
+    def unflatten(known: tuple[Any, ...], traced: Any) -> Any:
         made = object.__new__(cls)
         for name, value in zip((*known[0], *known[1]), (*traced, *known[2]), strict=True):
             object.__setattr__(made, name, value)
@@ -74,7 +74,7 @@ def _register(cls: type, names: Callable[[Any], tuple[list[str], list[str]]]) ->
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
 
-def _known(made: Any, leaves: list[str], static: list[str]) -> tuple:
+def _known(made: Any, leaves: list[str], static: list[str]) -> tuple[Any, ...]:
     return tuple(leaves), tuple(static), tuple(getattr(made, name) for name in static)
 
 

@@ -228,7 +228,7 @@ def _scheme(
     dim: int,
     *,
     friction: float,
-    changed: dict,
+    changed: dict[str, Any],
     corrector: Callable[..., Corrector] = UnderdampedCorrector,
     **sizes: float,
 ) -> Scheme:
