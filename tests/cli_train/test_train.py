@@ -208,7 +208,10 @@ BAD = {
     ),
     "odd labels": (("--data", "odd.npz"), "--data must hold integers from 0, .* in its `labels`; odd.npz holds"),
     "few labels": (("--data", "few.npz"), "--data must hold one label for each of its 50 samples; got 3"),
-    "no mixture": (("--data", "law.npz"), "--data must hold a mixture of Gaussians, as law.npz seems to; weights must"),
+    "no mixture": (
+        ("--data", "law.npz"),
+        "--data must hold a valid mixture of Gaussians; law.npz does not: weights must",
+    ),
     "nothing to resume": (("--resume", "--out", "none"), "--resume needs a run in --out; none has no config.json"),
     "no config": (("--config", "none.json"), "--config must be a file of settings .* got none.json"),
     "config of another kind": (("--config", "list.json"), r"--config list.json must hold settings by name; got \[1\]"),
