@@ -43,10 +43,11 @@ def rao_score_test(
 
         T = n gbar^T F^-1 gbar (N - q - 1) / N,
 
-    where F is estimated by the mean of g g^T over N true samples. Under the law T has mean q and variance
-    2 q + (Var |h|^2 - 2 q) / n, h = F^(-1/2) g, and is approximated by a gamma law with these moments, which is
-    chi-square with q degrees of freedom if n is much larger than q. It is the most sensitive test of samples
-    of a mixture: it sees errors that distances between samples do not see. The law is that of alpha x_0 + sigma z; covariances may have any form.
+    where F is estimated by the mean of g g^T over N true samples. Under the law T has mean q and variance 2 q +
+    (Var |h|^2 - 2 q) / n, h = F^(-1/2) g, and is approximated by a gamma law with these moments, which is
+    chi-square with q degrees of freedom if n is much larger than q. It is the most sensitive test of samples of a
+    mixture: it sees errors that distances between samples do not see. The law is that of alpha x_0 + sigma z;
+    covariances may have any form.
 
     Args:
         x: samples, (n, d).
