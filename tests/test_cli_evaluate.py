@@ -116,7 +116,7 @@ BAD = {
     "no reference": (("--reference", "none.npy"), "--reference must be a file that exists; there is no none.npy"),
     "shape": (
         ("--reference", "wide.npy"),
-        r"--reference must have samples of shape \(2,\), as those to compare have; got \(3,\)",
+        r"--reference must have samples of shape \(2,\), like x; got \(3,\)",
     ),
     "few": (("--reference", "few.npy"), "--reference must hold at least 4 samples; few.npy holds 3"),
     "level": (("--sigma", "-1"), "--sigma must be finite and at least 0; got -1.0"),

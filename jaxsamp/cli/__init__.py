@@ -15,11 +15,11 @@ import jax
 
 from jaxsamp.cli.errors import DONE, INTERRUPTED, REFUSED, BadArgument, Stopped, missing_package
 
-COMMANDS = {  # where it is, and what it does
+COMMANDS = {  # module, class and summary of each
     "train": ("train", "Train", "Train a network to denoise."),
     "sample": ("sample", "Sample", "Draw samples by an exact score or a trained network, and test their law."),
     "compare": ("compare", "Compare", "Compare samplers at several numbers of steps."),
-    "evaluate": ("evaluate", "Evaluate", "Compare samples that are there with the truth."),
+    "evaluate": ("evaluate", "Evaluate", "Compare existing samples with the truth."),
     "score-error": ("score_error", "ScoreErrorCommand", "Compare a network with the exact denoiser of a known law."),
 }
 
@@ -28,17 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: the words after `jaxsamp`; by default those that the program was called with.
+        argv: the words after `jaxsamp`; by default the arguments of the program.
 
     Returns:
-        The exit code: 0; or, after one sentence on stderr, 2 for arguments that cannot be used, 1 for training that
-        diverged, 130 for Ctrl-C and 143 for SIGTERM, on both of which training saves and shards are kept.
+        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, 1 for training
+        that diverged, 130 for Ctrl-C and 143 for SIGTERM. In the last two cases training saves, and finished shards are
+        kept.
     """
     try:
         command = _parse(argv)
         _keep_compilations()
         command.run()
-    except SystemExit as stop:  # --help, or words that are no command
+    except SystemExit as stop:  # --help, or an unknown command
         return stop.code if isinstance(stop.code, int) else DONE
     except BadArgument as refused:
         return _stop(str(refused), REFUSED)
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _leave(argv: Sequence[str] | None, code: int) -> int:
-    """End the program, if it is one: JAX, cut off in its work, can crash as Python takes it down, and lose the code."""
+    """End the process at once if this is the program itself: interrupted JAX can crash at exit and lose the code."""
     if argv is None:
         sys.stdout.flush()
         os._exit(code)
@@ -67,7 +68,7 @@ def _leave(argv: Sequence[str] | None, code: int) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> Any:
-    """The command; its module alone is imported, so that another's missing package is no matter."""
+    """The command. Only its own module is imported, so a package that another command needs may be missing."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in COMMANDS:
         module, kind, _ = COMMANDS[words[0]]
@@ -88,10 +89,10 @@ def _named(summary: str) -> Callable[[], None]:
 
 
 def _keep_compilations() -> None:
-    """Keep what XLA compiles between runs; JAX reads JAX_COMPILATION_CACHE_DIR by itself."""
+    """Keep compiled programs between runs; JAX reads JAX_COMPILATION_CACHE_DIR itself."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "jaxsamp"
-        with suppress(OSError):  # without a place to keep them, compile each time
+        with suppress(OSError):  # without a writable folder, compile in each run
             folder.mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(folder))
 

@@ -1,4 +1,4 @@
-"""What all commands share: how words become one, the flags of every run, and the order of the work."""
+"""The base class of all commands: parsing, the flags of every run, and the order of the work."""
 
 import inspect
 import sys
@@ -24,13 +24,13 @@ class Common:
     """The run."""
 
     seed: int = 0
-    """Seed of everything that is random."""
+    """Seed of all random numbers."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint=OUT)] = None
-    """Where to write."""
+    """The folder to write."""
     force: FlagCreatePairsOff[bool] = False
     """Overwrite the results of an earlier run."""
     progress: bool = True
-    """Show progress, on a terminal."""
+    """Show progress if the output is a terminal."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Command:
     """A command is a dataclass: its fields are the flags, their docstrings the help, and `run` does the work.
 
     Attributes:
-        files: what it writes: the picture, and the report.
-        choices: of flags that take a name: what the names stand for, and what settings of it may stand for.
-        names: of arguments of `jaxsamp.recipes`: the flags that give them, where they have other names.
+        files: the files that it writes: the picture, and the report.
+        choices: per flag that takes a name: the objects by name, and the objects by name that its settings may take.
+        names: per argument of `jaxsamp.recipes` whose flag has another name: that flag.
     """
 
     files: ClassVar[tuple[str, ...]] = ()
@@ -49,17 +49,17 @@ class Command:
 
     @classmethod
     def parsed(cls, words: Sequence[str], name: str) -> Any:
-        """The command that `words` describe; raises SystemExit for others, and for --help."""
+        """The command that `words` describe; raises SystemExit if they cannot be parsed, and for --help."""
         kind, words = with_settings(cls, words)
         return tyro.cli(kind, prog=f"jaxsamp {name}", args=words, description=inspect.getdoc(cls))
 
     @property
     def watched(self) -> bool:
-        """Whether progress is shown."""
+        """Whether to show progress."""
         return self.common.progress and sys.stdout.isatty()  # type: ignore[attr-defined]
 
     def run(self) -> None:
-        """Check, work, draw, write and print."""
+        """Check the flags, do the work, then write and print the results."""
         stages, common = Stages(self.watched), self.common  # type: ignore[attr-defined]
         with complaints(self):
             self.check()
@@ -75,14 +75,14 @@ class Command:
         self.show(facts, out)
 
     def check(self) -> None:
-        """Raise one sentence for a flag that no data can make right."""
+        """Raise one sentence if a flag is wrong whatever the data."""
 
     def default_out(self) -> Path:
-        """The folder to write, where none is given."""
+        """The folder to write if --out is not given."""
         raise NotImplementedError
 
     def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
-        """The report and its picture; errors of arguments become sentences."""
+        """The report and its picture; a ValueError becomes one sentence about a flag."""
         raise NotImplementedError
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
@@ -91,13 +91,13 @@ class Command:
 
 
 def check_seed(seed: int) -> None:
-    """Raise unless `--seed` is one that every part of a run can take."""
+    """Raise unless every part of a run accepts this `--seed`."""
     if not 0 <= seed < 2**32:
         raise BadArgument(f"--seed must be at least 0 and below 2^32; got {seed}.")
 
 
 def truth(target: str | None, checkpoint: Path | None, image_size: int, default: str = "digits") -> Any:
-    """The data of a name, or those that a network was trained on."""
+    """The data named by `target`, or the data that a network was trained on."""
     if target is None and checkpoint is not None:
         return recipes.load(*recipes.trained_on(checkpoint))
     return recipes.load(target or default, image_size)

@@ -22,17 +22,17 @@ class Compare(Command):
     """Compare samplers at several numbers of steps: distance to the exact flow, and to the law.
 
     All start from the same noise. The distance to the flow is the median over samples of the root mean square per
-    coordinate, at the last noise level in the scale of the data, to the flow from the same noise, which UniPC of
-    order 3 follows in 1,024 steps or more (of a network, in 256 or more). Samplers of the reverse SDE leave the flow
-    on purpose and have none. The energy distance compares with true samples (of data that a network has learned,
-    those held out), and is shown with the band where other true samples fall.
+    coordinate, at the last noise level, in the scale of the data. The flow starts from the same noise, and UniPC of
+    order 3 follows it in 1,024 steps or more (256 or more for a network). Samplers of the reverse SDE leave the flow
+    on purpose, so they have no such distance. The energy distance compares with true samples (held-out data if a
+    network has learned from data), and is shown with the band where other true samples fall.
     """
 
     samplers: Annotated[tuple[str, ...], arg(metavar="NAME ...", help=f"Which samplers: {', '.join(BY_NAME)}.")] = SHOWN
     steps: Annotated[tuple[int, ...], arg(metavar="INT ...")] = (8, 16, 32, 64)
-    """Numbers of steps, or rounds of one window."""
+    """Numbers of steps; for a sampler with one window, numbers of rounds."""
     num_samples: int = 1000
-    """Number of samples of each."""
+    """Number of samples per sampler and number of steps."""
     subject: OmitArgPrefixes[Subject] = Subject()
     common: Shared = Common()
 
@@ -40,7 +40,7 @@ class Compare(Command):
     names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples", "sampler": "--samplers"}
 
     def check(self) -> None:
-        """Raise one sentence for a flag that no data can make right."""
+        """Raise one sentence if a flag is wrong whatever the data."""
         self.subject.check()
         for name in self.samplers:
             by_name(name)
@@ -54,7 +54,7 @@ class Compare(Command):
         return self.subject.default_out("compare", "-compare")
 
     def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
-        """Fit, sample with each, measure and draw."""
+        """Fit, sample with each sampler, measure and plot."""
         with stages("load"):
             data = self.subject.load()
         key, for_labels, for_linear = jax.random.split(jax.random.key(self.common.seed), 3)
@@ -62,12 +62,12 @@ class Compare(Command):
         task = self.subject.task((for_labels, for_linear), data, self.num_samples, self.common.seed, used, stages)
         options = {"grid": self.subject.grid, **self.subject.span, "microbatch": self.subject.microbatch}
         with stages("compare"):
-            found = recipes.compare(
+            results = recipes.compare(
                 key, task, self.num_samples, self.samplers, self.steps, **options, progress=self.watched
             )
         title = f"{task.data.name}: {self.num_samples:,} samples"
-        facts = {"target": task.data.name, **found, **recipes.about(task.law, task.data)}
-        return facts, plots.comparison(found["rows"], title=title)
+        facts = {"target": task.data.name, **results, **recipes.about(task.law, task.data)}
+        return facts, plots.comparison(results["rows"], title=title)
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

@@ -8,7 +8,7 @@ from typing import Any
 from jaxsamp.cli.settings import flag, flags
 
 DONE, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes; 143 is 128 + SIGTERM
-OPTIONAL = {  # of modules: the package, and what installs it
+OPTIONAL = {  # per module: the package, and the argument of `pip install`
     "tyro": ("tyro", '"jaxsamp[cli]"'),
     "matplotlib": ("matplotlib", '"jaxsamp[cli]"'),
     "sklearn": ("scikit-learn", '"jaxsamp[cli]"'),
@@ -27,7 +27,7 @@ class BadArgument(Exception):
 
 
 class Stopped(Exception):
-    """A run that ended before its time; its message is the sentence that the user reads.
+    """A run that ended early; its message is the sentence that the user reads.
 
     Attributes:
         code: the exit code.
@@ -40,9 +40,9 @@ class Stopped(Exception):
 
 @contextmanager
 def complaints(command: Any) -> Iterator[None]:
-    """Turn what the library says about its arguments into `BadArgument`, about the flags of a command.
+    """Turn the library's errors about its arguments into `BadArgument` about the flags of a command.
 
-    To be put around checks and front doors only, never around code whose ValueError would be a bug.
+    Use it around checks and front doors only, never around code whose ValueError would be a bug.
     """
     try:
         yield
@@ -53,9 +53,9 @@ def complaints(command: Any) -> Iterator[None]:
 
 
 def about_flags(sentence: str, command: Any) -> str:
-    """A sentence about an argument, the word that it begins with, as one about the flag that has given it.
+    """The sentence with the argument that it begins with replaced by its flag.
 
-    Where another argument is compared with, as in "divisible by accumulate = 3", that is meant too.
+    Other arguments with a value, as in "divisible by accumulate = 3", are replaced too.
     """
     names = {name.rpartition(".")[2]: flag(name) for name, _ in reversed(list(flags(command)))} | command.names
 

@@ -1,4 +1,4 @@
-"""`jaxsamp evaluate`: compare samples that are already there with the truth."""
+"""`jaxsamp evaluate`: compare existing samples with the truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Evaluate(Command):
 
     samples: Annotated[
         Positional[Path],
-        arg(metavar="SAMPLES", help="A .npy or .npz file, such as `jaxsamp sample` writes; or a folder of images."),
+        arg(metavar="SAMPLES", help="A .npy or .npz file, as written by `jaxsamp sample`, or a folder of images."),
     ]
     reference: Annotated[
         str | None,
@@ -40,43 +40,43 @@ class Evaluate(Command):
         ),
     ] = None
     checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
-    """The truth: what the network was trained on that `jaxsamp train` has trained in this folder."""
+    """The truth: the training data of the network that `jaxsamp train` has trained in this folder."""
     metrics: Annotated[
         tuple[str, ...],
-        arg(metavar="NAME ...", help=f"Which: {', '.join(NAMES)}.", help_behavior_hint="(default: all that apply)"),
+        arg(metavar="NAME ...", help=f"Metrics: {', '.join(NAMES)}.", help_behavior_hint="(default: all that apply)"),
     ] = ()
     sigma: Annotated[
         float | None, arg(metavar="FLOAT", help_behavior_hint="(default: the last of `grid` in SAMPLES, or 0)")
     ] = None
-    """Noise level sigma / alpha that is left in the samples; the truth is noised alike."""
+    """Noise level sigma / alpha that is left in the samples; the same noise is added to the truth."""
     image_size: int = 16
-    """Height and width that images of a folder or of a set by name are cropped to."""
+    """Height and width to which images of a folder or of a data set on a hub are cropped."""
     common: Shared = Common()
 
     files: ClassVar = ("comparison.png", "report.json")
 
     @property
     def names(self) -> Mapping[str, str]:  # type: ignore[override]
-        """Where the truth comes from decides which flag is wrong."""
+        """The flag that gives the truth is either --reference or --checkpoint."""
         given = "--reference" if self.checkpoint is None else "--checkpoint"
         return {"samples": "SAMPLES", "data": "--reference", "reference": given}
 
     def check(self) -> None:
-        """Raise one sentence for a flag that no data can make right."""
+        """Raise one sentence if a flag is wrong whatever the data."""
         if (self.reference is None) == (self.checkpoint is None):
-            raise BadArgument("--reference or --checkpoint must say what the truth is, one of them.")
+            raise BadArgument("one of --reference and --checkpoint must say what the truth is, not both.")
         for name in self.metrics:
             checks.one_of("metrics", name, NAMES)
         if self.sigma is not None and not (self.sigma >= 0 and isfinite(self.sigma)):
             raise BadArgument(f"--sigma must be finite and at least 0; got {self.sigma}.")
 
     def default_out(self) -> Path:
-        """Beside the samples."""
+        """SAMPLES-evaluation, next to the samples."""
         samples = self.samples.expanduser()
         return samples.with_name(f"{samples.resolve().stem}-evaluation")
 
     def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
-        """Load, compare and draw."""
+        """Load, compare and plot."""
         with stages("load"):
             x, sigma = recipes.load_samples(self.samples, self.image_size)
             if self.reference is None:
@@ -86,13 +86,13 @@ class Evaluate(Command):
         sigma = sigma if self.sigma is None else self.sigma
         level, keys = None if sigma == 0 else Level(1.0, sigma), jax.random.split(jax.random.key(self.common.seed))
         with stages("metrics", "comparing with the truth"):
-            found = recipes.against_reference(x, data, keys[0], level, self.metrics or None)
+            results = recipes.against_reference(x, data, keys[0], level, self.metrics or None)
         headline = f"{len(x):,} samples at noise level {sigma:g} against {data.name}"
         with stages("picture"):
             picture = recipes.beside_truth(keys[1], x, data, level or CLEAN, title=headline)
         kind = "law" if data.law is not None else "samples" if data.train is data.held_out else "data"
         facts = {"samples": str(self.samples), "reference": data.name, "noise_level": sigma, "num_samples": len(x)}
-        return facts | {"metrics": {kind: found}, **recipes.about(data.law, data), "headline": headline}, picture
+        return facts | {"metrics": {kind: results}, **recipes.about(data.law, data), "headline": headline}, picture
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

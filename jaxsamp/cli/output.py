@@ -1,4 +1,4 @@
-"""The folder that a command writes: all of its files or none, and never over earlier results unasked."""
+"""The folder that a command writes: all of its files or none, and never over earlier results without --force."""
 
 import json
 import os
@@ -27,10 +27,10 @@ def write_json(facts: dict[str, Any], path: Path) -> None:
 def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
     """Yield a hidden folder to write `names` in; they move to `out` when the block ends, and vanish if it fails.
 
-    `out` is made at once, so that a place that cannot be written is noticed before the work and not after it.
+    `out` is created at once, so that a folder that cannot be written is noticed before the work, not after it.
 
     Raises:
-        BadArgument: `out` cannot be written, or holds such files already.
+        BadArgument: `out` cannot be written, or already holds files called `names`.
     """
     check_free(out, names, force)
     with made(out):
@@ -43,7 +43,7 @@ def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
 
 @contextmanager
 def made(out: Path) -> Iterator[None]:
-    """Make the folder `out`, and take away what is new and still empty when the block ends.
+    """Create the folder `out` and its parents; when the block ends, remove those that are new and still empty.
 
     Raises:
         BadArgument: `out` cannot be written.

@@ -1,4 +1,4 @@
-"""What a command prints: a line while it works, and its report as a line and a short table."""
+"""The output of a command: a line while it works, then its report as a line and a short table."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ INSIDE = {True: "[green]inside[/]", False: "[yellow]outside[/]"}
 
 
 class Stages:
-    """Seconds by stage, with a line on the terminal while one runs."""
+    """Seconds per stage, with a line on the terminal while a stage runs."""
 
     def __init__(self, shown: bool):
         self.seconds: dict[str, float] = {}
@@ -26,7 +26,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, name: str, doing: str = "") -> Iterator[None]:
-        """Time what is inside as `name`, showing `doing` if there is something to show."""
+        """Time the block as the stage `name`, and show the text `doing` unless it is empty."""
         start = time.perf_counter()
         with Console(stderr=True).status(doing) if self._shown and doing else nullcontext():
             yield
@@ -34,7 +34,7 @@ class Stages:
 
 
 class Page:
-    """Lines that are never wrapped, and tables that are not cut off in 80 columns, which is also what a pipe gets."""
+    """Lines that are never wrapped, and tables that fit in 80 columns, the width of a pipe."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
@@ -48,11 +48,11 @@ class Page:
         self._console.print(text, soft_wrap=True, markup=False)
 
     def written(self, files: Sequence[str], out: Path) -> None:
-        """The last line: what is where."""
+        """The last line: the files, and their folder."""
         self.line(f"written: {', '.join(files)} in {out}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str] | None], left: Sequence[int] = (0,)) -> None:
-        """A table; a row that is None is a gap, and the columns `left` are aligned so."""
+        """A table. A row that is None is a gap; the columns numbered in `left` are aligned left."""
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
         for i, column in enumerate(columns):
             table.add_column(column, justify="left" if i in left else "right", no_wrap=True)
@@ -67,9 +67,9 @@ def show(name: str, headline: str, report: dict[str, Any], out: Path) -> None:
     page.head(name, f": {headline}")
     if report["metrics"]:
         rows: list[Any] = []
-        for reference, found in report["metrics"].items():
+        for reference, results in report["metrics"].items():
             rows += [None, (f"[dim]{REFERENCES[reference]}[/]",)]
-            rows += [row for name, metric in found.items() for row in _rows(name, metric)]
+            rows += [row for name, metric in results.items() for row in _rows(name, metric)]
         page.table(("metric", "value", "true samples give", ""), rows, (0, 3))
     page.line("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
     page.written(report["files"], out)

@@ -24,7 +24,7 @@ from jaxsamp.recipes.reports import peak_memory
 from jaxsamp.recipes.sampling import costs_of_shards
 from jaxsamp.running import shards
 
-COMPARED = 10_000  # the first so many samples are compared with the truth
+COMPARED = 10_000  # number of samples in shards, the first ones, that are compared with the truth
 SMALL = ("samples.png", "report.json")
 IN_SHARDS = ("manifest.json", "shard-*.npz", *SMALL)
 CORRECTORS = {
@@ -38,33 +38,33 @@ CORRECTORS = {
 class Sample(Command):
     """Draw samples by an exact score or a trained network, and test that their law is right.
 
-    Without arguments: fits a mixture of Gaussians to scikit-learn's handwritten digits, draws new digits, and writes
-    them, a picture of them beside real ones, and a report to runs/digits. With --checkpoint: draws from a network that
-    `jaxsamp train` has trained, and compares with the data that were held out from it. The settings of a sampler are
-    flags beneath its name; --help shows those of the --sampler that stands before it.
+    Without arguments it fits a mixture of Gaussians to scikit-learn's handwritten digits, draws new digits, and writes
+    them, a picture of them beside real ones, and a report to runs/digits. With --checkpoint it draws from a network
+    that `jaxsamp train` has trained, and compares with the held-out data. The settings of a sampler are flags such as
+    --sampler.order; --help shows those of the --sampler that is given before it.
     """
 
     sampler: Annotated[str, named("How to step", samplers.BY_NAME)] = "unipc"
     steps: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 32, or as suits the sampler)")] = None
-    """Number of steps, or windows."""
+    """Number of steps; for a sampler in windows, of windows."""
     num_samples: int = 2000
     """Number of samples."""
     shard_size: Annotated[
         int | None, arg(metavar="INT", help_behavior_hint="(default: 16384, fewer if large; 0: one file)")
     ] = None
-    """More samples than this are written in files of so many, while they are drawn."""
+    """Samples per file; more samples than this are written to several files while they are drawn."""
     metrics: bool = True
     """Compare the samples with the law, and with held-out data."""
     devices: Annotated[str, arg(metavar="all|INT")] = "all"
-    """Devices of this machine that the samples are divided over."""
+    """Devices of this machine over which the samples are divided."""
     coordinator: Annotated[
         str | None, arg(metavar="HOST:PORT|auto", help_behavior_hint="(default: none, one process)")
     ] = None
-    """Share the shards with other processes: where process 0 is, or auto to ask SLURM, Kubernetes and the like."""
+    """Address of process 0, to share the shards with other processes; auto: as SLURM, Kubernetes or others say."""
     num_processes: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: from auto)")] = None
-    """How many processes share the shards."""
+    """Number of processes that share the shards."""
     process_id: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: from auto)")] = None
-    """Which of them this is, from 0."""
+    """Number of this process, from 0."""
     subject: OmitArgPrefixes[Subject] = Subject()
     common: Shared = Common()
 
@@ -73,7 +73,7 @@ class Sample(Command):
     names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples"}
 
     def run(self) -> None:
-        """Check, fit, sample, test, draw, write and print."""
+        """Check the flags, fit, sample, test the samples, then write and print the results."""
         with complaints(self):
             process = joined(self.coordinator, self.num_processes, self.process_id)
         if process.count > 1 and self.common.force:
@@ -84,7 +84,7 @@ class Sample(Command):
         with complaints(self):
             sampler, levels, mesh = self._checked()
             out = self.common.out or self.subject.default_out("samples", "")
-            output.check_free(out, self.files[:1], self.common.force)  # the others may be those of shards
+            output.check_free(out, self.files[:1], self.common.force)  # the other files may belong to shards
             with stages("load"):
                 data = self.subject.load()
             size = shards.default_size(data.event) if self.shard_size is None else self.shard_size
@@ -95,21 +95,21 @@ class Sample(Command):
                 f"got {self.num_samples:,}."
             )
         keys = jax.random.split(jax.random.key(self.common.seed), 6)
-        asked = {"n": self.num_samples, "sampler": sampler, "levels": levels, "mesh": mesh}
-        asked |= {"microbatch": self.subject.microbatch, "progress": self.watched and process.index == 0}
+        options = {"n": self.num_samples, "sampler": sampler, "levels": levels, "mesh": mesh}
+        options |= {"microbatch": self.subject.microbatch, "progress": self.watched and process.index == 0}
 
         def task() -> recipes.SamplingTask:
             return self.subject.task((keys[4], keys[5]), data, self.num_samples, self.common.seed, [sampler], stages)
 
         if split:
-            self._to_shards(out, keys, task, asked, size, stages)
+            self._to_shards(out, keys, task, options, size, stages)
             return
         with output.folder(out, self.files, self.common.force) as folder:
             output.check_free(out, shards.KNOWN_BY, self.common.force)
             with complaints(self):
                 what = task()
                 with stages("sample"):
-                    drawn = recipes.draw(keys[0], what, **asked)
+                    drawn = recipes.draw(keys[0], what, **options)
             facts = self.reported(folder, keys, what, drawn, stages, self.files)
             np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed)
         if self.common.force:
@@ -125,11 +125,11 @@ class Sample(Command):
         stages: Stages,
         files: Sequence[str],
     ) -> dict[str, Any]:
-        """Compare samples with the truth, and write their picture and the report, which is returned."""
-        level, found, memory = Level(1.0, float(drawn.levels[-1])), {}, peak_memory()
+        """Compare samples with the truth, write their picture and the report, and return the report."""
+        level, results, memory = Level(1.0, float(drawn.levels[-1])), {}, peak_memory()
         if self.metrics:
             with stages("metrics", "comparing with the truth"):
-                found = recipes.report(keys[1], task, drawn.x, level)
+                results = recipes.report(keys[1], task, drawn.x, level)
         with stages("picture"):
             title = f"{task.data.name}: {self._headline(len(drawn.levels) - 1)}"
             figure = recipes.beside_truth(keys[3], drawn.x, task.data, level, task.law, title)
@@ -137,7 +137,7 @@ class Sample(Command):
         ends = [float(drawn.levels[0]), level.sigma]
         facts: dict[str, Any] = {"target": task.data.name, "settings": plain(self), "noise_levels": ends}
         facts |= {"steps": len(drawn.levels) - 1, **drawn.costs, "peak_memory": memory}
-        facts |= {"compared": len(drawn.x), "metrics": found, "seconds": stages.seconds}
+        facts |= {"compared": len(drawn.x), "metrics": results, "seconds": stages.seconds}
         facts |= {**recipes.about(task.law, task.data), "files": files}
         output.write_json(facts, folder / "report.json")
         return facts
@@ -154,14 +154,14 @@ class Sample(Command):
         return f"{self.num_samples:,} samples by {self.sampler} in {steps} step{'s' * (steps > 1)}"
 
     def _checked(self) -> tuple[samplers.Sampler, np.ndarray, Any]:
-        """Check every flag that can be checked without data; how to step, the levels to visit and the devices."""
+        """Check every flag that can be checked without data; return the sampler, the levels and the mesh."""
         self.subject.check()
         check_seed(self.common.seed)
         mesh = chosen(self.devices)
         checks.one_of("sampler", self.sampler, samplers.BY_NAME)
         sampler = value_of(self, "sampler")
         sampler.check()
-        # One sample can be drawn; to compare it with anything takes two.
+        # One sample can be drawn, but a comparison needs two.
         checks.at_least("num_samples", self.num_samples, 2 if self.metrics else 1)
         if self.shard_size is not None:
             checks.at_least("shard_size", self.shard_size, 0)
@@ -169,17 +169,17 @@ class Sample(Command):
         return sampler, self.subject.levels(steps), mesh
 
     def _to_shards(
-        self, out: Path, keys: jax.Array, task: Any, asked: dict[str, Any], size: int, stages: Stages
+        self, out: Path, keys: jax.Array, task: Any, options: dict[str, Any], size: int, stages: Stages
     ) -> None:
-        """Draw what is left to draw; when all is there, compare the first samples."""
+        """Draw the missing shards; when all are there, compare the first samples."""
         if not is_job(out):
             output.check_free(out, ("samples.npz", *SMALL), self.common.force)
         with output.made(out), resumable(lambda cause: stopped(cause, out)):
             with complaints(self):
                 what = task()
-                asked |= {"settings": {"target": what.data.name, "seed": self.common.seed}, "shard_size": size}
+                options |= {"settings": {"target": what.data.name, "seed": self.common.seed}, "shard_size": size}
                 with stages("sample"):
-                    done = self._drawn(out, keys[0], what, asked)
+                    done = self._drawn(out, keys[0], what, options)
             if not done.complete:
                 print(f"{out}: {missing(done)}")
             elif (out / "report.json").exists() and not self.common.force:
@@ -187,40 +187,40 @@ class Sample(Command):
             else:
                 with output.folder(out, SMALL, True) as folder:
                     costs = costs_of_shards(done.manifest["costs"])
-                    drawn = recipes.Drawing(done[:COMPARED], asked["levels"], costs)
+                    drawn = recipes.Drawing(done[:COMPARED], options["levels"], costs)
                     facts = self.reported(folder, keys, what, drawn, stages, IN_SHARDS)
                 self.show(facts, out)
 
-    def _drawn(self, out: Path, key: jax.Array, task: recipes.SamplingTask, asked: dict[str, Any]) -> shards.Shards:
+    def _drawn(self, out: Path, key: jax.Array, task: recipes.SamplingTask, options: dict[str, Any]) -> shards.Shards:
         for name in ("samples.npz", *SMALL) if self.common.force else ():
             (out / name).unlink(missing_ok=True)
         try:
-            return recipes.draw_to_folder(out, key, task, **asked, force=self.common.force)
+            return recipes.draw_to_folder(out, key, task, **options, force=self.common.force)
         except shards.OtherSettings as error:
             raise BadArgument(f"--out: {error} --force removes them.") from error
 
 
 def is_job(out: Path) -> bool:
-    """Whether the folder holds shards, or some of them."""
+    """Whether the folder holds a job of shards, finished or not."""
     return any((out / name).exists() for name in shards.KNOWN_BY)
 
 
 def missing(done: shards.Shards) -> str:
-    """Which shards other processes draw."""
+    """A sentence about the shards that are left to other processes."""
     names = done.missing
     if not names:
-        return "a shard of another process is damaged. To draw it anew: the same command again."
+        return "a shard of another process is damaged. Run the same command again to replace it."
     some = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-    return f"{some} {'is' if len(names) == 1 else 'are'} missing, which other processes draw."
+    return f"{some} {'is' if len(names) == 1 else 'are'} missing and left to other processes."
 
 
 def stopped(cause: str, out: Path) -> str:
-    """What is kept, and how to go on."""
+    """A sentence about what is kept and how to continue."""
     if not is_job(out):
         return f"stopped by {cause} before the first shard was written; nothing was kept."
-    found = shards.Shards(out)
-    total = -(-len(found) // found.shard_size)
+    done = shards.Shards(out)
+    total = -(-len(done) // done.shard_size)
     return (
-        f"stopped by {cause}; {total - len(found.missing):,} of {total:,} shards are in {out}. "
-        "To go on: the same command again."
+        f"stopped by {cause}; {total - len(done.missing):,} of {total:,} shards are in {out}. "
+        "Run the same command again to continue."
     )

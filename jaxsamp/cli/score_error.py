@@ -21,8 +21,8 @@ from jaxsamp.targets.toys import TOYS
 class ScoreErrorCommand(Command):
     """Measure how far a trained network is from the exact denoiser of a known law.
 
-    At each noise level, E|D - D*|^2 over the Bayes risk E|x_0 - D*|^2: by this share the denoising loss exceeds the
-    least possible one. Beside it the same error as that of the score, E|s - s*|^2 / E|s*|^2.
+    At each noise level it prints E|D - D*|^2 over the Bayes risk E|x_0 - D*|^2, the share by which the denoising loss
+    exceeds the least possible one, and the same error for the score, E|s - s*|^2 / E|s*|^2.
     """
 
     checkpoint: Annotated[Path, arg(metavar="FOLDER")]
@@ -43,24 +43,24 @@ class ScoreErrorCommand(Command):
     num_samples: int = 4096
     """Number of samples at each level."""
     microbatch: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
-    """At most so many samples at a time, against running out of memory."""
+    """Largest number of samples at a time, to limit memory."""
     common: Shared = Common()
 
     files: ClassVar = ("score-error.png", "score-error.json")
     names: ClassVar[Mapping[str, str]] = {"data": "--target"}
 
     def check(self) -> None:
-        """Raise one sentence for a flag that no data can make right."""
+        """Raise one sentence if a flag is wrong whatever the data."""
         checks.at_least("num_samples", self.num_samples, 2)
         if self.microbatch is not None:
             checks.at_least("microbatch", self.microbatch, 1)
 
     def default_out(self) -> Path:
-        """In the folder of the network."""
+        """CHECKPOINT/score-error."""
         return self.checkpoint / "score-error"
 
     def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
-        """Load, measure and draw."""
+        """Load, measure and plot."""
         with stages("load"):
             denoiser = recipes.learned_denoiser(self.checkpoint)
             data = truth(self.target, self.checkpoint, 1)

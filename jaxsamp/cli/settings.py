@@ -1,7 +1,7 @@
-"""Settings as flags: those of a command, and of the objects that it knows by name, such as samplers.
+"""Settings as flags: those of a command, and those of the objects that it knows by name, such as samplers.
 
-A choice is a flag that takes a name, `--sampler unipc`; the settings of what it names are flags beneath it,
-`--sampler.order 3`. They are read off the object's own dataclass, so that a new sampler needs nothing here.
+A choice is a flag that takes the name of an object, `--sampler unipc`; the object's settings are further flags,
+`--sampler.order 3`. They are read from the object's own dataclass, so a new sampler needs no code here.
 """
 
 import inspect
@@ -13,11 +13,11 @@ from typing import Annotated, Any, get_type_hints
 
 from tyro.conf import arg
 
-SETTINGS = "_settings"  # what the field with the settings of a choice ends in
+SETTINGS = "_settings"  # the ending of the field with the settings of a choice
 
 
 def flags(command: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The names of all flags of a command, without dashes, and their values; groups of flags have no name."""
+    """The names of all flags of a command, without dashes, and their values; groups of flags add no prefix."""
     for field in fields(command):
         value, name = getattr(command, field.name), field.name
         if is_dataclass(value):
@@ -28,12 +28,12 @@ def flags(command: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def plain(command: Any) -> dict[str, Any]:
-    """The flags of a command for JSON, which knows no infinity."""
+    """The flags of a command as values for JSON, which has no infinity."""
     return {name: str(value) if value in (math.inf, -math.inf) else value for name, value in flags(command)}
 
 
 def flag(name: str) -> str:
-    """A name as it is typed."""
+    """The flag of that name, as the user types it."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -49,7 +49,7 @@ def words_of(stored: Mapping[str, Any]) -> list[str]:
 
 
 def with_settings(kind: type, words: Sequence[str]) -> tuple[type, list[str]]:
-    """A command with fields for the settings of what `words` choose, and the words that are left to be parsed."""
+    """The command with fields for the settings of the chosen objects, and the words that are left to parse."""
     added, words = [], [part for word in words for part in _parts(word)]
     for choice, (named, nested) in kind.choices.items():  # type: ignore[attr-defined]
         default = next(field.default for field in fields(kind) if field.name == choice)
@@ -63,13 +63,13 @@ def with_settings(kind: type, words: Sequence[str]) -> tuple[type, list[str]]:
 
 
 def value_of(command: Any, choice: str) -> Any:
-    """What a choice stands for, with its settings; the name must be known."""
+    """The object that a choice names, with its settings; the name must be known."""
     settings = getattr(command, f"{choice}{SETTINGS}", None)
     return command.choices[choice][0].get(getattr(command, choice)) if settings is None else settings.made()
 
 
 def proxy(thing: Any) -> Any:
-    """A plain dataclass object with the settings of a frozen object, of types that can be parsed."""
+    """A plain dataclass object with the same settings as `thing`, whose field types can be parsed."""
     docs, added = described(type(thing)), []
     hints = get_type_hints(type(thing))
     for field in fields(thing):
@@ -95,12 +95,12 @@ def proxy(thing: Any) -> Any:
 
 
 def described(kind: type) -> dict[str, str]:
-    """What the docstring of a dataclass says about each of its fields."""
-    found = {}
+    """The description of each field in the docstring of a dataclass."""
+    texts = {}
     for names, text in re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", inspect.getdoc(kind) or "", re.MULTILINE):
         text = " ".join(text.split())
-        found |= dict.fromkeys(names.split(", "), text[:1].upper() + text[1:] if text[1:2].isalpha() else text)
-    return found
+        texts |= dict.fromkeys(names.split(", "), text[:1].upper() + text[1:] if text[1:2].isalpha() else text)
+    return texts
 
 
 def _parts(word: str) -> list[str]:
@@ -111,7 +111,7 @@ def _parts(word: str) -> list[str]:
 def _chosen(
     choice: str, named: Mapping[str, Any], nested: Mapping[str, Any], value: Any, words: list[str]
 ) -> tuple[Any, list[str]]:
-    """What `--choice NAME` and `--choice.field NAME` choose, and the words without the latter."""
+    """The object that `--choice NAME` and `--choice.field NAME` choose, and the words without the latter."""
     pairs = list(zip(words, [*words, ""][1:], strict=True))
     for word, name in pairs:
         if word == flag(choice):
@@ -128,7 +128,7 @@ def _chosen(
 
 
 def _placed(thing: Any, path: list[str], value: Any) -> Any:
-    """`thing` with a field, or a field of a field, set to `value`; None where there is no such field."""
+    """`thing` with a field, or a field of a field, set to `value`; None if there is no such field."""
     if not is_dataclass(thing) or path[0] not in {field.name for field in fields(thing)}:
         return None
     inner = value if len(path) == 1 else _placed(getattr(thing, path[0]), path[1:], value)

@@ -1,4 +1,4 @@
-"""What is stopped from outside keeps what it has, and ends with one sentence that says how to go on."""
+"""A run that is stopped from outside keeps its results so far, and ends with a sentence on how to continue."""
 
 import signal
 import threading
@@ -13,10 +13,10 @@ from jaxsamp.cli.errors import FAILED, INTERRUPTED, TERMINATED, BadArgument, Sto
 
 @contextmanager
 def stoppable(out: Path, steps: int) -> Iterator[None]:
-    """Around `fit`: the first Ctrl-C is taken as SIGTERM, on which `fit` saves and exits; a second one stops at once.
+    """Around `fit`: the first Ctrl-C acts like SIGTERM, on which `fit` saves and exits; a second one stops at once.
 
     Raises:
-        Stopped: in the place of what `fit` raises when it is stopped, or when the loss is no longer finite.
+        Stopped: instead of the errors that `fit` raises when it is stopped, or when the loss is no longer finite.
         BadArgument: there is not enough memory.
     """
     pressed: list[int] = []
@@ -49,10 +49,10 @@ def stoppable(out: Path, steps: int) -> Iterator[None]:
 
 @contextmanager
 def resumable(sentence: Callable[[str], str]) -> Iterator[None]:
-    """Around work that is safe to be cut off anywhere: Ctrl-C and SIGTERM end it with `sentence` of what stopped it.
+    """Around work that may be stopped anywhere: Ctrl-C and SIGTERM end it with `sentence(cause)`.
 
     Raises:
-        Stopped: in the place of KeyboardInterrupt, or when SIGTERM comes.
+        Stopped: instead of KeyboardInterrupt, or on SIGTERM.
     """
 
     def terminate(*_: object) -> None:
@@ -79,4 +79,4 @@ def _sentence(out: Path, steps: int, cause: str) -> str:
     step = latest_step(out)
     if step is None:
         return f"stopped by {cause} before the first checkpoint; nothing was kept."
-    return f"stopped by {cause}; step {step} of {steps} is saved. To go on: jaxsamp train --resume --out {out}"
+    return f"stopped by {cause}; step {step} of {steps} is saved. To continue: jaxsamp train --resume --out {out}"

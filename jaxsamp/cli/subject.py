@@ -1,4 +1,4 @@
-"""The flags that say what is sampled: a target, how it becomes a law, or a network; and how noise grows."""
+"""The flags that say what is sampled (a target and how it becomes a law, or a network) and how noise grows."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -21,13 +21,13 @@ from jaxsamp.recipes.tasks import schedule_of
 
 
 def named(what: str, names: Iterable[str], default: str | None = None) -> Any:
-    """A flag that takes a name out of a list."""
+    """A flag that takes a name from a list."""
     return arg(metavar="NAME", help=f"{what}: {', '.join(names)}.", help_behavior_hint=default)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is sampled, and from where to where."""
+    """What is sampled, and between which noise levels."""
 
     target: Annotated[
         str | None,
@@ -41,32 +41,32 @@ class Subject:
     components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 20, fewer for few data)")] = None
     """Size of the mixture fitted to data."""
     checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
-    """Sample the network that `jaxsamp train` has trained in this folder, in the place of a law."""
+    """Sample the network that `jaxsamp train` has trained in this folder, instead of a law."""
     label: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: as in the data)")] = None
-    """Label to sample, of a network that was trained with labels."""
+    """Label to sample, for a network that was trained with labels."""
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
     """Scale of classifier-free guidance toward the label."""
     image_size: int = 16
-    """Height and width that images of a folder or of a set by name are cropped to."""
+    """Height and width to which images of a folder or of a data set on a hub are cropped."""
     schedule: Annotated[
         str | None, named("How noise grows", schedules.BY_NAME, "(default: vp, or that of --checkpoint)")
     ] = None
     grid: Annotated[str, named("How the steps are spaced", grids.RULES)] = "log_snr"
     sigma_max: float = grids.SIGMA_MAX
-    """Noise level sigma / alpha to start from."""
+    """Noise level sigma / alpha at the start."""
     sigma_min: float = grids.SIGMA_MIN
-    """Noise level sigma / alpha to end at; that much noise stays in the samples."""
+    """Noise level sigma / alpha at the end; this noise stays in the samples."""
     microbatch: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
-    """At most so many samples at a time, against running out of memory."""
+    """Largest number of samples at a time, to limit memory."""
 
     @cached_property
     def network(self) -> Any:
-        """The denoiser that --checkpoint has learned, or None."""
+        """The learned denoiser in --checkpoint, or None."""
         return None if self.checkpoint is None else recipes.learned_denoiser(self.checkpoint)
 
     @property
     def span(self) -> dict[str, float]:
-        """From where to where."""
+        """The first and the last noise level."""
         return {"sigma_max": self.sigma_max, "sigma_min": self.sigma_min}
 
     def check(self) -> None:
@@ -76,17 +76,17 @@ class Subject:
         exact |= {"model": None if self.model == "mixture" else self.model}
         for name, value in (learned if self.checkpoint is None else exact).items():
             if value is not None and self.checkpoint is None:
-                raise BadArgument(f"--{name} is for a network that was trained with labels: give its --checkpoint.")
+                raise BadArgument(f"--{name} is for a network trained with labels, so --checkpoint is needed too.")
             if value is not None:
                 raise BadArgument(f"--{name} must be left out with --checkpoint, which has its own law and schedule.")
 
     def levels(self, steps: int) -> np.ndarray:
-        """The noise levels that so many steps visit."""
+        """The noise levels of a run of `steps` steps."""
         schedule = schedule_of(self.schedule or "vp") if self.network is None else self.network.schedule
         return recipes.noise_levels(schedule, steps, self.grid, **self.span)
 
     def default_out(self, command: str, suffix: str) -> Path:
-        """runs/TARGET and a suffix, without the folders and the ending of a file; or inside the run of a network."""
+        """runs/STEM and a suffix, STEM being the target without folders and ending; or a folder in --checkpoint."""
         if self.checkpoint is not None:
             return self.checkpoint / command
         return Path("runs") / (Path(self.target or "digits").expanduser().resolve().stem + suffix)
@@ -104,7 +104,7 @@ class Subject:
         used: Sequence[samplers.Sampler],
         stages: Stages,
     ) -> recipes.SamplingTask:
-        """What is sampled: a known law, what the data become, or a network, calibrated where a sampler needs it."""
+        """The task: a known law, the law that data become, or a network, calibrated if a sampler needs it."""
         if self.network is None:
             fitted = stages("fit", f"fitting to {len(data.train):,} samples") if data.law is None else nullcontext()
             with fitted:

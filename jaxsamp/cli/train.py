@@ -1,4 +1,4 @@
-"""`jaxsamp train`: a network learns to denoise data, watched, and safe against whatever stops it."""
+"""`jaxsamp train`: a network learns to denoise data, with a log and pictures, and resumes after any stop."""
 
 import io
 import json
@@ -46,16 +46,16 @@ WEIGHTINGS = {
 
 
 def _network() -> Any:
-    """The settings of all networks as flags, each of them None for what suits the data."""
-    found: dict[str, Any] = {}
+    """The settings of all networks as flags, each of them None for a value that suits the data."""
+    settings: dict[str, Any] = {}
     for name, kind in ((name, getattr(models, kind)) for name, kind in NETWORKS.items()):
         hints, docs = get_type_hints(kind), described(kind)
         for field in fields(kind):
             if field.name not in GIVEN:
-                known = found.setdefault(field.name, (hints[field.name], docs.get(field.name, ""), []))
+                known = settings.setdefault(field.name, (hints[field.name], docs.get(field.name, ""), []))
                 known[2].append(name)
     added = []
-    for name, (hint, doc, kinds) in found.items():
+    for name, (hint, doc, kinds) in settings.items():
         metavar = "INT" if hint is int else "INT ..."
         hints = {"help": doc, "metavar": metavar, "help_behavior_hint": f"({', '.join(kinds)})"}
         added.append((name, Annotated[hint | None, arg(**hints)], None))
@@ -70,16 +70,16 @@ NETWORK, OPTIMIZER = _network(), proxy(training.AdamW())
 class Train(Command):
     """Train a network to denoise, for `jaxsamp sample --checkpoint` and `jaxsamp.training.load_denoiser`.
 
-    Ctrl-C and SIGTERM save before they stop; `--resume` goes on, and ends with the same weights as a run that nothing
-    stopped. Of data without a known law one part is held out, the same as in every other command. The weights are
+    Ctrl-C and SIGTERM save before they stop; `--resume` continues, and ends with the same weights as a run that was
+    never stopped. A part of data without a known law is held out, the same part in every command. The weights are
     those of `jaxsamp.fit` with the key of --seed and the same settings.
     """
 
     data: Annotated[str, arg(metavar="NAME|FILE|FOLDER", help=f"What to learn: {PLACES}")] = "digits"
     image_size: int = 16
-    """Height and width that images of a folder or of a set by name are cropped to."""
+    """Height and width to which images of a folder or of a data set on a hub are cropped."""
     labels: bool = False
-    """Learn the data given their labels: of digits, or those in `labels` of an .npz file."""
+    """Learn the data given their labels: those of digits, or `labels` in an .npz file."""
     steps: int = 2500
     """Number of updates."""
     seed: int = 0
@@ -89,33 +89,33 @@ class Train(Command):
     report_every: int = 50
     """Steps between lines of metrics.jsonl."""
     samples_every: int = 1000
-    """Steps between pictures of samples of the averaged weights; 0 for none."""
+    """Steps between pictures of samples by the averaged weights; 0 for none."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/DATA)")] = None
-    """Where to write, and what to resume."""
+    """The folder to write, or to resume."""
     config: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(optional)")] = None
-    """Settings of another run, its config.json, in the place of the defaults."""
+    """The config.json of another run, whose settings replace the defaults."""
     resume: FlagCreatePairsOff[bool] = False
-    """Go on with the run in --out, with its own settings."""
+    """Continue the run in --out, with its own settings."""
     devices: Annotated[str, arg(metavar="all|INT")] = "1"
-    """Devices that each batch is divided over."""
+    """Devices over which each batch is divided."""
     fsdp: FlagCreatePairsOff[bool] = False
-    """Divide the weights and the optimizer's memory over the devices too."""
+    """Divide the weights and the state of the optimizer over the devices too."""
     progress: bool = True
-    """Show progress, on a terminal."""
+    """Show progress if the output is a terminal."""
     schedule: Annotated[str, named("How noise grows", schedules.BY_NAME)] = "edm"
     predicts: Annotated[str, named("What the network predicts", PREDICTS)] = "edm"
     levels: Annotated[str, named("Which noise levels it is trained at", LEVELS)] = "log-normal"
     weighting: Annotated[str, named("How much the error at a level counts", WEIGHTINGS)] = "edm"
     drop: float = 0.1
-    """Share of the labels that are dropped, for guidance."""
+    """Fraction of the labels that are dropped, for guidance."""
     batch_size: int = 128
-    """Samples of one update."""
+    """Samples per update."""
     accumulate: int = 1
-    """Parts that a batch is split into, against running out of memory."""
+    """Parts into which a batch is split, to limit memory."""
     ema: float = 0.9999
-    """Largest decay of the average of the weights, which is what is sampled."""
+    """Largest decay of the average of the weights; the average is what is sampled."""
     network: Annotated[
-        str | None, named("Which", NETWORKS, "(default: unet for images of more than 256 numbers, else mlp)")
+        str | None, named("Which network", NETWORKS, "(default: unet for images of more than 256 numbers, else mlp)")
     ] = None
     dtype: Annotated[str, named("What the network computes in", DTYPES)] = "float32"
     sizes: OmitArgPrefixes[type(NETWORK)] = NETWORK  # type: ignore[valid-type]
@@ -125,13 +125,13 @@ class Train(Command):
 
     @classmethod
     def parsed(cls, words: Sequence[str], name: str) -> Any:
-        """With the settings of --config, or of the run to resume, wherever `words` do not say otherwise."""
+        """The command, with the settings of --config or of the run to resume unless `words` override them."""
         given = super().parsed(words, name)
         file = given.config or (given.folder / CONFIG if given.resume else None)
         if file is None:
             return given
         if given.config is None and not file.exists():
-            raise BadArgument(f"--resume must find a run in --out; {given.folder} has no {CONFIG}.")
+            raise BadArgument(f"--resume needs a run in --out; {given.folder} has no {CONFIG}.")
         with complaints(given):
             stored = stored_settings(file.expanduser(), "--config" if given.config else "--resume")
         chosen = {choice for choice in cls.choices if f"--{choice}" in " ".join(words).replace("=", " ").split()}
@@ -145,7 +145,7 @@ class Train(Command):
         return self.out or Path("runs") / Path(self.data).expanduser().resolve().stem
 
     def run(self) -> None:
-        """Load, train, draw, write and print."""
+        """Load, train, write and print."""
         with complaints(self):
             data, network, options = self._prepared()
         out, watched = self.folder, self.progress and sys.stderr.isatty()
@@ -164,7 +164,7 @@ class Train(Command):
         page.line(f"sample it: jaxsamp sample --checkpoint {out}")
 
     def _prepared(self) -> tuple[recipes.LearningData, Any, dict[str, Any]]:
-        """The data, the network, and what else `fit` takes."""
+        """The data, the network, and the other arguments of `fit`."""
         check_seed(self.seed)
         for name, known in (("levels", LEVELS), ("weighting", WEIGHTINGS), ("predicts", PREDICTS)):
             checks.one_of(name, getattr(self, name), known)
@@ -173,7 +173,7 @@ class Train(Command):
         mesh = self._mesh()
         if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
             raise BadArgument(
-                f"--out must be a folder without a run, or add --resume to go on with it; {self.folder} has one."
+                f"--out must be a folder without a run, or add --resume to continue it; {self.folder} has one."
             )
         data = recipes.load(self.data, self.image_size)
         if self.labels and data.labels is None:
@@ -188,7 +188,7 @@ class Train(Command):
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
         options |= {"metrics_file": self.folder / JOURNAL, "report_every": self.report_every}
         if self.samples_every:
-            key = jax.random.key((self.seed + 2**31) % 2**32)  # that of --seed belongs to `fit`
+            key = jax.random.key((self.seed + 2**31) % 2**32)  # the key of --seed belongs to `fit`
             paint = recipes.training_pictures(key, data, self.folder / PICTURES, self.steps, self.labels, mesh)
             options |= {"callback": paint, "callback_every": self.samples_every}
         return data, network, options
@@ -200,7 +200,7 @@ class Train(Command):
         if part % count:
             raise BadArgument(f"--devices must divide the {part} samples of a batch, or of its parts; got {count}.")
         if self.fsdp and count == 1:
-            raise BadArgument("--fsdp needs more than one device; give --devices all.")
+            raise BadArgument("--fsdp needs more than one device; add --devices all.")
         return mesh
 
     @contextmanager
@@ -219,16 +219,16 @@ class Train(Command):
                 raise
 
     def stored(self) -> dict[str, Any]:
-        """The settings of the run, by the names of their flags; data so that they are found from anywhere."""
+        """The settings of the run by the names of their flags; the path of data is absolute."""
         data = self.data if is_known(self.data) else str(Path(self.data).expanduser().resolve())
         return {name: value for name, value in plain(self).items() if name not in OF_ONE_CALL} | {"data": data}
 
 
 def stored_settings(path: Path, where: str) -> dict[str, Any]:
-    """The settings that a run has kept.
+    """The settings that a run has stored.
 
     Raises:
-        BadArgument: no such file, or a setting that the command does not have or of the wrong type.
+        BadArgument: there is no such file, or a setting is unknown or has the wrong type.
     """
     try:
         stored = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""What was done to data before they were seen: linear operators. They know no denoiser."""
+"""Linear operators that describe how data were measured or damaged. They do not use denoisers."""
 
 from jaxsamp.corruptions.linear import DenseOperator, MaskOperator
 

@@ -1,4 +1,4 @@
-"""Linear operators: what an observation y = A x_0 + noise n is made by."""
+"""The linear operators A of observations y = A x_0 + noise n."""
 
 from dataclasses import dataclass
 
@@ -14,22 +14,22 @@ class MaskOperator:
     """A x = x where `mask` is True, and 0 elsewhere: A = A^T = A^2, the identity without some of its ones.
 
     Attributes:
-        mask: boolean, of the event's shape; of n operators (n, *event).
+        mask: boolean, of the event's shape; (n, *event) for n operators.
     """
 
     mask: ArrayLike
 
     def __call__(self, x: Array) -> Array:
-        """What was seen of x, of its shape.
+        """The seen entries of x, and 0 elsewhere, of the shape of x.
 
         Raises:
             ValueError: x is not of the mask's shape.
         """
         _fits("x", x, jnp.shape(self.mask), "the mask's")
-        return jnp.multiply(self.mask, x)  # x is finite, and products fuse with those around them
+        return jnp.multiply(self.mask, x)  # x is finite, and a product fuses with other products
 
     def adjoint(self, y: Array) -> Array:
-        """y where it was seen, and 0 elsewhere, whatever y is there.
+        """y where `mask` is True, and 0 elsewhere, whatever the value of y there.
 
         Raises:
             ValueError: y is not of the mask's shape.
@@ -41,11 +41,11 @@ class MaskOperator:
 @pytree
 @dataclass(frozen=True)
 class DenseOperator:
-    """(A x)_i = sum_j matrix[i, j] x[j], j running over the whole event: any linear operator of few measurements.
+    """(A x)_i = sum_j matrix[i, j] x[j], where j runs over the whole event: any linear operator with few measurements.
 
     Attributes:
-        matrix: (m, *event) for m measurements; of n operators (n, m, *event). Products are taken in the precision and
-            type of x.
+        matrix: (m, *event) for m measurements; (n, m, *event) for n operators. Products are computed in the precision
+            and type of x.
     """
 
     matrix: ArrayLike

@@ -1,6 +1,6 @@
-"""Denoisers: E[x_0 | x_t] from any network, and wrappers that are denoisers again.
+"""Denoisers: E[x_0 | x_t] from any network, and wrappers of denoisers, which are denoisers too.
 
-Everything here is a pytree: weights, guidance scales, observations and clipping bounds are leaves, so new values never
+All of them are pytrees: weights, guidance scales, observations and clipping bounds are leaves, so new values never
 recompile.
 """
 

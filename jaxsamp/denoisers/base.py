@@ -1,4 +1,4 @@
-"""What denoisers have in common, and what those around another denoiser do."""
+"""The base classes of denoisers, and of denoisers that wrap another denoiser."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -12,16 +12,16 @@ from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 
 
 def per_event(values: ArrayLike, x: Array) -> Array:
-    """Scalars, or one number for each item of the batch, shaped to broadcast against x of shape (batch, *event)."""
+    """A scalar, or one number per item of the batch, shaped to broadcast against x of shape (batch, *event)."""
     values = jnp.asarray(values)
     return values.reshape(values.shape + (1,) * (x.ndim - 1)) if values.ndim else values
 
 
 class BaseDenoiser(ABC):
-    """What denoisers share: frozen registered dataclasses with a `schedule` and a `calibration`.
+    """Base class of denoisers: frozen registered dataclasses with a `schedule` and a `calibration`.
 
-    A class without `__call__` is refused when an object of it is made. `event_shape` is None where any shape will do;
-    `evaluations` counts the network calls that one call makes for one sample.
+    A subclass must define `__call__`. `event_shape` is None if the denoiser takes any shape; `evaluations` is the
+    number of network calls per sample in one call.
     """
 
     schedule: Any
@@ -34,15 +34,15 @@ class BaseDenoiser(ABC):
         """E[x_0 | x_t = x], (batch, *event), for x of that shape and a level of scalars or of shape (batch,)."""
 
     def with_calibration(self, calibration: Calibration | None) -> Any:
-        """The same denoiser carrying a measured linear part, which the frame "calibrated" reads."""
+        """The same denoiser with a measured linear part, which the frame "calibrated" reads."""
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]
 
-    def check_cond(self, cond: PyTree, n: int) -> None:  # noqa: B027  (most denoisers take any)
-        """Raise one sentence unless `cond` is what this denoiser takes for n samples; shapes alone under a trace."""
+    def check_cond(self, cond: PyTree, n: int) -> None:  # noqa: B027  (most denoisers take any `cond`)
+        """Raise one sentence unless this denoiser takes `cond` for n samples; under a trace, check shapes alone."""
 
 
 class Wrapper(BaseDenoiser):
-    """A denoiser around another: schedule, event shape and cost are the inner one's."""
+    """Base class of denoisers that wrap another: schedule, event shape and cost are those of the inner denoiser."""
 
     denoiser: Denoiser
 
@@ -58,11 +58,11 @@ class Wrapper(BaseDenoiser):
 
     @property
     def evaluations(self) -> int:
-        """The inner denoiser's cost."""
+        """The number of network calls per sample of the inner denoiser."""
         return getattr(self.denoiser, "evaluations", 1)
 
     def check_cond(self, cond: PyTree, n: int) -> None:
-        """What the inner denoiser takes."""
+        """Raise one sentence unless the inner denoiser takes `cond`."""
         check = getattr(self.denoiser, "check_cond", None)  # a user's own denoiser need not have one
         if check is not None:
             check(cond, n)

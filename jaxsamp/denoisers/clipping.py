@@ -32,7 +32,7 @@ def clip(denoiser: Denoiser, low: ArrayLike = -1.0, high: ArrayLike = 1.0) -> Cl
     """Clip the posterior mean to the range of the data, [low, high].
 
     Raises:
-        ValueError: low is not below high.
+        ValueError: `low` is not below `high`.
     """
     if checks.is_concrete(low, high) and not jnp.all(jnp.asarray(low) < jnp.asarray(high)):
         raise ValueError(f"low must be below high; got {low} and {high}.")

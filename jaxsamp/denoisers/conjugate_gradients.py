@@ -15,14 +15,15 @@ def conjugate_gradients(
 ) -> Array:
     """L M^-1 residual for a symmetric positive semi-definite M, where apply(u) = (M u, L u).
 
-    L is summed along the way, so that no product is needed at the end. A direction of no positive curvature, which
-    the Jacobian of a trained network may have, ends the iteration, and so does a residual of rounding errors.
+    The sum of L u is accumulated in each iteration, so no product is needed at the end. The iteration ends at a
+    direction without positive curvature, which the Jacobian of a trained network may have, and when the residual is
+    down to rounding errors.
 
     Args:
         apply: both products with a vector u of the residual's shape.
         residual: the right-hand side.
         like: an array of the shape and dtype of L u.
-        iterations: as many as M has distinct eigenvalues are exact.
+        iterations: number of iterations; the result is exact with as many as M has distinct eigenvalues.
 
     Source: Hestenes and Stiefel, "Methods of Conjugate Gradients for Solving Linear Systems", J. Res. Nat. Bur. Stand.
     49 (1952).

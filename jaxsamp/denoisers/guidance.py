@@ -24,11 +24,11 @@ class Guided(Wrapper):
 
     @property
     def evaluations(self) -> int:
-        """Twice the inner denoiser's."""
+        """Twice the number of the inner denoiser."""
         return 2 * super().evaluations
 
     def check_cond(self, cond: PyTree, n: int) -> None:
-        """Anything but None that the inner denoiser takes."""
+        """Raise one sentence unless `cond` is given and the inner denoiser takes it."""
         if cond is None:
             raise ValueError("cond must be given to a guided denoiser; got None.")
         super().check_cond(cond, n)
@@ -48,8 +48,8 @@ def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
 
     Args:
         denoiser: a conditional denoiser.
-        scale: guidance scale, a number; a leaf, so that new values do not recompile.
-        null: the `cond` of "no condition" for one sample, or anything that broadcasts to a batch of them.
+        scale: guidance scale, a number. It is a leaf, so new values do not recompile.
+        null: the `cond` of "no condition" for one sample, or a value that broadcasts to a batch of them.
 
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598 (scale = 1 + their w).
     """

@@ -28,7 +28,7 @@ class NetworkDenoiser(BaseDenoiser):
     calibration: Any = None
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """E[x_0 | x_t = x], (batch, *event), in the dtype of x; the conversion is never done in `dtype`."""
+        """E[x_0 | x_t = x], (batch, *event), in the dtype of x, in which the prediction is also converted."""
         t = self.schedule.level(level.log_snr).t if level.t is None else level.t
         shown, params = x, self.params
         if self.dtype is not None:
@@ -52,7 +52,7 @@ def denoiser(
 
     Args:
         apply: (params, x, t, cond) -> output of x's shape, for x (batch, *event) and t (batch,) in the schedule's
-            own time. It is compared by identity: pass the same function each time, or every call compiles anew.
+            own time. It is compared by identity: pass the same function each time, or every call compiles again.
         params: the weights, any pytree.
         schedule: how noise grew in training; see `jaxsamp.schedules`.
         prediction: what the network predicts: "x0", "epsilon" = (x - alpha x0) / sigma, "score" = -epsilon / sigma,
@@ -61,8 +61,8 @@ def denoiser(
             the precision of x.
 
     Raises:
-        ValueError: unknown prediction.
-        TypeError: no schedule, or "velocity" under one without a derivative.
+        ValueError: the prediction is unknown.
+        TypeError: `schedule` is not a schedule, or the prediction is "velocity" and the schedule has no derivative.
 
     Source: Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", arXiv 2202.00512 (v).
     """

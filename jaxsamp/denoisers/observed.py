@@ -1,4 +1,4 @@
-"""Observations: one that a denoiser holds for all samples, or one of each sample, which travels in `cond`."""
+"""Observations: one that a denoiser holds for all samples, or one per sample, passed in `cond`."""
 
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,17 +18,17 @@ OPERATORS = (
 
 
 class Observed(NamedTuple):
-    """What was observed of each of n samples: the `cond` of a denoiser that holds no observation of its own.
+    """The observations of n samples: the `cond` of a denoiser that holds no observation itself.
 
-    Every array has one entry for each sample, in the order of the samples, and is sliced with them.
+    Every array has one entry per sample, in the order of the samples, and is sliced with them.
 
     Attributes:
-        y: the observations, (n, *shape of one); of a mask (n, *event), ignored where the mask is False.
+        y: the observations, (n, *shape of one); with masks (n, *event), ignored where the mask is False.
         operator: A of each sample: n linear operators as one (`jaxsamp.corruptions`; any callable pytree whose leaves
             have a leading axis n), or boolean masks (n, *event). An operator without arrays is the same for all. None
-            where the denoiser holds one for all.
-        noise: standard deviations, (n,) or of y's shape; None where the denoiser holds one for all, and for `inpaint`.
-        cond: what the denoiser inside takes, leaves (n, ...).
+            if the denoiser holds one for all.
+        noise: standard deviations, (n,) or of y's shape; None if the denoiser holds one for all, and for `inpaint`.
+        cond: the condition of the inner denoiser, leaves (n, ...).
     """
 
     y: ArrayLike
@@ -38,7 +38,7 @@ class Observed(NamedTuple):
 
 
 class Observing(Wrapper):
-    """A denoiser that knows an observation: its own, the same for all samples, or with y = None that in `cond`."""
+    """Base class of denoisers given an observation: y, the same for all samples, or, if y is None, that in `cond`."""
 
     y: Any
     operator: Any
@@ -46,24 +46,24 @@ class Observing(Wrapper):
     needs: ClassVar[tuple[str, ...]] = ("operator", "noise")
 
     def check_cond(self, cond: PyTree, n: int) -> None:
-        """An `Observed` of n samples where this denoiser holds no observation, and else what the inner one takes.
+        """Raise unless `cond` is an `Observed` of n samples or, if this denoiser holds y, what the inner one takes.
 
         Raises:
-            TypeError: no `Observed`, or an operator that is none.
-            ValueError: an `Observed` that nobody takes; what is given twice or not at all; shapes that do not fit;
-                a negative noise; y not finite where it was seen.
+            TypeError: `cond` is not an `Observed`, or an operator is not one.
+            ValueError: no denoiser takes the `Observed`; a part is given twice or not at all; shapes do not fit;
+                noise is negative; a seen entry of y is not finite.
         """
         if self.y is not None:
             if isinstance(cond, Observed) and not _takes_observed(self.denoiser):
                 raise ValueError(
-                    "cond must not be an Observed, because this denoiser holds an observation for all samples; leave y "
-                    "out where the denoiser is made, or give what the denoiser inside takes."
+                    "cond must not be an Observed, because this denoiser holds an observation for all samples; make "
+                    "the denoiser without y, or give the condition of the inner denoiser."
                 )
             return super().check_cond(cond, n)
         if not isinstance(cond, Observed):
             got = "None" if cond is None else f"a {type(cond).__name__}"
             raise TypeError(
-                "cond must be jaxsamp.denoisers.Observed(y, ...) with the observation of each sample, because this "
+                "cond must be jaxsamp.denoisers.Observed(y, ...) with one observation per sample, because this "
                 f"denoiser holds none; got {got}."
             )
         for name in self.needs:
@@ -76,7 +76,7 @@ class Observing(Wrapper):
         return super().check_cond(cond.cond, n)
 
     def observation(self, x: Array, cond: PyTree) -> tuple[tuple[Any, Any, Any], tuple[int | None, ...], PyTree]:
-        """(y, operator, noise) for the samples x, the axis of samples of each or None, and the inner `cond`."""
+        """(y, operator, noise) for the samples x, for each the axis of samples or None, and the inner `cond`."""
         self.check_cond(cond, len(x))
         if self.y is not None:
             known, axes = (self.y, self.operator, self.noise), (None, None, None)
@@ -90,18 +90,18 @@ class Observing(Wrapper):
             shape = jnp.shape(operator.mask)[0 if axes[1] is None else 1 :]
             if shape != x.shape[1:]:
                 raise ValueError(f"mask must be of the event's shape {x.shape[1:]}; got {shape}.")
-            if self.y is None:  # what a denoiser holds is zero there already
+            if self.y is None:  # a y that the denoiser holds is zero there already
                 y = jnp.where(jnp.asarray(operator.mask), jnp.asarray(y), 0)
         return (y, operator, noise), axes, cond
 
 
 def as_operator(got: Any) -> Any:
-    """The operator of a boolean mask; other operators as they are."""
+    """A mask as an operator; other operators unchanged."""
     return got if got is None or callable(got) else MaskOperator(got)
 
 
 def boolean(mask: Any, takes: str) -> Any:
-    """The mask if it is a boolean array, else TypeError; `takes` begins the sentence."""
+    """The mask if it is a boolean array, else TypeError; `takes` is the start of its sentence."""
     if not (hasattr(mask, "dtype") and mask.dtype == jnp.bool_):
         got = f"dtype {mask.dtype}" if hasattr(mask, "dtype") else f"a {type(mask).__name__}"
         raise TypeError(f"{takes}; got {got}.")
@@ -109,7 +109,7 @@ def boolean(mask: Any, takes: str) -> Any:
 
 
 def seen(denoiser: Denoiser, y: ArrayLike | None, mask: Any, takes: str) -> Array | None:
-    """y where the mask is True, and zero elsewhere; `takes` begins the sentence about another mask."""
+    """y where the mask is True, and zero elsewhere; `takes` is the start of the sentence if the mask is not boolean."""
     mask, event = boolean(mask, takes), getattr(denoiser, "event_shape", None)
     if event is not None and mask.shape != tuple(event) or y is not None and jnp.shape(y) != mask.shape:
         shape = "" if event is None else f" {tuple(event)}"
@@ -124,7 +124,7 @@ def seen(denoiser: Denoiser, y: ArrayLike | None, mask: Any, takes: str) -> Arra
 
 
 def _takes_observed(denoiser: Any) -> bool:
-    """Whether this denoiser, or one that it is around, takes an `Observed`."""
+    """Whether this denoiser, or one inside it, takes an `Observed`."""
     while denoiser is not None:
         if isinstance(denoiser, Observing) and denoiser.y is None:
             return True
@@ -133,7 +133,7 @@ def _takes_observed(denoiser: Any) -> bool:
 
 
 def _check_leaves(given: Observed, n: int) -> None:
-    """Raise unless everything but the inner `cond` is arrays of one entry for each of n samples."""
+    """Raise unless all parts but the inner `cond` are arrays with one entry per sample, n of them."""
     if given.operator is not None and not callable(given.operator):
         boolean(given.operator, f"Observed.operator must be {OPERATORS}")
     if not jax.tree.leaves(given.y):
@@ -143,16 +143,16 @@ def _check_leaves(given: Observed, n: int) -> None:
             if not isinstance(leaf, bool | int | float) and not hasattr(leaf, "shape"):
                 takes, got = OPERATORS if name == "operator" else "an array", type(leaf).__name__
                 raise TypeError(
-                    f"Observed.{name} must be {takes}, with an entry for each sample; got a {got}, which only the "
+                    f"Observed.{name} must be {takes}, with one entry per sample; got a {got}, which only the "
                     "denoiser takes, for all samples."
                 )
             if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != n:
                 got = jnp.shape(leaf)
-                raise ValueError(f"Observed.{name} must have an entry for each sample, shape ({n}, ...); got {got}.")
+                raise ValueError(f"Observed.{name} must have one entry per sample, shape ({n}, ...); got {got}.")
 
 
 def _check_values(given: Observed, operator: Any) -> None:
-    """Raise unless the observations fit the masks and the noise, and are numbers where they were seen."""
+    """Raise unless the observations fit the masks and the noise, and seen entries are finite."""
     y, noise, mask = given.y, given.noise, None
     if isinstance(operator := as_operator(operator), MaskOperator):
         mask, held = operator.mask, given.operator is None
@@ -170,7 +170,7 @@ def _check_values(given: Observed, operator: Any) -> None:
 
 
 def _here(*trees: Any) -> bool:
-    """Whether the values can be read: no tracers, and nothing that other hosts hold."""
+    """Whether the values can be read: they are not tracers, and no other host holds a part."""
     return checks.is_concrete(*trees) and all(
         getattr(leaf, "is_fully_addressable", True) for leaf in jax.tree.leaves(trees)
     )

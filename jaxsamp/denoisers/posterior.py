@@ -1,4 +1,4 @@
-"""Linear inverse problems, y = A x_0 + noise n: denoisers that know an observation, from denoisers that do not."""
+"""Linear inverse problems, y = A x_0 + noise n: denoisers given an observation, made from denoisers without."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,11 +35,11 @@ class PosteriorDenoiser(Observing):
 
     @property
     def evaluations(self) -> int:
-        """The inner denoiser's, and as many for each backward pass through it."""
+        """The number of the inner denoiser, and the same again for each backward pass through it."""
         return (1 + (self.iterations if self.variance is None else 1)) * super().evaluations
 
     def check_cond(self, cond: PyTree, n: int) -> None:
-        """Also that noise and variance are not both zero."""
+        """Also raise if noise and variance are both zero."""
         super().check_cond(cond, n)
         if self.y is None and cond.noise is not None:
             _not_both_zero(cond.noise, self.variance)
@@ -51,7 +51,7 @@ class PosteriorDenoiser(Observing):
         return jax.vmap(self._one, (0, 0, *axes, 0))(x, levels, *known, cond)
 
     def _one(self, x: Array, level: Level, y: Any, operator: Any, noise: Any, cond: PyTree) -> Array:
-        """For one sample: its own linear system, of no other's size or stopping."""
+        """The posterior mean of one sample, whose linear system is independent of other samples."""
         alpha, s = (jnp.asarray(v, x.dtype) for v in (level.alpha, jnp.exp(-level.log_snr)))
         single = jax.tree.map(lambda leaf: leaf[None], (level, cond))
 
@@ -68,7 +68,7 @@ class PosteriorDenoiser(Observing):
         noise = jnp.asarray(noise, x.dtype)
 
         def covariance(v: Array) -> Array:
-            return s**2 * pull(v)[0]  # V is symmetric, so that the transposed product will do
+            return s**2 * pull(v)[0]  # V is symmetric, so the transposed product is V v
 
         def moments(u: Array) -> tuple[Array, Array]:
             moved = covariance(back(u))
@@ -96,31 +96,32 @@ def posterior(
     """E[x_0 | x_t, y] for an observation y = A x_0 + noise n with n standard normal, to second order.
 
     D_y = D + V A^T (A C A^T + noise^2 I)^-1 (y - A D), where V = Cov[x_0 | x_t] = (sigma^2 / alpha) dD/dx_t is the
-    denoiser's own Jacobian, and C stands for V in the inverse. Exact where x_0 given x_t is normal and C = V, so for
-    normal data; for other laws an approximation, worst where a few modes explain the observation equally well.
+    denoiser's own Jacobian, and C replaces V in the inverse. It is exact if x_0 given x_t is normal and C = V, as for
+    normal data; for other laws it is an approximation, worst where a few modes explain the observation equally well.
 
-    What is given here is the same for all samples. With y left out each sample has its own observation, which `cond`
-    brings as a `jaxsamp.denoisers.Observed`, and with it the operator and the noise where they are left out too.
+    Arguments given here are the same for all samples. Without y each sample has its own observation, passed in `cond`
+    as a `jaxsamp.denoisers.Observed`, together with the operator and the noise if they are left out here too.
 
     Args:
         denoiser: of the law before the observation.
-        y: the observation, a leaf; None where each sample has its own.
-        operator: A, one of `jaxsamp.corruptions` or any pytree that keeps their protocol; or a function of one event to
-            an array of y's shape, compared by identity unless it is a `jax.tree_util.Partial`, linear, or else
-            linearized at D; or a boolean mask of the event's shape, True where y was seen, the rest of y being ignored.
-        noise: standard deviation of the observation, a number or of the shape of one observation; 0 for an exact one.
+        y: the observation, a leaf; None if each sample has its own.
+        operator: A, one of three kinds: an operator of `jaxsamp.corruptions` or any pytree with their protocol; a
+            function of one event that returns an array of y's shape, which is linearized at D unless it is linear, and
+            is compared by identity unless it is a `jax.tree_util.Partial`; a boolean mask of the event's shape, True
+            where y was seen (other entries of y are ignored).
+        noise: standard deviation of the noise, a number or of the shape of one observation; 0 if y is exact.
         variance: None for C = V. A number v for C = v s^2 / (v + s^2) I, s = sigma / alpha, the covariance for data
             N(0, v I): Pi-GDM's; 0 leaves noise^2 I, which is DPS before its step sizes are normalized.
-        iterations: of conjugate gradients, each a backward pass through the network where C = V. As many as A V A^T
-            has distinct eigenvalues are exact.
+        iterations: number of iterations of conjugate gradients, each a backward pass through the network if C = V. The
+            result is exact with as many as A V A^T has distinct eigenvalues.
 
     Returns:
         A denoiser.
 
     Raises:
-        ValueError: shapes that do not fit; noise or variance negative, or both zero; y not finite where it was seen;
-            y without an operator or a noise.
-        TypeError: an operator that is none of these.
+        ValueError: shapes do not fit; noise or variance is negative, or both are zero; a seen entry of y is not finite;
+            y is given without an operator or a noise.
+        TypeError: the operator is none of these.
 
     Source: Rozet et al., "Learning Diffusion Priors from Observations by Expectation Maximization", arXiv 2405.13712
     (C = V by conjugate gradients); Boys et al., "Tweedie Moment Projected Diffusions for Inverse Problems", arXiv
@@ -150,7 +151,7 @@ def posterior(
 
 
 def _of_all(operator: Any) -> Any:
-    """The operator of all samples as a pytree: a mask's, or a function, which is compared by identity."""
+    """The operator of all samples as a pytree: that of a mask, a user's own, or a function by identity."""
     if isinstance(operator, MaskOperator) or not callable(operator):
         mask = operator.mask if isinstance(operator, MaskOperator) else operator
         return MaskOperator(jnp.asarray(boolean(mask, TAKES)))
@@ -160,7 +161,7 @@ def _of_all(operator: Any) -> Any:
 
 
 def _linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
-    """A at a point, and the functions u -> A u and v -> A^T v, both linear."""
+    """A at the point `at`, and the linear functions u -> A u and v -> A^T v."""
     if not hasattr(operator, "adjoint"):
         value, forward = jax.linearize(operator, at)
         transposed = jax.linear_transpose(forward, at)
@@ -174,4 +175,4 @@ def _linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], 
 
 def _not_both_zero(noise: Any, variance: Any) -> None:
     if variance is not None and checks.is_concrete(noise, variance) and np.any(np.add(noise, variance) == 0):
-        raise ValueError("noise must be above 0 with variance = 0, because nothing else is left to divide by.")
+        raise ValueError("noise must be above 0 with variance = 0, because the matrix to invert would be zero.")

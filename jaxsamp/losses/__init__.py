@@ -1,7 +1,8 @@
-"""What networks are trained on: which noise levels, weighed how, and the denoising loss; pure functions of arrays.
+"""The denoising loss, the laws of noise levels and the weightings for training; pure functions of arrays.
 
-Two numbers describe a training run: how often a level lambda is drawn, p(lambda), and how much the squared error of
-the posterior mean counts there, w(lambda). Only the product p w shapes the loss; p alone shapes its noise.
+Two functions describe a training loss: p(lambda), the density with which a level lambda is drawn, and w(lambda), the
+weight of the squared error of the posterior mean. Only the product p w determines the mean of the loss; p alone
+determines its noise.
 """
 
 from jaxsamp.losses.denoising import at_level, denoising, drop

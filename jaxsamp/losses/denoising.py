@@ -1,4 +1,4 @@
-"""The denoising loss, w(lambda) |D - x_0|^2 / d, of a network that predicts anything."""
+"""The denoising loss, w(lambda) |D - x_0|^2 / d, of a network with any prediction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ def denoising(
     cond: PyTree = None,
     sigma_data: ArrayLike | None = None,
 ) -> Float[Array, "batch"]:
-    """Each sample's denoising loss at a level of its own; the mean is what training descends.
+    """The denoising loss of each sample at its own level; training minimizes the mean.
 
     Its minimizer over all functions is the posterior mean E[x_0 | x_t], whatever the law of levels, the weighting
     and the prediction.
@@ -40,17 +40,17 @@ def denoising(
         x: clean data, (batch, *event).
         schedule: how noise grows.
         prediction: what the network predicts.
-        levels: the law that each sample's noise level is drawn from.
+        levels: the law from which each sample's noise level is drawn.
         weighting: w(lambda); None for the plain squared error of the network's own output.
-        cond: what `apply` is given; see `drop` for training with guidance.
-        sigma_data: standard deviation of the data, for a law of levels that waits for it, as `LogNormal()` does; by
-            default that of the weighting, where it has one.
+        cond: the condition passed to `apply`; see `drop` for training with guidance.
+        sigma_data: standard deviation of the data, for a law of levels that depends on it, such as `LogNormal()`; by
+            default that of the weighting, if it has one.
 
     Returns:
-        (batch,), means over the entries of one sample.
+        (batch,), the mean over the entries of each sample.
 
     Raises:
-        ValueError: unknown prediction, an output of another shape, or a law of levels that waits for sigma_data.
+        ValueError: the prediction is unknown, the output has another shape, or the law of levels needs sigma_data.
         TypeError: "velocity" under a schedule without a derivative.
 
     Source: Vincent, "A Connection Between Score Matching and Denoising Autoencoders", Neural Computation 23 (2011);
@@ -79,10 +79,10 @@ def at_level(
     weighting: Weighting | None = EDMWeighting(),  # noqa: B008  (frozen)
     cond: PyTree = None,
 ) -> Float[Array, "batch"]:
-    """The same loss with noise and level given: w(lambda) |D - x|^2 / d at x_t = alpha x + sigma noise.
+    """The same loss for given noise and level: w(lambda) |D - x|^2 / d at x_t = alpha x + sigma noise.
 
-    Computed as w c^2 |output - answer|^2, where D = (...) x_t + c output, so that small errors at small noise are
-    not differences of large numbers.
+    Computed as w c^2 |output - true output|^2, where D = (...) x_t + c output, so that small errors at small noise
+    are not differences of large numbers.
     """
     checks.one_of("prediction", prediction, predictions.NAMES)
     t = schedule.level(level.log_snr).t if level.t is None else level.t
@@ -100,13 +100,13 @@ def at_level(
 
 
 def drop(key: Array, cond: PyTree, null: PyTree, rate: ArrayLike) -> PyTree:
-    """Replace the condition of each sample by `null` with probability `rate`, so that one network learns both.
+    """Replace the condition of each sample by `null` with probability `rate`, so that one network learns both laws.
 
     Args:
         key: a typed key.
         cond: a pytree with leaves (batch, ...).
-        null: the `cond` of "no condition" for one sample, as for `jaxsamp.guide`; leaves that are None are kept.
-        rate: in [0, 1]; 0.1 to 0.2 is usual.
+        null: the `cond` of "no condition" for one sample, as for `jaxsamp.guide`; None for a leaf that is kept.
+        rate: probability in [0, 1]; 0.1 to 0.2 is usual.
 
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598.
     """

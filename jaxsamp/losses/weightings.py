@@ -1,7 +1,7 @@
-"""How much the error at a noise level counts: w(lambda) in w |D - x_0|^2, with SNR = (alpha / sigma)^2 = e^2lambda.
+"""The weight of the error at a noise level: w(lambda) in w |D - x_0|^2, with SNR = (alpha / sigma)^2 = e^(2 lambda).
 
-The squared error of any prediction is |D - x_0|^2 over its own coefficient squared, so one function of lambda serves
-them all: weighting by the SNR is the plain loss of a network that predicts the noise.
+The squared error of any prediction is |D - x_0|^2 divided by the square of the coefficient of that prediction, so one
+function of lambda serves all predictions: the weight SNR gives the plain loss of a network that predicts the noise.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ class Weighting(ABC):
         """The weight, of the shape of `lam`."""
 
     def check(self) -> None:  # noqa: B027  (most weightings have no settings)
-        """Raise ValueError where concrete settings make no weighting."""
+        """Raise ValueError if concrete settings do not define a weighting."""
 
 
 @pytree
@@ -32,7 +32,7 @@ class UnitWeighting(Weighting):
     """w = 1: the plain loss of a network that predicts x_0."""
 
     def __call__(self, lam: Array) -> Array:
-        """One at every level."""
+        """1 at every level."""
         return jnp.ones_like(lam)
 
 
@@ -45,14 +45,14 @@ class SNRWeighting(Weighting):
     """
 
     def __call__(self, lam: Array) -> Array:
-        """e^2lambda."""
+        """e^(2 lambda)."""
         return jnp.exp(2 * lam)
 
 
 @pytree
 @dataclass(frozen=True)
 class MinSNRWeighting(Weighting):
-    """w = min(SNR, gamma): the noise loss, held back where there is little noise to see.
+    """w = min(SNR, gamma): the loss of the noise, limited at levels with little noise.
 
     Source: Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", arXiv 2303.09556.
     """
@@ -60,18 +60,19 @@ class MinSNRWeighting(Weighting):
     gamma: Any = 5.0
 
     def __call__(self, lam: Array) -> Array:
-        """min(e^2lambda, gamma)."""
+        """min(e^(2 lambda), gamma)."""
         return jnp.minimum(jnp.exp(2 * lam), self.gamma)
 
     def check(self) -> None:
-        """Gamma must be positive."""
+        """Raise ValueError unless gamma is positive."""
         _positive("gamma", self.gamma)
 
 
 @pytree
 @dataclass(frozen=True)
 class EDMWeighting(Weighting):
-    """w = SNR + 1 / sigma_data^2: one unit of loss at every level for data of standard deviation sigma_data.
+    """w = SNR + 1 / sigma_data^2: the best linear denoiser of data of standard deviation sigma_data has loss 1
+    at every level.
 
     With sigma_data = 1 this is the plain loss of a network that predicts v.
 
@@ -85,7 +86,7 @@ class EDMWeighting(Weighting):
         return jnp.exp(2 * lam) + 1 / jnp.square(jnp.asarray(self.sigma_data, lam.dtype))
 
     def check(self) -> None:
-        """sigma_data must be positive."""
+        """Raise ValueError unless sigma_data is positive."""
         _positive("sigma_data", self.sigma_data)
 
 

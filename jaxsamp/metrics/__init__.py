@@ -1,7 +1,7 @@
 """Two-sample and known-law metrics, each with its standard error or its null band.
 
-A metric is one file: the function, and a `MetricSpec` that says its name, its label, what it needs and how it runs.
-`registry` lists them for `evaluate`, which takes metrics of a user's own as they are.
+Each metric has its own file, with the function and a `MetricSpec`: its name, its label, what it needs and how to run
+it. `registry` lists them for `evaluate`, which also takes metrics defined by the user.
 """
 
 from jaxsamp.metrics.c2st import c2st, tv_bound

@@ -15,7 +15,7 @@ from jaxsamp.metrics.spec import Comparison, MetricSpec
 from jaxsamp.metrics.truth import REFERENCE, SUBSETS, flat, prepared
 
 MIN_SAMPLES = 4
-MAX_DIM = 64  # numbers per sample, which make 2,144 features
+MAX_DIM = 64  # largest number of entries per sample; they make 2,144 features
 
 
 def c2st(
@@ -25,21 +25,21 @@ def c2st(
     level: Level | None = None,
     max_points: int = 10_000,
 ) -> Metric:
-    """Accuracy, on held-out halves, of a classifier of samples against true ones; 1/2 if it sees no difference.
+    """Accuracy, on held-out halves, of a classifier of samples against true samples; 1/2 if it sees no difference.
 
-    Logistic regression on all x_i and x_i x_j, which is the likelihood ratio between two Gaussians: it sees any
-    difference of means and covariances, not what leaves both alone. The accuracy is the mean of those on the held-out
-    samples and on the held-out true samples, N / 2 of each where the sizes agree. Whatever the classifier, the total
-    variation between the two laws is at least 2 accuracy - 1; `tv_bound` gives the lower bound that holds with
-    97.5 % confidence. Differences below TV = 0.05 are usually missed.
+    Logistic regression on all x_i and x_i x_j, the form of the likelihood ratio between two Gaussians: it sees any
+    difference of means and covariances, but no difference that leaves both unchanged. The accuracy is the mean of the
+    accuracies on held-out samples and on held-out true samples, N / 2 of each if the sizes agree. Whatever the
+    classifier, the total variation between the two laws is at least 2 accuracy - 1; `tv_bound` gives the lower bound
+    that holds with 97.5 % confidence. Differences below TV = 0.05 are usually missed.
 
     Args:
         x: samples, (n, *event), n >= 4, of at most 64 numbers each.
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event), m >= 4.
-        key: draws the true samples and the halves. With a bank give each set a key of its own: None compares all
-            of them with the same true samples, which, being half of the test, would mislead alike about each.
+        key: draws the true samples and the halves. With a bank give each set its own key: with None all sets are
+            compared with the same true samples, which are half of the test, so their errors would be correlated.
         level: the noise level of x; None for clean samples.
-        max_points: the most samples, chosen at random, that are compared with as many true ones.
+        max_points: largest number of samples, chosen at random, that are compared with as many true samples.
 
     Returns:
         The accuracy, its standard error 1 / (2 sqrt(N)) with N held-out points in all, and the band and one-sided
@@ -71,7 +71,7 @@ def c2st(
     predict = _classifier(x_train, y_train)
     hits, false_alarms = int(predict(x_test).sum()), int(predict(y_test).sum())
 
-    # Given how many points are called samples in all, true samples leave to chance which these are.
+    # If the samples are true ones, the points classified as samples are a random subset, given their number.
     n, m = len(x_test), len(y_test)
     called = hits + false_alarms
     null = stats.hypergeom(n + m, called, n)
@@ -91,20 +91,20 @@ def c2st(
 
 
 def tv_bound(accuracy: Metric) -> float:
-    """The total variation that an accuracy from `c2st` proves, 2 accuracy - 1 - 1.96 / sqrt(N), at least 0.
+    """The lower bound on total variation from an accuracy of `c2st`: 2 accuracy - 1 - 1.96 / sqrt(N), at least 0.
 
-    The two laws are no closer than this with 97.5 % confidence.
+    It holds with 97.5 % confidence.
     """
     return max(0.0, 2 * (accuracy.value - 1.96 * (accuracy.stderr or 0.0)) - 1)
 
 
 def _classifier(x: np.ndarray, y: np.ndarray) -> Any:
-    """A function from points, (n, d), to whether it takes each for a sample of x, (n,)."""
+    """A function of points, (n, d), that returns whether each is classified as a sample of x, (n,)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-    # Scaled twice, as products are features of their own. The default penalty keeps separable sets finite.
+    # Scaled twice, because the products need scaling too. The default penalty keeps separable sets finite.
     model = make_pipeline(
         StandardScaler(),
         PolynomialFeatures(2, include_bias=False),

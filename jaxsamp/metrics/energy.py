@@ -32,8 +32,8 @@ def energy(
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
         key: draws the true samples, the null sets and the subsets; None with a bank.
         level: the noise level of x; None for clean samples.
-        max_points: the most samples, chosen at random, that are compared with as many true ones; every null set
-            costs two or three passes of 2 max_points^2 d operations.
+        max_points: largest number of samples, chosen at random, that are compared with as many true samples; every
+            null set costs two or three passes of 2 max_points^2 d operations.
         null_sets: number of null values, at least 20.
 
     Returns:
@@ -56,13 +56,14 @@ def energy_distance(
 ) -> float:
     """Unbiased (U-statistic) energy distance of two sets of samples, in the unit of x.
 
-    2 mean_ij |x_i - y_j| - mean_{i != i'} |x_i - x_i'| - mean_{j != j'} |y_j - y_j'|, in O(chunk max(n, m)) memory.
+    It is 2 mean_ij |x_i - y_j| - mean_{i != i'} |x_i - x_i'| - mean_{j != j'} |y_j - y_j'|, computed in
+    O(chunk max(n, m)) memory.
     """
     return _distance_to(jnp.asarray(y), chunk)(jnp.asarray(x))
 
 
 def _distance_to(y: Array, chunk: int = 512) -> Callable[[Array], float]:
-    center = jnp.mean(y, axis=0)  # rounding of distances grows with the distance from the origin
+    center = jnp.mean(y, axis=0)  # rounding errors of distances grow with the distance from the origin
     y = y - center
     return partial(_distance, center, y, mean_over_pairs(jnp.sqrt, y, y, chunk), chunk)
 

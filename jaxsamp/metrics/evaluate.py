@@ -27,31 +27,31 @@ def evaluate(
 
     [table]
 
-    True samples are inside each band 99 times in 100: of many metrics, one may be outside by chance. The density of
-    a deterministic sampler gives more than samples can: see `flow_tv`.
+    True samples are inside each band 99 times in 100, so with many metrics one may be outside by chance. The density
+    of a deterministic sampler says more than samples can: see `flow_tv`.
 
     Args:
         x: samples, (n, *event), n >= 2; NumPy or JAX.
         reference: an array of true clean samples, (m, *event), or a law: `sample(key, n)`,
             `log_prob(x, level=None)` and, for mixtures, `weights` and `responsibilities(x, level=None)`. To compare
-            many sample sets with one law, a `NullBank` of it, which draws and scores the null sets once.
-        key: a typed key. The key that drew the samples may be used again: what is drawn here is independent of it.
-            With a bank it is used by c2st alone and may be None; see there.
+            many sample sets with one law, give a `NullBank` of it, which draws and scores the null sets once.
+        key: a typed key. The key that drew the samples may be used again, because all random numbers here are
+            independent of theirs. With a bank only `c2st` uses it, and it may be None; see there.
         features: (n, *event) -> (n, F) for "frechet".
-        metrics: one or more of the names in the table, "rao_score_test" for all its four blocks that have a
-            parameter, or metrics of your own, such as a `jaxsamp.metrics.MetricSpec`. None: all that apply, except
-            "mmd", and Rao's test only of blocks with at most n and at most 1,000 parameters and where every weight
-            is 0.01 or more.
+        metrics: one or more names in the table, "rao_score_test" for all of its four blocks that have parameters,
+            or your own metrics, such as a `jaxsamp.metrics.MetricSpec`. None: all that apply, except "mmd"; Rao's
+            test only of blocks with at most n and at most 1,000 parameters, if every weight is 0.01 or more.
         level: the noise level of x, with scalar alpha and sigma: the truth is then the law of alpha x_0 + sigma z.
             None for clean samples.
-        null_sets: number of null values of each distance, at least 20; the band then holds the central 99 % of them,
-            or with fewer than 199 all of them.
+        null_sets: number of null values of each distance, at least 20; the band is the central 99 % of them, or all
+            of them if there are fewer than 199.
 
     Returns:
         `Metric`s by name, in the order of `metrics`; `metric._asdict()` is ready for JSON.
 
     Raises:
-        TypeError: `key` is not a typed key, `reference` is neither an array nor a law, or a metric is not one.
+        TypeError: `key` is not a typed key, `reference` is neither an array nor a law, or an element of
+            `metrics` is not a metric.
         ValueError: x or the reference is not finite, has fewer than 2 samples or the wrong event shape; a name is
             unknown, or its metric does not apply.
     """
@@ -61,11 +61,11 @@ def evaluate(
     return {metric.name: _run(metric, comparison) for metric in _chosen(metrics, comparison)}
 
 
-evaluate.__doc__ = (evaluate.__doc__ or "").replace("[table]", table(indent=4))  # which `python -OO` leaves out
+evaluate.__doc__ = (evaluate.__doc__ or "").replace("[table]", table(indent=4))  # `python -OO` removes docstrings
 
 
 def _chosen(metrics: Any, comparison: Comparison) -> list[MetricLike]:
-    """The metrics to run; ValueError if one of them does not apply, or two have one name."""
+    """The metrics to run; ValueError if one of them does not apply, or two have the same name."""
     if metrics is None:
         return [metric for metric in METRICS if metric.needs(comparison) is None and metric.by_default(comparison)]
     chosen: dict[str, MetricLike] = {}
@@ -80,7 +80,7 @@ def _chosen(metrics: Any, comparison: Comparison) -> list[MetricLike]:
 
 
 def _resolved(given: Any, comparison: Comparison) -> Sequence[MetricLike]:
-    """A metric itself, the metric of a name, or those of a group that apply (all of them if none does)."""
+    """The given metric, the metric of that name, or those of a group that apply (all of them if none does)."""
     if isinstance(given, str):
         metrics = named(given)
         return [metric for metric in metrics if metric.needs(comparison) is None] or metrics

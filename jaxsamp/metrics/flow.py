@@ -1,4 +1,4 @@
-"""Total variation and KL divergence of a deterministic sampler from a known law, by its own density."""
+"""Total variation and KL divergence of a deterministic sampler from a known law, from its own density."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from jaxsamp.core.types import Level
 from jaxsamp.metrics.null import TAIL, Metric
 from jaxsamp.metrics.truth import Truth, array_of
 
-ROUNDING = 1e-4  # of both divergences; log densities are rounded to 1e-5 or so in float32
+ROUNDING = 1e-4  # error of both divergences; in float32 log densities have errors of about 1e-5
 
 
 def flow_tv(flow: Any, law: Any, level: Level | None = None, null: Any = None) -> Metric:
     """Total variation between the law q of a deterministic sampler's outputs and a known law p, E_q (1 - p / q)_+.
 
-    It is the distance itself, in [0, 1], and not a test that can miss it: a mean of numbers in [0, 1], so its
-    standard error is known and at most 1 / (2 sqrt(n)). It knows nothing of regions that none of the n samples
-    reached, but does see their mass as missing elsewhere.
+    It is the distance itself, in [0, 1], not a test that can miss a difference. It is a mean of numbers in [0, 1], so
+    its standard error is known and at most 1 / (2 sqrt(n)). It does not see regions that none of the n samples
+    reached, but it does see that their mass is missing elsewhere.
 
     Args:
-        flow: what `jaxsamp.sample_and_log_prob` returns.
+        flow: the result of `jaxsamp.sample_and_log_prob`.
         law: p, with `log_prob(x, level)`.
         level: the level at which the flow ended, with its alpha under the denoiser's schedule.
         null: the flow of the exact denoiser of `law` under the same sampler and grid. It has the errors of the
-            sampler, and what `flow` has beyond it are those of its denoiser. None: the exact flow, whose distance is 0.
+            sampler; further errors of `flow` are those of its denoiser. None: the exact flow, whose distance is 0.
 
     Returns:
         The distance, its standard error, the band of flows like `null`, and a one-sided p-value.
@@ -40,8 +40,8 @@ def flow_tv(flow: Any, law: Any, level: Level | None = None, null: Any = None) -
 def flow_kl(flow: Any, law: Any, level: Level | None = None, null: Any = None) -> Metric:
     """Kullback-Leibler divergence of a deterministic sampler's outputs from a known law, E_q [log q - log p], in nats.
 
-    Its estimate may be negative. It weighs outputs where p is small, up to infinity, while `flow_tv` counts them;
-    for the same n its relative error is the larger. Arguments and results are those of `flow_tv`.
+    Its estimate may be negative. Outputs where p is small have large terms, up to infinity, while in `flow_tv` a
+    term is at most 1; for the same n its relative error is larger. Arguments and results are those of `flow_tv`.
     """
     own, base = _log_ratios(flow, law, level, null)
     return _judged(-own, None if base is None else -base)
@@ -71,7 +71,7 @@ def _log_ratio(flow: Any, truth: Truth) -> np.ndarray:
 
 
 def _judged(terms: np.ndarray, null: np.ndarray | None) -> Metric:
-    """The mean of the terms, judged by the normal law around the mean of the null's."""
+    """The mean of the terms, judged by a normal law around the mean of the null's terms."""
     n, value = len(terms), terms.mean()
     stderr = terms.std(ddof=1) / np.sqrt(n) if np.isfinite(value) else None
     if null is None:

@@ -33,11 +33,11 @@ def frechet(
         x: samples, (n, *event).
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
         key: draws the true samples and the null sets; None with a bank.
-        features: (n, *event) -> (n, F), any function of arrays; None for the flattened samples. An array
-            reference is mapped once, and every null set of a law.
+        features: (n, *event) -> (n, F), any function of arrays; None for the flattened samples. It is called once
+            on an array reference, and once on each null set of a law.
         level: the noise level of x; None for clean samples.
-        null_sets: number of null values, at least 20, each O(F^3) in float64 on the host: with thousands of
-            features take 20, for a band of 90 %.
+        null_sets: number of null values, at least 20, each of cost O(F^3) in float64 on the host: with
+            thousands of features take 20, which gives a band of 90 %.
 
     Returns:
         The squared distance in the squared unit of the features, with its null band.
@@ -63,8 +63,8 @@ def frechet(
 def frechet_distance(x: Float[Array | np.ndarray, "n f"], y: Float[Array | np.ndarray, "m f"]) -> float:
     """Squared Frechet (Wasserstein-2) distance between the Gaussians fitted to x and to y, in float64.
 
-    The covariances are the unbiased ones. tr (C_x C_y)^(1/2) is the sum of the roots of the eigenvalues of the
-    symmetric C_y^(1/2) C_x C_y^(1/2), which are real, whatever the rank.
+    The covariances are unbiased estimates. tr (C_x C_y)^(1/2) is the sum of the roots of the eigenvalues of the
+    symmetric C_y^(1/2) C_x C_y^(1/2), which are real at any rank.
     """
     return _distance_to(y)(x)
 

@@ -16,11 +16,11 @@ from jaxsamp.metrics.truth import prepared
 def log_density(
     x: Float[Array | np.ndarray, "n *event"], law: Any, key: Array | None = None, level: Level | None = None
 ) -> Metric:
-    """Mean log density of the samples less its known value, mean_i log p(x_i) - E_p log p(X), in nats.
+    """Mean log density of the samples minus its known value, mean_i log p(x_i) - E_p log p(X), in nats.
 
-    Negative: the samples are spread too widely (noise left over); positive: too narrowly. It sees errors of scale
-    that distances between samples do not. The known value is the mean over true samples, many enough to add 1.6 %
-    to the standard error. The test is the z-test.
+    If it is negative, the samples are spread too widely (noise is left over); if positive, too narrowly. It sees errors
+    of scale that distances between samples do not see. The known value is the mean over true samples, enough of them
+    to add only 1.6 % to the standard error. The test is the z-test.
 
     Args:
         x: samples, (n, *event).
@@ -29,8 +29,8 @@ def log_density(
         level: the noise level of x; None for clean samples.
 
     Returns:
-        The difference, with its standard error and the band of true samples. If a sample is where the density is
-        zero, the difference is -inf and has no standard error.
+        The difference, with its standard error and the band of true samples. If the density is zero at a
+        sample, the difference is -inf and has no standard error.
 
     Raises:
         TypeError, ValueError: an argument is not as above, or x is not finite.

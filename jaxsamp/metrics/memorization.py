@@ -1,4 +1,4 @@
-"""Memorization: samples nearer to one training point than chance allows."""
+"""Memorization: samples that are closer to one training point than chance explains."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxsamp.metrics.null import TAIL, Metric, standardized
 from jaxsamp.metrics.spec import Comparison, MetricSpec
 from jaxsamp.metrics.truth import array_of, flat
 
-CANDIDATES = 4  # the nearest by inner products, whose distances are then computed exactly
+CANDIDATES = 4  # number of nearest points by inner products; their distances are then computed exactly
 MIN_TRAINING, MAX_REAL_POINTS = 3, 4096
 
 
@@ -27,14 +27,15 @@ def memorization(
 
     y_(1) and y_(2) are the nearest and second-nearest training points. A sample equal to a training point is a
     copy even if that point occurs twice; other copies of such a point are missed, so remove duplicates first.
-    Real points pass the test by chance, above all in few dimensions. The null band is that of their fraction: with k
-    of N real points passing, the number among n samples is beta-binomial(n, k + 1/2, N - k + 1/2) (Jeffreys prior).
+    Real points meet the condition by chance too, especially in few dimensions. The null band is that of their fraction:
+    if k of N real points meet it, the number among n samples is beta-binomial(n, k + 1/2, N - k + 1/2) (Jeffreys
+    prior).
 
     Args:
         x: clean samples, (n, *event).
         training: the data that the sampler learned from, (m, *event), m >= 3.
-        held_out: real points that it did not learn from, (N, *event): the better null. None: up to 4096 training
-            points, each against all the others. These pass in pairs, so both counts are halved.
+        held_out: real points that it did not learn from, (N, *event), which give the better null. None: up to 4096
+            training points, each against all the others. They meet the condition in pairs, so both counts are halved.
         threshold: the ratio in (0, 1) below which a sample is a copy.
 
     Returns:
@@ -43,7 +44,7 @@ def memorization(
     Raises:
         TypeError, ValueError: an argument is not as above, or not finite.
 
-    After Gu et al., On Memorization in Diffusion Models, arXiv:2310.02664, who take 1/3.
+    After Gu et al., On Memorization in Diffusion Models, arXiv:2310.02664, where the threshold is 1/3.
     """
     x, training = array_of("x", x), array_of("training", training)
     real = None if held_out is None else array_of("held_out", held_out)
@@ -77,7 +78,7 @@ def memorization(
 
 
 def _copies(x: Array, training: Array, threshold: float, own: np.ndarray | None = None) -> np.ndarray:
-    """Which points are copies, (n,); `own` holds their places in the training set, which are left out."""
+    """Which points are copies, (n,); `own` holds their indices in the training set, which are left out."""
     own = np.full(len(x), -1) if own is None else own
     center = flat(training).mean(0)  # keeps the rounding of inner products small
     distances = _two_nearest(flat(x) - center, flat(training) - center, jnp.asarray(own))

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy: the two-sample metric of a kernel."""
+"""Maximum mean discrepancy: a two-sample metric from a kernel."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from jaxsamp.metrics.pairs import mean_over_pairs, subsets
 from jaxsamp.metrics.spec import MetricSpec
 from jaxsamp.metrics.truth import prepared
 
-FOR_BANDWIDTH = 1024  # points whose distances give the median
+FOR_BANDWIDTH = 1024  # number of points whose distances give the median
 
 
 def mmd(
@@ -28,17 +28,17 @@ def mmd(
 ) -> Metric:
     """Squared maximum mean discrepancy between samples and truth, E k(X, X') + E k(Y, Y') - 2 E k(X, Y), unbiased.
 
-    The kernel is k(x, y) = exp(-|x - y|^2 / (2 h^2)), and h the median distance of the true samples, which the
-    samples do not change. It is zero exactly when the laws agree, and its estimate may be negative. Its power is that
-    of `energy`, at the same cost.
+    The kernel is k(x, y) = exp(-|x - y|^2 / (2 h^2)), where h is the median distance between true samples,
+    whatever the samples. It is zero exactly when the laws agree, and its estimate may be negative. Its power and its
+    cost are those of `energy`.
 
     Args:
         x: samples, (n, *event).
         reference: a law, a `NullBank` of one, or an array of true clean samples, (m, *event).
         key: draws the true samples, the null sets and the subsets; None with a bank.
         level: the noise level of x; None for clean samples.
-        max_points: the most samples, chosen at random, that are compared with as many true ones; every null set
-            costs two or three passes of 2 max_points^2 d operations.
+        max_points: largest number of samples, chosen at random, that are compared with as many true samples; every
+            null set costs two or three passes of 2 max_points^2 d operations.
         null_sets: number of null values, at least 20.
 
     Returns:
@@ -62,14 +62,14 @@ def mmd_distance(
 ) -> float:
     """Unbiased (U-statistic) squared MMD of two sets of samples, for the Gaussian kernel of width `bandwidth`.
 
-    mean_{i != i'} k(x_i, x_i') + mean_{j != j'} k(y_j, y_j') - 2 mean_ij k(x_i, y_j), in O(chunk max(n, m)) memory;
-    by default the width is the median distance within y.
+    It is mean_{i != i'} k(x_i, x_i') + mean_{j != j'} k(y_j, y_j') - 2 mean_ij k(x_i, y_j), computed in
+    O(chunk max(n, m)) memory. By default the width is the median distance within y.
     """
     return _distance_to(jnp.asarray(y), bandwidth, chunk)(jnp.asarray(x))
 
 
 def _distance_to(y: Array, bandwidth: float | None = None, chunk: int = 512) -> Callable[[Array], float]:
-    center = jnp.mean(y, axis=0)  # rounding of distances grows with the distance from the origin
+    center = jnp.mean(y, axis=0)  # rounding errors of distances grow with the distance from the origin
     scale = 1 / (np.sqrt(2) * (_median_distance(y) if bandwidth is None else bandwidth))
     y = (y - center) * jnp.asarray(scale, y.dtype)
     return partial(_distance, center, scale, y, mean_over_pairs(_kernel, y, y, chunk), chunk)
@@ -85,7 +85,7 @@ def _kernel(squared: Array) -> Array:
 
 
 def _median_distance(y: Array) -> float:
-    """Median over pairs of evenly spaced points; tiny rather than zero where most points are one."""
+    """Median distance over pairs of evenly spaced points; tiny instead of zero if most points are equal."""
     chosen = np.asarray(y, float)[:: -(-len(y) // FOR_BANDWIDTH)]
     return max(float(np.median(pdist(chosen))), 1e-12)
 

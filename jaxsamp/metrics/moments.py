@@ -1,4 +1,4 @@
-"""Moments of a function of true samples: for tests that know the null law of their value."""
+"""Moments of a function of true samples, for tests whose value has a known null law."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from jaxsamp.core.types import Array
 from jaxsamp.metrics.truth import NULL, Truth
 
 SETS, MIN_DRAWS = 32, 1024  # 32 max(n, 1024) true samples, which add 1.6 % to the standard error
-ROUNDING = 1e-6  # of responsibilities and mean log densities, in float32
+ROUNDING = 1e-6  # error of responsibilities and mean log densities, in float32
 
 
 def moments(

@@ -1,4 +1,4 @@
-"""Null bands: where a metric falls when the samples are true ones."""
+"""Null bands: the range of a metric if the samples are true samples."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
@@ -16,17 +16,17 @@ TAIL = 0.005
 
 
 class Metric(NamedTuple):
-    """One number, and what it would have been for true samples.
+    """The value of a metric, and its range for true samples.
 
     Attributes:
         value: the metric; its own docstring gives the unit.
-        stderr: its standard error, where the metric is a mean over samples; else None.
+        stderr: its standard error if the metric is a mean over samples; else None.
         null_low: lower end of the central 99 % band of the metric for true samples.
         null_high: upper end of that band.
-        p_value: the chance that true samples give a value at least this extreme; two-sided, but one-sided where
-            only large values speak against the samples (`occupancy`, `c2st`, `rao_score_test`, `flow_tv`).
-        z: how far the value is from its mean for true samples, in their standard deviations. It goes on growing
-            where a p-value from ranks has reached its least value; it is no quantile of a normal law.
+        p_value: the chance that true samples give a value at least this extreme; two-sided, but one-sided if
+            only large values are evidence against the samples (`occupancy`, `c2st`, `rao_score_test`, `flow_tv`).
+        z: difference between the value and its mean for true samples, in their standard deviations. It keeps growing
+            after a p-value from ranks has reached its minimum; it is not a quantile of a normal law.
     """
 
     value: float
@@ -52,16 +52,16 @@ def compare(
     *,
     name: Hashable,
 ) -> tuple[float, np.ndarray]:
-    """Return the distance of embed(x) to embed(y), and its values for true samples, (null_sets,).
+    """Return the distance from embed(x) to embed(y), and its values for true samples, (null_sets,).
 
-    `distance_to(y)` does the work that concerns y alone and returns the distance to y as a function of x.
+    `distance_to(y)` does the work that depends on y alone and returns the distance to y as a function of x.
 
-    y are true samples. Of a law there are as many as of x, and the null values are those of `null_sets` further
-    independent sets, scored against the same y: drawing y afresh each time would add the scatter of y to the
-    band, while the value has it as one fixed offset. Given true samples are y themselves (noised to the level),
-    and the null values are those of random relabellings of x and y together.
+    y are true samples. If the reference is a law, there are as many as in x, and the null values are those of
+    `null_sets` further independent sets, scored against the same y: drawing y again each time would add the scatter of
+    y to the band, while in the value it is one fixed offset. If the reference is an array, y are its samples (noised
+    to the level), and the null values are those of random relabelings of x and y together.
 
-    `name` says which distance this is, settings included: under this name a `NullBank` keeps the null values.
+    `name` identifies the distance and its settings: a `NullBank` stores the null values under this name.
     """
     n, null_sets = len(x), at_least("null_sets", null_sets, 20)
     key_reference, key_null = jax.random.fold_in(key, REFERENCE), jax.random.fold_in(key, NULL)
@@ -86,7 +86,7 @@ def judged(value: float, nulls: Sequence[float] | np.ndarray) -> Metric:
     The null values and the value of true samples are exchangeable, so ranks give the stated false-alarm rate
     whatever their law. With 199 null values the band is their range, which true samples leave with probability
     2 / 200 = 1 % (with fewer: 2 / (null_sets + 1)). The normal band, mean +- 2.576 sd, gave up to 3 % false alarms,
-    because distances are skewed in low dimension. The price: no p-value is below 2 / (null_sets + 1).
+    because distances are skewed in low dimension. The disadvantage is that no p-value is below 2 / (null_sets + 1).
     """
     nulls = np.sort(np.asarray(nulls, float))
     count = len(nulls) + 1
@@ -103,7 +103,7 @@ def judged(value: float, nulls: Sequence[float] | np.ndarray) -> Metric:
 
 
 def standardized(value: Any, mean: Any, sd: Any) -> float:
-    """(value - mean) / sd; where all null values are one, 0 for that value and infinite for any other."""
+    """(value - mean) / sd; if all null values are equal, 0 for that value and infinite for any other."""
     if sd > 0:
         return float((value - mean) / sd)
     return 0.0 if value == mean else float(np.copysign(np.inf, value - mean))

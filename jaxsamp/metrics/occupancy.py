@@ -1,4 +1,4 @@
-"""The weights of a mixture's components among the samples."""
+"""The weights of the components of a mixture, estimated from samples."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ def occupancy(
     """Total variation between the weights of a mixture and the mean responsibilities of the samples.
 
     TV = 1/2 sum_k |mean_i r_k(x_i) - w_k|, r_k(x) = P(component k | x), in [0, 1]. It sees lost and overweighted
-    modes. For true samples mean_i r(x_i) - w has covariance C / n, C = Cov r(X): the null band of TV is that of a
-    normal vector with this covariance. The p-value is that of n (r - w)^T C^-1 (r - w), chi-square with K - 1
-    degrees of freedom (fewer if components coincide); it also sees losses of rare modes that leave
-    TV inside its band, so the two may disagree. Both need about n w_k >= 5 in every mode.
+    modes. For true samples mean_i r(x_i) - w has covariance C / n, C = Cov r(X), and the null band of TV is that of a
+    normal vector with this covariance. The p-value is that of n (r - w)^T C^-1 (r - w), which is chi-square with K - 1
+    degrees of freedom (fewer if components coincide). It also sees losses of rare modes for which TV stays inside its
+    band, so the two may disagree. Both need about n w_k >= 5 in every mode.
 
     Args:
         x: samples, (n, *event).

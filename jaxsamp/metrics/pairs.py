@@ -1,4 +1,4 @@
-"""Means over all pairs of points of a function of their distance, never holding all pairs."""
+"""Means over all pairs of points of a function of their distance, without storing all pairs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +15,8 @@ from jaxsamp.metrics.truth import SUBSETS, Truth
 def mean_over_pairs(function: Callable[[Array], Array], x: Array, y: Array, chunk: int) -> float:
     """Mean of function(|x_i - y_j|^2) over pairs of different points, in O(chunk len(y)) memory.
 
-    `function` takes arrays of squared distances; it is compiled in, so pass the same one each time. If y is x, a
-    point makes no pair with itself. Summed over rows in float64, as the differences of such means are small.
+    `function` takes arrays of squared distances. It is part of the compiled program, so pass the same one each time. If
+    y is x, a point makes no pair with itself. Rows are summed in float64, because differences of such means are small.
     """
     same = x is y
     return float(np.asarray(row_sums(function, x, y, chunk, same), float).sum() / len(x) / (len(y) - same))
@@ -27,7 +27,7 @@ def row_sums(function: Callable[[Array], Array], x: Array, y: Array, chunk: int,
     """Sum over j of function(|x_i - y_j|^2), (n,); `same`: y is x, and j = i is left out."""
     n, d = x.shape
     blocks = -(-n // chunk)
-    rows = -(-n // blocks)  # blocks of one size waste the least padding
+    rows = -(-n // blocks)  # blocks of equal size need the least padding
     square = jnp.sum(y**2, axis=1)
 
     def block(part: tuple[Array, Array]) -> Array:
@@ -41,7 +41,7 @@ def row_sums(function: Callable[[Array], Array], x: Array, y: Array, chunk: int,
 
 
 def subsets(key: Array, x: Array, truth: Truth, size: int) -> tuple[Array, Truth]:
-    """At most `size` of the samples, and of the true samples where these are given, chosen at random."""
+    """At most `size` samples, and as many true samples if the reference is an array, chosen at random."""
     at_least("max_points", size, 2)
     key_x, key_reference = jax.random.split(jax.random.fold_in(key, SUBSETS))
     if truth.samples is not None and len(truth.samples) > size:

@@ -17,10 +17,10 @@ from jaxsamp.metrics.spec import Comparison, MetricSpec
 from jaxsamp.metrics.truth import NULL, Truth, prepared
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 
-TRUE_SAMPLES, MAX_FOR_VARIANCE = 100_000, 10_000  # true samples for F, and of these for Var |h|^2
-SINGULAR = 1e-6  # of the correlations between scores, which are of float32 accuracy
-MAX_PARAMETERS = 1000  # of a block that is tested by default: some seconds
-MIN_WEIGHT = 0.01  # of a component, by default: below, TRUE_SAMPLES hold too few of it for the covariance of its scores
+TRUE_SAMPLES, MAX_FOR_VARIANCE = 100_000, 10_000  # number of true samples for F, and for Var |h|^2
+SINGULAR = 1e-6  # eigenvalues of the correlations of scores, known to float32 accuracy, that count as zero
+MAX_PARAMETERS = 1000  # largest number for a block to be tested by default; takes some seconds
+MIN_WEIGHT = 0.01  # smallest for a test by default: TRUE_SAMPLES hold too few of rarer components to estimate F
 
 
 def rao_score_test(
@@ -31,35 +31,36 @@ def rao_score_test(
     blocks: Sequence[str] | None = None,
     true_samples: int = TRUE_SAMPLES,
 ) -> dict[str, Metric]:
-    """Do the samples want other weights, means or covariances than the mixture has? One test for each.
+    """Test whether the samples fit the mixture's weights, means and covariances, one test for each kind of parameter.
 
     With u = C_k^(-1/2) (x - alpha mu_k) in the eigenbasis of C_k = alpha^2 S_k + sigma^2 I and responsibilities r_k,
-    the scores g = grad_theta log p(x) are, up to linear maps, which change nothing,
+    the scores g = grad_theta log p(x) are, up to linear maps, which do not change the test,
 
         weights   r_k - w_k          K - 1          cov_diag  r_k (u_i^2 - 1)   K d
         means     r_k u_i            K d            cov_off   r_k u_i u_j       K d (d - 1) / 2
 
-    of mean zero and covariance F under the law. For each block of q scores the statistic is
+    with mean zero and covariance F under the law. For each block of q scores the statistic is
 
         T = n gbar^T F^-1 gbar (N - q - 1) / N,
 
-    F the mean of g g^T over N true samples. Under the law it has mean q and variance 2 q + (Var |h|^2 - 2 q) / n,
-    h = F^(-1/2) g, and is taken to be gamma-distributed with these moments: chi-square with q degrees of freedom
-    once n is much larger than q. It is the most sensitive test of samples of a mixture: it sees what distances between
-    samples do not. The law is that of alpha x_0 + sigma z; covariances may have any form.
+    where F is estimated by the mean of g g^T over N true samples. Under the law T has mean q and variance 2 q +
+    (Var |h|^2 - 2 q) / n, h = F^(-1/2) g, and is approximated by a gamma law with these moments, which is
+    chi-square with q degrees of freedom if n is much larger than q. It is the most sensitive test of samples of a
+    mixture: it sees errors that distances between samples do not see. The law is that of alpha x_0 + sigma z;
+    covariances may have any form.
 
     Args:
         x: samples, (n, d).
         law: a `GaussianMixture` or a `NullBank` of one.
         key: draws the true samples; None with a bank.
         level: the noise level of x; None for clean samples.
-        blocks: among "weights", "means", "cov_diag" and "cov_off"; None for all that have a parameter.
-        true_samples: N, more than q + 1, and best 1,000 or more in every component: with 30 of one, true samples are
-            rejected three times too often. F costs 2 N q^2 operations in float64.
+        blocks: some of "weights", "means", "cov_diag" and "cov_off"; None for all that have parameters.
+        true_samples: N, more than q + 1, preferably 1,000 or more in every component: with 30 in one component, true
+            samples are rejected three times too often. F costs 2 N q^2 operations in float64.
 
     Returns:
-        For each block T, its band and one-sided p-value, and z = (T - q) / sd(T). Scores that are linear functions of
-        others (to a part in a million) are left out of q.
+        For each block T, its band and one-sided p-value, and z = (T - q) / sd(T). Scores that are linear
+        functions of others (to a part in a million) do not count in q.
 
     Raises:
         TypeError, ValueError: an argument is not as above, x is not finite, or a covariance is singular.
@@ -84,7 +85,7 @@ def rao_score_test(
 
 
 class _Information(NamedTuple):
-    """What the truth says about a block: h = whiten^T g has mean zero and covariance one."""
+    """The whitening of the scores of a block: h = whiten^T g has mean zero and covariance one."""
 
     whiten: np.ndarray  # (q, rank)
     variance: float  # of |h|^2

@@ -1,4 +1,4 @@
-"""The scores of a noised Gaussian mixture: gradients of its log density in its parameters, block by block."""
+"""The scores of a noised Gaussian mixture: gradients of its log density by its parameters, block by block."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,11 +13,11 @@ from jaxsamp.metrics.truth import Truth
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 
 BLOCKS = ("weights", "means", "cov_diag", "cov_off")
-MAX_ENTRIES = 2**22  # numbers held at once
+MAX_ENTRIES = 2**22  # largest number of entries of scores computed at once
 
 
 class Components(NamedTuple):
-    """The noised law's components: C_k = U_k diag(variances_k) U_k^T, basis None for U_k = I."""
+    """The noised law's components: C_k = U_k diag(variances_k) U_k^T; `basis` is None if U_k = I."""
 
     log_weights: Array
     means: Array
@@ -26,13 +26,13 @@ class Components(NamedTuple):
 
 
 def components_of(truth: Truth) -> Components:
-    """The components of alpha x_0 + sigma z, x_0 of a Gaussian mixture, in eigenbases of their covariances."""
+    """The components of alpha x_0 + sigma z, for x_0 from a Gaussian mixture, in eigenbases of their covariances."""
     mixture = truth.law.mixture
     alpha, sigma = (1.0, 0.0) if truth.level is None else (truth.level.alpha, truth.level.sigma)
     eigenvalues, basis = mixture.eigenvalues, mixture.basis
     if basis is None:
         eigenvalues = jnp.broadcast_to(eigenvalues, mixture.means.shape)
-    elif mixture.floor is not None:  # complete the basis; off the factors all directions are alike
+    elif mixture.floor is not None:  # complete the basis by directions of equal variance
         basis = jnp.asarray(np.linalg.qr(np.asarray(basis, float), mode="complete")[0], basis.dtype)
         off = basis.shape[2] - eigenvalues.shape[1]
         eigenvalues = jnp.concatenate([eigenvalues, jnp.repeat(mixture.floor, off, axis=1)], axis=1)
@@ -41,7 +41,7 @@ def components_of(truth: Truth) -> Components:
 
 
 def parameters(truth: Truth) -> dict[str, int]:
-    """The number of scores in each block; 0 for a law that is no mixture or has a singular covariance."""
+    """The number of scores in each block; 0 for a law that is not a mixture or has a singular covariance."""
     if not isinstance(truth.law, GaussianMixture) or not (np.asarray(components_of(truth).variances) > 0).all():
         return dict.fromkeys(BLOCKS, 0)
     count, d = truth.law.means.shape

@@ -28,7 +28,7 @@ NAMES = (*(metric.name for metric in METRICS), *GROUPS)
 
 
 def named(name: str) -> list[MetricSpec]:
-    """The metric of that name, or all of the group; ValueError if there is none."""
+    """The metric of that name, or all metrics of that group; ValueError if there is none."""
     one_of("metrics", name, NAMES)
     return [metric for metric in METRICS if name in (metric.name, metric.group)]
 
@@ -40,7 +40,7 @@ def label(name: str) -> str:
 
 
 def table(indent: int = 0) -> str:
-    """All metrics: their names, what they apply to and what they see."""
+    """A table of all metrics: their names, what they apply to and what they see."""
     rows = [("name", "applies to", "sees"), *((m.name, m.applies_to, m.sees) for m in METRICS)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = tuple("=" * width for width in widths)

@@ -1,4 +1,4 @@
-"""How far a denoiser is from the exact one of a known law, level by level."""
+"""The error of a denoiser against the exact denoiser of a known law, level by level."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,19 +17,19 @@ from jaxsamp.core.protocols import Denoiser, Law
 from jaxsamp.core.types import Array, Data, PRNGKey
 from jaxsamp.running.engine import spread
 
-DEFAULT_INTERVALS = 7  # between the levels, if none are given
+DEFAULT_INTERVALS = 7  # number of intervals between the default levels
 
 
 class ScoreError(NamedTuple):
-    """What `jaxsamp.score_error` returns: arrays of shape (levels,), from noisy to clean.
+    """The result of `jaxsamp.score_error`: arrays of shape (levels,), from noisy to clean.
 
     Attributes:
         lam: lambda = log(alpha / sigma).
         mse: E|D - D*|^2, summed over the entries of one sample.
-        bayes: E|x_0 - D*|^2, the least that the loss of any denoiser can be: the Bayes risk.
+        bayes: E|x_0 - D*|^2, the Bayes risk: the smallest possible loss of any denoiser.
         relative: mse / bayes.
         stderr: standard error of `relative`.
-        score: the same error as that of the score, E|s - s*|^2 / E|s*|^2, s = (alpha D - x_t) / sigma^2.
+        score: the same error for the score, E|s - s*|^2 / E|s*|^2, s = (alpha D - x_t) / sigma^2.
     """
 
     lam: Array
@@ -50,36 +50,37 @@ def score_error(
     mesh: Mesh | None = None,
     microbatch: int | None = None,
 ) -> ScoreError:
-    """Mean squared error of a denoiser D against the exact D* = E[x_0 | x_t] of a known law, relative to Bayes risk.
+    """Mean squared error of a denoiser D against the exact D* = E[x_0 | x_t] of a law, relative to the Bayes risk.
 
-    At x_t = alpha x_0 + sigma z, x_0 from the law,
+    At x_t = alpha x_0 + sigma z, with x_0 from the law,
 
         relative(lambda) = E|D(x_t) - D*(x_t)|^2 / E|x_0 - D*(x_t)|^2.
 
-    It is the excess of the denoising loss over the least possible one, as a share of that, whatever D predicts:
-    E|D - x_0|^2 is (1 + relative) E|D* - x_0|^2. It does not depend on the scale of the schedule. At both ends of the
-    noise nearly any sensible D is good by this measure, because x_t says almost nothing of x_0 there, or almost all:
-    judge it next to that of a simple denoiser, such as the exact one of a Gaussian. `score` divides
-    by the size of the score instead, E|x_t / alpha - D*|^2 in the scale of x_0, and is the sharper one at small noise.
+    It is the excess of the denoising loss over the smallest possible loss, as a fraction of the latter, whatever D
+    predicts: E|D - x_0|^2 is (1 + relative) E|D* - x_0|^2. It does not depend on the scale of the schedule. At the
+    largest and the smallest noise nearly any sensible D is good by this measure, because x_t says almost nothing, or
+    almost everything, about x_0 there: compare it with the error of a simple denoiser, such as the exact one of a
+    Gaussian. `score` divides by the size of the score instead, E|x_t / alpha - D*|^2 in the scale of x_0, and is
+    sharper at small noise.
 
     Args:
         key: a typed key; the same x_0 and z serve all levels.
         denoiser: D, under any schedule; it is evaluated at its own schedule's (alpha, sigma, t).
         target: the law of x_0; see `jaxsamp.targets`. Its posterior mean is its own `posterior_mean(x, level)`, or
             follows from `log_prob(x, level)` by Tweedie's formula.
-        levels: sigma / alpha, (levels,); by default eight from 80 to 0.02, even in lambda, as far as the schedule goes.
-            Under a schedule of discrete times they are moved to trained levels.
-        samples: n, number of samples at each level.
-        mesh: devices over which the samples are divided, `jaxsamp.mesh()`; None: one device. The results are the same
+        levels: sigma / alpha, (levels,); by default eight from 80 to 0.02, evenly spaced in lambda, inside the range
+            of the schedule. With a schedule of discrete times they are moved to trained levels.
+        samples: n, the number of samples at each level.
+        mesh: devices over which the samples are divided, `jaxsamp.mesh()`; None: one device. The results are equal
             up to rounding.
-        microbatch: the most samples at a time, on each device, against running out of memory.
+        microbatch: largest number of samples at a time on each device, to limit memory.
 
     Returns:
         `ScoreError(lam, mse, bayes, relative, stderr, score)`.
 
     Raises:
-        ValueError: levels that are not positive and finite, or another argument out of range; or D was NaN or infinite.
-        TypeError: a key, denoiser, target or mesh of the wrong type.
+        ValueError: a level is not positive and finite, another argument is out of range, or D was NaN or infinite.
+        TypeError: the key, denoiser, target or mesh is of the wrong type.
     """
     checks.typed_key(key)
     denoiser, target = checks.denoiser(denoiser), checks.law("target", target)

@@ -1,4 +1,4 @@
-"""What a metric declares beside itself, and what one call of `evaluate` gives it."""
+"""The declaration of a metric, and the data that one call of `evaluate` passes to it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from jaxsamp.metrics.truth import Truth
 
 
 class Comparison(NamedTuple):
-    """What one call of `evaluate` compares: the same for each of its metrics.
+    """The data of one call of `evaluate`, the same for all of its metrics.
 
     Attributes:
         x: samples, (n, *event), finite and in float32 or wider.
-        truth: the law of alpha x_0 + sigma z, by its true samples or by itself; `truth.draw(key, i, n)` is the i-th
-            set of n true samples of a law.
+        truth: the law of alpha x_0 + sigma z, as a law or as true samples; for a law `truth.draw(key, i, n)` is the
+            i-th set of n true samples.
         key: a typed key for all random numbers; that of the bank if the reference is a `NullBank`.
         given_key: the key given to `evaluate`; it may be None with a bank.
         features: (n, *event) -> (n, F), or None.
@@ -42,7 +42,7 @@ def always(comparison: Comparison) -> bool:
 
 @runtime_checkable
 class MetricLike(Protocol):
-    """What `evaluate` takes as a metric: an object with a name, a label, needs and a run, such as a `MetricSpec`."""
+    """A metric for `evaluate`: an object with `name`, `label`, `needs` and `run`, such as a `MetricSpec`."""
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class MetricLike(Protocol):
         ...
 
     def needs(self, comparison: Comparison, /) -> str | None:
-        """What the metric needs and the comparison lacks, in words; None if the metric applies."""
+        """In words, what the metric needs but the comparison lacks; None if the metric applies."""
         ...
 
     def run(self, comparison: Comparison, /) -> Metric:
@@ -65,14 +65,14 @@ class MetricLike(Protocol):
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric as `evaluate` knows it.
+    """The declaration of a metric for `evaluate`.
 
     Attributes:
         name: its key in the results of `evaluate`, and its name in `evaluate(metrics=...)`.
         label: its name in tables.
         run: Comparison -> Metric.
-        needs: Comparison -> what the metric needs and the comparison lacks, in words; None if the metric applies.
-        by_default: Comparison -> whether `evaluate` runs it unless metrics are named.
+        needs: Comparison -> in words, what the metric needs but the comparison lacks; None if the metric applies.
+        by_default: Comparison -> whether `evaluate` runs it if no metrics are named.
         group: a name for several metrics together, or None.
         applies_to: the references that it takes, in words.
         sees: the errors of a law that it sees, in words.

@@ -1,4 +1,4 @@
-"""What samples are compared with: true samples, given as an array or drawn from a law, at a noise level."""
+"""The truth that samples are compared with: an array of true samples or a law, at a noise level."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ import numpy as np
 from jaxsamp.core.checks import finite, typed_key
 from jaxsamp.core.types import Array, Level
 
-# fold_in tags far above any sample's index: a user may evaluate with the key that drew the samples, and
+# Tags for fold_in far above any index of a sample: a user may evaluate with the key that drew the samples, and
 # fold_in(key, i) is the key of sample i (and of split(key)[i]).
 REFERENCE, NULL, DIRECTIONS, SUBSETS = range(0x9E3779B0, 0x9E3779B4)
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Truth:
-    """The law of alpha x_0 + sigma z, known through true samples of x_0 or through the law of x_0.
+    """The law of alpha x_0 + sigma z, given by true samples of x_0 or by the law of x_0.
 
     Attributes:
         law: the law of x_0, or None.
@@ -46,7 +46,7 @@ class Truth:
                 "reference must be an array of true samples or a law with `sample` and `log_prob`; "
                 f"got a {type(reference).__name__}."
             )
-        # Compiled once for each truth, and forgotten with it: a global cache would keep its law alive.
+        # Compiled once per truth and freed with it: a global cache would keep its law alive.
         self._draw = jax.jit(self._drawn, static_argnums=2)
         self._log_prob = jax.jit(lambda x: self.law.log_prob(x, self.level))
         self._responsibilities = jax.jit(lambda x: self.law.responsibilities(x, self.level))
@@ -56,12 +56,12 @@ class Truth:
         return self._draw(key, index, n)
 
     def recall(self, name: Hashable, make: Callable[[], T]) -> T:
-        """What `make()` gives. A `NullBank` keeps it under `name` and makes it once."""
+        """The result of `make()`. A `NullBank` stores it under `name` and computes it once."""
         return make()
 
     @property
     def has_density(self) -> bool:
-        """Whether the law has a known density at the level: data points alone, say, have one only under noise."""
+        """Whether the law has a known density at the level: data points, for example, have one only with noise."""
         if not callable(getattr(self.law, "log_prob", None)):
             return False
         try:
@@ -72,7 +72,7 @@ class Truth:
 
     @property
     def has_components(self) -> bool:
-        """Whether the law is a mixture of two components or more that says which one a point belongs to."""
+        """Whether the law is a mixture of two or more components with `responsibilities`."""
         posterior, weights = getattr(self.law, "responsibilities", None), getattr(self.law, "weights", ())
         return callable(posterior) and np.size(weights) >= 2
 
@@ -89,7 +89,7 @@ class Truth:
         return self.noised(self.law.sample(key_clean, n), key_noise)
 
     def noised(self, clean: Array, key: Array) -> Array:
-        """Return alpha x_0 + sigma z with fresh z; without a level, x_0 itself."""
+        """Return alpha x_0 + sigma z with z from `key`; without a level, x_0 itself."""
         if self.level is None:
             return clean
         alpha, sigma = (jnp.asarray(value, clean.dtype) for value in (self.level.alpha, self.level.sigma))
@@ -97,15 +97,15 @@ class Truth:
 
 
 def is_law(reference: Any) -> bool:
-    """Whether true samples can be drawn at will, rather than being a given array."""
+    """Whether the reference is a law, which can draw true samples, and not an array."""
     return callable(getattr(reference, "sample", None)) and not isinstance(reference, type)
 
 
 def prepared(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Array, Truth, Array]:
-    """Samples, truth and key ready for arithmetic; an error of one sentence names the argument that is wrong.
+    """Checked samples, truth and key; an error of one sentence names the argument that is wrong.
 
-    A `Truth` passes as it is, so that several metrics can share one (and its compiled draws). The key of a
-    `NullBank` takes the place of the given one.
+    A `Truth` is returned unchanged, so several metrics can share one (and its compiled functions). The key of a
+    `NullBank` replaces the given key.
     """
     if isinstance(reference, Truth) and reference.key is not None:
         key = reference.key

@@ -1,12 +1,12 @@
-"""What the commands of `jaxsamp` do, as functions: data with a part held out, laws and networks of them, reports.
+"""The work of the commands as functions: data with a held-out part, laws and networks from data, reports.
 
     data = load("digits")                       # 1,297 digits to learn from, 500 held out
     task = exact_task(data)                     # or learned_task(key, data, learned_denoiser("runs/digits"), n)
     drawn = draw(key, task, n)                  # in the scale and the shape of the data
-    report(key, task, drawn.x, level)           # against the law, and against what was held out
+    report(key, task, drawn.x, level)           # against the law, and against the held-out data
 
-Nothing here prints or reads a command line. Reading images and drawing pictures need `pip install "jaxsamp[cli]"`,
-networks "jaxsamp[train]".
+Nothing here prints or reads a command line. Reading images and plotting need `pip install "jaxsamp[cli]"`, networks
+need "jaxsamp[train]".
 """
 
 from jaxsamp.recipes.comparison import compare

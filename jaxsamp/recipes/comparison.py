@@ -37,26 +37,26 @@ def compare(
 ) -> dict[str, Any]:
     """Compare samplers at several numbers of steps: distance to the exact flow, and to the law.
 
-    The distance to the flow is the median over samples of the root mean square per coordinate, at the last noise level
-    in the scale of the data, to the flow from the same noise, which UniPC of order 3 follows in 1,024 steps or more
-    (of a network, in 256 or more). Samplers of the reverse SDE leave the flow on purpose and have none. The energy
-    distance compares with true samples, of data that a network has learned with those held out.
+    The distance to the flow is the median over samples of the root mean square per coordinate, at the last noise level,
+    in the scale of the data. The flow starts from the same noise, and UniPC of order 3 follows it in 1,024 steps or
+    more (256 or more for a network). Samplers of the reverse SDE leave the flow on purpose, so they have no such
+    distance. The energy distance compares with true samples, or with held-out data if a network has learned from data.
 
     Args:
         key: a typed key.
-        task: what to sample; a network needs a calibration where a sampler does, see `calibrated`.
-        n: number of samples of each.
-        samplers: names, or samplers by the name to report.
-        steps: numbers of steps; of a sampler that takes the whole trajectory in one window, numbers of rounds.
+        task: what to sample; a network needs a calibration if a sampler reads it, see `calibrated`.
+        n: number of samples per sampler and number of steps.
+        samplers: names, or samplers by the name in the report.
+        steps: numbers of steps; for a sampler that takes the whole trajectory in one window, numbers of rounds.
         grid, sigma_max, sigma_min: see `noise_levels`.
         microbatch, progress: as for `jaxsamp.sample`.
 
     Returns:
-        "rows", each with sampler, steps, costs, memory of the program in bytes, distance_to_flow or None, energy and
-        energy_null, its band; and "flow", with its steps and its distance to the flow of half as many.
+        "rows", each with sampler, steps, costs, memory of the program in bytes, distance_to_flow or None, energy, and
+        its band energy_null; and "flow", with its steps and its distance to the flow in half as many steps.
 
     Raises:
-        ValueError: an unknown sampler, none, or numbers out of range; or as `jaxsamp.sample`.
+        ValueError: a sampler is unknown, there is none, or a number is out of range; or as `jaxsamp.sample`.
     """
     chosen = dict(samplers) if isinstance(samplers, Mapping) else {name: by_name(name) for name in samplers}
     for name, values in (("samplers", chosen), ("steps", steps)):
@@ -107,7 +107,7 @@ def _rows(
 def _drawn(
     key: Array, task: SamplingTask, n: int, sampler: Sampler, levels: Any, microbatch: int | None
 ) -> tuple[Any, Any, int]:
-    """Samples at the last level in the scale of the data, what each cost, and the memory of the program."""
+    """Samples at the last level in the scale of the data, the cost per sample, and the memory of the program."""
 
     def draw(key: Array, denoiser: Any, cond: Any) -> Samples:
         options = {"cond": cond, "final_denoise": False, "microbatch": microbatch}
@@ -122,7 +122,7 @@ def _drawn(
 
 
 def _judge(task: SamplingTask, n: int, levels: Any, key: Array) -> Callable[[Any], metrics.Metric]:
-    """The energy distance to the law at the last noise level or, where it is not known, to what was held out."""
+    """The energy distance to the law at the last noise level or, if it is not known, to the held-out data."""
     if task.law is None:
         return partial(metrics.energy, reference=task.data.held_out, key=key, null_sets=NULL_SETS)
     bank = metrics.NullBank(task.law, n, key, Level(1.0, float(levels[-1])))
@@ -130,7 +130,7 @@ def _judge(task: SamplingTask, n: int, levels: Any, key: Array) -> Callable[[Any
 
 
 def _sized(sampler: Sampler, steps: int) -> tuple[Sampler, int]:
-    """A sampler and its steps; one that takes the whole trajectory in one window is given as many rounds instead."""
+    """A sampler and its steps; a sampler that takes the whole trajectory in one window gets as many rounds instead."""
     if isinstance(sampler, ParallelMidpoint) and sampler.default_steps == 1:
         return replace(sampler, iterations=max(1, steps - 1)), 1
     return sampler, steps

@@ -1,4 +1,4 @@
-"""Data by name, by file or by folder: known laws, arrays with a part held out, and labels where there are some."""
+"""Data by name, file or folder: known laws, or arrays with a held-out part and their labels, if any."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from jaxsamp.targets.toys import TOYS
 
 LEAST, LEAST_COMPARED = 10, 4
 KNOWN = ("digits", "patches")
-HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # of names such as hf:ylecun/mnist
+HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # by prefix, as in hf:ylecun/mnist
 MIXTURE, LABELS = ("weights", "means", "covariances"), "labels"
 
 PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images; hf:NAME or tfds:NAME."
@@ -35,16 +35,16 @@ PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images
 
 @dataclass(frozen=True)
 class LearningData:
-    """A law, or data to learn one from and others to compare it with.
+    """A law, or data to learn a law from and held-out data to compare it with.
 
     Attributes:
-        name: what pictures and reports call it.
+        name: its name in pictures and reports.
         event: shape of one sample.
         law: a known law; None for data.
-        train: (n, *event), what a law is made of; None for a known law.
-        held_out: (m, *event), what it is compared with.
-        fit_features: makes a feature map for the Frechet distance; None where there is no good one.
-        labels: (n,) integers from 0 for `train`; None where there are none.
+        train: (n, *event), the data that a law is made from; None for a known law.
+        held_out: (m, *event), the data that the law is compared with.
+        fit_features: makes a feature map for the Frechet distance; None if there is no good one.
+        labels: (n,) integers from 0 for `train`; None if there are none.
         held_out_labels: (m,), the same for `held_out`.
     """
 
@@ -59,19 +59,19 @@ class LearningData:
 
     @property
     def learned(self) -> Any:
-        """What `jaxsamp.fit` takes: the law, for fresh samples, or the training data."""
+        """The data for `jaxsamp.fit`: the law, which gives fresh samples, or the training data."""
         return self.train if self.law is None else self.law
 
     @property
     def classes(self) -> int:
-        """The number of labels; 0 where there are none."""
+        """The number of labels; 0 if there are none."""
         return 0 if self.labels is None else int(self.labels.max()) + 1
 
     def only(self, label: int) -> "LearningData":
-        """The data of one label; the whole where there are no labels.
+        """The data of one label; all of them if there are no labels.
 
         Raises:
-            ValueError: too few of that label.
+            ValueError: there are too few samples of that label.
         """
         if self.labels is None:
             return self
@@ -87,25 +87,25 @@ class LearningData:
 
 
 def is_known(data: str) -> bool:
-    """Whether this is the name of data or of a law, and not a place."""
+    """Whether this is the name of data or of a law, not a file or folder."""
     return data in (*KNOWN, *TOYS) or data.partition(":")[0] in HUBS
 
 
 def load(data: str | Path, image_size: int = 16) -> LearningData:
-    """Find data by what they are called; a name wins over a file of the same name.
+    """Load data by name, file or folder; a name wins over a file of the same name.
 
     Args:
         data: "digits", "patches" or a toy of `jaxsamp.targets`; a .npy or .npz file of samples (n, *event), with
-            integers `labels` (n,) in an .npz file where there are some; an .npz file of `weights`, `means` and
-            `covariances`, which is a mixture of Gaussians; a folder of images; "hf:NAME" or "tfds:NAME", the
+            optional integers `labels` (n,) in an .npz file; an .npz file of `weights`, `means` and `covariances`,
+            which is a mixture of Gaussians; a folder of images; "hf:NAME" or "tfds:NAME", the
             training split of a data set on Hugging Face or in TensorFlow Datasets, which must fit in memory.
-        image_size: height and width that images of a folder or of a set by name are cropped to.
+        image_size: height and width to which images of a folder or of a data set on a hub are cropped.
 
     Returns:
-        The data: a law, or four fifths to learn from and one fifth held out, the same ones every time.
+        A law, or data of which four fifths are for training and one fifth is held out, the same ones every time.
 
     Raises:
-        ValueError: there is no such thing, or nothing usable in it.
+        ValueError: there are no such data, or they cannot be used.
     """
     checks.at_least("image_size", image_size, 1)
     hub, colon, name = str(data).partition(":")
@@ -119,10 +119,10 @@ def load(data: str | Path, image_size: int = 16) -> LearningData:
 
 
 def load_reference(reference: str | Path, image_size: int = 16) -> LearningData:
-    """Find what samples are compared with: as `load`, but of files nothing is held out.
+    """Load the reference that samples are compared with: as `load`, but nothing is held out of files.
 
     Raises:
-        ValueError: there is no such reference, or nothing usable in it.
+        ValueError: there is no such reference, or it cannot be used.
     """
     path = None if is_known(str(reference)) else _path(str(reference), "reference")
     if path is None:
@@ -134,10 +134,10 @@ def load_reference(reference: str | Path, image_size: int = 16) -> LearningData:
 
 
 def load_samples(samples: str | Path, image_size: int = 16) -> tuple[np.ndarray, float]:
-    """The samples in a file or folder, (n, *event), and their noise level: that where a stored `grid` ends, else 0.
+    """The samples in a file or folder, (n, *event), and their noise level: the last of a stored `grid`, else 0.
 
     Raises:
-        ValueError: there is no such place, or nothing usable in it.
+        ValueError: there is no such file or folder, or it cannot be used.
     """
     checks.at_least("image_size", image_size, 1)
     path = Path(samples).expanduser()
@@ -151,7 +151,7 @@ def load_samples(samples: str | Path, image_size: int = 16) -> tuple[np.ndarray,
 
 
 def _path(data: str, argument: str) -> Path | None:
-    """The place that an argument names, or None if it names something known."""
+    """The file or folder that an argument names, or None if it names known data."""
     path = Path(data).expanduser()
     if not is_known(data) and (path.exists() or path.suffix.lower() in FILES or len(path.parts) > 1):
         return path
@@ -184,19 +184,19 @@ def _read(path: Path, image_size: int, argument: str, least: int) -> np.ndarray:
 
 
 def _mixture(path: Path, argument: str) -> LearningData | None:
-    """The mixture of Gaussians in a file of weights (K,), means (K, d) and covariances (K, d, d); None for others."""
+    """The mixture in a file of weights (K,), means (K, d) and covariances (K, d, d); None for other files."""
     stored = _arrays(path, MIXTURE)
     if len(stored) < len(MIXTURE):
         return None
     try:
         law = GaussianMixture(*(stored[name] for name in MIXTURE))
     except ValueError as error:
-        raise ValueError(f"{argument} must hold a mixture of Gaussians, as {path} seems to; {error}") from error
+        raise ValueError(f"{argument} must hold a valid mixture of Gaussians; {path} does not: {error}") from error
     return LearningData(path.resolve().stem, law.event_shape, law)
 
 
 def _labels(path: Path) -> np.ndarray | None:
-    """The labels in a file; None for a file without."""
+    """The labels in a file; None if it has none."""
     labels = _arrays(path, (LABELS,)).get(LABELS)
     if labels is not None and (labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.min(initial=0) < 0):
         raise ValueError(
@@ -207,7 +207,7 @@ def _labels(path: Path) -> np.ndarray | None:
 
 
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Those of the arrays that an .npz file holds; none of anything else, about which `_read` complains."""
+    """The arrays of these names in an .npz file; none for other files, for which `_read` raises the errors."""
     if path.suffix.lower() != ".npz" or not path.is_file() or not is_zipfile(path):
         return {}
     with np.load(path, allow_pickle=False) as stored:
@@ -217,17 +217,17 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 def _from_hub(hub: str, name: str, image_size: int) -> LearningData:
     """The training split of a data set on a hub, all of it in memory; the held-out part is cut from it."""
     if not name:
-        raise ValueError(f"data must name a data set, {hub}:NAME; got {hub}: alone.")
+        raise ValueError(f"data must name a data set, {hub}:NAME; got {hub}: without a name.")
     try:
-        found = in_memory(HUBS[hub](name, size=image_size))
-    except OSError as error:  # no such set, or no way to it
+        loaded = in_memory(HUBS[hub](name, size=image_size))
+    except OSError as error:  # there is no such set, or it cannot be reached
         raise ValueError(f"data must be a data set that {hub} has; {name} could not be read ({error}).") from error
-    values, labels = found if isinstance(found, tuple) else (found, None)
+    values, labels = loaded if isinstance(loaded, tuple) else (loaded, None)
     return _split(Path(name).name, values, labels)
 
 
 def _split(name: str, values: Any, labels: np.ndarray | None) -> LearningData:
-    """Four fifths for the law and one fifth held out, the same ones every time."""
+    """Four fifths for training and one fifth held out, the same ones every time."""
     order, cut = np.random.default_rng(0).permutation(len(values)), len(values) // 5
     split = LearningData(name, values.shape[1:], None, values[order[cut:]], values[order[:cut]])
     if labels is None:

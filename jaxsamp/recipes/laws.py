@@ -1,4 +1,4 @@
-"""From data to a law whose score is exact at every noise level."""
+"""Laws made from data, with an exact score at every noise level."""
 
 from typing import Any
 
@@ -10,26 +10,27 @@ from jaxsamp.targets import Empirical
 
 MODELS = ("mixture", "empirical")
 COMPONENTS, WIDEST = 20, 1024
-# Share of the mean variance of a coordinate that every eigenvalue of a covariance gets on top. Among 0.003 to 0.3,
-# this one gives held-out digits the highest likelihood under 20 components.
+# The ridge added to each covariance, as a fraction of the mean variance of a coordinate. Among 0.003 to 0.3, this
+# value gives held-out digits the highest likelihood under 20 components.
 RIDGE = 0.01
 
 
 def law_of(data: np.ndarray, model: str = "mixture", components: int | None = None, seed: int = 0) -> Any:
-    """The law that data become.
+    """Make a law from data.
 
     Args:
-        data: (n, *event), what the law is made of.
-        model: "mixture", Gaussians with full covariances, fitted by maximum likelihood; "empirical", the data
-            themselves, each one equally likely.
-        components: of the mixture; by default 20, or one for every ten samples if these are fewer.
-        seed: of the start of the fit.
+        data: (n, *event).
+        model: "mixture", Gaussians with full covariances, fitted by maximum likelihood; "empirical", equal mass on
+            each data point.
+        components: number of components of the mixture; by default 20, or a tenth of the number of samples if smaller.
+        seed: seed of the start of the fit.
 
     Returns:
         A `GaussianMixture` over the flattened samples, or an `Empirical`.
 
     Raises:
-        ValueError: unknown model, more than 1,024 numbers in a sample of a mixture, or more components than samples.
+        ValueError: the model is unknown, samples for a mixture have more than 1,024 numbers, or there are more
+            components than samples.
     """
     checks.one_of("model", model, MODELS)
     if components is not None:
@@ -40,7 +41,7 @@ def law_of(data: np.ndarray, model: str = "mixture", components: int | None = No
     if rows.shape[1] > WIDEST:
         raise ValueError(
             f"model mixture takes samples of at most {WIDEST} numbers, because its covariances grow as the square; got "
-            f"{rows.shape[1]}. Smaller images, or the empirical model, will do."
+            f"{rows.shape[1]}. Take smaller images or the empirical model."
         )
     if components is None:
         components = min(COMPONENTS, max(1, len(rows) // 10))

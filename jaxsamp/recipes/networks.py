@@ -1,4 +1,4 @@
-"""The network that suits data, where its settings are not given."""
+"""A network with settings that suit the data, unless they are given."""
 
 import math
 from dataclasses import fields
@@ -7,12 +7,12 @@ from typing import Any
 from jaxsamp.core import checks
 from jaxsamp.core.types import is_image
 
-NETWORKS = {"mlp": "MLP", "unet": "UNet", "dit": "DiT"}  # by their names in `jaxsamp.models`, which needs Flax
+NETWORKS = {"mlp": "MLP", "unet": "UNet", "dit": "DiT"}  # the classes in `jaxsamp.models`, which needs Flax
 DTYPES = ("float32", "bfloat16")
-GIVEN = ("classes", "dtype", "parent", "name")  # fields that are no settings of size
-LARGE = 256  # numbers of an image that a U-Net is worth its time for
-WIDTH = 384  # of a perceptron for smaller images
-COARSEST = 4  # a U-Net halves an image until its sides are so small, or odd
+GIVEN = ("classes", "dtype", "parent", "name")  # fields that do not set the size
+LARGE = 256  # images with more numbers than this get a U-Net
+WIDTH = 384  # of a perceptron for images
+COARSEST = 4  # smallest side to which a U-Net halves an image; odd sides are not halved
 
 
 def network_for(
@@ -24,11 +24,11 @@ def network_for(
         event: shape of one sample.
         classes: number of labels.
         network: "mlp", "unet" or "dit"; by default a U-Net for images of more than 256 numbers, else a perceptron.
-        dtype: what it computes in, "float32" or "bfloat16".
-        settings: of the network itself, in the place of those that suit the data.
+        dtype: the type in which the network computes, "float32" or "bfloat16".
+        settings: settings of the network, which replace those that suit the data.
 
     Raises:
-        ValueError: a setting that the network does not have or that is out of range, or data that it does not take.
+        ValueError: a setting is unknown or out of range, or the network does not take such data.
     """
     from jaxsamp import models
 
@@ -36,15 +36,15 @@ def network_for(
     make = getattr(models, NETWORKS[checks.one_of("network", kind, NETWORKS)])
     checks.one_of("dtype", dtype, DTYPES)
     if kind != "mlp" and not is_image(event):
-        raise ValueError(f"network {kind} takes images; the data have samples of shape {event}. Give mlp.")
+        raise ValueError(f"network {kind} takes images; the data have samples of shape {event}, so take mlp.")
     own = [field.name for field in fields(make) if field.name not in GIVEN]
     for name, value in settings.items():
         if name not in own:
-            raise ValueError(f"{name} is no setting of network {kind}, which takes {', '.join(own)}.")
+            raise ValueError(f"{name} is not a setting of network {kind}, which takes {', '.join(own)}.")
         for number in value if isinstance(value, tuple) else (value,):
             checks.at_least(name, number, 0 if name == "attention" else 1)
     if settings.get("multipliers") == ():
-        raise ValueError("multipliers must be at least one number; got none.")
+        raise ValueError("multipliers must hold at least one number; got none.")
     if kind == "mlp" and is_image(event):
         settings = {"width": WIDTH} | settings
     if kind == "unet":
@@ -53,7 +53,7 @@ def network_for(
 
 
 def _multipliers(event: tuple[int, ...]) -> tuple[int, ...]:
-    sides, found = event[:2], (1,)
+    sides, multipliers = event[:2], (1,)
     while all(side % 2 == 0 and side // 2 >= COARSEST for side in sides):
-        sides, found = tuple(side // 2 for side in sides), (*found, 2)
-    return found
+        sides, multipliers = tuple(side // 2 for side in sides), (*multipliers, 2)
+    return multipliers

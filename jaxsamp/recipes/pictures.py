@@ -1,4 +1,4 @@
-"""Samples beside true ones: as images, as points in the plane, or one coordinate at a time."""
+"""Samples next to true samples: as images, as points in the plane, or one coordinate at a time."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,21 +13,21 @@ from jaxsamp.recipes.data import LearningData
 from jaxsamp.recipes.tasks import draw_labels
 from jaxsamp.running.sampling import sample
 
-DRAWN, DRAWN_STEPS = {True: 100, False: 1000}, 16  # of images and of other samples
+DRAWN, DRAWN_STEPS = {True: 100, False: 1000}, 16  # number of images (True) or of other samples (False); steps
 
 
 def beside_truth(
     key: Array, x: np.ndarray, data: LearningData, level: Level = CLEAN, law: Any = None, title: str = ""
 ) -> Any:
-    """Samples x, (n, *event), beside held-out data or, where these are missing, beside true samples of the law.
+    """Samples x, (n, *event), next to held-out data or, if there are none, next to true samples of the law.
 
     Args:
         key: a typed key; draws the true samples.
         x: the samples.
-        data: what they are samples of.
-        level: their noise level, at which true samples and densities of the law are taken.
+        data: the data or law that they imitate.
+        level: their noise level, which true samples and the density of the law get too.
         law: their law; by default that of the data, if it is known.
-        title: above the picture.
+        title: the title of the picture.
 
     Returns:
         A Matplotlib figure, for `jaxsamp.plots.save`.
@@ -54,13 +54,13 @@ def beside_truth(
 def training_pictures(
     key: Array, data: LearningData, folder: str | Path, steps: int, labels: bool = False, mesh: Any = None
 ) -> Callable[[int, Any], None]:
-    """A callback for `jaxsamp.fit`: what the averaged weights make of the same noise each time, as pictures.
+    """A callback for `jaxsamp.fit` that plots samples by the averaged weights, from the same noise each time.
 
     Args:
-        key: a typed key; draws the noise, the labels and the true samples beside them.
-        data: what is learned.
-        folder: where step-1000.png, ... go; made with the first of them.
-        steps: of the whole run, for the title.
+        key: a typed key; draws the noise, the labels and the true samples next to them.
+        data: the data or law that is learned.
+        folder: the folder for step-1000.png, ...; created with the first of them.
+        steps: number of steps of the whole run, for the title.
         labels: whether the network is given labels.
         mesh: the devices that `fit` trains on.
     """

@@ -1,4 +1,4 @@
-"""How good samples are, as plain values for JSON: against a law, held-out data, or a reference of one's own."""
+"""The quality of samples as plain values for JSON: against a law, held-out data, or a reference of your own."""
 
 import math
 import platform
@@ -17,7 +17,7 @@ from jaxsamp.recipes.tasks import SamplingTask
 
 try:
     import resource
-except ImportError:  # Windows has none
+except ImportError:  # on Windows
     resource = None
 
 COPIES = "memorization"
@@ -26,33 +26,33 @@ COPIES = "memorization"
 def against_law(
     x: np.ndarray, law: Any, key: Array, level: Level | None = None, null_sets: int | None = None
 ) -> dict[str, Any]:
-    """Every metric that applies to samples of `law` at `level`: these test the sampler.
+    """All metrics that apply to samples of `law` at `level`; they test the sampler.
 
     Args:
-        x: samples, (n, *event), or in any other shape of as many numbers.
-        law: the law that they must have.
+        x: samples, (n, *event), or of any other shape with as many numbers.
+        law: the law that they should have.
         key: a typed key.
         level: their noise level; None for clean ones.
         null_sets: as for `jaxsamp.evaluate`.
 
     Returns:
-        By name of the metric: value, null_low, null_high, inside and what else it has.
+        Per name of a metric: value, null_low, null_high, inside and its other fields.
     """
-    found = metrics.evaluate(
+    results = metrics.evaluate(
         x.reshape(len(x), *law.event_shape), law, key, level=level, null_sets=null_sets or NULL_SETS
     )
-    return {name: _plain(metric) for name, metric in found.items()}
+    return {name: _plain(metric) for name, metric in results.items()}
 
 
 def against_data(x: np.ndarray, data: LearningData, key: Array, null_sets: int | None = None) -> dict[str, Any]:
-    """Likeness to held-out data, and copying of training data: these test the law that the data became."""
+    """Distance to held-out data, and copies of training data; they test the law that was made from the data."""
     if data.fit_features is None:
-        found = {"energy": _plain(metrics.energy(x, data.held_out, key, null_sets=null_sets or NULL_SETS))}
+        results = {"energy": _plain(metrics.energy(x, data.held_out, key, null_sets=null_sets or NULL_SETS))}
     else:
         features = data.fit_features()
         frechet = metrics.frechet(x, data.held_out, key, features, null_sets=null_sets or NULL_SETS)
-        found = {"frechet": _plain(frechet) | _floor(features, data)}
-    return found | {COPIES: _plain(metrics.memorization(x, data.train, data.held_out))}
+        results = {"frechet": _plain(frechet) | _floor(features, data)}
+    return results | {COPIES: _plain(metrics.memorization(x, data.train, data.held_out))}
 
 
 def against_reference(
@@ -63,33 +63,31 @@ def against_reference(
     names: Sequence[str] | None = None,
     null_sets: int | None = None,
 ) -> dict[str, Any]:
-    """Metrics of that name, or all that apply, against a law or data; copies are looked for whatever the level.
+    """The metrics called `names`, or all that apply, against a law or data; copies are counted at any level.
 
     Args:
         x: samples, (n, *event).
         data: see `load_reference` or `load`.
         key: a typed key.
-        level: the noise level of the samples, at which the truth is taken.
-        names: of metrics; None for all that apply.
+        level: the noise level of the samples, which the truth gets too.
+        names: names of metrics; None for all that apply.
         null_sets: as for `jaxsamp.evaluate`.
 
     Raises:
-        ValueError: samples of another shape than the reference; or as `jaxsamp.evaluate`.
+        ValueError: samples and reference differ in shape; or as `jaxsamp.evaluate`.
     """
     if x.shape[1:] != data.event:
-        raise ValueError(
-            f"reference must have samples of shape {x.shape[1:]}, as those to compare have; got {data.event}."
-        )
+        raise ValueError(f"reference must have samples of shape {x.shape[1:]}, like x; got {data.event}.")
     if data.law is not None:
-        found = metrics.evaluate(x, data.law, key, None, names, level, null_sets or NULL_SETS)
-        return {name: _plain(metric) for name, metric in found.items()}
+        results = metrics.evaluate(x, data.law, key, None, names, level, null_sets or NULL_SETS)
+        return {name: _plain(metric) for name, metric in results.items()}
     features = None if data.fit_features is None else data.fit_features()
-    asked = None if names is None else [name for name in names if name != COPIES]
-    found = (
-        {} if asked == [] else metrics.evaluate(x, data.held_out, key, features, asked, level, null_sets or NULL_SETS)
+    chosen = None if names is None else [name for name in names if name != COPIES]
+    results = (
+        {} if chosen == [] else metrics.evaluate(x, data.held_out, key, features, chosen, level, null_sets or NULL_SETS)
     )
-    found.pop(COPIES, None)
-    plain = {name: _plain(metric) for name, metric in found.items()}
+    results.pop(COPIES, None)
+    plain = {name: _plain(metric) for name, metric in results.items()}
     if "frechet" in plain:
         plain["frechet"] |= _floor(features, data)
     if names is None or COPIES in names:
@@ -99,14 +97,14 @@ def against_reference(
 
 
 def report(key: Array, task: SamplingTask, x: np.ndarray, level: Level) -> dict[str, dict[str, Any]]:
-    """What `jaxsamp sample` prints: samples of a task against its law, as "law", and against the data, as "data"."""
+    """The metrics of `jaxsamp sample`: samples of a task against its law, as "law", and its data, as "data"."""
     for_law, for_data = jax.random.split(key)
-    found = {}
+    results = {}
     if task.law is not None:
-        found["law"] = against_law(x, task.law, for_law, level)
+        results["law"] = against_law(x, task.law, for_law, level)
     if task.data.train is not None:
-        found["data"] = against_data(x, task.data, for_data)
-    return found
+        results["data"] = against_data(x, task.data, for_data)
+    return results
 
 
 def score_errors(
@@ -117,34 +115,34 @@ def score_errors(
     samples: int = 4096,
     microbatch: int | None = None,
 ) -> list[dict[str, float]]:
-    """One row for each noise level: how far a denoiser is from the exact one of a law; see `jaxsamp.score_error`.
+    """The error of a denoiser against the exact one of a law, one row per noise level; see `jaxsamp.score_error`.
 
     Args:
         key: a typed key.
-        denoiser: a learned one.
-        law: the law whose denoiser is exact.
+        denoiser: a learned denoiser.
+        law: the law of the exact denoiser.
         levels: noise levels sigma / alpha; by default eight from 80 to 0.02.
         samples: number of samples at each level.
-        microbatch: at most so many at a time.
+        microbatch: largest number of samples at a time.
 
     Returns:
         Rows with level, lambda, relative, stderr, score, mse and bayes, from noisy to clean.
 
     Raises:
-        ValueError: a level that is not finite and above 0; or as `jaxsamp.score_error`.
+        ValueError: a level is not finite and above 0; or as `jaxsamp.score_error`.
     """
     for level in levels:
         if not (level > 0 and math.isfinite(level)):
             raise ValueError(f"levels must be finite and above 0; got {level}.")
     given = np.array(sorted(levels, reverse=True)) if levels else None
-    found = metrics.score_error(key, denoiser, law, given, samples=samples, microbatch=microbatch)
-    columns = {"level": np.exp(-found.lam), "lambda": found.lam, "relative": found.relative}
-    columns |= {"stderr": found.stderr, "score": found.score, "mse": found.mse, "bayes": found.bayes}
+    error = metrics.score_error(key, denoiser, law, given, samples=samples, microbatch=microbatch)
+    columns = {"level": np.exp(-error.lam), "lambda": error.lam, "relative": error.relative}
+    columns |= {"stderr": error.stderr, "score": error.score, "mse": error.mse, "bayes": error.bayes}
     return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def about(law: Any, data: LearningData) -> dict[str, Any]:
-    """What was sampled, with which software and on what."""
+    """What was sampled, with which software and on which device."""
     device, weights = jax.local_devices()[0], getattr(law, "weights", None)
     return {
         "law": None if law is None else type(law).__name__,
@@ -157,7 +155,7 @@ def about(law: Any, data: LearningData) -> dict[str, Any]:
 
 
 def peak_memory() -> dict[str, Any]:
-    """The most memory held so far, in bytes: that of the accelerator, or of this process; None if unknown."""
+    """The peak of memory so far, in bytes, of the accelerator or of this process; None if unknown."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return {"of": "device", "bytes": stats["peak_bytes_in_use"]}
@@ -168,11 +166,11 @@ def peak_memory() -> dict[str, Any]:
 
 
 def _floor(features: Any, data: LearningData) -> dict[str, float]:
-    """The Frechet distance of the training data, which no law learned from them can be expected to fall below."""
+    """The Frechet distance of the training data, the smallest that a law learned from them can be expected to reach."""
     return {"floor": metrics.frechet_distance(features(data.train), features(data.held_out))}
 
 
 def _plain(metric: metrics.Metric) -> dict[str, Any]:
-    """A metric for JSON, which knows no infinity."""
+    """A metric as values for JSON, which has no infinity."""
     values = metric._asdict() | {"inside": bool(metric.inside)}
     return {name: value if value is None or math.isfinite(value) else None for name, value in values.items()}

@@ -51,10 +51,11 @@ def noise_levels(
     sigma_max: float = grids.SIGMA_MAX,
     sigma_min: float = grids.SIGMA_MIN,
 ) -> np.ndarray:
-    """The levels sigma / alpha that so many steps visit, from noisy to clean, (steps + 1,).
+    """The levels sigma / alpha of a run of `steps` steps, from noisy to clean, (steps + 1,).
 
     Raises:
-        ValueError: unknown grid, no steps, or levels that are no range, or outside that of the schedule.
+        ValueError: the grid is unknown, there are no steps, or sigma_min and sigma_max are not a range inside that
+            of the schedule.
     """
     rule = grids.RULES[checks.one_of("grid", grid, grids.RULES)]
     checks.at_least("steps", steps, 1)
@@ -76,21 +77,21 @@ def draw(
     microbatch: int | None = None,
     progress: bool = False,
 ) -> Drawing:
-    """Draw samples, with the noise of the last level left in them, so that their law is that of the data there.
+    """Draw samples; the noise of the last level stays in them, so their law is that of the data at this level.
 
     Args:
         key: a typed key.
         task: what to sample.
-        n: number of samples; as many as the labels of the task.
-        sampler: how to step.
-        levels: see `noise_levels`; by default as many as suit the sampler, from 80 to 0.02.
+        n: number of samples, equal to the number of labels of the task, if any.
+        sampler: the sampler.
+        levels: see `noise_levels`; by default from 80 to 0.02 in the sampler's default number of steps.
         mesh, microbatch, progress: as for `jaxsamp.sample`.
 
     Raises:
         ValueError, TypeError: as `jaxsamp.sample`.
     """
     levels = _levels(task, sampler, levels)
-    drawn = sample(key, **_asked(task, n, sampler, levels, mesh, microbatch), progress=progress)
+    drawn = sample(key, **_arguments(task, n, sampler, levels, mesh, microbatch), progress=progress)
     x = np.asarray(drawn.x / last_level(task, levels).alpha).reshape(-1, *task.data.event)
     return Drawing(x, levels, costs_of(drawn.stats))
 
@@ -110,13 +111,13 @@ def draw_to_folder(
     progress: bool = False,
     force: bool = False,
 ) -> Shards:
-    """Draw the same samples into the shards of a folder; called again after whatever stopped it, it goes on.
+    """Draw the same samples into the shards of a folder; call it again after any stop, and it continues.
 
     Args:
-        folder: without samples, or with those of the same job.
+        folder: a folder without samples, or with samples of the same job.
         key, task, n, sampler, levels, mesh, microbatch, progress: as for `draw`.
         shard_size, settings: as for `jaxsamp.sample_shards`.
-        force: replace the shards of another job, in the place of refusing.
+        force: replace the shards of another job instead of raising.
 
     Raises:
         ValueError: as `jaxsamp.sample_shards`.
@@ -127,7 +128,7 @@ def draw_to_folder(
         sample_shards,
         folder,
         key,
-        **_asked(task, n, sampler, levels, mesh, microbatch),
+        **_arguments(task, n, sampler, levels, mesh, microbatch),
         transform=InDataScale(alpha, tuple(task.data.event)),
         shard_size=shard_size,
         settings=settings,
@@ -143,37 +144,37 @@ def draw_to_folder(
 
 
 def last_level(task: SamplingTask, levels: np.ndarray) -> Any:
-    """The level where a run ends, in the schedule's own scale."""
+    """The last level of a run, in the schedule's own scale."""
     return task.denoiser.schedule.level(-jnp.log(levels[-1]))
 
 
 def costs_of(stats: dict[str, Any]) -> dict[str, Any]:
-    """Network calls for one sample, on average, and the most that any took: whole numbers where all took the same."""
-    found = {}
+    """Network calls per sample: the mean, an integer if all samples took the same, and the largest number."""
+    costs = {}
     for cost in ("evaluations", "rounds"):
         values = np.asarray(stats[cost])
-        found[cost] = int(values[0]) if (values == values[0]).all() else float(values.mean())
-        found[f"{cost}_most"] = int(values.max())
-    return found
+        costs[cost] = int(values[0]) if (values == values[0]).all() else float(values.mean())
+        costs[f"{cost}_most"] = int(values.max())
+    return costs
 
 
 def costs_of_shards(costs: dict[str, Any]) -> dict[str, Any]:
     """The same from the costs in the manifest of a folder of shards."""
-    found = {}
+    whole = {}
     for cost in ("evaluations", "rounds"):
         mean, most = costs[cost], costs[f"{cost}_most"]
-        found |= {cost: most if mean == most else mean, f"{cost}_most": most}
-    return found
+        whole |= {cost: most if mean == most else mean, f"{cost}_most": most}
+    return whole
 
 
 def _levels(task: SamplingTask, sampler: Sampler, levels: np.ndarray | None) -> np.ndarray:
     return noise_levels(task.denoiser.schedule, sampler.default_steps) if levels is None else levels
 
 
-def _asked(
+def _arguments(
     task: SamplingTask, n: int, sampler: Sampler, levels: np.ndarray, mesh: Any, microbatch: int | None
 ) -> dict[str, Any]:
-    """What to draw and how, as `sample` and `sample_shards` take it."""
+    """The arguments that `sample` and `sample_shards` have in common."""
     return {
         "denoiser": task.denoiser,
         "shape": (n, *task.event),

@@ -1,4 +1,4 @@
-"""What is sampled: a law whose score is exact, or a learned network with its labels and its linear part."""
+"""What is sampled: a law with an exact score, or a learned network with its labels and its linear part."""
 
 import json
 from collections.abc import Iterable
@@ -19,16 +19,16 @@ from jaxsamp.recipes.laws import law_of
 from jaxsamp.samplers import Sampler
 
 CONFIG = "config.json"
-LARGEST = 1024  # samples that a network is calibrated on
+LARGEST = 1024  # number of samples on which a network is calibrated
 
 
 class SamplingTask(NamedTuple):
-    """What is sampled, and what it is compared with.
+    """What is sampled, and the data that it is compared with.
 
     Attributes:
-        data: what the samples are samples of.
+        data: the data or law that the samples imitate.
         law: the exact law, or None if it is not known.
-        denoiser: that of the law, or a network.
+        denoiser: the denoiser of the law, or a network.
         event: shape of one sample of the denoiser; samples are reported in the shape `data.event`.
         cond: labels (n,), or None.
     """
@@ -47,15 +47,15 @@ def exact_task(
     components: int | None = None,
     seed: int = 0,
 ) -> SamplingTask:
-    """The exact score of a known law, or of the law that the training data become.
+    """The task of sampling by the exact score of a known law, or of the law that is made from the training data.
 
     Args:
         data: see `load`.
         schedule: how noise grows: a schedule, or its name.
-        model, components, seed: see `law_of`; for data alone.
+        model, components, seed: see `law_of`; used only for data.
 
     Raises:
-        ValueError: as `law_of`; or unknown schedule.
+        ValueError: as `law_of`; or the schedule is unknown.
     """
     schedule = schedule_of(schedule)
     law = data.law
@@ -67,19 +67,19 @@ def exact_task(
 def learned_task(
     key: Array, data: LearningData, denoiser: Any, n: int, label: int | None = None, guidance: float | None = None
 ) -> SamplingTask:
-    """A learned network, with labels for `n` samples where it was trained with labels.
+    """The task of sampling by a learned network, with labels for `n` samples if it was trained with labels.
 
     Args:
         key: a typed key; draws the labels.
-        data: what the network has learned; see `learned_data`.
+        data: the data that the network has learned; see `load` and `trained_on`.
         denoiser: see `learned_denoiser`.
         n: number of samples, and of labels.
         label: the one label to sample; by default labels as frequent as in the data.
         guidance: scale of classifier-free guidance toward the label.
 
     Raises:
-        ValueError: a label that the network does not have, or guidance of a network without labels; too few data of
-            that label; or data of another shape than the network takes.
+        ValueError: the network does not have that label, or has no labels to be guided by; there are too few data of
+            that label; or the network takes samples of another shape.
     """
     classes, cond = getattr(denoiser.apply.network, "classes", 0), None
     for name, value in (("label", label), ("guidance", guidance)):
@@ -106,7 +106,7 @@ def calibrated(
     sigma_min: float = grids.SIGMA_MIN,
     microbatch: int | None = None,
 ) -> SamplingTask:
-    """The task, with a network's linear part measured on held-out data where one of the samplers needs it."""
+    """The task, with the network's linear part measured on held-out data if one of the samplers needs it."""
     needed = any(sampler.reads_calibration for sampler in samplers)
     if not needed or getattr(task.denoiser, "calibration", None) is not None:
         return task
@@ -117,15 +117,15 @@ def calibrated(
         if task.data.held_out_labels is not None:
             cond = jnp.asarray(task.data.held_out_labels[:n], jnp.int32)
     options = {"cond": cond, "microbatch": microbatch, "sigma_max": sigma_max, "sigma_min": sigma_min}
-    found = calibrate(key, task.denoiser, data, samples=LARGEST, **options)
-    return task._replace(denoiser=task.denoiser.with_calibration(found))
+    measured = calibrate(key, task.denoiser, data, samples=LARGEST, **options)
+    return task._replace(denoiser=task.denoiser.with_calibration(measured))
 
 
 def learned_denoiser(checkpoint: str | Path) -> Any:
     """The denoiser that a run of `jaxsamp.fit` or `jaxsamp train` has learned.
 
     Raises:
-        ValueError: the folder is none that a run has written.
+        ValueError: the folder does not hold such a run.
     """
     from jaxsamp.training import load_denoiser
 
@@ -139,7 +139,7 @@ def trained_on(checkpoint: str | Path) -> tuple[str, int]:
     """The data of a run of `jaxsamp train`, and the size of its images, as `load` takes them.
 
     Raises:
-        ValueError: it has no settings, as those of `jaxsamp.fit` have not.
+        ValueError: the folder has no settings; runs of `jaxsamp.fit` have none.
     """
     file = Path(checkpoint).expanduser() / CONFIG
     try:
@@ -147,13 +147,13 @@ def trained_on(checkpoint: str | Path) -> tuple[str, int]:
         return str(stored["data"]), int(stored["image_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"data must say what to compare with, or checkpoint be a run of `jaxsamp train`, whose {CONFIG} says it; "
+            f"data must be given, or checkpoint must be a run of `jaxsamp train`, whose {CONFIG} names them; "
             f"{file} could not be read ({type(error).__name__})."
         ) from error
 
 
 def draw_labels(key: Array, known: Any, classes: int, n: int) -> Array:
-    """`n` labels as frequent as in `known`, or each of `classes` equally likely where none are known."""
+    """`n` labels as frequent as in `known`, or uniform over `classes` if `known` is None."""
     if known is None:
         return jax.random.randint(key, (n,), 0, classes)
     return jax.random.choice(key, jnp.asarray(known, jnp.int32), (n,))
@@ -167,9 +167,9 @@ def schedule_of(schedule: str | Any) -> Any:
 
 
 def check_event(denoiser: Any, event: tuple[int, ...], cond: Any = None) -> None:
-    """Raise ValueError unless a network takes samples of that shape."""
+    """Raise ValueError unless the network takes samples of that shape."""
     level = Level(jnp.ones(1), jnp.ones(1))
     try:
         jax.eval_shape(denoiser, jnp.zeros((1, *event)), level, None if cond is None else cond[:1])
-    except Exception as error:  # nothing but shapes is computed; Flax has errors of its own for them
+    except Exception as error:  # only shapes are computed; Flax has its own errors for them
         raise ValueError(f"data must have samples of the shape that the network takes; got shape {event}.") from error

@@ -1,4 +1,4 @@
-"""The loss that `fit` descends unless it is given another."""
+"""The loss that `fit` minimizes by default."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from jaxsamp import losses
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, PyTree
 
-UNKNOWN = 0.5  # sigma_data of a model without one: EDM's for images
+UNKNOWN = 0.5  # sigma_data of a model that has none: the value of EDM for images
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DenoisingLoss:
 
     @property
     def is_resolved(self) -> bool:
-        """Whether no setting waits for the data."""
+        """Whether no setting depends on data that are not known yet."""
         return self.levels.is_resolved
 
     def resolved(self, std: float, event: tuple[int, ...]) -> "DenoisingLoss":
@@ -32,7 +32,7 @@ class DenoisingLoss:
         return replace(self, levels=self.levels.resolved(std, event))
 
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
-        """Conditions are dropped at random, then the denoising loss is taken at levels of their own."""
+        """Drop conditions at random, then return the denoising loss of each sample at its own level."""
         for_loss, for_drop = jax.random.split(key)
         if self.drop and cond is not None:
             cond = losses.drop(for_drop, cond, model.null(cond) if self.null is None else self.null, self.drop)
@@ -52,21 +52,22 @@ def denoising_loss(
     """The denoising loss with conditions dropped at random, for `fit` and `train_step`.
 
     Args:
-        levels: the law of noise levels; see `jaxsamp.losses`. The mean of `LogNormal()` follows the standard deviation
-            of the data, which `fit` measures; elsewhere the model's own sigma_data.
-        weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` at the model's own sigma_data, which `fit`
-            measures for a bare network (0.5 for a model without one); None for the plain loss of what it predicts.
+        levels: the law of noise levels; see `jaxsamp.losses`. The mean of `LogNormal()` depends on the standard
+            deviation of the data, which `fit` measures; without `fit`, on the model's own sigma_data.
+        weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` with the model's own sigma_data, which `fit`
+            measures for a bare network (0.5 for a model without one); None for the plain squared error of the
+            prediction.
         drop: probability that a sample's condition is replaced by "no condition", for `jaxsamp.guide`.
-        null: the condition "none"; by default the model's own.
+        null: the value of "no condition"; by default the model's own.
 
     Raises:
-        ValueError: a setting out of range.
-        TypeError: `levels` or `weighting` of another kind.
+        ValueError: a setting is out of range.
+        TypeError: `levels` or `weighting` is of the wrong type.
     """
     _made("levels", levels, losses.NoiseLevelDistribution, "UniformTime()")
     levels.check()
     if isinstance(weighting, str):
-        checks.one_of("weighting, where it is a word,", weighting, ["edm"])
+        checks.one_of("weighting, if it is a string,", weighting, ["edm"])
     elif weighting is not None:
         _made("weighting", weighting, losses.Weighting, "SNRWeighting()")
         weighting.check()

@@ -127,9 +127,9 @@ def test_evaluate_compares_with_what_a_network_was_trained_on(labeled, capsys):
     assert facts["metrics"]["data"]["memorization"]["value"] == 1 and (facts["train"], facts["held_out"]) == (160, 40)
     Path("bare").mkdir()
     assert cli.main(["evaluate", "copies.npy", "--checkpoint", "bare", "--out", "out"]) == 2
-    assert "--reference must say what to compare with" in capsys.readouterr().err
+    assert "--reference must be given, or checkpoint must be a run" in capsys.readouterr().err
     assert cli.main(["evaluate", "copies.npy"]) == 2
-    assert "--reference or --checkpoint must say" in capsys.readouterr().err
+    assert "one of --reference and --checkpoint must say" in capsys.readouterr().err
 
 
 def test_the_error_of_a_network_is_measured_where_it_is_known(ring, capsys, monkeypatch):
@@ -183,9 +183,9 @@ def test_an_error_that_cannot_be_measured_is_a_sentence(ring, capsys, words, sen
         (("--checkpoint", "LABELED", "--guidance", "inf"), "--guidance must be finite; got inf"),
         (
             ("--checkpoint", "BARE"),
-            "--target must say what to compare with, or checkpoint be a run of `jaxsamp train`",
+            "--target must be given, or checkpoint must be a run of `jaxsamp train`",
         ),
-        (("--label", "1"), "--label is for a network that was trained with labels: give its --checkpoint"),
+        (("--label", "1"), "--label is for a network trained with labels, so --checkpoint is needed too"),
     ],
 )
 def test_what_does_not_go_with_a_checkpoint_is_a_sentence(ring, labeled, capsys, words, sentence):

@@ -148,7 +148,7 @@ def test_a_signal_saves_and_one_sentence_says_how_to_go_on(capsys, sent, code):
     step = js.training.latest_step("run")
     assert step and err == (
         f"jaxsamp: stopped by {'SIGTERM' if code == 143 else 'Ctrl-C'}; step {step} of 2000000 is saved. "
-        "To go on: jaxsamp train --resume --out run\n"
+        "To continue: jaxsamp train --resume --out run\n"
     )
     assert signal.getsignal(sent) is before
 
@@ -180,10 +180,10 @@ BAD = {
     "data": (("--data", "rign"), "--data, .* must be one of .* Did you mean 'ring'"),
     "no file": (("--data", "none.npy"), "--data must be a file that exists; there is no none.npy"),
     "network": (("--network", "umet"), "--network must be one of .* Did you mean 'unet'"),
-    "not its setting": (("--channels", "8"), "--channels is no setting of network mlp, which takes width, depth"),
+    "not its setting": (("--channels", "8"), "--channels is not a setting of network mlp, which takes width, depth"),
     "no image": (
         ("--network", "unet"),
-        r"--network unet takes images; the data have samples of shape \(3,\). Give mlp",
+        r"--network unet takes images; the data have samples of shape \(3,\), so take mlp",
     ),
     "no width": (("--width", "0"), "--width must be at least 1; got 0"),
     "dtype": (("--dtype", "float8"), "--dtype must be one of 'float32', 'bfloat16'; got 'float8'"),
@@ -191,7 +191,7 @@ BAD = {
     "predicts": (("--predicts", "eps"), "--predicts must be one of .* Did you mean 'epsilon'"),
     "levels": (("--levels", "lognormal"), "--levels must be one of .* Did you mean 'log-normal'"),
     "setting of the loss": (("--levels.std", "0"), "--levels.std must be finite and above 0; got 0.0"),
-    "no word": (("--levels.mean", "aut"), "--levels.mean, where it is a word, must be one of 'auto'; got 'aut'"),
+    "no word": (("--levels.mean", "aut"), "--levels.mean, if it is a string, must be one of 'auto'; got 'aut'"),
     "weighting": (("--weighting", "minsnr"), "--weighting must be one of .* Did you mean 'min-snr'"),
     "drop": (("--drop", "1"), r"--drop must be in \[0, 1\); got 1.0"),
     "batch": (("--batch-size", "0"), "--batch-size must be at least 1; got 0"),
@@ -208,8 +208,11 @@ BAD = {
     ),
     "odd labels": (("--data", "odd.npz"), "--data must hold integers from 0, .* in its `labels`; odd.npz holds"),
     "few labels": (("--data", "few.npz"), "--data must hold one label for each of its 50 samples; got 3"),
-    "no mixture": (("--data", "law.npz"), "--data must hold a mixture of Gaussians, as law.npz seems to; weights must"),
-    "nothing to resume": (("--resume", "--out", "none"), "--resume must find a run in --out; none has no config.json"),
+    "no mixture": (
+        ("--data", "law.npz"),
+        "--data must hold a valid mixture of Gaussians; law.npz does not: weights must",
+    ),
+    "nothing to resume": (("--resume", "--out", "none"), "--resume needs a run in --out; none has no config.json"),
     "no config": (("--config", "none.json"), "--config must be a file of settings .* got none.json"),
     "config of another kind": (("--config", "list.json"), r"--config list.json must hold settings by name; got \[1\]"),
     "unknown setting": (("--config", "unknown.json"), "--config unknown.json: every setting must be .* 'steps'"),
@@ -224,7 +227,7 @@ BAD = {
     "no device": (("--devices", "0"), "--devices must be all or a number from 1 to 4; got 0"),
     "devices in words": (("--devices", "two"), "--devices must be all or a number from 1 to 4; got two"),
     "uneven": (("--devices", "3"), "--devices must divide the 16 samples of a batch, or of its parts; got 3"),
-    "one to divide over": (("--fsdp",), "--fsdp needs more than one device; give --devices all"),
+    "one to divide over": (("--fsdp",), "--fsdp needs more than one device; add --devices all"),
     "out is a file": (("--out", "two.npz"), "--out must be a folder that can be written; got two.npz"),
 }
 
@@ -256,7 +259,7 @@ def test_a_bad_argument_is_one_sentence_exit_code_two_and_no_file(capsys, name):
 def test_a_run_is_never_overwritten_and_never_continued_with_other_settings(ring, capsys):
     before = {path: path.stat().st_mtime_ns for path in ring.rglob("*")}
     for words, sentence in (
-        (("--data", "ring"), f"--out must be a folder without a run, or add --resume to go on with it; {ring} has one"),
+        (("--data", "ring"), f"--out must be a folder without a run, or add --resume to continue it; {ring} has one"),
         (("--resume", "--batch-size", "64"), "of another configuration: batch_size is 128 there and 64 here"),
         (("--resume", "--width", "16", "--schedule", "vp"), "width is 32 there and 16 here; model.schedule.type is "),
     ):

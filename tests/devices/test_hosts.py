@@ -76,7 +76,7 @@ def test_where_nothing_tells_who_the_others_are_it_is_said():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--num-processes", "2"], "--num-processes is for processes that share a job: give their --coordinator"),
+        (["--num-processes", "2"], "--num-processes is for processes that share a job, so --coordinator is needed too"),
         (["--coordinator", "here", "--num-processes", "2", "--process-id", "0"], "coordinator must be host:port"),
     ],
 )

@@ -218,7 +218,7 @@ def test_the_law_of_levels_follows_the_standard_deviation_of_the_data_and_their_
 
 BAD = {
     "std": (lambda: losses.LogNormal(std=0.0).check(), "std must be finite and above 0; got 0.0"),
-    "mean": (lambda: losses.LogNormal("aut").check(), "mean, where it is a word, must be one of 'auto'; got 'aut'"),
+    "mean": (lambda: losses.LogNormal("aut").check(), "mean, if it is a string, must be one of 'auto'; got 'aut'"),
     "infinite mean": (lambda: losses.LogNormal(float("inf")).check(), "mean must be finite; got inf"),
     "ends": (lambda: losses.UniformLogSNR(2.0, 1.0).check(), "0 < sigma_min < sigma_max; got"),
     "gamma": (lambda: losses.MinSNRWeighting(-1.0).check(), "gamma must be above 0"),

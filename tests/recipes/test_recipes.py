@@ -118,16 +118,19 @@ def test_the_network_suits_the_data(event, expected):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (partial(recipes.network_for, (3,), network="unet"), r"network unet takes images; .* shape \(3,\). Give mlp"),
+        (
+            partial(recipes.network_for, (3,), network="unet"),
+            r"network unet takes images; .* shape \(3,\), so take mlp",
+        ),
         (
             partial(recipes.network_for, (3,), channels=8),
-            "channels is no setting of network mlp, which takes width, de",
+            "channels is not a setting of network mlp, which takes width, de",
         ),
         (partial(recipes.network_for, (8, 8), network="dut"), "network must be one of .* Did you mean 'dit'"),
         (partial(recipes.network_for, (8, 8), width=0), "width must be at least 1; got 0"),
         (
             partial(recipes.network_for, (8, 8), network="unet", multipliers=()),
-            "multipliers must be at least one number",
+            "multipliers must hold at least one number",
         ),
         (partial(recipes.network_for, (8, 8), dtype="float8"), "dtype must be one of 'float32', 'bfloat16'; got"),
     ],

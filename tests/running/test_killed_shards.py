@@ -70,7 +70,9 @@ def test_killed_ten_times_at_random_a_job_ends_with_the_bytes_of_one_that_was_no
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     said = re.fullmatch(
-        r"jaxsamp: stopped by SIGTERM; (\d+) of 150 shards are in .*killed\. To go on: the same command again\.\n", err
+        r"jaxsamp: stopped by SIGTERM; (\d+) of 150 shards are in .*killed\. "
+        r"Run the same command again to continue\.\n",
+        err,
     )
     assert said and int(said[1]) == written(folder) and not list(folder.glob(".shard-*"))
     assert job(folder, cache).wait(600) == 0

@@ -284,7 +284,7 @@ def test_many_samples_are_streamed_and_the_same_command_goes_on(command, monkeyp
         patch.setattr(command_of.Sample, "reported", stop)
         code, _, err = command(*SPLIT)
     assert (code, err) == (
-        130, "jaxsamp: stopped by Ctrl-C; 3 of 3 shards are in many. To go on: the same command again.\n"
+        130, "jaxsamp: stopped by Ctrl-C; 3 of 3 shards are in many. Run the same command again to continue.\n"
     )  # fmt: skip
     code, out, err = command(*SPLIT)
     assert (code, err) == (0, "") and "12 samples by unipc in 4 steps, 4 evaluations and 4 rounds each" in out

@@ -294,7 +294,7 @@ def test_the_weighting_follows_the_standard_deviation_of_the_model():
     np.testing.assert_allclose(default, by_hand, rtol=1e-6)
     assert jnp.abs(by_hand / other - 1).max() > 0.01
     assert describe(training.denoising_loss())["weighting"] == "edm"
-    with pytest.raises(ValueError, match="weighting, where it is a word, must be one of 'edm'; got 'snr'"):
+    with pytest.raises(ValueError, match="weighting, if it is a string, must be one of 'edm'; got 'snr'"):
         training.denoising_loss(weighting="snr")
 
 
