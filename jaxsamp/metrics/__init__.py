@@ -12,7 +12,7 @@ from jaxsamp.metrics.frechet import frechet, frechet_distance
 from jaxsamp.metrics.log_density import log_density
 from jaxsamp.metrics.memorization import memorization
 from jaxsamp.metrics.mmd import mmd, mmd_distance
-from jaxsamp.metrics.null import Metric
+from jaxsamp.metrics.null import Metric, compare, judged
 from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.occupancy import occupancy
 from jaxsamp.metrics.rao_score_test import rao_score_test
@@ -30,6 +30,7 @@ __all__ = [
     "NullBank",
     "ScoreError",
     "c2st",
+    "compare",
     "energy",
     "energy_distance",
     "evaluate",
@@ -37,6 +38,7 @@ __all__ = [
     "flow_tv",
     "frechet",
     "frechet_distance",
+    "judged",
     "label",
     "log_density",
     "memorization",
