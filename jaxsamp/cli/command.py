@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Common:
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(ABC):
     """A command is a dataclass: its fields are the flags, their docstrings the help, and `run` does the work.
 
     Attributes:
@@ -58,6 +59,15 @@ class Command:
         """Whether to show progress."""
         return self.common.progress and sys.stdout.isatty()  # type: ignore[attr-defined]
 
+    @abstractmethod
+    def run(self) -> None:
+        """Check the flags, do the work, then write and print the results."""
+
+
+@dataclass(frozen=True)
+class ReportingCommand(Command):
+    """A command that writes a picture and a report, and nothing else."""
+
     def run(self) -> None:
         """Check the flags, do the work, then write and print the results."""
         stages, common = Stages(self.watched), self.common  # type: ignore[attr-defined]
@@ -74,20 +84,21 @@ class Command:
             output.write_json(facts, folder / self.files[1])
         self.show(facts, out)
 
+    @abstractmethod
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the data."""
 
+    @abstractmethod
     def default_out(self) -> Path:
         """The folder to write if --out is not given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
         """The report and its picture; a ValueError becomes one sentence about a flag."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""
-        raise NotImplementedError
 
 
 def check_seed(seed: int) -> None:

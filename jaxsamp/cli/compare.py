@@ -9,7 +9,7 @@ import jax
 from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Command, Common, Shared
+from jaxsamp.cli.command import Common, ReportingCommand, Shared
 from jaxsamp.cli.printing import INSIDE, Page, Stages
 from jaxsamp.cli.subject import Subject
 from jaxsamp.core import checks
@@ -18,7 +18,7 @@ from jaxsamp.samplers import BY_NAME, by_name
 
 
 @dataclass(frozen=True)
-class Compare(Command):
+class Compare(ReportingCommand):
     """Compare samplers at several numbers of steps: distance to the exact flow, and to the law.
 
     All start from the same noise. The distance to the flow is the median over samples of the root mean square per

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from jaxsamp import recipes
 from jaxsamp.cli import printing
-from jaxsamp.cli.command import Command, Common, Shared, truth
+from jaxsamp.cli.command import Common, ReportingCommand, Shared, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Stages
 from jaxsamp.core import checks
@@ -21,7 +21,7 @@ from jaxsamp.recipes.data import PLACES
 
 
 @dataclass(frozen=True)
-class Evaluate(Command):
+class Evaluate(ReportingCommand):
     """Compare samples with the truth: a law known by name, digits, or true samples of your own.
 
     Prints every metric with the band where true samples fall, and writes a report and a picture.

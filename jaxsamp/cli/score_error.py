@@ -9,7 +9,7 @@ import jax
 from tyro.conf import arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Command, Common, Shared, truth
+from jaxsamp.cli.command import Common, ReportingCommand, Shared, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Page, Stages
 from jaxsamp.core import checks
@@ -18,7 +18,7 @@ from jaxsamp.targets.toys import TOYS
 
 
 @dataclass(frozen=True)
-class ScoreErrorCommand(Command):
+class ScoreErrorCommand(ReportingCommand):
     """Measure how far a trained network is from the exact denoiser of a known law.
 
     At each noise level it prints E|D - D*|^2 over the Bayes risk E|x_0 - D*|^2, the share by which the denoising loss

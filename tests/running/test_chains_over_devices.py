@@ -22,25 +22,25 @@ def whole():
     return chains()
 
 
-def same(a, b, rows=slice(None)):
+def check_same(a, b, rows=slice(None)):
     for name in ("x", "draws", "path"):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name)[rows], rtol=1e-5, atol=1e-6)
 
 
 def test_microbatches_and_progress_change_nothing(whole, capsys):
-    same(chains(microbatch=4), whole)
-    same(chains(microbatch=4, progress=True), whole)
+    check_same(chains(microbatch=4), whole)
+    check_same(chains(microbatch=4, progress=True), whole)
 
 
 def test_chains_can_be_run_in_parts(whole):
-    same(chains(n=2, first=3), whole, slice(3, 5))
+    check_same(chains(n=2, first=3), whole, slice(3, 5))
 
 
 @pytest.mark.parametrize("over", [(2, 2), pytest.param((4, 1), marks=pytest.mark.slow)])
 def test_chains_over_devices_are_those_of_one(whole, over):
     mesh = js.mesh(*over, devices=jax.devices()[:4])
-    same(chains(n=5, mesh=mesh, microbatch=1), whole, slice(5))  # 5 chains do not divide over the devices
-    same(chains(mesh=mesh, progress=True), whole)
+    check_same(chains(n=5, mesh=mesh, microbatch=1), whole, slice(5))  # 5 chains do not divide over the devices
+    check_same(chains(mesh=mesh, progress=True), whole)
 
 
 def test_the_path_has_the_start_and_every_kth_state(whole):
