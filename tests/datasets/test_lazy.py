@@ -1,5 +1,6 @@
 """Data that do not fit in memory, and data sets by name: read right, in the right order, and what is wrong is named."""
 
+import inspect
 import io
 import time
 
@@ -27,8 +28,8 @@ def batches(data, cond=None):
     return data_of.batches(data, cond, jax.random.key(0))
 
 
-def fit(data, steps=6, **options):
-    return js.fit(jax.random.key(0), TINY, data, SCHEDULES["vp"], steps, **{"batch_size": 8, **options})
+def fit(data, steps=6, door=None, **options):
+    return (door or js.fit)(jax.random.key(0), TINY, data, SCHEDULES["vp"], steps, **{"batch_size": 8, **options})
 
 
 def same(a, b):
@@ -135,7 +136,7 @@ BAD = {
 def test_the_first_bad_sample_is_named_when_it_is_read(name):
     make, kind, sentence = BAD[name]
     with pytest.raises(kind, match=sentence):
-        fit(make(), 20)
+        fit(make(), 20, door=inspect.unwrap(js.fit))  # as users call it, without the tests' type checker
     with pytest.raises(ValueError, match="cond must be None for a dataset"):
         fit(source(), cond=np.ones(30))
 

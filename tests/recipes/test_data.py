@@ -52,7 +52,7 @@ def test_data_sets_on_a_hub_are_data_with_their_labels(monkeypatch):
     assert data.is_known("hf:someone/shapes")
     with pytest.raises(ValueError, match=r"data must be a data set that tfds has; cifar .* \(no way to it\)"):
         data.load("tfds:cifar", 4)
-    with pytest.raises(ValueError, match="data must name a data set, hf:NAME; got hf: alone"):
+    with pytest.raises(ValueError, match="data must name a data set, hf:NAME; got hf: without a name"):
         data.load("hf:", 4)
 
 
