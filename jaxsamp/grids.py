@@ -77,8 +77,9 @@ def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> Ar
         ValueError: an unknown rule, steps that contradict the levels, or levels that are not positive, finite
             and strictly decreasing.
     """
-    if checks.is_concrete(schedule):
-        schedule.check()
+    check = getattr(schedule, "check", None)  # a schedule of a user's own need not have one
+    if check is not None and checks.is_concrete(schedule):
+        check()
     if isinstance(grid, str):
         grid = RULES[checks.one_of("grid", grid, RULES)]
     if callable(grid):

@@ -50,7 +50,8 @@ def typed_key(key: Any) -> jax.Array:
 
 def denoiser(got: Any) -> Any:
     """Return `got` as a pytree if it is a denoiser, else raise TypeError."""
-    if callable(got) and hasattr(got, "schedule"):
+    if callable(got) and hasattr(got, "schedule") and not isinstance(got, type):
+        schedule(got.schedule)
         return adopted("denoiser", got)
     raise TypeError(
         "denoiser must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "
@@ -61,7 +62,7 @@ def denoiser(got: Any) -> Any:
 def schedule(got: Any) -> Any:
     """Return `got` if it is a schedule, else raise."""
     if not isinstance(got, type) and all(hasattr(got, name) for name in ("level", "at", "rates", "trained", "limits")):
-        return got
+        return adopted("schedule", got)
     kind = f"the class {got.__name__} itself" if isinstance(got, type) else f"a {type(got).__name__}"
     raise TypeError(f"schedule must be one of jaxsamp.schedules, such as VariancePreserving(); got {kind}.")
 
@@ -118,7 +119,7 @@ def init(got: Any, like: tuple[int, ...]) -> None:
 def conditions(cond: Any, n: int) -> None:
     """Raise unless every leaf of `cond` has one entry per sample, n in all."""
     for leaf in jax.tree.leaves(cond):
-        if np.ndim(leaf) == 0 or np.shape(leaf)[0] != n:
+        if not isinstance(leaf, jax.Array | np.ndarray) or np.ndim(leaf) == 0 or leaf.shape[0] != n:
             raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {np.shape(leaf)}.")
 
 
@@ -128,7 +129,8 @@ def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
     got = denoiser(got)
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
     for leaf in jax.tree.leaves(cond):
-        adopted("cond", leaf)  # an operator of a class of the user's own
+        if hasattr(leaf, "adjoint"):  # an operator of a class of the user's own
+            adopted("cond", leaf)
     check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
     if check is not None:
         check(cond, shape[0])

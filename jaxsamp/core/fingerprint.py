@@ -62,7 +62,7 @@ def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
     owner = getattr(thing, "__self__", None)
     if attributes := _attributes(owner):
         owner = {"type": type(owner).__name__} | attributes
-    held = _attributes(thing) if callable(thing) else {}
+    held = _attributes(thing)
     held |= {"self": owner, **(getattr(thing, "__kwdefaults__", None) or {})}
     held["defaults"] = [value for value in getattr(thing, "__defaults__", None) or () if value is not None] or None
     if isinstance(thing, FunctionType) and thing.__closure__:

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from types import FunctionType, MethodType, ModuleType
+from enum import Enum
+from functools import cached_property, partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 T = TypeVar("T")
+
+_ADOPTED: set[type] = set()
+_LEAVES = "_names_of_leaves"
 
 
 def pytree(cls: type[T]) -> type[T]:
@@ -25,32 +30,46 @@ def pytree(cls: type[T]) -> type[T]:
 
 
 def adopted(argument: str, thing: T) -> T:
-    """Return `thing`, after registering its class as a pytree if it is an object of a plain class.
+    """`thing`, after making pytrees of the classes of all plain objects that it is or holds.
 
-    Attributes that are arrays, or trees of arrays and numbers, become leaves, so new values do not recompile; all
-    others are static and are compared by `==`. Objects in its attributes that hold arrays are registered in the same
-    way. A class is registered once, when its first object is seen.
+    An attribute that is a number, a string, a function, or a tuple of those is static and compared by `==`; any other
+    is part of the tree, so that other values of its arrays do not compile anew. A class is registered once, when the
+    first object of it is seen; every object is looked at again each time.
 
     Args:
-        argument: name of `thing` in errors.
+        argument: what an error calls it.
         thing: any object.
 
     Raises:
-        TypeError: an attribute is neither made of arrays nor hashable.
+        TypeError: something in it is neither an array nor a number nor such an object; or an attribute holds no arrays
+            and cannot be hashed.
     """
-    if not _foreign(thing):
-        return thing
-    for name, value in vars(thing).items():
-        if _foreign(value) and any(map(_holds_arrays, vars(value).values())):
-            adopted(f"{argument}.{name}", value)
-    for name, value in vars(thing).items():
-        if not _holds_arrays(value) and not _hashable(value):
+    for leaf in jax.tree.leaves(thing, is_leaf=lambda part: type(part) in _ADOPTED):
+        if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
+            continue
+        if not _plain(leaf):
             raise TypeError(
-                f"{argument} must have attributes that are arrays or hashable, or a class decorated with "
-                f"jaxsamp.pytree; {type(thing).__name__}.{name} is a {type(value).__name__}."
+                f"{argument} must be made of arrays, numbers, and objects of plain classes or of those decorated with "
+                f"jaxsamp.pytree; got a {type(leaf).__name__} in it."
             )
-    _register(type(thing), _by_value)
+        if type(leaf) not in _ADOPTED:
+            _register(type(leaf), _by_value)
+            _ADOPTED.add(type(leaf))
+        for name in _by_value(leaf)[0]:
+            value = getattr(leaf, name)
+            if isinstance(value, list | dict | set) and not any(map(_array_or_object, jax.tree.leaves(value))):
+                raise TypeError(
+                    f"{argument} must have attributes that hold arrays or can be hashed, or a class decorated with "
+                    f"jaxsamp.pytree; {type(leaf).__name__}.{name} is a {type(value).__name__}."
+                )
+            adopted(f"{argument}.{name}", value)
     return thing
+
+
+def is_function(thing: Any) -> bool:
+    """Whether it is known by what it computes and holds no state: a function, a method, or what was made of one."""
+    kinds = FunctionType | MethodType | BuiltinFunctionType | partial
+    return (isinstance(thing, kinds) or hasattr(thing, "__wrapped__")) and not isinstance(thing, jax.tree_util.Partial)
 
 
 def _register(cls: type, names: Callable[[Any], tuple[list[str], list[str]]]) -> None:
@@ -69,6 +88,8 @@ def _register(cls: type, names: Callable[[Any], tuple[list[str], list[str]]]) ->
         made = object.__new__(cls)
         for name, value in zip((*known[0], *known[1]), (*traced, *known[2]), strict=True):
             object.__setattr__(made, name, value)
+        if cls in _ADOPTED:  # placeholders of a transformation do not show which attributes are leaves
+            object.__setattr__(made, _LEAVES, known[0])
         return made
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
@@ -79,27 +100,28 @@ def _known(made: Any, leaves: list[str], static: list[str]) -> tuple[Any, ...]:
 
 
 def _by_value(made: Any) -> tuple[list[str], list[str]]:
-    """Arrays are leaves. A placeholder object that a transformation substitutes has no attributes of its own."""
-    leaves = [name for name, value in vars(made).items() if _holds_arrays(value)]
-    return leaves, [name for name in vars(made) if name not in leaves]
+    """The attributes that are part of the tree, and those that are static; what is cached is neither."""
+    names = [name for name in vars(made) if name != _LEAVES and not _cached(made, name)]
+    known = vars(made).get(_LEAVES)
+    leaves = [name for name in names if (not _static(vars(made)[name]) if known is None else name in known)]
+    return leaves, [name for name in names if name not in leaves]
 
 
-def _holds_arrays(value: Any) -> bool:
-    """Whether a value is a tree of arrays and possibly numbers."""
-    found = jax.tree.leaves(value)
-    arrays = [isinstance(leaf, jax.Array | np.ndarray) for leaf in found]
-    return any(arrays) and all(a or isinstance(leaf, int | float) for a, leaf in zip(arrays, found, strict=True))
+def _cached(made: Any, name: str) -> bool:
+    return isinstance(getattr(type(made), name, None), cached_property)
 
 
-def _foreign(thing: Any) -> bool:
-    """Whether it is an object of a plain class, unknown to JAX."""
-    known = type | ModuleType | FunctionType | MethodType | jax.Array | np.ndarray | np.generic
-    return hasattr(thing, "__dict__") and not isinstance(thing, known) and jax.tree_util.all_leaves([thing])
+def _static(value: Any) -> bool:
+    if isinstance(value, tuple | frozenset):
+        return all(map(_static, value))
+    plain = str | bytes | bool | int | float | complex | type | ModuleType | np.dtype | Enum | None
+    return isinstance(value, plain) or is_function(value)
 
 
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
+def _array_or_object(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray) or _plain(leaf)
+
+
+def _plain(thing: Any) -> bool:
+    """Whether it is an object of a plain class, which can be taken apart and put together again."""
+    return hasattr(thing, "__dict__") and type(thing).__new__ is object.__new__ and not _static(thing)

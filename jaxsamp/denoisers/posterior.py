@@ -11,7 +11,7 @@ from jax.tree_util import Partial
 
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser, LinearOperator
-from jaxsamp.core.pytrees import adopted, pytree
+from jaxsamp.core.pytrees import adopted, is_function, pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.conjugate_gradients import conjugate_gradients
@@ -155,9 +155,7 @@ def _of_all(operator: Any) -> Any:
     if isinstance(operator, MaskOperator) or not callable(operator):
         mask = operator.mask if isinstance(operator, MaskOperator) else operator
         return MaskOperator(jnp.asarray(boolean(mask, TAKES)))
-    if hasattr(operator, "adjoint"):
-        return adopted("operator", operator)
-    return Partial(operator) if jax.tree_util.all_leaves([operator]) else operator
+    return Partial(operator) if is_function(operator) else adopted("operator", operator)
 
 
 def _linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:

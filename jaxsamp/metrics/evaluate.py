@@ -84,7 +84,7 @@ def _resolved(given: Any, comparison: Comparison) -> Sequence[MetricLike]:
     if isinstance(given, str):
         metrics = named(given)
         return [metric for metric in metrics if metric.needs(comparison) is None] or metrics
-    if isinstance(given, MetricLike):
+    if isinstance(given, MetricLike) and not isinstance(given, type):
         return [given]
     raise TypeError(
         "metrics must be names, or objects with `name`, `label`, `needs` and `run`, such as a "

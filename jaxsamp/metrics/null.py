@@ -80,7 +80,7 @@ def _shuffled(key: Array, index: Array | int, pool: Array) -> Array:
     return jax.random.permutation(jax.random.fold_in(key, index), pool)
 
 
-def judged(value: float, nulls: Sequence[float] | np.ndarray) -> Metric:
+def judged(value: float | np.floating, nulls: Sequence[float | np.floating] | np.ndarray) -> Metric:
     """Judge a value by its rank among null values.
 
     The null values and the value of true samples are exchangeable, so ranks give the stated false-alarm rate

@@ -12,6 +12,7 @@ from jaxsamp import devices
 from jaxsamp.core import checks
 from jaxsamp.core.batching import each
 from jaxsamp.core.progress import bar
+from jaxsamp.core.pytrees import adopted, is_function
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.running.engine import MIN_ROWS, PIECES, numbered, spread, taken
 
@@ -54,14 +55,16 @@ def rows(
     for leaf in jax.tree.leaves(items):
         if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != n:
             raise ValueError(f"items must have leaves of shape (n = {n}, ...); got a leaf of shape {jnp.shape(leaf)}.")
-    shared = (key, Partial(one) if jax.tree_util.all_leaves([one]) else one)
+    shared = (key, Partial(one) if is_function(one) else adopted("one", one))
     given = (numbered(0, n), items)
     if not checks.is_concrete(shared, given, jnp.zeros(())):
         return _run(shared, given, mesh, microbatch)
     shared = devices.replicate(shared, mesh)
     if not progress:
-        return _compiled(shared, devices.replicate(given, mesh), mesh, microbatch)
-    size = devices.padded(min(n, microbatch or max(MIN_ROWS, -(-n // PIECES))), mesh)
+        given = (devices.divide if n == devices.padded(n, mesh) else devices.replicate)(given, mesh)
+        return _compiled(shared, given, mesh, microbatch)
+    size = microbatch * devices.padded(1, mesh) if microbatch else max(MIN_ROWS, -(-n // PIECES))
+    size = devices.padded(min(n, size), mesh)
     done = []
     with bar("computing", n, devices.leads(mesh)) as move:
         for first in range(0, n, size):

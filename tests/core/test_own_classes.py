@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -174,6 +175,79 @@ def test_what_keeps_no_protocol_gets_one_sentence(door, words, got):
     with pytest.raises(TypeError, match=words) as caught:
         door(got)
     assert "\n" not in str(caught.value) and "Error interpreting" not in str(caught.value)
+
+
+class Mine:
+    """A denoiser of a user's own: that of N(0, a I), under a schedule of a user's own."""
+
+    def __init__(self, a, schedule):
+        self.a, self.schedule = jnp.asarray(a), schedule
+
+    def __call__(self, x, level, cond=None):
+        s = jnp.exp(-level.log_snr)
+        shrink = self.a / (self.a + s**2)
+        return jnp.reshape(shrink / level.alpha, (-1,) + (1,) * (x.ndim - 1)) * x
+
+
+class Slow(js.schedules.Schedule):
+    """alpha = 1, sigma = rate t."""
+
+    def __init__(self, rate):
+        self.rate = jnp.asarray(rate)
+
+    def level(self, lam):
+        sigma = jnp.exp(-jnp.asarray(lam))
+        return js.Level(jnp.ones_like(sigma), sigma, sigma / self.rate)
+
+    def _curve(self, t):
+        return jnp.ones_like(t), self.rate * t
+
+
+def test_denoisers_and_schedules_of_a_users_own_work_inside_of_wrappers():
+    exact = js.targets.GaussianMixture([1.0], [[0.0, 0.0]], [0.5 * np.eye(2)]).denoiser(js.schedules.EDM())
+    mine, mask = Mine(0.5, Slow(2.0)), jnp.array([True, False])
+    for wrap in (
+        lambda denoiser: denoiser,
+        lambda denoiser: js.clip(denoiser, -5.0, 5.0),
+        lambda denoiser: js.inpaint(denoiser, jnp.ones(2), mask),
+        lambda denoiser: js.posterior(denoiser, jnp.ones(2), mask, 0.5),
+    ):
+        a, b = (js.sample(KEY, wrap(denoiser), (3, 2), js.samplers.DDPM(), 5).x for denoiser in (mine, exact))
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    within = js.samplers.ParaDiGMS(Leap(1.0), tolerance=0.0)
+    plain = js.sample(KEY, exact, (3, 2), js.samplers.DDIM(), 5).x
+    np.testing.assert_allclose(js.sample(KEY, exact, (3, 2), within, 5).x, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_what_changes_inside_of_an_object_is_seen():
+    law = Normal([0.0, 0.0])
+    first = js.sample_density(KEY, law, (2, 2), js.mcmc.Overdamped(0.1), 5, thin=0).x
+    law.mean = law.mean + 50.0
+    assert js.sample_density(KEY, law, (2, 2), js.mcmc.Overdamped(0.1), 5, thin=0).x.mean() > first.mean() + 10
+
+
+def test_shapes_of_an_adopted_object_are_its_own():
+    law = adopted("law", Normal([0.0, 1.0]))
+    shapes = jax.eval_shape(lambda law: law, law)
+    assert jax.tree.leaves(shapes)[0].shape == (2,) and shapes.scale == 0.5
+
+
+class Slots:
+    """A denoiser without a __dict__."""
+
+    __slots__ = ("schedule",)
+
+    def __call__(self, x, level, cond=None):
+        return x
+
+
+@pytest.mark.parametrize("thing", [lambda x, level, cond=None: x, Slots(), partial(jnp.multiply, 0.5), Mine])
+def test_what_cannot_be_taken_apart_gets_one_sentence(thing):
+    if not isinstance(thing, type):
+        thing.schedule = js.schedules.EDM()
+    with pytest.raises(TypeError, match="denoiser must be") as caught:
+        inspect.unwrap(js.sample)(KEY, thing, (2, 2))
+    assert "\n" not in str(caught.value)
 
 
 def test_an_attribute_that_cannot_be_static_is_named():
