@@ -3,7 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -76,7 +76,15 @@ def _function(thing: Any, inner: Callable[[Any], Any]) -> Any:
 def _attributes(thing: Any) -> dict[str, Any]:
     """Attributes of a plain object; none of dataclasses, which have fields, nor of what is known by its name."""
     known = type | ModuleType | FunctionType | MethodType
-    return {} if dataclasses.is_dataclass(thing) or isinstance(thing, known) else dict(getattr(thing, "__dict__", {}))
+    if dataclasses.is_dataclass(thing) or isinstance(thing, known):
+        return {}
+    held = getattr(thing, "__dict__", {})
+    return {name: value for name, value in held.items() if not _cached(thing, name)}
+
+
+def _cached(thing: Any, name: str) -> bool:
+    """Whether an attribute follows from the others, and is there only once it has been read."""
+    return isinstance(getattr(type(thing), name, None), cached_property)
 
 
 def _content(cell: CellType) -> Any:

@@ -176,7 +176,7 @@ def test_a_folder_of_other_settings_is_refused_by_what_differs(tmp_path, whole):
         ({"transform": jnp.abs}, "settings: transform is None there and 'abs' here. Give"),
         (
             {"denoiser": js.targets.ring(3).denoiser(DENOISER.schedule)},
-            "settings: weights is '[0-9a-f]{16}' there and '[0-9a-f]{16}' here. Give",
+            r"settings: denoiser\.target\.mixture\[0\]\.shape\[0\] is 8 there and 3 here",
         ),
     ):
         with pytest.raises(js.running.shards.OtherSettings, match=sentence):
