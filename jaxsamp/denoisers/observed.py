@@ -12,9 +12,7 @@ from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.base import Wrapper
 
-OPERATORS = (
-    "a linear operator such as jaxsamp.corruptions.DenseOperator, whose class is a registered pytree, or a boolean mask"
-)
+OPERATORS = "a linear operator such as jaxsamp.corruptions.DenseOperator, with __call__ and adjoint, or a boolean mask"
 
 
 class Observed(NamedTuple):

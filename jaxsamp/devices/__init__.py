@@ -14,6 +14,7 @@ from jaxsamp.devices.mesh import (
     on_batch,
     on_time,
     padded,
+    placed,
     replicate,
     several_hosts,
     share,
@@ -36,6 +37,7 @@ __all__ = [
     "on_time",
     "replicate",
     "padded",
+    "placed",
     "several_hosts",
     "share",
 ]

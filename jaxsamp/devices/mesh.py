@@ -160,6 +160,12 @@ def divide(tree: PyTree, over: Mesh | None) -> PyTree:
     return tree if over is None else _placed(tree, NamedSharding(over, PartitionSpec(BATCH)))
 
 
+def placed(rows: PyTree, over: Mesh | None) -> PyTree:
+    """Rows divided over the mesh if their number divides, and otherwise all of them on every device."""
+    count = len(jax.tree.leaves(rows)[0])
+    return (divide if count == padded(count, over) else replicate)(rows, over)
+
+
 def assemble(tree: PyTree, over: Mesh, count: int) -> PyTree:
     """The same as `divide` for `count` rows, of which each process gives only its own part, see `share`."""
     sharding = NamedSharding(over, PartitionSpec(BATCH))

@@ -112,10 +112,9 @@ def execute(job: Job, rows: Row, progress: bool) -> tuple[End, bool]:
     # Inside jit even an array that depends on no argument is a tracer.
     if not checks.is_concrete(job, rows, jnp.zeros(())):
         return run(job, rows), False
-    job, mesh = devices.replicate(job, job.mesh), job.mesh
-    count = len(jax.tree.leaves(rows)[0])
-    rows = (devices.divide if count == devices.padded(count, mesh) else devices.replicate)(rows, mesh)
-    return (_with_progress if progress else _compiled)(job, rows), True
+    mesh = job.mesh
+    run_all = _with_progress if progress else _compiled
+    return run_all(devices.replicate(job, mesh), devices.placed(rows, mesh)), True
 
 
 def run(job: Job, rows: Row) -> End:

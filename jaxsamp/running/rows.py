@@ -61,8 +61,7 @@ def rows(
         return _run(shared, given, mesh, microbatch)
     shared = devices.replicate(shared, mesh)
     if not progress:
-        given = (devices.divide if n == devices.padded(n, mesh) else devices.replicate)(given, mesh)
-        return _compiled(shared, given, mesh, microbatch)
+        return _compiled(shared, devices.placed(given, mesh), mesh, microbatch)
     size = microbatch * devices.padded(1, mesh) if microbatch else max(MIN_ROWS, -(-n // PIECES))
     size = devices.padded(min(n, size), mesh)
     done = []
