@@ -10,7 +10,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli, recipes
 from jaxsamp.recipes import laws, reports
-from tests.cli_train.runs import weights
+from tests.cli.train.runs import weights
 
 
 @pytest.fixture(autouse=True)

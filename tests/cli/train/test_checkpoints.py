@@ -16,7 +16,7 @@ import jaxsamp as js
 from jaxsamp import cli, recipes
 from jaxsamp.core.fingerprint import describe
 from jaxsamp.training import load
-from tests.cli_train.runs import weights
+from tests.cli.train.runs import weights
 
 
 def report(folder, name="report.json"):

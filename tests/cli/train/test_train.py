@@ -21,9 +21,9 @@ from jaxsamp.cli import output
 from jaxsamp.cli.settings import flags, value_of
 from jaxsamp.cli.train import OF_ONE_CALL, Train
 from jaxsamp.training.journal import read
-from tests.cli_train.runs import RUN, SMALL, assert_same_weights, weights
+from tests.cli.train.runs import RUN, SMALL, assert_same_weights, weights
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_run_leaves_checkpoints_settings_metrics_a_curve_and_pictures(ring):
