@@ -146,17 +146,14 @@ def test_the_inner_denoiser_has_its_own_conditions_and_wrappers_nest(x64):
 
 
 def test_new_observations_and_operators_do_not_compile_anew():
-    traces = []
-
     def apply(params, x, t, cond):
-        traces.append(x.shape)
         return params * x / (params + t[:, None] ** 2)
 
     known = posterior(js.denoiser(apply, jnp.arange(1.0, 6.0), SCHEDULES["ve"], "x0"))
     first = draw(known, N, cond=Observed(SEEN, MASKS, NOISE))
-    count = len(traces)
-    again = draw(known, N, cond=Observed(SEEN[::-1] + 1, MASKS[::-1].copy(), NOISE / 2))
-    assert len(traces) == count and not np.allclose(first, again)
+    with jax.no_tracing(True):
+        again = draw(known, N, cond=Observed(SEEN[::-1] + 1, MASKS[::-1].copy(), NOISE / 2))
+    assert not np.allclose(first, again)
 
 
 BAD = [

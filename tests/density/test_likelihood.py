@@ -154,10 +154,7 @@ def test_conditions_and_images_go_along(x64):
 
 
 def test_new_weights_data_and_levels_compile_nothing_and_it_stands_in_jit():
-    traces = []
-
     def apply(params, x, t, cond):
-        traces.append(x.shape)
         return params * x / (1 + t[:, None] ** 2)
 
     def value(scale, sigma_min):
@@ -165,9 +162,10 @@ def test_new_weights_data_and_levels_compile_nothing_and_it_stands_in_jit():
         denoiser = js.denoiser(apply, jnp.asarray(scale), SCHEDULES["ve"], "x0")
         return log_likelihood(KEY, denoiser, jnp.full((2, 3), scale), grid=grid).log_prob
 
-    first, count = value(1.0, 0.02), len(traces)
-    second = value(0.5, 0.01)
-    assert len(traces) == count > 0 and (first != second).all()
+    first = value(1.0, 0.02)
+    with jax.no_tracing(True):
+        second = value(0.5, 0.01)
+    assert (first != second).all()
     jitted = jax.jit(lambda p: log_likelihood(KEY, js.denoiser(apply, p, SCHEDULES["ve"], "x0"), jnp.ones((2, 3)), 2))
     np.testing.assert_allclose(jitted(jnp.asarray(1.0)).log_prob, first, rtol=1e-5)
 

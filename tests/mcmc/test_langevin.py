@@ -253,10 +253,7 @@ def test_declared_evaluations_and_rounds_are_the_gradients_computed(sampler, pol
 
 
 def test_new_values_and_step_counts_do_not_recompile():
-    traces = []
-
     def f(precision, x):
-        traces.append(1)
         return -0.5 * precision * (x * x).sum()
 
     def run(precision, step_size, friction, steps, warmup, thin, polish):
@@ -265,9 +262,8 @@ def test_new_values_and_step_counts_do_not_recompile():
         return js.sample_density(KEY, target, (2, 3), sampler, steps, warmup=warmup, thin=thin, polish=polish)
 
     first = run(1.0, 0.3, 2.0, 20, 5, 10, 3)
-    count = len(traces)
-    second = run(2.0, 0.2, 1.5, 31, 9, 15, 7)
-    assert count > 0 and len(traces) == count
+    with jax.no_tracing(True):
+        second = run(2.0, 0.2, 1.5, 31, 9, 15, 7)
     assert not np.allclose(first.x, second.x)
     assert int(second.stats["evaluations"][0]) == 2 * 40 + 7
 
