@@ -29,6 +29,15 @@ def test_the_lowest_versions_are_those_that_the_smoke_tests_run_on():
     assert tested == lowest
 
 
+def test_the_citation_is_that_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "CITATION.cff").read_text()
+    cited = dict(re.findall(r"^(?:  - )?(\w+): (.+)$", text, re.MULTILINE))
+    for name in ("version", "license"):
+        assert cited[name] == project[name]
+    assert cited["name"] == project["authors"][0]["name"]
+
+
 def test_every_room_has_a_smoke_test():
     files = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     missing = [name for names in SMOKE.values() for name in names if not any(f"def {bare(name)}" in f for f in files)]
