@@ -137,7 +137,7 @@ class Sample(Command):
         ends = [float(drawn.levels[0]), level.sigma]
         facts: dict[str, Any] = {"target": task.data.name, "settings": plain(self), "noise_levels": ends}
         facts |= {"steps": len(drawn.levels) - 1, **drawn.costs, "peak_memory": memory}
-        facts |= {"compared": len(drawn.x), "metrics": results, "seconds": stages.seconds}
+        facts |= {"compared": len(drawn.x), "metrics": results, **stages.facts()}
         facts |= {**recipes.about(task.law, task.data), "files": files}
         output.write_json(facts, folder / "report.json")
         return facts

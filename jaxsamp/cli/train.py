@@ -18,7 +18,7 @@ from jaxsamp import losses, models, plots, recipes, schedules, training
 from jaxsamp.cli import devices, output
 from jaxsamp.cli.command import Command, check_seed
 from jaxsamp.cli.errors import BadArgument, complaints
-from jaxsamp.cli.printing import Page
+from jaxsamp.cli.printing import Page, kept
 from jaxsamp.cli.settings import described, flags, plain, proxy, value_of, words_of
 from jaxsamp.cli.stopping import stoppable
 from jaxsamp.cli.subject import named
@@ -146,8 +146,11 @@ class Train(Command):
 
     def run(self) -> None:
         """Load, train, write and print."""
-        with complaints(self):
+        page, warned = Page(), []
+        with complaints(self), kept(warned):
             data, network, options = self._prepared()
+        for warning in warned:
+            page.line(str(warning))
         out, watched = self.folder, self.progress and sys.stderr.isatty()
         with self._kept(out), stoppable(out, self.steps):
             with complaints(self):
@@ -158,7 +161,7 @@ class Train(Command):
         weights, last = sum(leaf.size for leaf in jax.tree.leaves(state.params)), ""
         if entries:
             last = f"loss {entries[-1]['loss']:.4f} after {entries[-1]['seconds']:.0f} s"
-        page, name, done = Page(), type(network).__name__, int(state.step)
+        name, done = type(network).__name__, int(state.step)
         page.line(f"{data.name}: {name} of {weights:,} weights, {done:,} steps; {last}")
         page.line(f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {done} in {out}")
         page.line(f"sample it: jaxsamp sample --checkpoint {out}")
