@@ -113,10 +113,11 @@ def test_pixels_that_fill_little_of_their_range_are_said(tmp_path):
 def damaged():
     """Blocks of EXIF: one whole, and some that make Pillow raise errors of several kinds."""
     exif = Image.Exif()
-    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 6, "maker"
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make], exif[ExifTags.Base.XResolution] = 6, "maker", 72.0
     exif[ExifTags.IFD.Exif] = {0x9000: b"0230", 0xA002: 8}
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (1.0, 2.0, 3.0)}
     whole = exif.tobytes()
-    rng, blocks = np.random.default_rng(0), [whole, whole[:20], b"Exif\0\0M\0*\0"]
+    rng, blocks = np.random.default_rng(2), [whole, whole[:20], b"Exif\0\0M\0*\0"]
     for _ in range(200):
         block = np.frombuffer(whole, np.uint8).copy()
         block[rng.integers(6, len(block), 4)] = rng.integers(0, 256, 4)
