@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp.core.types import ArrayLike
+from jaxsamp.core.types import Data
 
 SHOWN = 20  # number of labels that a sentence lists
 
 
-def renumber_labels(labels: ArrayLike, argument: str = "labels") -> tuple[np.ndarray, np.ndarray]:
+def renumber_labels(labels: Data, argument: str = "labels") -> tuple[np.ndarray, np.ndarray]:
     """The labels 3, 7, 2000000 as 0, 1, 2: (numbers, table) with table[numbers] = labels.
 
     A network of `jaxsamp.models` with classes = K has the labels 0 ... K - 1, and weights for each of them.
@@ -39,11 +39,13 @@ def as_labels(labels: Any, argument: str) -> np.ndarray:
         values = np.asarray(labels, object)
     if values.dtype.kind not in "iub":
         first = values.ravel()[:1].tolist()
-        raise ValueError(f"{argument} must be integers; got dtype {values.dtype}" + (f", {first[0]!r} first." if first else "."))
+        raise ValueError(
+            f"{argument} must be integers; got dtype {values.dtype}" + (f", {first[0]!r} first." if first else ".")
+        )
     return values.astype(np.int32) if values.dtype.kind == "b" else values
 
 
-def listed(table: ArrayLike) -> str:
+def listed(table: Data) -> str:
     """The labels of a table in words: "from 0 to 9", or "one of 3, 7, 2000000"."""
     values = np.asarray(table).tolist()
     if values == list(range(len(values))):
