@@ -189,7 +189,7 @@ class Sample(Command):
             else:
                 labels = () if what.labels is None else (LABELS,)
                 with output.folder(out, (*SMALL, *labels), True) as folder:
-                    if labels:
+                    if what.labels is not None:
                         np.save(folder / LABELS, what.labels)
                     costs = costs_of_shards(done.manifest["costs"])
                     drawn = recipes.Drawing(done[:COMPARED], options["levels"], costs)

@@ -97,8 +97,8 @@ class Subject:
 
     def _table(self) -> Any:
         """The labels of the network in --checkpoint as they are in its data, in the order of its numbers."""
-        table, classes = recipes.trained_labels(self.checkpoint), getattr(self.network.apply.network, "classes", 0)
-        return np.arange(classes) if table is None else table
+        table = None if self.checkpoint is None else recipes.trained_labels(self.checkpoint)
+        return np.arange(getattr(self.network.apply.network, "classes", 0)) if table is None else table
 
     def task(
         self,

@@ -114,7 +114,9 @@ def drop(key: Array, cond: PyTree, null: PyTree, rate: ArrayLike) -> PyTree:
     dropped = jax.random.bernoulli(key, rate, (batch,))
 
     def choose(null: ArrayLike | None, leaf: Any) -> Any:
+        if null is None:
+            return leaf
         leaf = wide(leaf)
-        return leaf if null is None else jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
+        return jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
 
     return jax.tree.map(choose, null, cond, is_leaf=lambda leaf: leaf is None)
