@@ -79,7 +79,7 @@ class ReportingCommand(Command):
         with output.folder(out, self.files, common.force) as folder:
             with complaints(self):
                 facts, figure = self.work(stages)
-            facts |= {"settings": plain(self), "seconds": stages.seconds, "files": self.files}
+            facts |= {"settings": plain(self), **stages.facts(), "files": self.files}
             plots.save(figure, folder / self.files[0])
             output.write_json(facts, folder / self.files[1])
         self.show(facts, out)

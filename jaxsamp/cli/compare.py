@@ -94,4 +94,4 @@ class Compare(ReportingCommand):
         page.line(f"memory of a program: {memory[0]:.3g} to {memory[-1]:.3g} MB")
         flow = facts["flow"]
         page.line(f"the flow itself: {flow['steps']} steps, {flow['distance_to_half_as_many']:.1e} from half as many")
-        page.written(facts["files"], out)
+        page.written(facts, out)

@@ -1,6 +1,7 @@
 """The output of a command: a line while it works, then its report as a line and a short table."""
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jaxsamp.datasets import DataWarning
 from jaxsamp.metrics import label
 
 REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
@@ -18,19 +20,43 @@ INSIDE = {True: "[green]inside[/]", False: "[yellow]outside[/]"}
 
 
 class Stages:
-    """Seconds per stage, with a line on the terminal while a stage runs."""
+    """Seconds per stage, with a line on the terminal while a stage runs; and the warnings about data."""
 
     def __init__(self, shown: bool):
         self.seconds: dict[str, float] = {}
+        self.warnings: list[DataWarning] = []
         self._shown = shown
 
     @contextmanager
     def __call__(self, name: str, doing: str = "") -> Iterator[None]:
         """Time the block as the stage `name`, and show the text `doing` unless it is empty."""
         start = time.perf_counter()
-        with Console(stderr=True).status(doing) if self._shown and doing else nullcontext():
+        with Console(stderr=True).status(doing) if self._shown and doing else nullcontext(), kept(self.warnings):
             yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def facts(self) -> dict[str, Any]:
+        """Seconds, warnings and the number of files that were passed over, for the report."""
+        sentences = [str(warning) for warning in self.warnings]
+        return {
+            "seconds": self.seconds,
+            "passed_over": sum(warning.passed_over for warning in self.warnings),
+            "warnings": sentences,
+        }
+
+
+@contextmanager
+def kept(found: list[DataWarning]) -> Iterator[None]:
+    """Add the library's warnings about data to a list, instead of showing them; others are shown as ever."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def sort(message: Any, category: type[Warning], *rest: Any) -> None:
+            found.append(message) if issubclass(category, DataWarning) else show(message, category, *rest)
+
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = sort  # type: ignore[assignment]
+        yield
 
 
 class Page:
@@ -47,9 +73,11 @@ class Page:
         """A line of plain text."""
         self._console.print(text, soft_wrap=True, markup=False)
 
-    def written(self, files: Sequence[str], out: Path) -> None:
-        """The last line: the files, and their folder."""
-        self.line(f"written: {', '.join(files)} in {out}")
+    def written(self, report: dict[str, Any], out: Path) -> None:
+        """The last lines: warnings about the data; the files, and their folder."""
+        for sentence in report["warnings"]:
+            self.line(sentence)
+        self.line(f"written: {', '.join(report['files'])} in {out}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str] | None], left: Sequence[int] = (0,)) -> None:
         """A table. A row that is None is a gap; the columns numbered in `left` are aligned left."""
@@ -72,7 +100,7 @@ def show(name: str, headline: str, report: dict[str, Any], out: Path) -> None:
             rows += [row for name, metric in results.items() for row in _rows(name, metric)]
         page.table(("metric", "value", "true samples give", ""), rows, (0, 3))
     page.line("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
-    page.written(report["files"], out)
+    page.written(report, out)
 
 
 def _rows(name: str, metric: dict[str, Any]) -> Iterator[tuple[str, ...]]:

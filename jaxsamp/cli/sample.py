@@ -26,6 +26,7 @@ from jaxsamp.running import shards
 
 COMPARED = 10_000  # number of samples in shards, the first ones, that are compared with the truth
 SMALL = ("samples.png", "report.json")
+LABELS = "labels.npy"
 IN_SHARDS = ("manifest.json", "shard-*.npz", *SMALL)
 CORRECTORS = {
     "overdamped": samplers.OverdampedCorrector(),
@@ -111,7 +112,8 @@ class Sample(Command):
                 with stages("sample"):
                     drawn = recipes.draw(keys[0], what, **options)
             facts = self.reported(folder, keys, what, drawn, stages, self.files)
-            np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed)
+            labels = {} if what.labels is None else {"labels": what.labels}
+            np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **labels)
         if self.common.force:
             shards.clear(out)
         self.show(facts, out)
@@ -137,7 +139,7 @@ class Sample(Command):
         ends = [float(drawn.levels[0]), level.sigma]
         facts: dict[str, Any] = {"target": task.data.name, "settings": plain(self), "noise_levels": ends}
         facts |= {"steps": len(drawn.levels) - 1, **drawn.costs, "peak_memory": memory}
-        facts |= {"compared": len(drawn.x), "metrics": results, "seconds": stages.seconds}
+        facts |= {"compared": len(drawn.x), "metrics": results, **stages.facts()}
         facts |= {**recipes.about(task.law, task.data), "files": files}
         output.write_json(facts, folder / "report.json")
         return facts
@@ -185,14 +187,17 @@ class Sample(Command):
             elif (out / "report.json").exists() and not self.common.force:
                 print(f"{out} is complete: {len(done):,} samples in {len(done.manifest['shards']):,} shards.")
             else:
-                with output.folder(out, SMALL, True) as folder:
+                labels = () if what.labels is None else (LABELS,)
+                with output.folder(out, (*SMALL, *labels), True) as folder:
+                    if what.labels is not None:
+                        np.save(folder / LABELS, what.labels)
                     costs = costs_of_shards(done.manifest["costs"])
                     drawn = recipes.Drawing(done[:COMPARED], options["levels"], costs)
-                    facts = self.reported(folder, keys, what, drawn, stages, IN_SHARDS)
+                    facts = self.reported(folder, keys, what, drawn, stages, (*IN_SHARDS, *labels))
                 self.show(facts, out)
 
     def _drawn(self, out: Path, key: jax.Array, task: recipes.SamplingTask, options: dict[str, Any]) -> shards.Shards:
-        for name in ("samples.npz", *SMALL) if self.common.force else ():
+        for name in ("samples.npz", LABELS, *SMALL) if self.common.force else ():
             (out / name).unlink(missing_ok=True)
         try:
             return recipes.draw_to_folder(out, key, task, **options, force=self.common.force)

@@ -85,4 +85,4 @@ class ScoreErrorCommand(ReportingCommand):
             level, relative, stderr, *rest = (f"{row[name]:.3g}" for name in names)
             rows.append((level, relative, f"± {stderr}", *rest))
         page.table(("sigma / alpha", "relative error", "", "of the score", "E|D - D*|^2", "Bayes risk"), rows, ())
-        page.written(facts["files"], out)
+        page.written(facts, out)

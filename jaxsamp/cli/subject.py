@@ -95,6 +95,11 @@ class Subject:
         """The data or the law that --target names, or that the network was trained on."""
         return truth(self.target, self.checkpoint, self.image_size)
 
+    def _table(self) -> Any:
+        """The labels of the network in --checkpoint as they are in its data, in the order of its numbers."""
+        table = None if self.checkpoint is None else recipes.trained_labels(self.checkpoint)
+        return np.arange(getattr(self.network.apply.network, "classes", 0)) if table is None else table
+
     def task(
         self,
         keys: tuple[jax.Array, jax.Array],
@@ -109,7 +114,8 @@ class Subject:
             fitted = stages("fit", f"fitting to {len(data.train):,} samples") if data.law is None else nullcontext()
             with fitted:
                 return recipes.exact_task(data, self.schedule or "vp", self.model, self.components, seed)
-        task = recipes.learned_task(keys[0], data, self.network, n, self.label, self.guidance)
+        table = self._table()
+        task = recipes.learned_task(keys[0], data, self.network, n, self.label, self.guidance, table)
         if not any(sampler.reads_calibration for sampler in used):
             return task
         with stages("calibrate", "measuring the linear part of the network"):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 import jax
-import numpy as np
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 import jaxsamp as js
@@ -18,14 +17,15 @@ from jaxsamp import losses, models, plots, recipes, schedules, training
 from jaxsamp.cli import devices, output
 from jaxsamp.cli.command import Command, check_seed
 from jaxsamp.cli.errors import BadArgument, complaints
-from jaxsamp.cli.printing import Page
+from jaxsamp.cli.printing import Page, kept
 from jaxsamp.cli.settings import described, flags, plain, proxy, value_of, words_of
 from jaxsamp.cli.stopping import stoppable
 from jaxsamp.cli.subject import named
 from jaxsamp.core import checks
+from jaxsamp.datasets.labels import listed
 from jaxsamp.recipes.data import PLACES, is_known
 from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
-from jaxsamp.recipes.tasks import CONFIG, schedule_of
+from jaxsamp.recipes.tasks import CONFIG, TABLE, schedule_of
 from jaxsamp.training import journal
 
 JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
@@ -146,10 +146,13 @@ class Train(Command):
 
     def run(self) -> None:
         """Load, train, write and print."""
-        with complaints(self):
+        page, warned = Page(), []
+        with complaints(self), kept(warned):
             data, network, options = self._prepared()
+        for warning in warned:
+            page.line(str(warning))
         out, watched = self.folder, self.progress and sys.stderr.isatty()
-        with self._kept(out), stoppable(out, self.steps):
+        with self._kept(out, data), stoppable(out, self.steps):
             with complaints(self):
                 state = js.fit(jax.random.key(self.seed), network, progress=watched, **options)
             entries = journal.read(out / JOURNAL)
@@ -158,7 +161,7 @@ class Train(Command):
         weights, last = sum(leaf.size for leaf in jax.tree.leaves(state.params)), ""
         if entries:
             last = f"loss {entries[-1]['loss']:.4f} after {entries[-1]['seconds']:.0f} s"
-        page, name, done = Page(), type(network).__name__, int(state.step)
+        name, done = type(network).__name__, int(state.step)
         page.line(f"{data.name}: {name} of {weights:,} weights, {done:,} steps; {last}")
         page.line(f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {done} in {out}")
         page.line(f"sample it: jaxsamp sample --checkpoint {out}")
@@ -178,11 +181,17 @@ class Train(Command):
         data = recipes.load(self.data, self.image_size)
         if self.labels and data.labels is None:
             raise BadArgument(f"--labels needs data with labels; {data.name} has none.")
+        table = recipes.trained_labels(self.folder) if self.labels and self.resume else None
+        if table is not None and table != data.table.tolist():
+            raise BadArgument(
+                f"--resume needs the labels that the run was begun with, {listed(table)}; {data.name} has labels "
+                f"{listed(data.table)}."
+            )
         sizes = {name: value for name, value in flags(self.sizes) if value is not None}
         classes = data.classes if self.labels else 0
         network = recipes.network_for(data.event, classes, self.network, self.dtype, **sizes)
         options = {"data": data.learned, "schedule": schedule_of(self.schedule), "steps": self.steps, "loss": loss}
-        options |= {"predicts": self.predicts, "cond": data.labels.astype(np.int32) if self.labels else None}
+        options |= {"predicts": self.predicts, "cond": data.labels.astype("int32") if self.labels else None}
         options |= {"batch_size": self.batch_size, "accumulate": self.accumulate, "ema": self.ema, "mesh": mesh}
         options |= {"optimizer": self.optimizer.made(), "fsdp": self.fsdp, "resume": self.resume}  # type: ignore
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
@@ -204,12 +213,13 @@ class Train(Command):
         return mesh
 
     @contextmanager
-    def _kept(self, out: Path) -> Iterator[None]:
+    def _kept(self, out: Path, data: recipes.LearningData) -> Iterator[None]:
         """Keep the settings beside the checkpoints; a run that ends before its first checkpoint leaves nothing."""
         new = training.latest_step(out) is None
         with output.made(out):
             if new:
-                output.write_json(self.stored(), out / CONFIG)
+                table = {TABLE: data.table.tolist()} if self.labels else {}
+                output.write_json(self.stored() | table, out / CONFIG)
             try:
                 yield
             except BaseException:
@@ -238,6 +248,7 @@ def stored_settings(path: Path, where: str) -> dict[str, Any]:
         ) from error
     if not isinstance(stored, dict):
         raise BadArgument(f"{where} {path} must hold settings by name; got {stored!r}.")
+    stored.pop(TABLE, None)  # follows from the data
     known = [name for name, _ in flags(Train())]
     for name, value in stored.items():
         checks.one_of(f"{where} {path}: every setting", name.partition(".")[0], known)

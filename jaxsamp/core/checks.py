@@ -19,6 +19,12 @@ def is_concrete(*trees: Any) -> bool:
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
+def is_readable(*trees: Any) -> bool:
+    """Whether the values can be read here: no leaf is a tracer, and no other host holds a part of one."""
+    local = (getattr(leaf, "is_fully_addressable", True) for leaf in jax.tree.leaves(trees))
+    return is_concrete(*trees) and all(local)
+
+
 def one_of(argument: str, got: Any, options: Iterable[str]) -> str:
     """Return `got` if it is one of `options`, else raise ValueError naming the nearest option."""
     options = list(options)

@@ -64,3 +64,9 @@ class Samples(NamedTuple):
     x: Array
     stats: dict[str, Array]
     path: Array | None = None
+
+
+def wide(leaf: Any) -> Any:
+    """Integers of less than 32 bits as int32, which holds the label "no label" of any network; others unchanged."""
+    narrow = jnp.issubdtype(leaf.dtype, jnp.integer) and jnp.iinfo(leaf.dtype).bits < 32
+    return leaf.astype(jnp.int32) if narrow else leaf

@@ -4,14 +4,16 @@ Reading images needs Pillow, and the digits and photographs need scikit-learn: `
 do not fit in memory are read as a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
 """
 
-from jaxsamp.datasets.arrays import as_sample, as_samples, read_file
+from jaxsamp.datasets.arrays import DataWarning, as_sample, as_samples, read_file
 from jaxsamp.datasets.digits import digit_classifier, digit_features, digits
 from jaxsamp.datasets.hubs import hugging_face, tfds
 from jaxsamp.datasets.images import read_folder
+from jaxsamp.datasets.labels import renumber_labels
 from jaxsamp.datasets.lazy import folder, in_memory, memory_mapped
 from jaxsamp.datasets.patches import photo_patches
 
 __all__ = [
+    "DataWarning",
     "as_samples",
     "as_sample",
     "digit_classifier",
@@ -24,5 +26,6 @@ __all__ = [
     "photo_patches",
     "read_file",
     "read_folder",
+    "renumber_labels",
     "tfds",
 ]

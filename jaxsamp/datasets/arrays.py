@@ -1,5 +1,6 @@
 """Arrays of samples: read from files, and checked."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -8,10 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 
 FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
+FAINT = 1 / 16  # of the range of pixels; 12 bits in an image of 16 fill as much
+
+
+class DataWarning(UserWarning):
+    """Data that are read, though perhaps not all of them, or not as they were meant; its text says what to do.
+
+    Attributes:
+        passed_over: number of files that are not among the samples.
+    """
+
+    def __init__(self, sentence: str, passed_over: int = 0):
+        super().__init__(sentence)
+        self.passed_over = passed_over
 
 
 def as_samples(data: Any, argument: str = "data") -> np.ndarray:
     """Samples as float32, (n, *event); uint8 values are pixels, which are scaled from [0, 255] to [-1, 1].
+
+    A `DataWarning` says if pixels fill less than a sixteenth of their range, such as those that are 0 or 1.
 
     Raises:
         TypeError: `data` is not an array of real numbers.
@@ -34,7 +50,22 @@ def as_samples(data: Any, argument: str = "data") -> np.ndarray:
         first, count = int(np.argmax(bad.any(1))), int(bad.any(1).sum())
         value = values.reshape(len(values), -1)[first][bad[first]][0]
         raise ValueError(f"{argument} must be finite; got {value} in sample {first} ({count} such samples in all).")
-    return values / 127.5 - 1 if array.dtype == np.uint8 else values
+    if array.dtype != np.uint8:
+        return values
+    values = values / 127.5 - 1
+    warn_if_faint(values, argument)
+    return values
+
+
+def warn_if_faint(values: np.ndarray, argument: str) -> None:
+    """Warn if pixels, in [-1, 1], are all nearly black."""
+    high = float(values.max() + 1) / 2
+    if high <= FAINT:
+        sentence = (
+            f"{argument} must fill the range of pixels, from black to white, to be learned well; the brightest fills "
+            f"{100 * high:.2g} % of it. Scale them, or give an array of floats, which are taken as they are."
+        )
+        warnings.warn(DataWarning(sentence), stacklevel=3)
 
 
 def as_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:

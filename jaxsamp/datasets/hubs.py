@@ -6,8 +6,9 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.datasets.arrays import as_sample
-from jaxsamp.datasets.images import fitted
-from jaxsamp.datasets.lazy import dataset, pictures
+from jaxsamp.datasets.images import TAKEN, fitted
+from jaxsamp.datasets.labels import as_labels
+from jaxsamp.datasets.lazy import dataset, of_pixels, pictures
 
 
 def hugging_face(
@@ -105,21 +106,33 @@ def _samples(table: Any, column: str, label: str | None, image: bool, size: int 
     """Samples from the rows of a table, each row read once."""
     if len(table) == 0:
         raise ValueError("split must have samples; it is empty.")
-    draw = pictures(_picture(table[0][column], size), gray, "sample {}".format) if image else None
+    draw = pictures(_picture(table[0][column], 0, size), gray, "sample {}".format) if image else None
 
     def read(index: int) -> Any:
         row = table[index]
         value = row[column]
-        x = as_sample(value, index) if draw is None else draw(index, _picture(value, size))
-        return x if label is None else (x, np.int32(row[label]))
+        x = as_sample(value, index) if draw is None else draw(index, _picture(value, index, size))
+        return x if label is None else (x, _label(row[label], index))
 
-    return dataset(len(table), read)
+    return dataset(len(table), read) if draw is None else of_pixels(len(table), read, "data")
 
 
-def _picture(value: Any, size: int | None) -> Any:
-    """A Pillow image, or an array (height, width[, channels]) of bytes, as a Pillow image of the given size."""
+def _label(value: Any, index: int) -> Any:
+    """An integer, in 32 bits if it fits."""
+    found = as_labels(value, f"the label of sample {index}")
+    if found.ndim:
+        raise ValueError(f"the label of sample {index} must be one integer; got shape {found.shape}.")
+    return np.int32(found) if np.can_cast(np.min_scalar_type(found), np.int32) else found[()]
+
+
+def _picture(value: Any, index: int, size: int | None) -> Any:
+    """A Pillow image, or an array (height, width[, channels]), as a Pillow image of the given size."""
     from PIL import Image
 
+    takes = f"data must hold {TAKEN}; sample {index}"
     if isinstance(value, np.ndarray):
-        value = Image.fromarray(value[..., 0] if value.ndim == 3 and value.shape[2] == 1 else value)
-    return fitted(value, size)
+        try:
+            value = Image.fromarray(value[..., 0] if value.ndim == 3 and value.shape[2] == 1 else value)
+        except TypeError as error:
+            raise ValueError(f"{takes} is an array of {value.dtype} and shape {value.shape}.") from error
+    return fitted(value, size, takes)

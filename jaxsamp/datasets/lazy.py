@@ -5,6 +5,7 @@ Needs `pip install "jaxsamp[data]"`.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import jax
 import numpy as np
 
 from jaxsamp.core import checks
-from jaxsamp.datasets.arrays import as_sample, as_samples
-from jaxsamp.datasets.images import files, fitted, pixels
+from jaxsamp.datasets.arrays import as_sample, warn_if_faint
+from jaxsamp.datasets.images import Unreadable, files, is_gray, opened, pixels, warn_of_passed
+
+LOOKED_AT = 8  # number of samples by which to tell whether pixels fill their range
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def dataset(size: int, read: Callable[[int], Any]) -> Any:
 def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
     """The images in `folder` and its subfolders, in the order of their names, cropped about the center to size x size.
 
-    Files whose names do not end like an image's are skipped; an image that cannot be read raises when it is reached.
+    Files whose names do not end like an image's are passed over, and a `DataWarning` counts them; an image that cannot
+    be read raises when it is reached. Hidden and linked files and folders are as in `read_folder`.
 
     Args:
         folder: where the images are.
@@ -52,32 +56,47 @@ def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
         A `grain.MapDataset` of float32 arrays in [-1, 1].
 
     Raises:
-        ValueError: there is no image; or, on reading, a file is damaged, or has colors while the first image is gray.
+        ValueError: there is no image; or, on reading, a file is damaged, has numbers of unknown range, or has colors
+            while the first image is gray.
     """
     from PIL import Image
 
-    known = Image.registered_extensions()
-    paths = [path for path in files(Path(folder).expanduser(), "folder") if path.suffix.lower() in known]
+    place, known = Path(folder).expanduser(), Image.registered_extensions()
+    found = files(place, "folder")
+    paths = [path for path in found if path.suffix.lower() in known]
     if not paths:
         raise ValueError(f"folder must hold images; got {folder}, and none of its files is named like one.")
+    passed = [path for path in found if path.suffix.lower() not in known]
+    warn_of_passed(place, passed, len(found), "because they are not named like images")
 
-    def opened(index: int) -> Any:
+    def image(index: int) -> Any:
         try:
-            with Image.open(paths[index]) as image:
-                return fitted(image, size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"folder must hold images; {paths[index]} could not be read ({error}).") from error
+            return opened(paths[index], size, "folder")
+        except Unreadable as error:
+            raise ValueError(f"folder must hold images; {error}.") from error
 
-    read = pictures(opened(0), gray, lambda index: str(paths[index]))
-    return dataset(len(paths), lambda index: read(index, opened(index)))
+    draw = pictures(image(0), gray, lambda index: str(paths[index]))
+    return of_pixels(len(paths), lambda index: draw(index, image(index)), f"folder {folder}")
+
+
+def of_pixels(size: int, read: Callable[[int], Any], argument: str) -> Any:
+    """The dataset of samples of pixels, with a warning if some of them, over all the data, are all nearly black."""
+    looked = []
+    for index in np.unique(np.linspace(0, size - 1, LOOKED_AT).astype(int)):
+        with suppress(ValueError):  # a sample that cannot be read raises when it is reached
+            sample = read(int(index))
+            looked.append((sample[0] if isinstance(sample, tuple) else sample).ravel())
+    if looked:
+        warn_if_faint(np.concatenate(looked), argument)
+    return dataset(size, read)
 
 
 def pictures(first: Any, gray: bool | None, name: Callable[[int], str]) -> Callable[[int, Any], np.ndarray]:
     """(number, image) -> pixels, gray if the first image is; `name(number)` is the name of an image in errors."""
-    plain = first.mode == "L" if gray is None else gray
+    plain = is_gray(first) if gray is None else gray
 
     def read(index: int, image: Any) -> np.ndarray:
-        if gray is None and plain and image.mode != "L":
+        if gray is None and plain and not is_gray(image):
             raise ValueError(f"gray must be given, because {name(0)} is gray and {name(index)} has colors; got None.")
         return pixels(image, plain)
 
@@ -105,14 +124,14 @@ def memory_mapped(path: str | Path, cond: Any = None) -> Any:
     if not isinstance(stored, np.ndarray) or stored.ndim < 2 or 0 in stored.shape:
         shape = f"shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"
         raise ValueError(f"path must hold real numbers of shape (n, *event); {path} holds {shape}.")
-    as_samples(stored[:1], "path")
+    as_sample(stored[0], 0, "path")
     checks.conditions(cond, len(stored))
 
     def read(index: int) -> Any:
         x = as_sample(stored[index], index)
         return x if cond is None else (x, jax.tree.map(lambda leaf: leaf[index], cond))
 
-    return dataset(len(stored), read)
+    return of_pixels(len(stored), read, "path") if stored.dtype == np.uint8 else dataset(len(stored), read)
 
 
 def in_memory(dataset: Any) -> Any:

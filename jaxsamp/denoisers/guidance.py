@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
-from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree, wide
 from jaxsamp.denoisers.base import Wrapper
 
 
@@ -29,18 +29,23 @@ class Guided(Wrapper):
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Raise one sentence unless `cond` is given and the inner denoiser takes it."""
-        if cond is None:
-            raise ValueError("cond must be given to a guided denoiser; got None.")
+        _given(cond)
         super().check_cond(cond, n)
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """D_null + scale (D_cond - D_null), both in one call of twice the batch."""
-        self.check_cond(cond, len(x))
+        _given(cond)  # the values of `cond` are checked once at the front door, not at every step
+        cond = jax.tree.map(wide, cond)
         null = jax.tree.map(lambda leaf, like: jnp.broadcast_to(leaf, like.shape).astype(like.dtype), self.null, cond)
         twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (cond, x))
         doubled = jax.tree.map(lambda v: jnp.tile(v, 2) if jnp.ndim(v) else v, level)
         free, conditional = jnp.split(self.denoiser(twice[1], doubled, twice[0]), 2)
         return free + jnp.asarray(self.scale, x.dtype) * (conditional - free)
+
+
+def _given(cond: PyTree) -> None:
+    if cond is None:
+        raise ValueError("cond must be given to a guided denoiser; got None.")
 
 
 def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:

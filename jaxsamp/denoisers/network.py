@@ -27,6 +27,12 @@ class NetworkDenoiser(BaseDenoiser):
     dtype: Any = field(default=None, metadata={"static": True})
     calibration: Any = None
 
+    def check_cond(self, cond: PyTree, n: int) -> None:
+        """Raise one sentence if the network knows its labels, as a `jaxsamp.models.Model` does, and has not these."""
+        check = getattr(self.apply, "check_cond", None)  # most networks do not know what they take
+        if check is not None:
+            check(cond, n)
+
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """E[x_0 | x_t = x], (batch, *event), in the dtype of x, in which the prediction is also converted."""
         t = self.schedule.level(level.log_snr).t if level.t is None else level.t

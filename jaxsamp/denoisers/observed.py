@@ -161,14 +161,7 @@ def _check_values(given: Observed, operator: Any) -> None:
         raise ValueError(
             f"Observed.noise must be of shape {jnp.shape(y)[:1]} or y's {jnp.shape(y)}; got {jnp.shape(noise)}."
         )
-    if noise is not None and _here(noise) and not (checks.finite("Observed.noise", noise) >= 0).all():
+    if noise is not None and checks.is_readable(noise) and not (checks.finite("Observed.noise", noise) >= 0).all():
         raise ValueError(f"Observed.noise must be at least 0; got {np.min(noise)}.")
-    if _here(y, mask):
+    if checks.is_readable(y, mask):
         checks.finite("Observed.y", y if mask is None else np.where(mask, y, 0))
-
-
-def _here(*trees: Any) -> bool:
-    """Whether the values can be read: they are not tracers, and no other host holds a part."""
-    return checks.is_concrete(*trees) and all(
-        getattr(leaf, "is_fully_addressable", True) for leaf in jax.tree.leaves(trees)
-    )

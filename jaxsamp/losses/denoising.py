@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsamp.core import checks
-from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree, wide
 from jaxsamp.denoisers import per_event
 from jaxsamp.losses.levels import LogNormal, NoiseLevelDistribution
 from jaxsamp.losses.weightings import EDMWeighting, Weighting
@@ -114,6 +114,9 @@ def drop(key: Array, cond: PyTree, null: PyTree, rate: ArrayLike) -> PyTree:
     dropped = jax.random.bernoulli(key, rate, (batch,))
 
     def choose(null: ArrayLike | None, leaf: Any) -> Any:
-        return leaf if null is None else jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
+        if null is None:
+            return leaf
+        leaf = wide(leaf)
+        return jnp.where(per_event(dropped, leaf), jnp.asarray(null, leaf.dtype), leaf)
 
     return jax.tree.map(choose, null, cond, is_leaf=lambda leaf: leaf is None)

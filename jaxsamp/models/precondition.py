@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.core import checks
@@ -96,17 +97,30 @@ class Model:
             return {key: nulls[key] if key in given else None for key in cond}
         return None if cond is None else nulls[next(iter(parts(cond)))]
 
-    def check(self, cond: PyTree) -> None:
-        """Raise ValueError if concrete labels are not among the network's, 0 ... classes."""
+    def check_cond(self, cond: PyTree, n: int | None = None) -> None:
+        """Raise ValueError if labels are not among the network's, 0 ... classes, or not integers, whatever `n`.
+
+        Only labels whose values are known on this host are checked, and only if the network says its `classes`.
+        """
         classes = getattr(self.network, "classes", 0)
         label: Any = cond.get("label") if isinstance(cond, dict) else cond
-        if not classes or not hasattr(label, "dtype") or not jnp.issubdtype(label.dtype, jnp.integer):
+        if not classes or not hasattr(label, "dtype") or isinstance(cond, dict) and "label" not in cond:
             return
-        low, high = int(label.min()), int(label.max())
+        if not jnp.issubdtype(label.dtype, jnp.integer):
+            if isinstance(cond, dict) or label.ndim < 2:  # more axes: vectors
+                raise ValueError(
+                    f"cond must have integer labels for a network of classes={classes}; got {label.dtype}. Vectors are "
+                    'of shape (n, k), or in a dict as "vector".'
+                )
+            return
+        if not checks.is_readable(label):
+            return
+        values = np.asarray(label)
+        low, high = values.min(), values.max()
         if low < 0 or high > classes:
             raise ValueError(
                 f"cond must have labels from 0 to {classes - 1}, or {classes} for no label, for a network of classes="
-                f"{classes}; got labels from {low} to {high}."
+                f"{classes}; got labels from {low} to {high}. jaxsamp.datasets.renumber_labels numbers others from 0."
             )
 
     def denoiser(self, params: PyTree) -> NetworkDenoiser:

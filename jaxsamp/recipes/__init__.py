@@ -22,6 +22,7 @@ from jaxsamp.recipes.tasks import (
     exact_task,
     learned_denoiser,
     learned_task,
+    trained_labels,
     trained_on,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "noise_levels",
     "report",
     "score_errors",
+    "trained_labels",
     "trained_on",
     "training_pictures",
 ]

@@ -9,6 +9,7 @@ from zipfile import is_zipfile
 import numpy as np
 
 from jaxsamp.core import checks
+from jaxsamp.core.types import Data
 from jaxsamp.datasets import (
     as_samples,
     digit_features,
@@ -18,10 +19,12 @@ from jaxsamp.datasets import (
     photo_patches,
     read_file,
     read_folder,
+    renumber_labels,
     tfds,
 )
 from jaxsamp.datasets.arrays import FILES
 from jaxsamp.datasets.digits import held_out_labels
+from jaxsamp.datasets.labels import listed
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS
 
@@ -29,6 +32,7 @@ LEAST, LEAST_COMPARED = 10, 4
 KNOWN = ("digits", "patches")
 HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # by prefix, as in hf:ylecun/mnist
 MIXTURE, LABELS = ("weights", "means", "covariances"), "labels"
+TAKES_LABELS = "data must hold integers from 0, (n,), in its `labels`"
 
 PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images; hf:NAME or tfds:NAME."
 
@@ -44,8 +48,9 @@ class LearningData:
         train: (n, *event), the data that a law is made from; None for a known law.
         held_out: (m, *event), the data that the law is compared with.
         fit_features: makes a feature map for the Frechet distance; None if there is no good one.
-        labels: (n,) integers from 0 for `train`; None if there are none.
+        labels: (n,) integers from 0 to K - 1 for `train`, as networks take them; None if there are none.
         held_out_labels: (m,), the same for `held_out`.
+        table: (K,) the labels as they are in the data, in increasing order: table[labels] are those of `train`.
     """
 
     name: str
@@ -56,6 +61,7 @@ class LearningData:
     fit_features: Callable[[], Callable[[Any], np.ndarray]] | None = None
     labels: Any = None
     held_out_labels: Any = None
+    table: Any = None
 
     @property
     def learned(self) -> Any:
@@ -65,17 +71,32 @@ class LearningData:
     @property
     def classes(self) -> int:
         """The number of labels; 0 if there are none."""
-        return 0 if self.labels is None else int(self.labels.max()) + 1
+        return 0 if self.table is None else len(self.table)
+
+    def numbered(self, table: Data) -> "LearningData":
+        """The data with labels numbered by another table, that of a network; as they are if there are no labels.
+
+        Raises:
+            ValueError: the data have a label that is not in the table.
+        """
+        if self.table is None or np.array_equal(self.table, table):
+            return self
+        places = {label: number for number, label in enumerate(np.asarray(table).tolist())}
+        if unknown := [label for label in np.asarray(self.table).tolist() if label not in places]:
+            raise ValueError(f"data must have labels {listed(table)}, like the network; {self.name} has {unknown[0]}.")
+        numbers = np.array([places[label] for label in np.asarray(self.table).tolist()], np.int32)
+        parts = {"labels": numbers[self.labels], "held_out_labels": numbers[self.held_out_labels]}
+        return replace(self, table=np.asarray(table), **parts)
 
     def only(self, label: int) -> "LearningData":
-        """The data of one label; all of them if there are no labels.
+        """The data of one label, as it is in `table`; all of them if there are no labels.
 
         Raises:
             ValueError: there are too few samples of that label.
         """
         if self.labels is None:
             return self
-        mine, other = self.labels == label, self.held_out_labels == label
+        mine, other = self.table[self.labels] == label, self.table[self.held_out_labels] == label
         if min(mine.sum(), other.sum()) < LEAST_COMPARED:
             raise ValueError(
                 f"label must have at least {LEAST_COMPARED} training and held-out samples to compare with; label "
@@ -96,9 +117,9 @@ def load(data: str | Path, image_size: int = 16) -> LearningData:
 
     Args:
         data: "digits", "patches" or a toy of `jaxsamp.targets`; a .npy or .npz file of samples (n, *event), with
-            optional integers `labels` (n,) in an .npz file; an .npz file of `weights`, `means` and `covariances`,
-            which is a mixture of Gaussians; a folder of images; "hf:NAME" or "tfds:NAME", the
-            training split of a data set on Hugging Face or in TensorFlow Datasets, which must fit in memory.
+            optional `labels` (n,) in an .npz file, integers from 0, with gaps or without; an .npz file of `weights`,
+            `means` and `covariances`, which is a mixture of Gaussians; a folder of images; "hf:NAME" or "tfds:NAME",
+            the training split of a data set on Hugging Face or in TensorFlow Datasets, which must fit in memory.
         image_size: height and width to which images of a folder or of a data set on a hub are cropped.
 
     Returns:
@@ -115,7 +136,7 @@ def load(data: str | Path, image_size: int = 16) -> LearningData:
     if path is None:
         return _named(str(data))
     values = None if (law := _mixture(path, "data")) else _read(path, image_size, "data", LEAST)
-    return law or _split(path.resolve().stem, values, _labels(path))
+    return law or _split(path.resolve().stem, values, _labels(path), str(path))
 
 
 def load_reference(reference: str | Path, image_size: int = 16) -> LearningData:
@@ -162,7 +183,8 @@ def _path(data: str, argument: str) -> Path | None:
 def _named(name: str) -> LearningData:
     if name == "digits":
         train, labels, held_out = digits()
-        return LearningData(name, train.shape[1:], None, train, held_out, digit_features, labels, held_out_labels())
+        known = labels, held_out_labels(), np.arange(10)
+        return LearningData(name, train.shape[1:], None, train, held_out, digit_features, *known)
     if name == "patches":
         train, held_out = photo_patches()
         return LearningData(name, train.shape[1:], None, train, held_out)
@@ -197,13 +219,10 @@ def _mixture(path: Path, argument: str) -> LearningData | None:
 
 def _labels(path: Path) -> np.ndarray | None:
     """The labels in a file; None if it has none."""
-    labels = _arrays(path, (LABELS,)).get(LABELS)
-    if labels is not None and (labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.min(initial=0) < 0):
-        raise ValueError(
-            f"data must hold integers from 0, (n,), in its `labels`; {path} holds shape {labels.shape} of "
-            f"{labels.dtype}, from {labels.min(initial=0)}."
-        )
-    return labels
+    try:
+        return _arrays(path, (LABELS,)).get(LABELS)
+    except ValueError as error:  # objects, which are not loaded
+        raise ValueError(f"{TAKES_LABELS}; those of {path} could not be read ({error}).") from error
 
 
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -223,15 +242,19 @@ def _from_hub(hub: str, name: str, image_size: int) -> LearningData:
     except OSError as error:  # there is no such set, or it cannot be reached
         raise ValueError(f"data must be a data set that {hub} has; {name} could not be read ({error}).") from error
     values, labels = loaded if isinstance(loaded, tuple) else (loaded, None)
-    return _split(Path(name).name, values, labels)
+    return _split(Path(name).name, values, labels, f"{hub}:{name}")
 
 
-def _split(name: str, values: Any, labels: np.ndarray | None) -> LearningData:
-    """Four fifths for training and one fifth held out, the same ones every time."""
+def _split(name: str, values: Any, labels: np.ndarray | None, place: str) -> LearningData:
+    """Four fifths for training and one fifth held out, the same ones every time; errors name the place of the data."""
     order, cut = np.random.default_rng(0).permutation(len(values)), len(values) // 5
     split = LearningData(name, values.shape[1:], None, values[order[cut:]], values[order[:cut]])
     if labels is None:
         return split
+    if labels.dtype.kind not in "iub" or labels.ndim != 1 or labels.min(initial=0) < 0:
+        least = f", from {labels.min(initial=0)}" if labels.dtype.kind == "i" else ""
+        raise ValueError(f"{TAKES_LABELS}; {place} holds shape {labels.shape} of {labels.dtype}{least}.")
     if len(labels) != len(values):
         raise ValueError(f"data must hold one label for each of its {len(values)} samples; got {len(labels)}.")
-    return replace(split, labels=labels[order[cut:]], held_out_labels=labels[order[:cut]])
+    numbers, table = renumber_labels(labels)
+    return replace(split, labels=numbers[order[cut:]], held_out_labels=numbers[order[:cut]], table=table)

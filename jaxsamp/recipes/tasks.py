@@ -8,17 +8,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsamp import grids, schedules
 from jaxsamp.calibration import calibrate
 from jaxsamp.core import checks
-from jaxsamp.core.types import Array, Level
+from jaxsamp.core.types import Array, Data, Level
+from jaxsamp.datasets.labels import listed
 from jaxsamp.denoisers import guide
 from jaxsamp.recipes.data import LearningData
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.samplers import Sampler
 
-CONFIG = "config.json"
+CONFIG, TABLE = "config.json", "label_table"
 LARGEST = 1024  # number of samples on which a network is calibrated
 
 
@@ -30,7 +32,8 @@ class SamplingTask(NamedTuple):
         law: the exact law, or None if it is not known.
         denoiser: the denoiser of the law, or a network.
         event: shape of one sample of the denoiser; samples are reported in the shape `data.event`.
-        cond: labels (n,), or None.
+        cond: labels (n,) as the network numbers them, or None.
+        labels: the same labels as they are in the data, (n,), or None.
     """
 
     data: LearningData
@@ -38,6 +41,7 @@ class SamplingTask(NamedTuple):
     denoiser: Any
     event: tuple[int, ...]
     cond: Any = None
+    labels: Any = None
 
 
 def exact_task(
@@ -65,7 +69,13 @@ def exact_task(
 
 
 def learned_task(
-    key: Array, data: LearningData, denoiser: Any, n: int, label: int | None = None, guidance: float | None = None
+    key: Array,
+    data: LearningData,
+    denoiser: Any,
+    n: int,
+    label: int | None = None,
+    guidance: float | None = None,
+    table: Data | None = None,
 ) -> SamplingTask:
     """The task of sampling by a learned network, with labels for `n` samples if it was trained with labels.
 
@@ -74,12 +84,14 @@ def learned_task(
         data: the data that the network has learned; see `load` and `trained_on`.
         denoiser: see `learned_denoiser`.
         n: number of samples, and of labels.
-        label: the one label to sample; by default labels as frequent as in the data.
+        label: the one label to sample, as it is in the data; by default labels as frequent as in the data.
         guidance: scale of classifier-free guidance toward the label.
+        table: the network's labels as they are in its data, (K,), in the order of its numbers; see `trained_labels`.
+            By default those of `data`, or 0 ... K - 1 if it has none.
 
     Raises:
         ValueError: the network does not have that label, or has no labels to be guided by; there are too few data of
-            that label; or the network takes samples of another shape.
+            that label; the data or the table have other labels; or the network takes samples of another shape.
     """
     classes, cond = getattr(denoiser.apply.network, "classes", 0), None
     for name, value in (("label", label), ("guidance", guidance)):
@@ -87,15 +99,24 @@ def learned_task(
             raise ValueError(f"{name} is for a network that was trained with labels; this one was not.")
     if guidance is not None and not isfinite(guidance):
         raise ValueError(f"guidance must be finite; got {guidance}.")
-    if label is not None and not 0 <= label < classes:
-        raise ValueError(f"label must be from 0 to {classes - 1}; got {label}.")
-    if label is not None:
-        data, cond = data.only(label), jnp.full(n, label)
-    elif classes:
-        cond = draw_labels(key, data.labels, classes, n)
+    labels = None
+    if classes:
+        if table is None:
+            table = np.arange(classes) if data.table is None else data.table
+        table = np.asarray(table)
+        if len(table) != classes:
+            raise ValueError(f"table must have the {classes} labels of the network; got {len(table)}.")
+        data = data.numbered(table)
+        if label is None:
+            cond = draw_labels(key, data.labels, classes, n)
+        elif label in table:
+            data, cond = data.only(label), jnp.full(n, int(np.flatnonzero(table == label)[0]))
+        else:
+            raise ValueError(f"label must be {listed(table)}; got {label}.")
+        labels = table[np.asarray(cond)]
     check_event(denoiser, data.event, cond)
     guided = denoiser if guidance is None else guide(denoiser, guidance, classes)
-    return SamplingTask(data, data.law, guided, data.event, cond)
+    return SamplingTask(data, data.law, guided, data.event, cond, labels)
 
 
 def calibrated(
@@ -150,6 +171,17 @@ def trained_on(checkpoint: str | Path) -> tuple[str, int]:
             f"data must be given, or checkpoint must be a run of `jaxsamp train`, whose {CONFIG} names them; "
             f"{file} could not be read ({type(error).__name__})."
         ) from error
+
+
+def trained_labels(checkpoint: str | Path) -> list[int] | None:
+    """The labels of a run of `jaxsamp train` as they are in its data, in the order of the network's numbers.
+
+    None if it was trained without labels, or by an older version or `jaxsamp.fit`, which do not renumber.
+    """
+    try:
+        return json.loads((Path(checkpoint).expanduser() / CONFIG).read_text()).get(TABLE)
+    except (OSError, ValueError, AttributeError):  # `trained_on` says so
+        return None
 
 
 def draw_labels(key: Array, known: Any, classes: int, n: int) -> Array:

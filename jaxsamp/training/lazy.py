@@ -112,8 +112,14 @@ class Lazy:
 
 def condition(name: str, cond: Any) -> Any:
     """A condition as arrays in JAX's own precision, which must be finite; `name` is its name in errors."""
-    arrays = jax.tree.map(lambda leaf: checks.finite(name, leaf), cond)
-    return jax.tree.map(lambda array: array.astype(jax.dtypes.canonicalize_dtype(array.dtype)), arrays)
+    return jax.tree.map(lambda leaf: _in_own_precision(name, checks.finite(name, leaf)), cond)
+
+
+def _in_own_precision(name: str, array: np.ndarray) -> np.ndarray:
+    found = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    if array.dtype.kind in "iu" and (found != array).any():
+        raise ValueError(f"{name} must be integers that fit {found.dtype}; got {array[found != array][0]}.")
+    return found
 
 
 def _ahead(batches: Any) -> Iterator[Any]:

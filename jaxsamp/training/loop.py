@@ -143,7 +143,7 @@ def fit(
     batches = data_of.batches(data, cond, for_data, mesh)
     model = _model(model, schedule, predicts, batches)
     if isinstance(model, Model):
-        model.check(cond)
+        model.check_cond(cond)
     loss = denoising_loss() if loss is None else loss
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
