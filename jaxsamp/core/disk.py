@@ -19,7 +19,9 @@ def writing(path: str | Path) -> Iterator[None]:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except Exception as error:
-        number = re.search(r"OS error (\d+)", str(error))  # as TensorStore says it, in a ValueError
+        number = re.search(
+            r"\[(?:OS error |os_error_code=')(\d+)", str(error)
+        )  # as TensorStore says it, in a ValueError
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error

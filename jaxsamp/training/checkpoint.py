@@ -9,7 +9,10 @@ import logging
 import os
 import re
 import shutil
-from contextlib import ExitStack
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from jaxsamp.training.state import TrainState
 
 SAVED = ("batches", "params", "ema", "opt_state")
 STATE, CONFIG = "state", "config.json"  # in each checkpoint: what Orbax has written, and the run's configuration
+SETTLE = 0.2  # seconds in which most other writers end after one has failed
 UNFINISHED = ".tmp"  # the end of the name of a checkpoint that is being written
 
 
@@ -82,7 +86,7 @@ class Checkpoints:
         saved = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
         place, unfinished = self.folder / str(step), self.folder / f"{step}{UNFINISHED}"
         try:
-            with disk.writing(place), _checkpointer() as writer:
+            with disk.writing(place), _quiet(), _checkpointer() as writer:
                 if self._leads:
                     unfinished.mkdir()
                     (unfinished / CONFIG).write_text(json.dumps(self.config))
@@ -95,6 +99,7 @@ class Checkpoints:
                     to_disk(self.folder)
         except BaseException:
             if self._leads:
+                time.sleep(SETTLE)
                 self._remove_unfinished()
             raise
         self._step = step
@@ -183,6 +188,20 @@ def _config(place: Path) -> Any:
 def _restored(place: Path, like: Any = None, **options: Any) -> Any:
     with _checkpointer() as reader:
         return reader.restore(place / STATE, args=_orbax().args.StandardRestore(like, **options))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Around a save: when one of Orbax's writers fails, it leaves the others alone, which say so for some time."""
+    before = sys.unraisablehook
+
+    def shown(what: Any) -> None:
+        if str(what.exc_value) != "Event loop is closed":
+            before(what)
+
+    sys.unraisablehook = shown
+    yield
+    sys.unraisablehook = before  # but not after an error
 
 
 def _orbax() -> Any:
