@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 try:
     import fcntl
@@ -15,7 +15,7 @@ except ImportError:  # Windows has none
 HELD: ContextVar[frozenset[Path]] = ContextVar("HELD", default=frozenset())  # the folders that this thread holds
 
 
-def hold(file: IO | int, sentence: str) -> None:
+def hold(file: IO[Any] | int, sentence: str) -> None:
     """Lock an open file, or a descriptor, until it is closed; without effect where the file system has no locks.
 
     Raises:

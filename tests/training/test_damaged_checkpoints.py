@@ -39,7 +39,7 @@ def assert_same(a, b):
 
 
 def test_no_flipped_bit_of_a_checkpoint_gives_other_weights(tmp_path, whole):
-    """Of 96 bits 40 did. Of 200, by the same code, none does."""
+    """Whatever the bit, the checkpoint before is used instead; so it was for each of 200 random ones."""
     shutil.copytree(whole[1], tmp_path / "run")
     files = sorted(path for path in (tmp_path / "run/12").rglob("*") if path.is_file())
     rng, silent = np.random.default_rng(0), []
