@@ -13,7 +13,16 @@ from typing import Any
 
 import jax
 
-from jaxsamp.cli.errors import DONE, INTERRUPTED, REFUSED, BadArgument, Stopped, missing_package
+from jaxsamp.cli.errors import (
+    DONE,
+    INTERRUPTED,
+    OF_THE_DISK,
+    REFUSED,
+    BadArgument,
+    Stopped,
+    about_file,
+    missing_package,
+)
 
 COMMANDS = {  # module, class and summary of each
     "train": ("train", "Train", "Train a network to denoise."),
@@ -31,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `jaxsamp`; by default the arguments of the program.
 
     Returns:
-        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, 1 for training
+        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, or files that
+        cannot be written, because the disk is full or for another reason of the system; 1 for training
         that diverged, 130 for Ctrl-C and 143 for SIGTERM. In the last two cases training saves, and finished shards are
         kept.
     """
@@ -54,6 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        return _stop(about_file(error), REFUSED)
     except KeyboardInterrupt:
         return _leave(argv, _stop("interrupted; nothing was written.", INTERRUPTED))
     return DONE

@@ -1,5 +1,6 @@
 """Bad arguments end a command with one sentence; bugs keep their traceback."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from typing import Any
 from jaxsamp.cli.settings import flag, flags
 
 DONE, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes; 143 is 128 + SIGTERM
+# Of the disk and not of the program: whatever is being written then, they are no bugs.
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 OPTIONAL = {  # per module: the package, and the argument of `pip install`
     "tyro": ("tyro", '"jaxsamp[cli]"'),
     "matplotlib": ("matplotlib", '"jaxsamp[cli]"'),
@@ -49,7 +52,12 @@ def complaints(command: Any) -> Iterator[None]:
     except ValueError as error:
         raise BadArgument(about_flags(str(error), command)) from error
     except OSError as error:
-        raise BadArgument(f"{error.filename or 'a file'}: {error.strerror or error}.") from error
+        raise BadArgument(about_file(error)) from error
+
+
+def about_file(error: OSError) -> str:
+    """The sentence about a file that the system refuses to read or write."""
+    return f"{error.filename or 'a file'}: {error.strerror or error}."
 
 
 def about_flags(sentence: str, command: Any) -> str:

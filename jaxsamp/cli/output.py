@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxsamp.cli.errors import BadArgument
+from jaxsamp.core import disk
 
 
 def check_free(out: Path, names: tuple[str, ...], force: bool) -> None:
@@ -19,8 +20,14 @@ def check_free(out: Path, names: tuple[str, ...], force: bool) -> None:
 
 
 def write_json(facts: dict[str, Any], path: Path) -> None:
-    """Write a report or settings as JSON."""
-    path.write_text(json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n")
+    """Write a report or settings as JSON: all of it or nothing."""
+    text, unfinished = json.dumps(facts, indent=2, allow_nan=False, default=str) + "\n", path.with_name(f".{path.name}")
+    try:
+        with disk.writing(path):
+            unfinished.write_text(text)
+            os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -13,7 +14,8 @@ from jaxsamp.cli.errors import FAILED, INTERRUPTED, TERMINATED, BadArgument, Sto
 
 @contextmanager
 def stoppable(out: Path, steps: int) -> Iterator[None]:
-    """Around `fit`: the first Ctrl-C acts like SIGTERM, on which `fit` saves and exits; a second one stops at once.
+    """Around a run of `fit`: the first Ctrl-C acts like SIGTERM, on which `fit` saves and exits; a second one stops at
+    once. Before and after the steps of `fit` both stop at once.
 
     Raises:
         Stopped: instead of the errors that `fit` raises when it is stopped, or when the loss is no longer finite.
@@ -23,14 +25,13 @@ def stoppable(out: Path, steps: int) -> Iterator[None]:
 
     def interrupt(number: int, _: object) -> None:
         pressed.append(number)
-        if len(pressed) > 1 or signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not inside the loop
+        if len(pressed) > 1 or signal.getsignal(signal.SIGTERM) is _terminate:  # not inside the loop
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGTERM)
 
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, interrupt) if main else None
     try:
-        yield
+        with _handled(signal.SIGTERM, _terminate), _handled(signal.SIGINT, interrupt):
+            yield
     except (SystemExit, KeyboardInterrupt) as stop:
         if isinstance(stop, SystemExit) and stop.code != TERMINATED:
             raise
@@ -42,9 +43,6 @@ def stoppable(out: Path, steps: int) -> Iterator[None]:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise BadArgument("out of memory; give --accumulate, or a larger one.") from error
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -54,23 +52,32 @@ def resumable(sentence: Callable[[str], str]) -> Iterator[None]:
     Raises:
         Stopped: instead of KeyboardInterrupt, or on SIGTERM.
     """
-
-    def terminate(*_: object) -> None:
-        raise SystemExit(TERMINATED)
-
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, terminate) if main else None
     try:
-        yield
+        with _handled(signal.SIGTERM, _terminate):
+            yield
     except KeyboardInterrupt as stop:
         raise Stopped(sentence("Ctrl-C"), INTERRUPTED) from stop
     except SystemExit as stop:
         if stop.code != TERMINATED:
             raise
         raise Stopped(sentence("SIGTERM"), TERMINATED) from stop
+
+
+def _terminate(*_: object) -> None:
+    raise SystemExit(TERMINATED)
+
+
+@contextmanager
+def _handled(number: int, handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handle a signal; signals reach the main thread alone, so there is nothing to do in others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
     finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)
 
 
 def _sentence(out: Path, steps: int, cause: str) -> str:

@@ -4,7 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
@@ -27,6 +27,7 @@ from jaxsamp.recipes.data import PLACES, is_known
 from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
 from jaxsamp.recipes.tasks import CONFIG, TABLE, schedule_of
 from jaxsamp.training import journal
+from jaxsamp.training.checkpoint import alone
 
 JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
@@ -122,6 +123,7 @@ class Train(Command):
     optimizer: OmitArgPrefixes[type(OPTIMIZER)] = OPTIMIZER  # type: ignore[valid-type]
 
     choices: ClassVar = {"levels": (LEVELS, {}), "weighting": (WEIGHTINGS, {})}
+    names: ClassVar = {"checkpoint": "--out"}
 
     @classmethod
     def parsed(cls, words: Sequence[str], name: str) -> Any:
@@ -147,17 +149,18 @@ class Train(Command):
     def run(self) -> None:
         """Load, train, write and print."""
         page, warned = Page(), []
-        with complaints(self), kept(warned):
-            data, network, options = self._prepared()
-        for warning in warned:
-            page.line(str(warning))
         out, watched = self.folder, self.progress and sys.stderr.isatty()
-        with self._kept(out, data), stoppable(out, self.steps):
-            with complaints(self):
-                state = js.fit(jax.random.key(self.seed), network, progress=watched, **options)
-            entries = journal.read(out / JOURNAL)
-            title = f"{data.name}: {type(network).__name__}, batches of {self.batch_size}"
-            plots.save(plots.losses(entries, title=title), out / CURVE)
+        with stoppable(out, self.steps):
+            with complaints(self), kept(warned):
+                data, network, options = self._prepared()
+            for warning in warned:
+                page.line(str(warning))
+            with self._kept(out, data):
+                with complaints(self):
+                    state = js.fit(jax.random.key(self.seed), network, progress=watched, **options)
+                entries = journal.read(out / JOURNAL)
+                title = f"{data.name}: {type(network).__name__}, batches of {self.batch_size}"
+                plots.save(plots.losses(entries, title=title), out / CURVE)
         weights, last = sum(leaf.size for leaf in jax.tree.leaves(state.params)), ""
         if entries:
             last = f"loss {entries[-1]['loss']:.4f} after {entries[-1]['seconds']:.0f} s"
@@ -174,10 +177,7 @@ class Train(Command):
         checks.at_least("samples_every", self.samples_every, 0)
         loss = training.denoising_loss(value_of(self, "levels"), value_of(self, "weighting"), self.drop)
         mesh = self._mesh()
-        if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
-            raise BadArgument(
-                f"--out must be a folder without a run, or add --resume to continue it; {self.folder} has one."
-            )
+        self._check_free()
         data = recipes.load(self.data, self.image_size)
         if self.labels and data.labels is None:
             raise BadArgument(f"--labels needs data with labels; {data.name} has none.")
@@ -214,19 +214,32 @@ class Train(Command):
 
     @contextmanager
     def _kept(self, out: Path, data: recipes.LearningData) -> Iterator[None]:
-        """Keep the settings beside the checkpoints; a run that ends before its first checkpoint leaves nothing."""
-        new = training.latest_step(out) is None
-        with output.made(out):
-            if new:
-                table = {TABLE: data.table.tolist()} if self.labels else {}
-                output.write_json(self.stored() | table, out / CONFIG)
+        """Hold the folder, and keep the settings beside the checkpoints.
+
+        A run that ends before its first checkpoint leaves nothing, and one that another holds up touches nothing.
+        """
+        with output.made(out), ExitStack() as held:
+            with complaints(self):
+                held.enter_context(alone(out))
+                self._check_free()  # again, because another run may have come before
+            new = training.latest_step(out) is None
             try:
+                if new:
+                    table = {TABLE: data.table.tolist()} if self.labels else {}
+                    output.write_json(self.stored() | table, out / CONFIG)
                 yield
             except BaseException:
                 if new and training.latest_step(out) is None:
                     for name in (CONFIG, JOURNAL):
                         (out / name).unlink(missing_ok=True)
                 raise
+
+    def _check_free(self) -> None:
+        """Raise unless the folder has no run, or --resume is given."""
+        if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
+            raise BadArgument(
+                f"--out must be a folder without a run, or add --resume to continue it; {self.folder} has one."
+            )
 
     def stored(self) -> dict[str, Any]:
         """The settings of the run by the names of their flags; the path of data is absolute."""

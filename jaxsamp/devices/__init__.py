@@ -1,6 +1,6 @@
 """Meshes of devices, hosts, and what devices exchange: the only package that knows devices."""
 
-from jaxsamp.devices.hosts import Process, initialize_distributed
+from jaxsamp.devices.hosts import Process, initialize_distributed, wait_for_hosts
 from jaxsamp.devices.mesh import (
     BATCH,
     TIME,
@@ -40,4 +40,5 @@ __all__ = [
     "placed",
     "several_hosts",
     "share",
+    "wait_for_hosts",
 ]

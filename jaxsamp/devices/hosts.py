@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 import jax
+from jax.experimental import multihost_utils
 
 from jaxsamp.core import checks
 
@@ -71,3 +72,9 @@ def initialize_distributed(
             f"or Cloud TPU to ask; got {coordinator}, {num_processes} and {process_id} ({error})"
         ) from error
     return Process(jax.process_index(), jax.process_count())
+
+
+def wait_for_hosts(place: str) -> None:
+    """Wait until every process has come to this `place` in the program; at once if there is only one process."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(f"jaxsamp {place}")

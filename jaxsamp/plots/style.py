@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from jaxsamp.core import disk
+
 DPI = 150  # dots per inch
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
 SHADES = ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1")
@@ -22,8 +24,13 @@ STYLE: Any = {
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, 150 dots per inch."""
-    figure.savefig(path, dpi=DPI, format="png", facecolor="white")
+    """Write a figure as PNG, 150 dots per inch.
+
+    Raises:
+        OSError: the disk is full, or the system refuses for another reason; the error names the file.
+    """
+    with disk.writing(path):
+        figure.savefig(path, dpi=DPI, format="png", facecolor="white")
 
 
 def titled(figure: Figure, title: str) -> Figure:

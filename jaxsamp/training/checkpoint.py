@@ -1,11 +1,18 @@
 """Checkpoints: everything that a run needs to continue bit for bit. The only file that knows Orbax.
 
-Each is a folder named by its step, which is written under another name and renamed when complete: a checkpoint that a
-crash cut short is never seen.
+Each is a folder named by its step, which is written under another name and renamed when it is complete, with checksums
+of its files: a checkpoint that a crash cut short is never seen, and one that was damaged later is never used.
 """
 
+import json
 import logging
 import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +20,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsamp import devices
+from jaxsamp.core import disk
 from jaxsamp.core.fingerprint import differences
+from jaxsamp.training.folder import alone, steps, to_disk, whole, write_checksums
 from jaxsamp.training.state import TrainState
 
 SAVED = ("batches", "params", "ema", "opt_state")
+STATE, CONFIG = "state", "config.json"  # in each checkpoint: what Orbax has written, and the run's configuration
+SETTLE = 0.2  # seconds in which most other writers end after one has failed
+UNFINISHED = ".tmp"  # the end of the name of a checkpoint that is being written
 
 
 class Checkpoints:
-    """The checkpoints of one run in one folder.
+    """The checkpoints of one run in one folder; a context manager, in which no other run can write to the folder.
 
     Args:
         folder: where they are; it is made if necessary.
@@ -28,11 +41,13 @@ class Checkpoints:
         keep: number of checkpoints to keep, the latest ones.
 
     Raises:
-        ValueError: the folder cannot be made, or cannot be written to.
+        ValueError: the folder cannot be made, or cannot be written to; on entering, another run writes to it.
     """
 
     def __init__(self, folder: str | Path, config: Any, keep: int = 2):
-        self.folder, self.config = Path(folder).expanduser().absolute(), config
+        self.folder, self.config, self._keep = Path(folder).expanduser().absolute(), config, keep
+        self._step: int | None = None  # of the checkpoint that this run has restored or saved last
+        self._held, self._leads = ExitStack(), jax.process_index() == 0
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -41,47 +56,86 @@ class Checkpoints:
             ) from error
         if not os.access(self.folder, os.W_OK):
             raise ValueError(f"checkpoint must be a folder that can be written to; got {folder}.")
-        self._manager = _manager(self.folder, keep)
+
+    def __enter__(self) -> "Checkpoints":
+        if self._leads:
+            self._held.enter_context(alone(self.folder))
+            self._remove_unfinished()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
 
     def latest(self) -> int | None:
-        """Step of the latest complete checkpoint, or None."""
-        return self._manager.latest_step()
+        """Step of the latest checkpoint, whole or damaged, or None."""
+        return max(steps(self.folder), default=None)
 
     def path(self) -> Path | None:
-        """Folder of the latest complete checkpoint, or None."""
-        step = self.latest()
-        return None if step is None else self.folder / str(step)
+        """Folder of the checkpoint that this run has restored or saved last, or None."""
+        return None if self._step is None else self.folder / str(self._step)
 
     def save(self, state: TrainState) -> None:
-        """Write weights, average, optimizer, key, number of batches and configuration, unless this step is there."""
+        """Write weights, average, optimizer, key, number of batches and configuration, unless this step is there.
+
+        Raises:
+            OSError: the disk is full, or the system refuses for another reason; earlier checkpoints are still there.
+        """
         step = int(state.step)
-        if step == self.latest():
+        if step == self._step:
             return
-        args = _orbax().args
         saved = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
-        parts = args.Composite(state=args.StandardSave(saved), config=args.JsonSave({"config": self.config}))
-        self._manager.save(step, args=parts, force=True)
+        place, unfinished = self.folder / str(step), self.folder / f"{step}{UNFINISHED}"
+        try:
+            with disk.writing(place), _quiet(), _checkpointer() as writer:
+                if self._leads:
+                    unfinished.mkdir()
+                    (unfinished / CONFIG).write_text(json.dumps(self.config))
+                writer.save(unfinished / STATE, args=_orbax().args.StandardSave(saved))
+                if self._leads:
+                    write_checksums(unfinished)
+                    if place.exists():  # damaged, else the run would have continued from it
+                        shutil.rmtree(place)
+                    os.replace(unfinished, place)
+                    to_disk(self.folder)
+        except BaseException:
+            if self._leads:
+                time.sleep(SETTLE)
+                self._remove_unfinished()
+            raise
+        self._step = step
+        if self._leads:
+            self._remove_others()
+        devices.wait_for_hosts("checkpoint")
 
     def restore(self, state: TrainState) -> TrainState:
-        """`state` with the values of the latest checkpoint.
+        """`state` with the values of the latest checkpoint that is whole; a warning names later ones that are damaged.
 
         Raises:
             ValueError: there is none, or it is of another configuration; the fields that differ are named.
         """
-        step, args = self.latest(), _orbax().args
-        if step is None:
-            raise ValueError(f"checkpoint must be a folder with a complete checkpoint; {self.folder} has none.")
+        step = whole(self.folder, "checkpoint")
         self._compare(step)
         like = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), like)
-        values = self._manager.restore(step, args=args.Composite(state=args.StandardRestore(like)))["state"]
+        values = _restored(self.folder / str(step), like)
         key = jax.random.wrap_key_data(values.pop("key"), impl=jax.random.key_impl(state.key))
+        self._step = step
         return replace(state, key=key, **values)
 
+    def _remove_others(self) -> None:
+        """Remove what `keep` does not cover, and what is later than the run: damaged ones that it did not use."""
+        there = steps(self.folder)
+        kept = [step for step in there if self._step is not None and step <= self._step][-self._keep :]
+        for step in set(there) - set(kept):
+            shutil.rmtree(self.folder / str(step), ignore_errors=True)
+
+    def _remove_unfinished(self) -> None:
+        for path in self.folder.iterdir():
+            if re.match(r"\d+\.(orbax-checkpoint-)?tmp", path.name):
+                shutil.rmtree(path, ignore_errors=True)
+
     def _compare(self, step: int) -> None:
-        args = _orbax().args
-        stored = self._manager.restore(step, args=args.Composite(config=args.JsonRestore()))["config"]["config"]
-        if phrases := differences(stored, self.config):
+        if phrases := differences(_config(self.folder / str(step)), self.config):
             # If the rate falls over all the steps, a longer run would have been another one from the start.
             longer = any(phrase.startswith("steps is") for phrase in phrases)
             raise ValueError(
@@ -95,45 +149,59 @@ class Checkpoints:
 
 
 def load_weights(folder: str | Path, ema: bool = True) -> Any:
-    """The averaged weights, or the last ones, of the latest complete checkpoint in `folder`, as NumPy arrays.
+    """The averaged weights, or the last ones, of the latest whole checkpoint in `folder`, as NumPy arrays.
+
+    Warns if later checkpoints are damaged: their files are not those that were written.
 
     Raises:
-        ValueError: there is no complete checkpoint.
+        ValueError: there is no checkpoint, or none is whole.
     """
     # One device, because those that wrote the checkpoint may not be here.
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    state = _read(folder, state=_orbax().args.StandardRestore(fallback_sharding=here))["state"]
+    state = _restored(_latest(folder), fallback_sharding=here)
     return jax.tree.map(np.asarray, state["ema" if ema else "params"])
 
 
 def load_config(folder: str | Path) -> Any:
-    """The configuration, made by `describe`, that was stored with the latest complete checkpoint in `folder`.
+    """The configuration, made by `describe`, that was stored with the latest whole checkpoint in `folder`.
 
     Raises:
-        ValueError: there is no complete checkpoint.
+        ValueError: there is no checkpoint, or none is whole.
     """
-    return _read(folder, config=_orbax().args.JsonRestore())["config"]["config"]
+    return _config(_latest(folder))
 
 
 def latest_step(folder: str | Path) -> int | None:
-    """Step of the latest complete checkpoint in `folder`, or None; makes no folder."""
+    """Step of the latest complete checkpoint in `folder`, or None; reads none of its files, and makes no folder."""
+    return max(steps(Path(folder).expanduser()), default=None)
+
+
+def _latest(folder: str | Path) -> Path:
     folder = Path(folder).expanduser().absolute()
-    if not folder.is_dir():
-        return None
-    manager = _manager(folder, None)
-    step = manager.latest_step()
-    manager.close()
-    return step
+    return folder / str(whole(folder, "folder"))
 
 
-def _read(folder: str | Path, **parts: Any) -> Any:
-    step, folder = latest_step(folder), Path(folder).expanduser().absolute()
-    if step is None:
-        raise ValueError(f"folder must hold a complete checkpoint; {folder} has none.")
-    manager = _manager(folder, None)
-    stored = manager.restore(step, args=_orbax().args.Composite(**parts))
-    manager.close()
-    return stored
+def _config(place: Path) -> Any:
+    return json.loads((place / CONFIG).read_text())
+
+
+def _restored(place: Path, like: Any = None, **options: Any) -> Any:
+    with _checkpointer() as reader:
+        return reader.restore(place / STATE, args=_orbax().args.StandardRestore(like, **options))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Around a save: when one of Orbax's writers fails, it leaves the others alone, which say so for some time."""
+    before = sys.unraisablehook
+
+    def shown(what: Any) -> None:
+        if str(what.exc_value) != "Event loop is closed":
+            before(what)
+
+    sys.unraisablehook = shown
+    yield
+    sys.unraisablehook = before  # but not after an error
 
 
 def _orbax() -> Any:
@@ -143,11 +211,9 @@ def _orbax() -> Any:
     return orbax.checkpoint
 
 
-def _manager(folder: Path, keep: int | None) -> Any:
-    # Orbax logs every file at level INFO, and warns when it reads one without knowing the devices that wrote it.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+def _checkpointer() -> Any:
+    # Orbax logs every file at level INFO, warns when it reads one without knowing the devices that wrote it, and logs
+    # the errors that it raises.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     orbax = _orbax()
-    options = orbax.CheckpointManagerOptions(
-        max_to_keep=keep, enable_async_checkpointing=False, create=keep is not None, cleanup_tmp_directories=False
-    )
-    return orbax.CheckpointManager(folder, options=options, item_names=("state", "config"))
+    return orbax.Checkpointer(orbax.StandardCheckpointHandler())

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -108,7 +109,9 @@ def fit(
             copy on each; the weights are gathered for each step.
         checkpoint: a folder for checkpoints, which are written every `checkpoint_every` steps, at the end, and on
             SIGTERM, after which the program exits; the latest `keep` are kept.
-        resume: continue from the latest checkpoint, if there is one.
+            No other run can write to the folder meanwhile.
+        resume: continue from the latest checkpoint, if there is one. Where its files are no longer those that were
+            written, a warning says so, and the one before is used.
         metrics_file: a file with one line of JSON every `report_every` steps. Its `input_seconds` is the time since
             the line before of the waits for batches at whose end the device was idle: it was idle no longer.
         tensorboard: a folder for the same numbers, for TensorBoard; needs the package `tensorboardX`.
@@ -121,8 +124,9 @@ def fit(
 
     Raises:
         ValueError: an argument is out of range; data are not finite; the network does not have a label; a folder cannot
-            be written to, or has checkpoints without `resume`, or has those of another configuration, and the fields
-            that differ are named.
+            be written to, or another run is writing to it, or it has checkpoints without `resume`, or all of them are
+            damaged, or of another configuration, and the fields that differ are named.
+        OSError: the disk is full, or the system refuses to write for another reason; earlier checkpoints stay.
         TypeError: a key, model or optimizer has the wrong type.
         FloatingPointError: the loss or its gradient became NaN or infinite.
 
@@ -157,19 +161,20 @@ def fit(
     else:
         options = {"model": model, "optimizer": chain, "accumulate": accumulate, "layout": layout}
         state = placement.create(devices.replicate(for_training, mesh), *first, **options)
-    store = None
+    kept = nullcontext()
     if checkpoint is not None:
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
         config |= {"accumulate": accumulate, "loss": loss, "optimizer": optimizer, "ema": ema}
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
-        store = Checkpoints(checkpoint, describe(config), keep)
-        state = _begin(store, state, resume, steps)
-    begun, leads = int(state.step), devices.leads(mesh)
-    book = Journal(metrics_file, begun, tensorboard) if leads else Journal(None, begun)
-    with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
-        every = Every(checkpoint_every, report_every, callback_every)
-        run = Run(batches, size, steps, every, store, book, rate, callback, mesh)
-        return run.run(state, partial(STEP, loss=_static(loss), ema=ema, layout=layout), leaving, advance)
+        kept = Checkpoints(checkpoint, describe(config), keep)
+    with kept as store:
+        state = state if store is None else _begin(store, state, resume, steps)
+        begun, leads = int(state.step), devices.leads(mesh)
+        book = Journal(metrics_file, begun, tensorboard) if leads else Journal(None, begun)
+        with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
+            every = Every(checkpoint_every, report_every, callback_every)
+            run = Run(batches, size, steps, every, store, book, rate, callback, mesh)
+            return run.run(state, partial(STEP, loss=_static(loss), ema=ema, layout=layout), leaving, advance)
 
 
 def _static(loss: Callable[..., Array]) -> Callable[..., Array]:
@@ -216,8 +221,8 @@ def _scaled(network: Any, schedule: Any, predicts: str, std: float) -> Model:
     return Model(network, schedule, predicts, std)
 
 
-def _begin(store: Any, state: TrainState, resume: bool, steps: int) -> TrainState:
-    """The state to start from: the latest checkpoint, if there is one."""
+def _begin(store: Checkpoints, state: TrainState, resume: bool, steps: int) -> TrainState:
+    """The state to start from: the latest checkpoint that is whole, if there is one."""
     if store.latest() is None:
         return state
     if not resume:

@@ -14,13 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxsamp.core import locks
 from jaxsamp.core.fingerprint import differences
 from jaxsamp.running.shards import files
-
-try:
-    import fcntl
-except ImportError:  # Windows has none
-    fcntl = None
 
 RUN, MANIFEST, JOURNALS, SHARDS = "run.json", "manifest.json", "done-*.jsonl", "shard-*.npz"
 UNFINISHED = tuple(f".{kind}.tmp-*" for kind in (SHARDS, RUN, MANIFEST))
@@ -151,13 +147,7 @@ class Ledger:
             files.write_json(self.folder / RUN, self._identity | {"versions": self._versions}, self._mark)
             self._known(RUN)  # if two jobs begin together, one stops here
         self._journal = self._own.open("a+b")
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system however we end
-            except BlockingIOError as error:
-                raise ValueError(f"folder must not be written to by another run; {self.folder} is.") from error
-            except OSError:  # a file system without locks
-                pass
+        locks.hold(self._journal, f"folder must not be written to by another run; {self.folder} is.")
         self._journal.seek(0)
         self._journal.truncate(self._journal.read().rfind(b"\n") + 1)  # without a line that was cut off
         _remove(self.folder, f".*.{self._mark}")

@@ -1,0 +1,27 @@
+"""What the system refuses to write is an OSError that names the file."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Around whatever writes `path`: errors of the system, also those that a library has put into words, name it.
+
+    Raises:
+        OSError: the disk is full, or the system refuses for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except Exception as error:
+        number = re.search(
+            r"\[(?:OS error |os_error_code=')(\d+)", str(error)
+        )  # as TensorStore says it, in a ValueError
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
