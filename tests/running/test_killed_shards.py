@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxsamp.running.shards import Shards, ledger
+from jaxsamp.running.shards import Shards
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def job(out, cache):
 
 
 def written(folder):
-    return sum(len(path.read_bytes().splitlines()) for path in folder.glob(ledger.JOURNALS))
+    return sum(len(path.read_bytes().splitlines()) for path in folder.glob("done-*.jsonl"))
 
 
 def content(folder):

@@ -14,7 +14,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli
 from jaxsamp.cli import sample as command_of
-from jaxsamp.running.shards import doors, files, ledger, stream
+from jaxsamp.running.shards import doors, files, ledger, record, stream
 
 N, SIZE, SHARDS = 40, 16, 3  # the last shard has eight samples
 DENOISER = js.targets.ring().denoiser(js.schedules.VariancePreserving())
@@ -50,7 +50,7 @@ def test_shards_are_the_rows_of_one_run_and_the_manifest_tells_what_they_are(who
     assert [len(part) for part in whole] == [16, 16, 8]
     for a, b in ((0, 1), (15, 17), (10, 39), (32, 99), (7, 7), (-3, None)):
         np.testing.assert_array_equal(whole[a:b], whole[:][a:b])
-    assert sorted(content(whole.folder)) == ["manifest.json", *(ledger.name(shard) for shard in range(SHARDS))]
+    assert sorted(content(whole.folder)) == ["manifest.json", *(record.name(shard) for shard in range(SHARDS))]
     told = whole.manifest
     assert (told["samples"], told["event"], told["dtype"], told["shard_size"]) == (N, [2], "float32", SIZE)
     assert told["key"]["data"] == [0, 0] and told["settings"]["steps"] == 2 and told["settings"]["seed"] == 0
@@ -120,11 +120,11 @@ def test_what_is_damaged_is_drawn_again(tmp_path, whole, monkeypatch):
         job(tmp_path)
     half = js.Shards(tmp_path)
     assert not half.complete and half.missing == [] and len(half.manifest["shards"]) == SHARDS
-    (tmp_path / ledger.name(1)).write_bytes(expected[ledger.name(1)][:-1] + b"!")
+    (tmp_path / record.name(1)).write_bytes(expected[record.name(1)][:-1] + b"!")
     with pytest.raises(ValueError, match="shard-000001.npz must have the checksum .* remove it"):
         half.verify()
-    (tmp_path / ledger.name(2)).unlink()
-    (tmp_path / f".{ledger.name(2)}.tmp-3").touch()  # of a process that is no more
+    (tmp_path / record.name(2)).unlink()
+    (tmp_path / f".{record.name(2)}.tmp-3").touch()  # of a process that is no more
     with pytest.raises(ValueError, match="must hold all its shards; shard-000002.npz are missing"):
         half.verify()
     journal = tmp_path / "done-0.jsonl"
@@ -140,14 +140,14 @@ def test_a_finished_job_is_left_alone_but_for_a_file_that_is_gone(tmp_path, whol
     expected, drawn = content(tmp_path), []
     monkeypatch.setattr(doors, "sample", lambda *a, **k: drawn.append(k["first"]) or js.sample(*a, **k))
     assert job(tmp_path).complete and drawn == []
-    (tmp_path / ledger.name(2)).unlink()
+    (tmp_path / record.name(2)).unlink()
     assert not js.Shards(tmp_path).complete
     assert job(tmp_path).complete and drawn == [32] and content(tmp_path) == expected
 
 
 def test_two_processes_make_the_folder_of_one(tmp_path, whole):
     first = job(tmp_path, process=(1, 2))
-    assert not first.complete and first.missing == [ledger.name(0), ledger.name(2)]
+    assert not first.complete and first.missing == [record.name(0), record.name(2)]
     np.testing.assert_array_equal(first[16:32], whole[16:32])
     with pytest.raises(ValueError, match="shard-000000.npz are missing"):
         first[:]
@@ -159,9 +159,9 @@ def test_two_processes_make_the_folder_of_one(tmp_path, whole):
 
 def test_a_shard_of_another_process_is_read_again_before_the_manifest_vouches_for_it(tmp_path, whole):
     job(tmp_path, process=(1, 2))
-    damaged = tmp_path / ledger.name(1)
+    damaged = tmp_path / record.name(1)
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
-    assert not job(tmp_path, process=(0, 2)).complete and not (tmp_path / ledger.MANIFEST).exists()
+    assert not job(tmp_path, process=(0, 2)).complete and not (tmp_path / record.MANIFEST).exists()
     assert job(tmp_path).complete and content(tmp_path) == content(whole.folder)
 
 
@@ -186,7 +186,7 @@ def test_a_folder_of_other_settings_is_refused_by_what_differs(tmp_path, whole):
         job(tmp_path)
     with pytest.raises(js.running.shards.OtherSettings, match="seed is 0 there"):  # of an unfinished job too
         job(tmp_path, 1)
-    (tmp_path / ledger.RUN).unlink()
+    (tmp_path / record.RUN).unlink()
     with pytest.raises(js.running.shards.OtherSettings, match="holds shards without their manifest.json"):
         job(tmp_path)
     js.running.shards.clear(tmp_path)
@@ -221,9 +221,9 @@ def test_never_more_than_two_shards_are_held(tmp_path, monkeypatch):
         held.append(weakref.ref(drawn.x))
         return drawn
 
-    def slow(path, samples, mark, write=files.write_shard):
+    def slow(*given, write=files.write_shard):
         time.sleep(0.05)
-        return write(path, samples, mark)
+        return write(*given)
 
     monkeypatch.setattr(doors, "sample", counted)
     monkeypatch.setattr(files, "write_shard", slow)
@@ -251,7 +251,7 @@ def test_the_default_size_fits_the_samples():
 
 
 def test_every_file_of_a_manifest_is_named_by_its_bytes(whole):
-    for entry in json.loads((whole.folder / ledger.MANIFEST).read_text())["shards"]:
+    for entry in json.loads((whole.folder / record.MANIFEST).read_text())["shards"]:
         assert files.checksum(whole.folder / entry["file"]) == entry["sha256"]
 
 
@@ -259,7 +259,7 @@ def test_every_file_of_a_manifest_is_named_by_its_bytes(whole):
 
 MANY = ("--target", "ring", "--num-samples", "12", "--steps", "4", "--no-metrics")
 SPLIT = (*MANY, "--shard-size", "5", "--out", "many")
-FILES = ["manifest.json", "report.json", "samples.png", *(ledger.name(shard) for shard in range(3))]
+FILES = ["manifest.json", "report.json", "samples.png", *(record.name(shard) for shard in range(3))]
 
 
 @pytest.fixture

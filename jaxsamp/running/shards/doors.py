@@ -1,15 +1,17 @@
 """`sample_shards` and `sample_density_shards`: more samples than memory holds, streamed to disk."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from jaxsamp import devices, grids
-from jaxsamp.core import checks
+from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Denoiser, Density, Scored
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
@@ -18,6 +20,7 @@ from jaxsamp.running.sampling import carrying, check_sampler, sample
 from jaxsamp.running.shards import identity as identities
 from jaxsamp.running.shards.reader import Shards
 from jaxsamp.running.shards.stream import Options, check_mesh, write
+from jaxsamp.running.trajectory import evaluator
 from jaxsamp.samplers import Sampler, UniPC
 
 
@@ -76,6 +79,11 @@ def sample_shards(
     denoiser, cond, last = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond), shape[0] - 1
     about = {"sampler": sampler, "steps": len(levels) - 1, "levels": levels.tolist(), "final_denoise": final_denoise}
     about |= {"denoiser": denoiser, "weights": identities.checksum(denoiser), "cond": cond, "microbatch": microbatch}
+    programs = {"denoiser": _denoiser_program(denoiser, shape[1:], cond)}
+    if identities.foreign(sampler):
+        one = partial(_one_sample, sampler, levels, final_denoise, tuple(shape[1:]))
+        row = jax.tree.map(lambda leaf: leaf[:1], cond)
+        programs |= {"sampler": identities.program(one, key, denoiser, row)}
     denoiser = devices.replicate(denoiser, mesh)
 
     def draw(first: int, size: int) -> tuple[Array, dict[str, Array]]:
@@ -86,7 +94,9 @@ def sample_shards(
         )  # fmt: skip
         return out.x, out.stats
 
-    return write(folder, key, shape, draw, about, Options(transform, shard_size, settings, mesh, process, progress))
+    return write(
+        folder, key, shape, draw, about, programs, Options(transform, shard_size, settings, mesh, process, progress)
+    )
 
 
 def sample_density_shards(
@@ -129,6 +139,9 @@ def sample_density_shards(
     check_mesh(mesh)
     about = {"sampler": sampler, "steps": steps, "warmup": warmup, "polish": polish, "target": target}
     about |= {"weights": identities.checksum(target), "microbatch": microbatch}
+    programs = {"score": identities.program(laws.clean_score, target, _one((1, *shape[1:])))}
+    if identities.foreign(sampler):
+        programs |= {"sampler": identities.program(partial(_one_chain, sampler, tuple(shape[1:])), key, target)}
     target = devices.replicate(target, mesh)
 
     def draw(first: int, size: int) -> tuple[Array, dict[str, Array]]:
@@ -138,4 +151,31 @@ def sample_density_shards(
         )  # fmt: skip
         return out.x, out.stats
 
-    return write(folder, key, shape, draw, about, Options(transform, shard_size, settings, mesh, process, progress))
+    return write(
+        folder, key, shape, draw, about, programs, Options(transform, shard_size, settings, mesh, process, progress)
+    )
+
+
+def _denoiser_program(denoiser: Denoiser, event: tuple[int, ...], cond: PyTree) -> str:
+    """What the denoiser computes for one sample, at any level of its schedule."""
+
+    def one(denoiser: Denoiser, cond: PyTree, x: Array, lam: Array) -> Array:
+        return evaluator(denoiser, cond)(x, lam)
+
+    row = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), cond)
+    return identities.program(one, denoiser, row, _one(event), _one(()))
+
+
+def _one_sample(
+    sampler: Sampler, levels: np.ndarray, final_denoise: bool, event: tuple[int, ...], key: PRNGKey, *given: Any
+) -> Array:
+    denoiser, cond = given
+    return sample(key, denoiser, (1, *event), sampler, grid=levels, final_denoise=final_denoise, cond=cond).x
+
+
+def _one_chain(sampler: Langevin, event: tuple[int, ...], key: PRNGKey, target: Density | Scored) -> Array:
+    return sample_density(key, target, (1, *event), sampler, steps=1, warmup=1, thin=0).x
+
+
+def _one(event: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(tuple(event), jnp.result_type(float))

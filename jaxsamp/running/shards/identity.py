@@ -1,6 +1,8 @@
 """What the bytes of a job's shards depend on, as plain values."""
 
 import hashlib
+import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,9 +14,26 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.types import PyTree
 from jaxsamp.core.version import VERSION
 
+# Flags of JAX on which bits depend.
+FLAGS = (
+    "jax_enable_x64",
+    "jax_threefry_partitionable",
+    "jax_default_matmul_precision",
+    "jax_numpy_dtype_promotion",
+    "jax_disable_most_optimizations",
+    "jax_optimization_level",
+)
+# Parts of names of flags of XLA on which bits do not depend: how many devices there are, and what is written about.
+NO_MATTER = ("device_count", "dump", "verbosity", "log")
+
 
 def identity(
-    samples: int, size: int, written: jax.ShapeDtypeStruct, key: jax.Array, settings: dict[str, Any]
+    samples: int,
+    size: int,
+    written: jax.ShapeDtypeStruct,
+    key: jax.Array,
+    settings: dict[str, Any],
+    programs: dict[str, str],
 ) -> dict[str, Any]:
     """All values that a folder of shards must share with a job to be continued by it.
 
@@ -24,15 +43,48 @@ def identity(
         written: shape and dtype of a shard.
         key: the key of all samples.
         settings: everything else that the bytes depend on, by name.
+        programs: what is computed, by name, as `program` gives it.
     """
     known = {"samples": samples, "event": list(written.shape[1:]), "dtype": str(written.dtype), "shard_size": size}
     known |= {"key": {"impl": str(jax.random.key_impl(key)), "data": describe(key)}}
-    return known | {"settings": {name: describe(value) for name, value in settings.items()}}
+    known |= {"settings": {name: describe(value) for name, value in settings.items()}}
+    return known | {"flags": flags(), "jax": jax.__version__, "programs": programs}
+
+
+def program(function: Callable[..., Any], *given: PyTree) -> str:
+    """A checksum of what a function computes, so that other code under the same name is noticed.
+
+    It is that of the text of the program that JAX makes of the function, StableHLO without places in files. Values of
+    arrays among the arguments do not matter, nor does the number of devices that hold them.
+
+    Args:
+        function: of arrays, or pytrees of them, for one sample.
+        given: its arguments, or their shapes.
+    """
+    shapes = jax.tree.map(_shape, given)
+    return hashlib.sha256(jax.jit(function).lower(*shapes).as_text().encode()).hexdigest()[:16]
+
+
+def foreign(sampler: Any) -> bool:
+    """Whether code of other packages steps: the class of a sampler, or of a sampler or corrector in it, is theirs."""
+    held = (value for value in vars(sampler).values() if hasattr(value, "step"))
+    return not type(sampler).__module__.startswith("jaxsamp.") or any(map(foreign, held))
+
+
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else jax.eval_shape(lambda: leaf)
+
+
+def flags() -> dict[str, Any]:
+    """The flags of JAX and XLA on which bits depend."""
+    known = {name: getattr(jax.config, name, None) for name in FLAGS}
+    words = [word for word in os.environ.get("XLA_FLAGS", "").split() if not any(part in word for part in NO_MATTER)]
+    return known | {"XLA_FLAGS": sorted(words)}
 
 
 def versions() -> dict[str, str]:
-    """Versions of the software. They are written down but not compared, so that an update does not lose half a job."""
-    return {"jaxsamp": VERSION, "jax": jax.__version__, "numpy": np.__version__}
+    """Versions that are written down but not compared, so that an update does not lose half a job."""
+    return {"jaxsamp": VERSION, "numpy": np.__version__}
 
 
 def checksum(tree: PyTree) -> str:

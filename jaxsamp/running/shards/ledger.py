@@ -1,48 +1,42 @@
-"""What a job is, and which of its shards are there.
-
-While it runs, `run.json` says what it is, and `done-<process>.jsonl` has one line for each shard that a process has
-put in its place. When all shards are there, `manifest.json` replaces these files. Nothing in it depends on when, by how
-many processes, or in how many attempts the job was done.
-"""
+"""One process's view of a job: which shards are there, the lock of its writer, and how a job ends or is removed."""
 
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from jaxsamp.core import locks
+from jaxsamp.core import disk, locks
 from jaxsamp.core.fingerprint import differences
-from jaxsamp.running.shards import files
+from jaxsamp.running.shards import files, record
+from jaxsamp.running.shards.record import MANIFEST, RUN, Entry, Job
 
-RUN, MANIFEST, JOURNALS, SHARDS = "run.json", "manifest.json", "done-*.jsonl", "shard-*.npz"
-UNFINISHED = tuple(f".{kind}.tmp-*" for kind in (SHARDS, RUN, MANIFEST))
-KNOWN_BY = (MANIFEST, RUN)
 MAX_NAMED, MAX_LETTERS = 4, 120  # an error names at most four settings that differ, in at most 120 letters each
 
 
-def name(shard: int) -> str:
-    """The file of a shard."""
-    return f"shard-{shard:06d}.npz"
-
-
-def journaled(folder: Path) -> dict[str, dict[str, Any]]:
-    """The entries of all journals, by file; a last line that was cut off by a crash is left out."""
-    entries = {}
-    for journal in sorted(folder.glob(JOURNALS)):
-        with suppress(FileNotFoundError):  # another process has just finished the job
-            for line in journal.read_bytes().split(b"\n")[:-1]:
-                entry = json.loads(line)
-                entries[entry["file"]] = entry
-    return entries
-
-
 def clear(folder: Path) -> None:
-    """Remove a job from its folder; the files by which it is known are removed last."""
-    _remove(folder, SHARDS, *UNFINISHED, JOURNALS, MANIFEST, RUN)
+    """Remove a job from its folder, and no file of anybody else; those by which it is known are removed last.
+
+    Raises:
+        ValueError: a process is writing to it.
+    """
+    shards = record.ours(folder)
+    known = [kind for kind in record.KNOWN_BY if _known_to_be_ours(folder, kind)]
+    if not shards and not known:
+        return
+    with ExitStack() as locked:
+        writers = _writers(folder)
+        for process in writers:
+            locked.enter_context(_lock(folder, process))
+        for file in shards:
+            (folder / file).unlink(missing_ok=True)
+        for process in writers:
+            _remove(folder, process)
+        for kind in known:
+            (folder / kind).unlink(missing_ok=True)
 
 
 class OtherSettings(ValueError):
@@ -60,74 +54,95 @@ class Ledger:
 
     Raises:
         OtherSettings: the folder holds another job, and what differs is named; or it holds shards without a manifest.
+        Damaged: a file by which the job is known is damaged, or something else.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], versions: dict[str, str], process: int):
-        self.folder, self._mark = folder, f"tmp-{process}"
-        self._own = folder / f"done-{process}.jsonl"
+    def __init__(self, folder: Path, identity: Job, versions: dict[str, str], process: int):
+        self.folder, self._process, self._mark = folder, process, record.mark(process)
         self._identity, self._versions = json.loads(json.dumps(identity)), versions
-        self._journal: Any = None
+        self._journal: IO[bytes] | None = None
+        self._begun = False
+        self._ours: dict[str, Entry] = {}  # the entries that this process has checked or made
         # In this order, because a process that finishes writes the manifest before it removes the run.
         run, manifest = self._known(RUN), self._known(MANIFEST)
-        if manifest is None and run is None and any(folder.glob(SHARDS)):
-            raise OtherSettings(f"{folder} holds shards without their {MANIFEST}. Give another folder.")
-        self._finished = manifest is not None
-        self._entries = {entry["file"]: entry for entry in manifest["shards"]} if manifest else journaled(folder)
-        self._ours: dict[str, dict[str, Any]] = {}  # the entries that this process has checked or made
+        if manifest is None and run is None and (there := record.found(folder, record.SHARD)):
+            if record.ours(folder):
+                raise OtherSettings(f"{folder} holds shards without their {MANIFEST}. Give another folder.")
+            raise ValueError(f"folder must not hold {min(there)} of something else; {folder} does.")
+        self._finished = {entry["file"]: entry for entry in manifest["shards"]} if manifest else {}
+        self._entries = self._finished or record.journaled(folder, self._identity)
 
     def has(self, shard: int) -> bool:
-        """Whether a shard is in its place, with the right checksum; in a finished job checksums are not read again."""
-        entry, path = self._entries.get(name(shard)), self.folder / name(shard)
-        if entry is None or not path.exists():
+        """Whether a shard is in its place, with the right checksum."""
+        file = record.name(shard)
+        entry = self._entries.get(file)
+        if entry is None or files.checksum(self.folder / file) != entry["sha256"]:
             return False
-        if not self._finished and files.checksum(path) != entry["sha256"]:
-            return False
-        self._ours[name(shard)] = entry
+        self._ours[file] = entry
         return True
+
+    def lock(self) -> None:
+        """Become the one writer of this number; without effect if this process is.
+
+        Raises:
+            ValueError: another process is.
+        """
+        if self._journal is None:
+            self._journal = _lock(self.folder, self._process)
+            self._journal.seek(0)
+            self._journal.truncate(self._journal.read().rfind(b"\n") + 1)  # without a line that was cut off
+            _remove_unfinished(self.folder, self._process)
 
     def write(self, shard: int, first: int, samples: np.ndarray, costs: dict[str, int]) -> None:
         """Put a shard in its place, and write its entry."""
-        if self._journal is None and not self._finished:
-            self._begin()
-        path = self.folder / name(shard)
-        entry = {"file": path.name, "first": first, "count": len(samples)}
-        entry |= {"sha256": files.write_shard(path, samples, self._mark), "costs": costs}
-        if self._finished and self._entries[path.name] != entry:
-            path.unlink()
-            raise ValueError(f"{path} is missing, and was not drawn again with the bytes of {MANIFEST}.")
-        self._ours[path.name] = entry
-        if self._journal is not None:
-            self._journal.write(json.dumps(entry).encode() + b"\n")
-            self._journal.flush()
-            os.fsync(self._journal.fileno())
+        file, journal = record.name(shard), self._begin()
+        expected = self._finished.get(file, {}).get("sha256")
+        digest = files.write_shard(self.folder / file, samples, first, self._mark, expected)
+        entry = {"file": file, "first": first, "count": len(samples), "sha256": digest, "costs": costs}
+        self._ours[file] = entry
+        with disk.writing(self.folder / record.journal(self._process)):
+            journal.write(files.line(entry))
+            journal.flush()
+            os.fsync(journal.fileno())
 
-    def finish(self, shards: int) -> None:
+    def finish(self) -> None:
         """If the shards of all processes are there, write the manifest and remove the files that it replaces."""
-        entries, names = journaled(self.folder) | self._ours, [name(shard) for shard in range(shards)]
-        manifest = self.folder / MANIFEST
+        manifest, known = self.folder / MANIFEST, record.journaled(self.folder, self._identity) | self._ours
 
-        def whole_there(name: str) -> bool:
+        def whole_there(file: str) -> bool:
             """Whether a shard has the right checksum: those of other processes are read again."""
-            return name in self._ours or files.checksum(self.folder / name) == entries[name]["sha256"]
+            return file in self._ours or files.checksum(self.folder / file) == known[file]["sha256"]
 
-        known = all(name in entries and (self.folder / name).exists() for name in names)
-        if not manifest.exists() and known and all(map(whole_there, names)):
-            stored, whole = files.read_json(self.folder / RUN) or {}, [entries[name] for name in names]
-            content = self._identity | {"versions": stored.get("versions", self._versions), "costs": _total(whole)}
-            with suppress(FileNotFoundError):  # another process has written the same manifest, and removed the rest
-                files.write_json(manifest, content | {"shards": whole}, self._mark)
+        if not manifest.exists() and len(known) == record.count(self._identity) and all(map(whole_there, known)):
+            self.lock()
+            stored, entries = record.read(self.folder, RUN) or {}, sorted(known.values(), key=lambda e: e["first"])
+            content = self._identity | {"versions": stored.get("versions", self._versions)}
+            content |= {"costs": record.total(entries), "shards": entries}
+            files.write_json(manifest, content, self._mark)
         if manifest.exists():
-            _remove(self.folder, *UNFINISHED, JOURNALS, RUN)
+            for process in _writers(self.folder):
+                if process == self._process and self._journal is not None:
+                    _remove(self.folder, process)
+                else:
+                    with suppress(ValueError), _lock(self.folder, process):  # what a live process holds is left to it
+                        _remove(self.folder, process)
+            (self.folder / RUN).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the journal, which frees its lock."""
         if self._journal is not None:
+            if not os.fstat(self._journal.fileno()).st_size:  # not one shard was written
+                (self.folder / record.journal(self._process)).unlink(missing_ok=True)
             self._journal.close()
 
-    def _known(self, kind: str) -> dict[str, Any] | None:
+    def _known(self, kind: str) -> Job | None:
         """The stored run or manifest, which must be of this job; None if there is none."""
-        known, here = files.read_json(self.folder / kind), self._identity
-        phrases = [] if known is None else differences(_flat(known, here), _flat(here, here))
+        known, here = record.read(self.folder, kind), self._identity
+        stored = here if known is None else known
+        phrases = differences(_flat(stored, here), _flat(here, here)) or differences(
+            {"programs": stored.get("programs")},
+            {"programs": here["programs"]},  # which follow from all of the others
+        )
         if phrases:
             phrases.sort(key=lambda phrase: len(phrase) > MAX_LETTERS)  # lists of levels and the like come last
             named = [shorten(phrase, MAX_LETTERS, placeholder=" ...") for phrase in phrases[:MAX_NAMED]]
@@ -138,38 +153,66 @@ class Ledger:
             )
         return known
 
-    def _begin(self) -> None:
-        """Write down what the job is, and open the journal: only when there is a shard to write.
+    def _begin(self) -> IO[bytes]:
+        """The journal, after writing down what the job is: only when there is a shard to write.
 
         So a run that fails in its first shard, for instance for lack of memory, can be repeated with other settings.
         """
-        if self._known(RUN) is None:
+        self.lock()
+        if not self._begun and self._known(RUN) is None and self._known(MANIFEST) is None:
             files.write_json(self.folder / RUN, self._identity | {"versions": self._versions}, self._mark)
             self._known(RUN)  # if two jobs begin together, one stops here
-        self._journal = self._own.open("a+b")
-        locks.hold(self._journal, f"folder must not be written to by another run; {self.folder} is.")
-        self._journal.seek(0)
-        self._journal.truncate(self._journal.read().rfind(b"\n") + 1)  # without a line that was cut off
-        _remove(self.folder, f".*.{self._mark}")
+        self._begun = True
+        assert self._journal is not None
+        return self._journal
 
 
-def _flat(stored: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+def _flat(stored: Job, identity: Job) -> dict[str, Any]:
     """The values to compare, the settings first, because they say more than what follows from them."""
-    return {**(stored.get("settings") or {}), **{field: stored.get(field) for field in identity if field != "settings"}}
+    first = {"jax": stored.get("jax"), "flags": stored.get("flags"), **(stored.get("settings") or {})}
+    return first | {field: stored.get(field) for field in identity if field not in ("settings", "programs", *first)}
 
 
-def _total(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """What each sample cost, on average and at most, and how many converged."""
-    count = sum(entry["count"] for entry in entries)
-    totals = {}
-    for cost in entries[0]["costs"]:
-        values = [entry["costs"][cost] for entry in entries]
-        most = cost.endswith("_most")
-        totals[cost] = max(values) if most else sum(values) if cost == "converged" else sum(values) / count
-    return totals
+def _known_to_be_ours(folder: Path, kind: str) -> bool:
+    with suppress(files.Damaged):
+        return record.read(folder, kind) is not None
+    return False
 
 
-def _remove(folder: Path, *patterns: str) -> None:
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+def _writers(folder: Path) -> set[int]:
+    """The numbers of all processes that have files of their own."""
+    unfinished = {int(match["process"]) for match in record.found(folder, record.UNFINISHED).values()}
+    return unfinished | {int(match[1]) for match in record.found(folder, record.JOURNAL).values()}
+
+
+def _lock(folder: Path, process: int) -> IO[bytes]:
+    """The journal of a process, locked until it is closed: the lock of a writer, freed however the writer ends.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    path = folder / record.journal(process)
+    while True:
+        with disk.writing(path):
+            journal = path.open("a+b")
+        try:
+            locks.hold(journal, f"folder must not be written to by another run; {folder} is.")
+            with suppress(FileNotFoundError):  # else a process that ended has removed what is locked now
+                if os.path.samestat(os.fstat(journal.fileno()), path.stat()):
+                    return journal
+        except BaseException:
+            journal.close()
+            raise
+        journal.close()
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Remove the files that one process has to itself."""
+    _remove_unfinished(folder, process)
+    (folder / record.journal(process)).unlink(missing_ok=True)
+
+
+def _remove_unfinished(folder: Path, process: int) -> None:
+    for file, match in record.found(folder, record.UNFINISHED).items():
+        if int(match["process"]) == process:
+            (folder / file).unlink(missing_ok=True)

@@ -6,20 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp.running.shards import files, ledger
+from jaxsamp.running.shards import files, record
 
 
 class Shards:
     """The samples in a folder that `sample_shards` or `sample_density_shards` has written or is writing.
 
     `shards[a:b]` are samples a .. b - 1 as one array; only the shards that hold them are read. Iteration gives one
-    shard after the other. `len` is the number of samples.
+    shard after the other. `len` is the number of samples. A shard is compared with its checksum when it is read for the
+    first time, and each time it must hold the samples of its number.
 
     Args:
         folder: where the shards are.
 
     Raises:
-        ValueError: there are no shards.
+        ValueError: there are no shards; or, as `js.running.shards.Damaged`, the manifest or a shard that is read is
+            not what was written.
 
     Attributes:
         folder: where the shards are.
@@ -33,28 +35,35 @@ class Shards:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser()
         # In this order, because a process that finishes writes the manifest before it removes the other files.
-        run = files.read_json(self.folder / ledger.RUN)
-        entries = sorted(ledger.journaled(self.folder).values(), key=lambda entry: entry["first"])
-        manifest = files.read_json(self.folder / ledger.MANIFEST)
+        run = record.read(self.folder, record.RUN)
+        entries = [] if run is None else [*record.journaled(self.folder, run).values()]
+        manifest = record.read(self.folder, record.MANIFEST)
         if manifest is None and run is not None:
-            manifest = run | {"shards": entries}
+            manifest = run | {"shards": sorted(entries, key=lambda entry: entry["first"])}
         if manifest is None:
-            raise ValueError(f"folder must hold samples in shards, with a {ledger.MANIFEST}; got {folder}.")
+            raise ValueError(f"folder must hold samples in shards, with a {record.MANIFEST}; got {folder}.")
         self.manifest: dict[str, Any] = manifest
         self.shape: tuple[int, ...] = (manifest["samples"], *manifest["event"])
         self.dtype, self.shard_size = np.dtype(manifest["dtype"]), int(manifest["shard_size"])
+        self._checksums = {entry["file"]: entry["sha256"] for entry in manifest["shards"]}
+        self._compared: set[str] = set()  # the files that have had the right checksum
 
     @property
     def missing(self) -> list[str]:
         """Names of the shards that are not there yet."""
-        known = {entry["file"] for entry in self.manifest["shards"]}
-        names = [ledger.name(shard) for shard in range(-(-len(self) // self.shard_size))]
-        return [name for name in names if name not in known or not (self.folder / name).exists()]
+        there = self._checksums.keys() & record.found(self.folder, record.SHARD).keys()
+        return [name for name in map(record.name, range(record.count(self.manifest))) if name not in there]
 
     @property
     def complete(self) -> bool:
         """Whether the manifest and all shards are there."""
-        return (self.folder / ledger.MANIFEST).exists() and not self.missing
+        return (self.folder / record.MANIFEST).exists() and not self.missing
+
+    def damaged(self) -> Iterator[str]:
+        """Read every shard that is there, and give the names of those that have another checksum."""
+        for name, expected in self._checksums.items():
+            if files.checksum(self.folder / name) not in (None, expected):
+                yield name
 
     def verify(self) -> None:
         """Compare every shard with its checksum.
@@ -63,13 +72,8 @@ class Shards:
             ValueError: a shard is missing, or has another checksum.
         """
         self._check(self.missing)
-        for entry in self.manifest["shards"]:
-            path = self.folder / entry["file"]
-            if files.checksum(path) != entry["sha256"]:
-                raise ValueError(
-                    f"{path} must have the checksum that was written down, and has another: remove it, and run the "
-                    "same job again."
-                )
+        for name in self.damaged():
+            raise files.Damaged(files.other_checksum(self.folder / name))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -82,12 +86,24 @@ class Shards:
         if not isinstance(which, slice) or which.step not in (None, 1):
             raise TypeError(f"samples are read by ranges, shards[a:b]; got shards[{which!r}].")
         first, last, _ = which.indices(len(self))
-        size, parts = self.shard_size, []
-        for shard in range(first // size, -(-last // size) if last > first else 0):
-            name, start = ledger.name(shard), shard * size
-            self._check([name] if name in self.missing else [])
-            parts.append(files.read_shard(self.folder / name)[max(first - start, 0) : last - start])
+        size = self.shard_size
+        numbers = range(first // size, -(-last // size) if last > first else 0)
+        for number in numbers:  # before any of them is read; the first one that is unknown ends this loop
+            if record.name(number) not in self._checksums:
+                self._check([record.name(number)])
+        parts = [self._read(number)[max(first - number * size, 0) : last - number * size] for number in numbers]
         return np.concatenate(parts) if parts else np.zeros((0, *self.shape[1:]), self.dtype)
+
+    def _read(self, number: int) -> np.ndarray:
+        name = record.name(number)
+        expected = None if name in self._compared else self._checksums[name]
+        try:
+            samples = files.read_shard(self.folder / name, number * self.shard_size, expected)
+        except FileNotFoundError:
+            self._check([name])
+            raise
+        self._compared.add(name)
+        return samples
 
     def _check(self, missing: list[str]) -> None:
         if missing:

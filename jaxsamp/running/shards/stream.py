@@ -38,7 +38,13 @@ class Options(NamedTuple):
 
 
 def write(
-    folder: str | Path, key: Any, shape: tuple[int, ...], draw: Draw, about: dict[str, Any], options: Options
+    folder: str | Path,
+    key: Any,
+    shape: tuple[int, ...],
+    draw: Draw,
+    about: dict[str, Any],
+    programs: dict[str, str],
+    options: Options,
 ) -> Shards:
     """Write the samples that `draw` gives, one shard at a time; shards that are there already are kept.
 
@@ -48,6 +54,7 @@ def write(
         shape: (n, *event).
         draw: gives samples by their numbers; always called with the same size, so that one compilation serves all.
         about: what the samples depend on besides the key and their numbers, by name; see `identity.identity`.
+        programs: what `draw` computes, by name; see `identity.program`.
         options: how the samples are written.
     """
     index, processes = identities.process(options.process)
@@ -71,14 +78,19 @@ def write(
         return Drawn(shard, first, count, x if change is None else change(x), _costs(stats, count))
 
     about = {**(options.settings or {}), **about, "transform": options.transform}
-    known = identities.identity(n, size, written, key, about | {"devices": identities.devices(mesh)})
+    if options.transform is not None:
+        one = jax.ShapeDtypeStruct((1, *event), jnp.result_type(float))
+        programs = programs | {"transform": identities.program(options.transform, one)}
+    known = identities.identity(n, size, written, key, about | {"devices": identities.devices(mesh)}, programs)
     with closing(Ledger(_made(folder), known, identities.versions(), index)) as ledger:
         mine = range(index, shards, processes)
         left = [shard for shard in mine if not ledger.has(shard)]
         total, to_draw = (sum(min(size, n - shard * size) for shard in some) for some in (mine, left))
+        if left:
+            ledger.lock()
         with bar("sampling", total, options.progress) as advance:
             _stream(map(drawn, left), ledger, advance, total - to_draw)
-        ledger.finish(shards)
+        ledger.finish()
     return Shards(folder)
 
 
