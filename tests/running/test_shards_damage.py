@@ -1,0 +1,278 @@
+"""Folders of shards that several runs, a full disk, a stranger or a flipped bit have been at."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp.running import shards
+from jaxsamp.running.shards import doors, files, ledger, record
+
+DENOISER = js.targets.ring().denoiser(js.schedules.VariancePreserving())
+NAMES = [f"shard-{number:06d}.npz" for number in range(3)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_disk():
+    """No test ends with a crash of the machine, so none waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The numbers of the first samples of all shards that are drawn."""
+    numbers = []
+    monkeypatch.setattr(doors, "sample", lambda *a, **k: numbers.append(k["first"]) or js.sample(*a, **k))
+    return numbers
+
+
+def job(folder, n=10, shard_size=4, **options):
+    return js.sample_shards(
+        folder, jax.random.key(0), DENOISER, (n, 2), steps=2, shard_size=shard_size, **options
+    )  # fmt: skip
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def unfinished(folder, **options):
+    """A job of which all shards are there, as if it was killed before it could finish."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger.Ledger, "finish", lambda *_: None)
+        return job(folder, **options)
+
+
+def flip(path, place=-60):
+    """Flip one bit."""
+    stored = bytearray(path.read_bytes())
+    stored[place] ^= 1
+    path.write_bytes(stored)
+
+
+# ---- several runs at once
+
+
+def test_equal_jobs_at_once_in_one_folder_are_refused_before_they_write(tmp_path, monkeypatch):
+    """Others begin before the first one draws, and whenever it renames a file; they neither write nor remove one."""
+    tried, replace = [], os.replace
+
+    def others():
+        before = content(tmp_path)
+        with pytest.raises(ValueError, match="folder must not be written to by another run; .* is"):
+            job(tmp_path)
+        tried.append(content(tmp_path) == before)
+
+    def drawing(*args, **options):
+        if options["first"] == 0:
+            others()
+        return js.sample(*args, **options)
+
+    def replacing(*paths):
+        others()
+        replace(*paths)
+
+    monkeypatch.setattr(doors, "sample", drawing)
+    monkeypatch.setattr(os, "replace", replacing)
+    assert job(tmp_path).complete
+    assert tried == [True] * 6  # the first shard drawn, run.json, three shards, manifest.json
+    shards.Shards(tmp_path).verify()
+
+
+def test_who_finishes_leaves_the_files_of_a_process_that_has_only_stopped(tmp_path, monkeypatch):
+    """Process 1 stands still before it renames a shard; alone, process 0 draws all of them, and ends."""
+    replace = os.replace
+
+    def stopped(source, target):
+        if Path(target).name == NAMES[1] and Path(source).name.endswith("tmp-1"):
+            assert job(tmp_path).complete
+            assert {f".{NAMES[1]}.tmp-1", "done-1.jsonl", "manifest.json"} <= content(tmp_path).keys()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    assert job(tmp_path, process=(1, 2)).complete
+    assert sorted(content(tmp_path)) == ["manifest.json", *NAMES]  # process 1 has removed its own
+    shards.Shards(tmp_path).verify()
+
+
+def test_what_a_dead_process_has_left_is_removed_at_the_end(tmp_path):
+    job(tmp_path, process=(1, 2))
+    (tmp_path / f".{NAMES[2]}.tmp-7").touch()
+    (tmp_path / "done-7.jsonl").touch()
+    assert job(tmp_path).complete and sorted(content(tmp_path)) == ["manifest.json", *NAMES]
+
+
+# ---- a full disk
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file_and_leaves_no_part_of_one(tmp_path, monkeypatch):
+    def full(file, **_):
+        file.write(b"PK half a file")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    job(tmp_path, process=(1, 2))
+    before = content(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device") as error:
+        patch.setattr(np, "savez", full)
+        job(tmp_path)
+    assert error.value.filename == str(tmp_path / NAMES[0])
+    assert content(tmp_path) == before
+    assert job(tmp_path).complete
+
+
+# ---- what belongs to others
+
+
+def test_clear_removes_only_what_a_record_of_the_job_names(tmp_path):
+    theirs = {
+        "shard-of-mine.npz": b"1", "shard-000009.npz": b"2", "done-by-me.jsonl": b"3", ".shard-x.npz.tmp-y": b"4",
+        "notes.txt": b"5",
+    }  # fmt: skip
+    for make in (job, unfinished):
+        for name, stored in theirs.items():
+            (tmp_path / name).write_bytes(stored)
+        (tmp_path / "shard-000009.npz").unlink()
+        make(tmp_path)
+        (tmp_path / "shard-000009.npz").write_bytes(b"2")
+        shards.clear(tmp_path)
+        assert content(tmp_path) == theirs
+    (tmp_path / "run.json").write_text('{"mine": true}')
+    (tmp_path / "manifest.json").write_text('{"name": "an app"}')
+    shards.clear(tmp_path)
+    assert content(tmp_path).keys() == theirs.keys() | {"run.json", "manifest.json"}
+
+
+def test_a_job_does_not_write_over_files_of_somebody_else(tmp_path):
+    for name, stored in (("run.json", '{"mine": true}'), ("manifest.json", "[]"), (NAMES[0], "mine")):
+        (tmp_path / name).write_text(stored)
+        with pytest.raises(ValueError, match=f"^folder must .*{name}"):
+            job(tmp_path)
+        assert content(tmp_path) == {name: stored.encode()}
+        (tmp_path / name).unlink()
+
+
+def test_clear_removes_nothing_under_a_process_that_writes(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def replacing(source, target):
+        before = content(tmp_path)
+        with pytest.raises(ValueError, match="must not be written to by another run"):
+            shards.clear(tmp_path)
+        assert content(tmp_path) == before
+        replace(source, target)
+
+    job(tmp_path, process=(1, 2))
+    monkeypatch.setattr(os, "replace", replacing)
+    assert job(tmp_path).complete
+
+
+# ---- damage
+
+
+def test_a_finished_folder_with_a_flipped_bit_is_not_whole_and_the_same_job_repairs_it(tmp_path, drawn):
+    job(tmp_path)
+    before = content(tmp_path)
+    flip(tmp_path / NAMES[1])
+    damaged = shards.Shards(tmp_path)
+    assert [*damaged.damaged()] == [NAMES[1]]
+    np.testing.assert_array_equal(damaged[:4], js.Shards(tmp_path)[:4])  # the others can be read
+    for read in (damaged.verify, lambda: damaged[5:6], lambda: [*damaged]):
+        with pytest.raises(shards.Damaged, match=f"{NAMES[1]} must have the checksum .* run the same job again"):
+            read()
+    drawn.clear()
+    assert job(tmp_path).complete and drawn == [4] and content(tmp_path) == before
+
+
+def test_a_repair_that_gives_other_bytes_leaves_what_is_there(tmp_path, monkeypatch):
+    job(tmp_path)
+    flip(tmp_path / NAMES[1])
+    before = content(tmp_path)
+    monkeypatch.setattr(doors, "sample", lambda *a, **k: (s := js.sample(*a, **k))._replace(x=s.x + 1))
+    with pytest.raises(ValueError, match=f"{NAMES[1]} is damaged or missing, and was not drawn again with the bytes"):
+        job(tmp_path)
+    assert {name: stored for name, stored in content(tmp_path).items() if "done" not in name} == before
+
+
+@pytest.mark.parametrize("damage", ["not JSON", "bytes", "a flipped digit", "another shape", "other fields"])
+def test_shards_whose_lines_in_the_journal_are_damaged_are_drawn_again(tmp_path, drawn, damage):
+    job(tmp_path / "whole")
+    unfinished(tmp_path / "half")
+    path = tmp_path / "half" / "done-0.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    entry = json.loads(lines[1])
+    lines[1] = {
+        "not JSON": b"{]\n",
+        "bytes": b"\xff\x00\n",
+        "a flipped digit": lines[1].replace(b'"rounds": ', b'"rounds": 1'),
+        "another shape": b"[1, 2]\n",
+        "other fields": files.line({"file": NAMES[1], "first": "4", "sha256": entry["sha256"]}),
+    }[damage]
+    path.write_bytes(b"".join(lines))
+    drawn.clear()
+    assert shards.Shards(tmp_path / "half").missing == [NAMES[1]]
+    assert job(tmp_path / "half").complete and drawn == [4]
+    assert content(tmp_path / "half") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["manifest.json", "run.json"])
+@pytest.mark.parametrize("damage", [b"", b"{]", b"\xff\xfe", b"[]", b'{"samples": 10}', "cut", "a flipped digit"])
+def test_a_damaged_record_is_one_sentence(tmp_path, kind, damage):
+    (job if kind == "manifest.json" else unfinished)(tmp_path)
+    path = tmp_path / kind
+    stored = path.read_bytes()
+    changed = {"cut": stored[:-20], "a flipped digit": stored.replace(b'"samples": 10', b'"samples": 11')}
+    path.write_bytes(damage if isinstance(damage, bytes) else changed[damage])
+    before = content(tmp_path)
+    for call in (lambda: shards.Shards(tmp_path), lambda: job(tmp_path)):
+        with pytest.raises(
+            shards.Damaged, match=rf"^folder must [^\n]*{kind} is damaged, or of something else \([^\n]*$"
+        ):
+            call()
+    assert content(tmp_path) == before
+
+
+# ---- long jobs
+
+
+def rewritten(folder, **changes):
+    """The manifest of a job with other fields, as a program could write it."""
+    stored = files.opened((folder / record.MANIFEST).read_bytes()) | changes
+    files.write_json(folder / record.MANIFEST, stored, "tmp-0")
+
+
+def test_a_manifest_claims_no_more_shards_than_it_lists(tmp_path):
+    job(tmp_path)
+    for samples in (14, 10**10, -1, 2.5, None):
+        rewritten(tmp_path, samples=samples)
+        with pytest.raises(shards.Damaged, match="manifest.json is damaged"):
+            shards.Shards(tmp_path)
+
+
+def test_an_unfinished_job_of_many_samples_is_refused_at_its_first_missing_shard(tmp_path, monkeypatch):
+    job(tmp_path, n=2**31, shard_size=4, process=(2**29 - 1, 2**29))  # the last shard alone
+    read, named = shards.Shards(tmp_path), []
+    monkeypatch.setattr(record, "name", lambda number, name=record.name: named.append(number) or name(number))
+    with pytest.raises(ValueError, match="shard-000000.npz are missing"):
+        read[:]
+    assert len(named) < 5
+
+
+def test_the_work_of_reading_is_linear_in_the_number_of_shards(tmp_path, monkeypatch):
+    """Of each shard the reader asks the file system once, whatever their number."""
+    calls = []
+    for name in ("exists", "open", "stat", "iterdir"):
+        plain = getattr(Path, name)
+        monkeypatch.setattr(Path, name, lambda *a, plain=plain, **k: calls.append(plain) or plain(*a, **k))
+    for count in (8, 32):
+        job(tmp_path / str(count), n=count, shard_size=1)
+        read = shards.Shards(tmp_path / str(count))
+        for whole in (lambda: list(read), lambda: read[:]):  # noqa: B023
+            calls.clear()
+            assert len(whole()) == count and len(calls) == count
