@@ -30,6 +30,7 @@ COMMANDS = {  # module, class and summary of each
     "compare": ("compare", "Compare", "Compare samplers at several numbers of steps."),
     "evaluate": ("evaluate", "Evaluate", "Compare existing samples with the truth."),
     "score-error": ("score_error", "ScoreErrorCommand", "Compare a network with the exact denoiser of a known law."),
+    "verify": ("verify", "Verify", "Compare the files of a big job with their checksums."),
 }
 
 
@@ -41,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, or files that
-        cannot be written, because the disk is full or for another reason of the system; 1 for training
-        that diverged, 130 for Ctrl-C and 143 for SIGTERM. In the last two cases training saves, and finished shards are
-        kept.
+        cannot be written, because the disk is full or for another reason of the system; 1 for training that diverged,
+        and for shards that are damaged or missing; 130 for Ctrl-C and 143 for SIGTERM. In the last two cases training
+        saves, and finished shards are kept.
     """
     try:
         command = _parse(argv)

@@ -37,12 +37,19 @@ def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
     `out` is created at once, so that a folder that cannot be written is noticed before the work, not after it.
 
     Raises:
-        BadArgument: `out` cannot be written, or already holds files called `names`.
+        BadArgument: `out` cannot be written, or already holds files called `names`; or the system refuses to write one
+            of them, for instance because the disk is full.
     """
     check_free(out, names, force)
     with made(out):
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out) as unfinished:
-            yield Path(unfinished)
+            try:
+                yield Path(unfinished)
+            except OSError as error:  # the user knows the files there by the names that they would have had
+                path = Path(error.filename or out)
+                if path.parent != Path(unfinished):
+                    raise
+                raise BadArgument(f"{out / path.name}: {error.strerror}.") from error
             check_free(out, names, force)
             for name in names:
                 os.replace(Path(unfinished) / name, out / name)

@@ -18,7 +18,7 @@ from jaxsamp.cli.printing import Stages
 from jaxsamp.cli.settings import plain, value_of
 from jaxsamp.cli.stopping import resumable
 from jaxsamp.cli.subject import Subject, named
-from jaxsamp.core import checks
+from jaxsamp.core import checks, disk
 from jaxsamp.core.types import Level
 from jaxsamp.recipes.reports import peak_memory
 from jaxsamp.recipes.sampling import costs_of_shards
@@ -71,7 +71,7 @@ class Sample(Command):
 
     files: ClassVar = ("samples.npz", *SMALL)
     choices: ClassVar = {"sampler": (samplers.BY_NAME, {**samplers.BY_NAME, **CORRECTORS})}
-    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples"}
+    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples", "folder": "--out"}
 
     def run(self) -> None:
         """Check the flags, fit, sample, test the samples, then write and print the results."""
@@ -113,9 +113,11 @@ class Sample(Command):
                     drawn = recipes.draw(keys[0], what, **options)
             facts = self.reported(folder, keys, what, drawn, stages, self.files)
             labels = {} if what.labels is None else {"labels": what.labels}
-            np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **labels)
+            with disk.writing(folder / "samples.npz"):
+                np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **labels)
         if self.common.force:
-            shards.clear(out)
+            with complaints(self):
+                shards.clear(out)
         self.show(facts, out)
 
     def reported(
@@ -202,7 +204,7 @@ class Sample(Command):
         try:
             return recipes.draw_to_folder(out, key, task, **options, force=self.common.force)
         except shards.OtherSettings as error:
-            raise BadArgument(f"--out: {error} --force removes them.") from error
+            raise BadArgument(f"--out: {error}" + " --force removes them." * (not self.common.force)) from error
 
 
 def is_job(out: Path) -> bool:

@@ -8,8 +8,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import jaxsamp as js
+from jaxsamp import cli
+from jaxsamp.cli import sample as command_of
 from jaxsamp.running import shards
 from jaxsamp.running.shards import doors, files, ledger, record
 
@@ -276,3 +279,100 @@ def test_the_work_of_reading_is_linear_in_the_number_of_shards(tmp_path, monkeyp
         for whole in (lambda: list(read), lambda: read[:]):  # noqa: B023
             calls.clear()
             assert len(whole()) == count and len(calls) == count
+
+
+# ---- the command line
+
+MANY = ("sample", "--target", "ring", "--num-samples", "12", "--steps", "4", "--no-metrics", "--out", "many")
+SPLIT = (*MANY, "--shard-size", "5")
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs `jaxsamp` in a folder of its own, without drawing pictures: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command_of.recipes, "beside_truth", lambda *_: Figure())
+    return lambda *argv: (cli.main(argv), *capsys.readouterr())
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """A function after which no file can become larger than so many bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("file", ["samples.npz", "samples.png", "report.json"])
+def test_a_full_disk_ends_one_file_of_samples_in_one_sentence_and_writes_nothing(command, monkeypatch, full, file):
+    places = {"samples.npz": (np, "savez"), "samples.png": (Figure, "savefig"), "report.json": (Path, "write_text")}
+    write = getattr(*places[file])
+
+    def filling(*args, **options):
+        full(20)
+        try:
+            return write(*args, **options)
+        finally:
+            full(-1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*places[file], filling)
+        assert command(*MANY) == (2, "", f"jaxsamp: many/{file}: File too large.\n")
+    assert not Path("many").exists()
+    assert command(*MANY)[0] == 0 and sorted(content("many")) == ["report.json", "samples.npz", "samples.png"]
+
+
+def test_a_full_disk_ends_shards_in_one_sentence_and_the_same_command_goes_on(command, monkeypatch, full):
+    write = np.savez
+
+    def filling(*args, **options):
+        full(20)
+        try:
+            return write(*args, **options)
+        finally:
+            full(-1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", filling)
+        assert command(*SPLIT) == (2, "", f"jaxsamp: many/{NAMES[0]}: File too large.\n")
+    assert content("many").keys() == {"run.json"}
+    assert command(*SPLIT)[0] == 0
+
+
+def test_force_removes_no_file_of_somebody_else(command):
+    Path("many").mkdir()
+    theirs = {"shard-of-mine.npz": b"1", "shard-000009.npz": b"2", "run.json": b"{}", "notes.txt": b"3"}
+    for name, stored in theirs.items():
+        (Path("many") / name).write_bytes(stored)
+    assert command(*MANY, "--force")[0] == 0
+    assert theirs.items() <= content("many").items()
+    code, _, err = command(*SPLIT, "--force")
+    assert code == 2 and err.startswith("jaxsamp: --out must hold nothing else than samples in shards under the names")
+    assert theirs.items() <= content("many").items()
+    for name in ("run.json", "shard-000009.npz"):
+        (Path("many") / name).unlink()
+    assert command(*SPLIT, "--force")[0] == 0 and command(*SPLIT, "--seed", "1", "--force")[0] == 0
+    assert content("many").keys() >= {"shard-of-mine.npz", "notes.txt", *NAMES}
+    assert command(*MANY, "--force")[0] == 0
+    assert content("many").keys() == {"shard-of-mine.npz", "notes.txt", "samples.npz", "samples.png", "report.json"}
+
+
+def test_verify_names_what_is_damaged_and_the_sampling_command_repairs_it(command):
+    assert command(*SPLIT)[0] == 0
+    before = {name: stored for name, stored in content("many").items() if name in ("manifest.json", *NAMES)}
+    assert command("verify", "many") == (0, "many: 3 shards with 12 samples are as they were written.\n", "")
+    flip(Path("many") / NAMES[2])
+    (Path("many") / NAMES[0]).unlink()
+    assert command("verify", "many") == (
+        1, f"{NAMES[0]} is missing\n{NAMES[2]} is damaged\n", "jaxsamp: 2 of 3 shards in many are damaged or missing. "
+        "Run the command that drew them again to draw these anew.\n",
+    )  # fmt: skip
+    assert command(*SPLIT) == (0, "many is complete: 12 samples in 3 shards.\n", "")
+    assert before.items() <= content("many").items() and command("verify", "many")[0] == 0
+    flip(Path("many/manifest.json"))
+    for words, expected in ((("verify", "many"), 1), (SPLIT, 2)):
+        code, out, err = command(*words)
+        assert (code, out, err.count("\n")) == (expected, "", 1) and "manifest.json is damaged, or of something" in err
+    code, _, err = command("verify", ".")
+    assert code == 2 and err == "jaxsamp: FOLDER must hold samples in shards, with a manifest.json; got ..\n"

@@ -37,9 +37,9 @@ class Shards:
         # In this order, because a process that finishes writes the manifest before it removes the other files.
         run = record.read(self.folder, record.RUN)
         entries = [] if run is None else [*record.journaled(self.folder, run).values()]
-        manifest = record.read(self.folder, record.MANIFEST)
+        manifest: record.Job | None = record.read(self.folder, record.MANIFEST)
         if manifest is None and run is not None:
-            manifest = run | {"shards": sorted(entries, key=lambda entry: entry["first"])}
+            manifest = {**run, "shards": sorted(entries, key=lambda entry: entry["first"])}
         if manifest is None:
             raise ValueError(f"folder must hold samples in shards, with a {record.MANIFEST}; got {folder}.")
         self.manifest: dict[str, Any] = manifest
