@@ -55,6 +55,7 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.score_error import ScoreErrorCommand
     from jaxsamp.cli.subject import Subject
     from jaxsamp.cli.train import Train
+    from jaxsamp.cli.verify import Verify
 
     page = (ROOT / "docs" / "command-line.md").read_text()
     sections = dict(re.findall(r"^## `jaxsamp ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
@@ -65,9 +66,10 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (Compare, "compare", shared),
         (Evaluate, "evaluate", {"samples"}),
         (ScoreErrorCommand, "score-error", set()),
+        (Verify, "verify", {"folder"}),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
-    assert set(sections) == {"train", "sample", "compare", "evaluate", "score-error"}
+    assert set(sections) == {"train", "sample", "compare", "evaluate", "score-error", "verify"}
 
 
 def options(command, left_out):

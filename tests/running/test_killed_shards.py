@@ -124,3 +124,22 @@ def test_shards_are_divided_over_the_devices_of_a_process(tmp_path):
     assert one.complete and two.complete and abs(one[:] - two[:]).max() < 1e-5
     assert two.manifest["settings"]["devices"] == {"kind": "cpu", "time": 1, "batch": 2}
     assert "devices.batch is 2 there and 1 here" in out
+
+
+NUMBERS = """
+import sys
+import jax, jax.numpy as jnp, jaxsamp as js
+schedule, weights = js.schedules.VariancePreserving(), jnp.ones((2, 2))
+denoiser = js.denoiser(lambda params, x, t, cond: jnp.tanh(x @ params), weights, schedule, prediction="x0")
+options = {"steps": 4, "shard_size": 7, "process": (0, jax.device_count())}
+shards = js.sample_shards(sys.argv[1], jax.random.key(0), denoiser, (20, 2), **options)
+print(len(shards.missing))
+"""
+
+
+def test_a_job_goes_on_to_the_same_bytes_in_another_number_of_processes_that_see_other_numbers_of_devices(tmp_path):
+    for name, devices, missing in (("whole", "1", "0"), ("begun", "2", "1"), ("begun", "1", "0")):
+        process = start(NUMBERS, tmp_path / name, JAX_NUM_CPU_DEVICES=devices)
+        out, err = process.communicate(timeout=300)
+        assert (process.returncode, out.strip()) == (0, missing), err
+    assert content(tmp_path / "begun") == content(tmp_path / "whole")

@@ -68,12 +68,12 @@ def opened(text: bytes) -> dict[str, Any]:
 
 
 def read_shard(path: Path, first: int, sha256: str | None = None) -> np.ndarray:
-    """The samples of a shard.
+    """The samples of a shard, after one check: of its checksum if it is given, else of the number of its first sample.
 
     Args:
         path: the file.
         first: number of the first of its samples.
-        sha256: the checksum of the file; None if it has been compared before.
+        sha256: the checksum of the file, which is that of these samples; None if it has been compared before.
 
     Raises:
         Damaged: the file has another checksum, holds other samples, or cannot be read.
@@ -85,7 +85,7 @@ def read_shard(path: Path, first: int, sha256: str | None = None) -> np.ndarray:
         file.seek(0)
         try:
             with np.load(file) as stored:
-                if int(stored[FIRST]) == first:
+                if sha256 is not None or int(stored[FIRST]) == first:
                     return stored[SAMPLES]
         except Exception as error:  # a damaged file can fail in any part of it
             raise Damaged(other_checksum(path)) from error

@@ -14,7 +14,7 @@ class Shards:
 
     `shards[a:b]` are samples a .. b - 1 as one array; only the shards that hold them are read. Iteration gives one
     shard after the other. `len` is the number of samples. A shard is compared with its checksum when it is read for the
-    first time, and each time it must hold the samples of its number.
+    first time; later it must say that it holds the samples of its number.
 
     Args:
         folder: where the shards are.
