@@ -192,7 +192,8 @@ class Sample(Command):
                 labels = () if what.labels is None else (LABELS,)
                 with output.folder(out, (*SMALL, *labels), True) as folder:
                     if what.labels is not None:
-                        np.save(folder / LABELS, what.labels)
+                        with disk.writing(folder / LABELS):
+                            np.save(folder / LABELS, what.labels)
                     costs = costs_of_shards(done.manifest["costs"])
                     drawn = recipes.Drawing(done[:COMPARED], options["levels"], costs)
                     facts = self.reported(folder, keys, what, drawn, stages, (*IN_SHARDS, *labels))
