@@ -32,6 +32,14 @@ def drawn(mixture: kernel.Mixture, k_component: Array, k_noise: Array, n: int) -
     return jax.lax.scan(add, jnp.zeros_like(noise), jnp.arange(mixture.means.shape[0]))[0]
 
 
+def mean_square(mixture: kernel.Mixture) -> Array:
+    """E[x_0^2] of each coordinate, (d,)."""
+    values, floor = mixture.eigenvalues, 0.0 if mixture.floor is None else mixture.floor
+    if mixture.basis is not None:
+        values = floor + jnp.einsum("kdm,km->kd", mixture.basis**2, values - floor, precision="highest")
+    return jnp.sum(jnp.exp(mixture.log_weights)[:, None] * (mixture.means**2 + values), 0)
+
+
 def dense(mixture: kernel.Mixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log weights, means and full covariances, in float64."""
     log_weights, means, values = (np.asarray(leaf, float) for leaf in mixture[:3])

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from jaxsamp.core import checks
 from jaxsamp.core.types import CLEAN, Array, Data, Level
 from jaxsamp.targets.base import Target, noisy
-from jaxsamp.targets.components import dense, drawn, on_device, resolved
+from jaxsamp.targets.components import dense, drawn, mean_square, on_device, resolved
 from jaxsamp_kernels import mixture as kernel
 
 
@@ -177,6 +177,10 @@ class GaussianMixture(Target):
         """`n` clean samples, (n, d); one component at a time, so memory stays O(n d)."""
         k_component, k_noise = jax.random.split(checks.typed_key(key))
         return drawn(self.mixture, k_component, k_noise, n)
+
+    def mean_square(self) -> Array:
+        """sum_k w_k (mu_k^2 + diag S_k)."""
+        return mean_square(self.mixture)
 
     def log_prob(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
         """Log density in nats of x_t at `x`, (batch,); of x_0 without a level.
