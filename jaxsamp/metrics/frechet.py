@@ -83,7 +83,7 @@ def _moments(features: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean, and a matrix R with R^T R the covariance."""
     features = np.asarray(features, float)
     mean = features.mean(0)
-    return mean, np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
+    return mean, np.asarray(np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r"))
 
 
 SPEC = MetricSpec(

@@ -112,7 +112,9 @@ def _two_nearest(x: Array, training: Array, own: Array) -> Array:
         sure = (near[:, 1] < -best[:, -1] - error) | (count == len(training) - 1)
 
         def exact() -> Array:
-            return -jax.lax.top_k(-jnp.where(itself, jnp.inf, differences(x_i, training)), 2)[0]
+            others = jnp.where(itself, jnp.inf, differences(x_i, training))
+            first = jnp.arange(len(training)) == jnp.argmin(others, 1)[:, None]
+            return jnp.stack([others.min(1), jnp.where(first, jnp.inf, others).min(1)], 1)
 
         return jnp.sqrt(jax.lax.cond(sure.all(), lambda: near, exact))
 

@@ -107,8 +107,8 @@ def _warn_unless_drowned(denoiser: Denoiser, levels: Any) -> None:
         return
     warnings.warn(
         f"grid must start where noise drowns the data, because samples start from noise around 0; its first sigma / "
-        f"alpha is {first:g}, and the data have a root mean square of {size:g}. Center and scale the data, or start at "
-        f"sigma_max = {DROWNS * size:.2g} or more, as in grid=jaxsamp.grids.log_snr(schedule, steps, sigma_max=...).",
+        f"alpha is {first:g}, and the data have a root mean square of {size:g}. Center and scale the data, or start "
+        f"at sigma_max = {1.1 * DROWNS * size:.2g}, as in grid=jaxsamp.grids.log_snr(schedule, 32, sigma_max=...).",
         stacklevel=3,
     )
 

@@ -83,10 +83,11 @@ class Target(ABC):
     @cached_property
     def magnitude(self) -> float | None:
         """Largest root mean square of a number of x_0, computed once; None if unknown, or if the law is traced."""
-        if not checks.is_concrete(self) or self.mean_square() is None:
+        if not checks.is_concrete(self):
             return None
         with jax.ensure_compile_time_eval():
-            return float(_magnitude(self))
+            squares = _mean_square(self)
+            return None if squares is None else float(jnp.sqrt(jnp.max(squares)))
 
     def validated(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
         """Return x, alpha and sigma in the dtype of x; raise ValueError if their shapes do not fit."""
@@ -100,8 +101,8 @@ class Target(ABC):
 
 
 @jax.jit
-def _magnitude(law: Target) -> Array:
-    return jnp.sqrt(jnp.max(law.mean_square()))
+def _mean_square(law: Target) -> Array | None:
+    return law.mean_square()
 
 
 def noisy(level: Level) -> Level:

@@ -12,7 +12,7 @@ Each function takes one point x of shape (d,) and one level; `jax.vmap` turns th
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ class _View(NamedTuple):
     """delta_k in the eigenbasis of S_k, with the eigenvalues of C_k; for low rank, also its part outside the basis."""
 
     coordinates: Array  # (K, m)
-    residual: Array | None  # (K, d), delta_k - V_k V_k^T delta_k
+    residual: Any  # (K, d) or None, delta_k - V_k V_k^T delta_k
     variances: Array  # eigenvalues of C_k
     off_variances: Array | None  # (K, 1), the eigenvalue of C_k outside the basis
 
