@@ -109,7 +109,8 @@ def _two_nearest(x: Array, training: Array, own: Array) -> Array:
         best, place = jax.lax.top_k(-jnp.where(itself, jnp.inf, squared), count)
         near = jnp.sort(jnp.sum((training[place] - x_i[:, None]) ** 2, axis=2))[:, :2]
         error = ROUNDINGS * eps * (size + square.max())
-        sure = (near[:, 1] < -best[:, -1] - error) | (count == len(training) - 1)
+        # The least of `best`, not its last column: of a slice XLA sorts all, 50 times as long.
+        sure = (near[:, 1] < -best.min(1) - error) | (count == len(training) - 1)
 
         def exact() -> Array:
             others = jnp.where(itself, jnp.inf, differences(x_i, training))
