@@ -8,9 +8,11 @@ where MMSE is the denoising loss at each noise level. In the frame that removes 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -42,6 +44,15 @@ class Calibration:
     mean: Array
     variance: Array
     basis: Basis = PLAIN
+
+    @cached_property
+    def magnitude(self) -> float | None:
+        """Root of the largest squared mean of a number of the data plus their mean variance; None under a trace."""
+        if not checks.is_concrete(self):
+            return None
+        with jax.ensure_compile_time_eval():
+            mean = self.basis.out_of(self.mean) if jnp.ndim(self.mean) else self.mean
+            return float(jnp.sqrt(jnp.square(mean).max() + jnp.mean(self.variance)))
 
     def save(self, path: str | Path) -> Path:
         """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns the path."""

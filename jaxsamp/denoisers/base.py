@@ -33,6 +33,11 @@ class BaseDenoiser(ABC):
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """E[x_0 | x_t = x], (batch, *event), for x of that shape and a level of scalars or of shape (batch,)."""
 
+    @property
+    def magnitude(self) -> float | None:
+        """Root mean square of the numbers of x_0, as far as the calibration knows it, else None."""
+        return getattr(self.calibration, "magnitude", None)
+
     def with_calibration(self, calibration: Calibration | None) -> Any:
         """The same denoiser with a measured linear part, which the frame "calibrated" reads."""
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]
@@ -55,6 +60,12 @@ class Wrapper(BaseDenoiser):
     def event_shape(self) -> tuple[int, ...] | None:
         """The inner denoiser's event shape."""
         return getattr(self.denoiser, "event_shape", None)
+
+    @property
+    def magnitude(self) -> float | None:
+        """That of its own calibration, or the inner denoiser's."""
+        own = super().magnitude
+        return getattr(self.denoiser, "magnitude", None) if own is None else own
 
     @property
     def evaluations(self) -> int:

@@ -26,6 +26,7 @@ from jaxsamp.running.trajectory import evaluator
 DEFAULT_PROBES = 4  # for events that are too large for the exact trace
 # Classical Runge-Kutta: position of each stage in the step, and its weight.
 STAGES, STAGE_WEIGHTS = (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+MAX_GAIN = 0.99  # of a denoiser's mean Jacobian at the first level, which is below 1 for every law
 
 
 class LogLikelihood(NamedTuple):
@@ -34,7 +35,8 @@ class LogLikelihood(NamedTuple):
     Attributes:
         log_prob: log densities in nats, (n,).
         stderr: standard error of each, from its probes, (n,): 0 for the exact trace, NaN for a single probe.
-        latent: end of the flow in units of the first level, (n, *event); standard normal if the denoiser is exact.
+        latent: end of the flow, without the mean and in units of the standard deviation there, (n, *event); standard
+            normal if the denoiser is exact.
         stats: arrays of shape (n,): `rounds`, `evaluations`, `evaluations_computed`, which counts each probe as one
             more evaluation, and `first_bad_step` (-1 if every step was finite).
     """
@@ -60,13 +62,19 @@ def log_likelihood(
     """Log density of data under the law that a denoiser's probability flow draws from.
 
     With s = sigma / alpha, the flow of x_t / alpha is dx / dlog s = x - D(x, s). It is integrated from x at the grid's
-    last level s_0 up to its first level s_1, where the law is N(0, s_1^2 I); on the way the log density changes by the
-    divergence:
+    last level s_0 up to its first level s_1, where the law is N(m, C + s_1^2 I) with the mean m and the covariance C of
+    x_0; on the way the log density changes by the divergence:
 
-        log p(x) = log N(x(s_1); 0, s_1^2 I) + int (d - tr dD/dx) dlog s,   from s_0 to s_1.
+        log p(x) = log N(x(s_1); m, C + s_1^2 I) + int (d - tr dD/dx) dlog s,   from s_0 to s_1.
 
-    This is the density at x of the limit of `sample(..., final_denoise=False)` divided by alpha, over the same range
-    with many steps; if D is exact, the density of x_0 + s_0 z. No noise is added to x; for pixels see `bits_per_dim`.
+    The denoiser itself knows m and C at s_1: x - D = (I - J)(x - m) with J = dD/dx = C (C + s_1^2 I)^-1. In terms of
+    r = x - D and g = tr J / d, to second order in J - g I (exactly, if all variances are equal),
+
+        log N = -|e|^2 / 2 - (d / 2) log(2 pi s_1^2 / (1 - g)),   e = (r + (J r - g r) / (2 - 2 g)) / (s_1 sqrt(1 - g)).
+
+    So if D is exact and noise drowns the law at s_1, this is the density of x_0 + s_0 z, up to the error of the steps.
+    `sample` starts from N(0, s_1^2 I), so its law is this one only where m and C are small beside s_1. No noise is
+    added to x; for pixels see `bits_per_dim`.
     The result is the same under every schedule, because the equation is solved in log s, by the classical Runge-Kutta
     method of order 4 for x / sqrt(1 + s^2), in which a standard normal law does not move.
 
@@ -79,7 +87,7 @@ def log_likelihood(
         denoiser: E[x_0 | x_t], differentiable in x. With discrete times, the network gets the trained time nearest to
             each stage, which leaves an error that more steps do not remove.
         x: data in the scale of x_0, (n, *event).
-        steps: number of intervals, with four evaluations each; 32 unless `grid` is an array.
+        steps: number of intervals, with four evaluations each, and two more at the end; 32 unless `grid` is an array.
         grid: as in `sample`; for another range pass levels, such as
             `jaxsamp.grids.log_snr(schedule, 64, sigma_min=0.002)`.
         probes: number of sign vectors at every stage; 0 for the exact trace. By default 0 for up to 32 numbers per
@@ -113,9 +121,10 @@ def log_likelihood(
     log_prob, stderr, latent, bad = rows(key, ascent, x.shape[0], (x, cond), mesh=mesh, microbatch=microbatch)
     if checks.is_concrete(bad):
         raise_if_bad(bad, len(levels) - 1)
-    rounds = len(STAGES) * (len(levels) - 1)
-    calls = rounds * getattr(denoiser, "evaluations", 1)
-    counts = {"rounds": rounds, "evaluations": calls, "evaluations_computed": calls * (1 + (probes or size))}
+    # At the end two more, the second one with a single vector.
+    rounds, each = len(STAGES) * (len(levels) - 1) + 2, getattr(denoiser, "evaluations", 1)
+    computed = each * ((rounds - 1) * (1 + (probes or size)) + 2)
+    counts = {"rounds": rounds, "evaluations": rounds * each, "evaluations_computed": computed}
     stats = {name: jnp.full(x.shape[:1], count) for name, count in counts.items()}
     return LogLikelihood(log_prob, stderr, latent, stats | {"first_bad_step": bad})
 
@@ -161,15 +170,38 @@ class _Ascent:
     def __call__(self, key: Array, item: tuple[Array, PyTree]) -> tuple[Array, Array, Array, Array]:
         """Its log density, the standard error of it, the end of the flow, and the first bad step."""
         x, cond = item
-        levels, probes = self.levels, self.probes
+        levels, rng, denoise = self.levels, Rng(key, x.shape, x.dtype), evaluator(self.denoiser, cond)
         scale = lax.rsqrt(1 + levels**2)  # the integrated state is scale x
-        y, traces, bad = _integrate(
-            probes, evaluator(self.denoiser, cond), jnp.log(levels[::-1]), Rng(key, x.shape, x.dtype), scale[-1] * x
-        )
-        latent = y / (scale[0] * levels[0])
+        y, traces, bad = _integrate(self.probes, denoise, jnp.log(levels[::-1]), rng, scale[-1] * x)
+        latent, gains = _ending(self.probes, denoise, levels[0], rng, y / scale[0], len(STAGES) * (len(levels) - 1))
+        traces += 0.5 * x.size * jnp.log1p(-gains)
         volume = x.size * (jnp.log(scale[-1]) - jnp.log(scale[0] * levels[0]))
-        stderr = jnp.std(traces, ddof=1) / math.sqrt(probes) if probes else jnp.zeros((), x.dtype)
+        bad = jnp.where((bad < 0) & ~jnp.isfinite(latent).all(), len(levels) - 2, bad)
+        stderr = jnp.std(traces, ddof=1) / math.sqrt(self.probes) if self.probes else jnp.zeros((), x.dtype)
         return log_normal(latent) + volume + traces.mean(), stderr, latent, bad
+
+
+def _ending(
+    probes: int, denoise: Callable[[Array, Array], Array], s: Array, rng: Rng, x: Array, stage: int
+) -> tuple[Array, Array]:
+    """The latent of the state at the first level, and from each probe the mean g of the Jacobian's diagonal."""
+    v = _vectors(probes, rng, x, stage)
+    denoised, moved = _along(denoise, x, -jnp.log(s), v)
+    diagonal = jnp.sum((v * moved).reshape(len(v), -1), -1)
+    gains = jnp.minimum((diagonal if probes else diagonal.sum(keepdims=True)) / x.size, MAX_GAIN)
+    r, g = x - denoised, gains.mean()
+    shrunk = _along(denoise, x, -jnp.log(s), r[None])[1][0]
+    return (r + 0.5 * (shrunk - g * r) / (1 - g)) / (s * jnp.sqrt(1 - g)), gains
+
+
+def _along(denoise: Callable[[Array, Array], Array], x: Array, lam: Array, vectors: Array) -> tuple[Array, Array]:
+    """D at x, and the products of its Jacobian with each of the vectors."""
+    return jax.vmap(lambda v: jax.jvp(lambda x: denoise(x, lam), (x,), (v,)), out_axes=(None, 0))(vectors)
+
+
+def _vectors(probes: int, rng: Rng, x: Array, stage: Array | int) -> Array:
+    """The random signs of one evaluation, or all unit vectors for the exact trace."""
+    return rng.signs(stage, probes) if probes else jnp.eye(x.size, dtype=x.dtype).reshape(-1, *x.shape)
 
 
 def _integrate(
@@ -180,13 +212,11 @@ def _integrate(
     For y = x / sqrt(1 + s^2), dy / dlog s = (x / (1 + s^2) - D) / sqrt(1 + s^2); its divergence is
     d / (1 + s^2) - tr dD/dx.
     """
-    basis = None if probes else jnp.eye(y.size, dtype=y.dtype).reshape(-1, *y.shape)
 
     def slope(y: Array, log_s: Array, stage: Array) -> tuple[Array, Array]:
         scale = lax.rsqrt(1 + jnp.exp(2 * log_s))
-        v = rng.signs(stage, probes) if basis is None else basis
-        along = jax.vmap(lambda v: jax.jvp(lambda x: denoise(x, -log_s), (y / scale,), (v,)), out_axes=(None, 0))
-        denoised, moved = along(v)
+        v = _vectors(probes, rng, y, stage)
+        denoised, moved = _along(denoise, y / scale, -log_s, v)
         divergence = jnp.sum((v * (scale**2 * v - moved)).reshape(len(v), -1), -1)
         return scale * (scale * y - denoised), divergence if probes else divergence.sum(keepdims=True)
 

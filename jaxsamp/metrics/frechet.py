@@ -63,27 +63,27 @@ def frechet(
 def frechet_distance(x: Float[Array | np.ndarray, "n f"], y: Float[Array | np.ndarray, "m f"]) -> float:
     """Squared Frechet (Wasserstein-2) distance between the Gaussians fitted to x and to y, in float64.
 
-    The covariances are unbiased estimates. tr (C_x C_y)^(1/2) is the sum of the roots of the eigenvalues of the
-    symmetric C_y^(1/2) C_x C_y^(1/2), which are real at any rank.
+    The covariances are unbiased estimates. With C = R^T R, tr (C_x C_y)^(1/2) is the sum of the singular values of
+    R_x R_y^T, at any rank. R comes from the data: in eigenvalues of C_x C_y small variances beside large ones drown.
     """
     return _distance_to(y)(x)
 
 
 def _distance_to(y: Array | np.ndarray) -> Callable[[Array | np.ndarray], float]:
-    mean, cov = _moments(y)
-    values, vectors = np.linalg.eigh(cov)
-    return partial(_distance, mean, cov, vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T)
+    return partial(_distance, *_moments(y))
 
 
-def _distance(mean_y: np.ndarray, cov_y: np.ndarray, root_y: np.ndarray, x: Array | np.ndarray) -> float:
-    mean_x, cov_x = _moments(x)
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root_y @ cov_x @ root_y), 0)).sum()
-    return float(np.sum((mean_x - mean_y) ** 2) + np.trace(cov_x) + np.trace(cov_y) - 2 * cross)
+def _distance(mean_y: np.ndarray, root_y: np.ndarray, x: Array | np.ndarray) -> float:
+    mean_x, root_x = _moments(x)
+    cross = np.linalg.svd(root_x @ root_y.T, compute_uv=False).sum()
+    return float(np.sum((mean_x - mean_y) ** 2) + np.sum(root_x**2) + np.sum(root_y**2) - 2 * cross)
 
 
 def _moments(features: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean, and a matrix R with R^T R the covariance."""
     features = np.asarray(features, float)
-    return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
+    mean = features.mean(0)
+    return mean, np.asarray(np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r"))
 
 
 SPEC = MetricSpec(

@@ -10,10 +10,13 @@ from scipy import stats
 
 from jaxsamp.core.types import Array
 from jaxsamp.metrics.null import TAIL, Metric, standardized
+from jaxsamp.metrics.pairs import differences
 from jaxsamp.metrics.spec import Comparison, MetricSpec
 from jaxsamp.metrics.truth import array_of, flat
 
 CANDIDATES = 4  # number of nearest points by inner products; their distances are then computed exactly
+ROUNDINGS = 8  # error of a squared distance by products, in roundings of the squared lengths of both points
+ROWS = 256  # samples at a time
 MIN_TRAINING, MAX_REAL_POINTS = 3, 4096
 
 
@@ -80,25 +83,46 @@ def memorization(
 def _copies(x: Array, training: Array, threshold: float, own: np.ndarray | None = None) -> np.ndarray:
     """Which points are copies, (n,); `own` holds their indices in the training set, which are left out."""
     own = np.full(len(x), -1) if own is None else own
-    center = flat(training).mean(0)  # keeps the rounding of inner products small
-    distances = _two_nearest(flat(x) - center, flat(training) - center, jnp.asarray(own))
-    nearest, second = np.asarray(distances).T
+    nearest, second = np.asarray(_two_nearest(flat(x), flat(training), jnp.asarray(own))).T
     return (nearest < threshold * second) | (nearest == 0)
 
 
 @jax.jit
 def _two_nearest(x: Array, training: Array, own: Array) -> Array:
-    """Distances to the nearest and second-nearest training point, (n, 2)."""
-    square = jnp.sum(training**2, axis=1)
+    """Distances to the nearest and second-nearest training point, (n, 2), rows by rows to bound the memory.
 
-    def row(point: tuple[Array, Array]) -> Array:
-        x_i, i = point
-        closeness = 2 * jnp.matmul(training, x_i, precision="highest") - square
-        closeness = jnp.where(jnp.arange(len(training)) == i, -jnp.inf, closeness)
-        near = training[jax.lax.top_k(closeness, min(CANDIDATES, len(training) - 1))[1]]
-        return jnp.sort(jnp.linalg.norm(near - x_i, axis=1))[:2]
+    Those of the nearest by inner products are computed exactly. Where rounding of the products may have hidden a
+    nearer point, all are sums over differences.
+    """
+    count = min(CANDIDATES, len(training) - 1)
+    center = training.mean(0)  # keeps the rounding of inner products small
+    centered = training - center
+    square = jnp.sum(centered**2, axis=1)
+    eps = jnp.finfo(x.dtype).eps
 
-    return jax.lax.map(row, (x, own), batch_size=min(256, len(x)))
+    def block(part: tuple[Array, Array]) -> Array:
+        x_i, i = part
+        from_center = x_i - center
+        size = jnp.sum(from_center**2, axis=1)
+        squared = size[:, None] + square - 2 * jnp.matmul(from_center, centered.T, precision="highest")
+        itself = i[:, None] == jnp.arange(len(training))
+        best, place = jax.lax.top_k(-jnp.where(itself, jnp.inf, squared), count)
+        near = jnp.sort(jnp.sum((training[place] - x_i[:, None]) ** 2, axis=2))[:, :2]
+        error = ROUNDINGS * eps * (size + square.max())
+        # The least of `best`, not its last column: of a slice XLA sorts all, 50 times as long.
+        sure = (near[:, 1] < -best.min(1) - error) | (count == len(training) - 1)
+
+        def exact() -> Array:
+            others = jnp.where(itself, jnp.inf, differences(x_i, training))
+            first = jnp.arange(len(training)) == jnp.argmin(others, 1)[:, None]
+            return jnp.stack([others.min(1), jnp.where(first, jnp.inf, others).min(1)], 1)
+
+        return jnp.sqrt(jax.lax.cond(sure.all(), lambda: near, exact))
+
+    n, rows = len(x), min(ROWS, len(x))
+    blocks = -(-n // rows)
+    taken = jnp.minimum(jnp.arange(blocks * rows), n - 1).reshape(blocks, rows)  # the last is repeated
+    return jax.lax.map(lambda at: block((x[at], own[at])), taken).reshape(-1, 2)[:n]
 
 
 def _needs(comparison: Comparison) -> str | None:

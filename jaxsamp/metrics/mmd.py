@@ -69,15 +69,13 @@ def mmd_distance(
 
 
 def _distance_to(y: Array, bandwidth: float | None = None, chunk: int = 512) -> Callable[[Array], float]:
-    center = jnp.mean(y, axis=0)  # rounding errors of distances grow with the distance from the origin
     scale = 1 / (np.sqrt(2) * (_median_distance(y) if bandwidth is None else bandwidth))
-    y = (y - center) * jnp.asarray(scale, y.dtype)
-    return partial(_distance, center, scale, y, mean_over_pairs(_kernel, y, y, chunk), chunk)
+    return partial(_distance, scale, y, mean_over_pairs(_kernel, y, y, chunk, scale), chunk)
 
 
-def _distance(center: Array, scale: float, y: Array, within_y: float, chunk: int, x: Array) -> float:
-    x = (x - center) * jnp.asarray(scale, x.dtype)
-    return mean_over_pairs(_kernel, x, x, chunk) + within_y - 2 * mean_over_pairs(_kernel, x, y, chunk)
+def _distance(scale: float, y: Array, within_y: float, chunk: int, x: Array) -> float:
+    within_x = mean_over_pairs(_kernel, x, x, chunk, scale)
+    return within_x + within_y - 2 * mean_over_pairs(_kernel, x, y, chunk, scale)
 
 
 def _kernel(squared: Array) -> Array:
@@ -85,9 +83,9 @@ def _kernel(squared: Array) -> Array:
 
 
 def _median_distance(y: Array) -> float:
-    """Median distance over pairs of evenly spaced points; tiny instead of zero if most points are equal."""
-    chosen = np.asarray(y, float)[:: -(-len(y) // FOR_BANDWIDTH)]
-    return max(float(np.median(pdist(chosen))), 1e-12)
+    """Median distance over pairs of evenly spaced points; if most are equal, tiny beside the largest, not zero."""
+    distances = pdist(np.asarray(y, float)[:: -(-len(y) // FOR_BANDWIDTH)])
+    return float(np.median(distances)) or 1e-12 * float(distances.max()) or 1e-12
 
 
 SPEC = MetricSpec(

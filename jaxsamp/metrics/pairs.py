@@ -8,36 +8,63 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core.checks import at_least
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, ArrayLike
 from jaxsamp.metrics.truth import SUBSETS, Truth
 
+# Where a squared distance is below this part of |x|^2 + |y|^2, most of its digits cancel in |x|^2 + |y|^2 - 2 x . y.
+CANCELS = 0.01
+FEATURES = 8  # numbers of a sample whose differences are added in one pass over a block
 
-def mean_over_pairs(function: Callable[[Array], Array], x: Array, y: Array, chunk: int) -> float:
-    """Mean of function(|x_i - y_j|^2) over pairs of different points, in O(chunk len(y)) memory.
+
+def mean_over_pairs(
+    function: Callable[[Array], Array], x: Array, y: Array, chunk: int, scale: ArrayLike = 1.0
+) -> float:
+    """Mean of function(|scale (x_i - y_j)|^2) over pairs of different points, in O(chunk len(y)) memory.
 
     `function` takes arrays of squared distances. It is part of the compiled program, so pass the same one each time. If
     y is x, a point makes no pair with itself. Rows are summed in float64, because differences of such means are small.
     """
     same = x is y
-    return float(np.asarray(row_sums(function, x, y, chunk, same), float).sum() / len(x) / (len(y) - same))
+    rows = row_sums(function, x, y, chunk, same, jnp.asarray(scale, x.dtype))
+    return float(np.asarray(rows, float).sum() / len(x) / (len(y) - same))
 
 
 @partial(jax.jit, static_argnums=(0, 3, 4))
-def row_sums(function: Callable[[Array], Array], x: Array, y: Array, chunk: int, same: bool) -> Array:
-    """Sum over j of function(|x_i - y_j|^2), (n,); `same`: y is x, and j = i is left out."""
+def row_sums(
+    function: Callable[[Array], Array], x: Array, y: Array, chunk: int, same: bool, scale: ArrayLike = 1.0
+) -> Array:
+    """Sum over j of function(|scale (x_i - y_j)|^2), (n,); `same`: y is x, and j = i is left out.
+
+    The distances of a block are products, unless some of them would cancel: then all are sums over differences.
+    """
     n, d = x.shape
     blocks = -(-n // chunk)
     rows = -(-n // blocks)  # blocks of equal size need the least padding
-    square = jnp.sum(y**2, axis=1)
+    center = jnp.mean(y, axis=0)  # rounding errors of products grow with the distance from the origin
+    centered = (y - center) * scale
+    square = jnp.sum(centered**2, axis=1)
 
     def block(part: tuple[Array, Array]) -> Array:
         i, x_i = part
-        squared = jnp.sum(x_i**2, axis=1)[:, None] + square - 2 * jnp.matmul(x_i, y.T, precision="highest")
-        values = function(jnp.maximum(squared, 0))
-        return jnp.sum(jnp.where(i[:, None] == jnp.arange(len(y)), 0, values) if same else values, axis=1)
+        from_center = (x_i - center) * scale
+        sizes = jnp.sum(from_center**2, axis=1)[:, None] + square
+        squared = sizes - 2 * jnp.matmul(from_center, centered.T, precision="highest")
+        left_out = (i[:, None] == jnp.arange(len(y))) & same
+        cancels = ((squared < CANCELS * sizes) & ~left_out & (i < n)[:, None]).any()
+        squared = jax.lax.cond(cancels, lambda: differences(x_i, y, scale), lambda: squared)
+        return jnp.sum(jnp.where(left_out, 0, function(squared)), axis=1)
 
     padded = jnp.zeros((blocks * rows, d), x.dtype).at[:n].set(x).reshape(blocks, rows, d)
     return jax.lax.map(block, (jnp.arange(blocks * rows).reshape(blocks, rows), padded)).reshape(-1)[:n]
+
+
+def differences(x: Array, y: Array, scale: ArrayLike = 1.0) -> Array:
+    """|scale (x_i - y_j)|^2, (n, m), as sums of squared differences, in O(n m) memory."""
+
+    def add(total: Array, column: tuple[Array, Array]) -> tuple[Array, None]:
+        return total + jnp.square((column[0][:, None] - column[1]) * scale), None
+
+    return jax.lax.scan(add, jnp.zeros((len(x), len(y)), x.dtype), (x.T, y.T), unroll=FEATURES)[0]
 
 
 def subsets(key: Array, x: Array, truth: Truth, size: int) -> tuple[Array, Truth]:

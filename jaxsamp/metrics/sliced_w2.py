@@ -70,12 +70,13 @@ def sliced_wasserstein(
 
 
 def _distance_to(y: Array, theta: Array) -> Callable[[Array], float]:
-    return partial(_distance, _sorted_projections(y, theta), theta)
+    center = jnp.mean(y, axis=0)  # rounding errors of projections grow with the distance from the origin
+    return partial(_distance, center, _sorted_projections(y - center, theta), theta)
 
 
-def _distance(sorted_y: np.ndarray, theta: Array, x: Array) -> float:
+def _distance(center: Array, sorted_y: np.ndarray, theta: Array, x: Array) -> float:
     i, j, width = _common_steps(len(x), sorted_y.shape[1])
-    gap = _sorted_projections(x, theta)[:, i] - sorted_y[:, j]
+    gap = _sorted_projections(x - center, theta)[:, i] - sorted_y[:, j]
     return float(np.square(gap).mean(axis=0) @ width)
 
 

@@ -62,19 +62,20 @@ class Truth:
     @property
     def has_density(self) -> bool:
         """Whether the law has a known density at the level: data points, for example, have one only with noise."""
-        if not callable(getattr(self.law, "log_prob", None)):
-            return False
-        try:
-            jax.eval_shape(self._log_prob, jax.ShapeDtypeStruct((2, *self.event), jnp.float32))
-        except ValueError:
-            return False
-        return True
+        return callable(getattr(self.law, "log_prob", None)) and self._takes_level(self._log_prob)
 
     @property
     def has_components(self) -> bool:
-        """Whether the law is a mixture of two or more components with `responsibilities`."""
+        """Whether the law is a mixture of two or more components with `responsibilities` at the level."""
         posterior, weights = getattr(self.law, "responsibilities", None), getattr(self.law, "weights", ())
-        return callable(posterior) and np.size(weights) >= 2
+        return callable(posterior) and np.size(weights) >= 2 and self._takes_level(self._responsibilities)
+
+    def _takes_level(self, method: Callable[[Array], Array]) -> bool:
+        try:
+            jax.eval_shape(method, jax.ShapeDtypeStruct((2, *self.event), jnp.float32))
+        except ValueError:
+            return False
+        return True
 
     def log_prob(self, x: Array) -> np.ndarray:
         """Log density of the law at the level, (n,), in nats."""

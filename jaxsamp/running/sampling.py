@@ -1,5 +1,6 @@
 """`sample`: one front door for every sampler and every denoiser."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ from jaxsamp.mcmc import Langevin
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 from jaxsamp.running.trajectory import Trajectory
 from jaxsamp.samplers import Sampler, UniPC
+
+DROWNS = 5.0  # least ratio of the first sigma / alpha to the root mean square of the data: 2 % too narrow samples
 
 
 def sample(
@@ -48,7 +51,8 @@ def sample(
         sampler: how to step; see `jaxsamp.samplers`.
         steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
         grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
-            steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02.
+            steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02. A warning says so if
+            the first is less than five times the root mean square of the data, where the law or calibration knows it.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
             sigma * standard normal.
         final_denoise: return D(x, last level), which takes one more evaluation; else x at the last level, in the scale
@@ -77,6 +81,8 @@ def sample(
     devices.check_mesh(mesh)
     sampler.check()
     levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)
+    if init is None:
+        _warn_unless_drowned(denoiser, levels)
     if save_every and not sampler.stepwise:
         raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
     dtype = working_dtype(init)
@@ -92,6 +98,19 @@ def sample(
     if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
+
+
+def _warn_unless_drowned(denoiser: Denoiser, levels: Any) -> None:
+    """Say so once where known data are not small beside the noise that the samples start from, N(0, sigma^2)."""
+    size = getattr(denoiser, "magnitude", None)
+    if size is None or not checks.is_concrete(levels) or (first := float(levels[0])) >= DROWNS * size:
+        return
+    warnings.warn(
+        f"grid must start where noise drowns the data, because samples start from noise around 0; its first sigma / "
+        f"alpha is {first:g}, and the data have a root mean square of {size:g}. Center and scale the data, or start "
+        f"at sigma_max = {1.1 * DROWNS * size:.2g}, as in grid=jaxsamp.grids.log_snr(schedule, 32, sigma_max=...).",
+        stacklevel=3,
+    )
 
 
 def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:

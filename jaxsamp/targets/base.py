@@ -76,6 +76,19 @@ class Target(ABC):
             x, levels = self.sample(for_data, SAMPLES), np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
             return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
 
+    def mean_square(self) -> Array | None:
+        """E[x_0^2] of each number of a sample, (*event); None for a law that does not know it."""
+        return None
+
+    @cached_property
+    def magnitude(self) -> float | None:
+        """Largest root mean square of a number of x_0, computed once; None if unknown, or if the law is traced."""
+        if not checks.is_concrete(self):
+            return None
+        with jax.ensure_compile_time_eval():
+            squares = _mean_square(self)
+            return None if squares is None else float(jnp.sqrt(jnp.max(squares)))
+
     def validated(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
         """Return x, alpha and sigma in the dtype of x; raise ValueError if their shapes do not fit."""
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
@@ -85,6 +98,11 @@ class Target(ABC):
             if shape not in ((), x.shape[:1]):
                 raise ValueError(f"level.{name} must be a scalar or of shape {x.shape[:1]}; got {shape}.")
         return x, jnp.asarray(level.alpha, x.dtype), jnp.asarray(level.sigma, x.dtype)
+
+
+@jax.jit
+def _mean_square(law: Target) -> Array | None:
+    return law.mean_square()
 
 
 def noisy(level: Level) -> Level:
@@ -111,6 +129,11 @@ class TargetDenoiser(BaseDenoiser):
     def calibration(self) -> Any:  # type: ignore[override]
         """The measured linear part."""
         return self.target.calibration if self.measured is None else self.measured
+
+    @property
+    def magnitude(self) -> float | None:
+        """That of the measured linear part if one was given, or the target's."""
+        return getattr(self.target if self.measured is None else self.measured, "magnitude", None)
 
     def with_calibration(self, calibration: Any) -> "TargetDenoiser":
         """The same denoiser with this linear part instead of the target's own."""

@@ -53,6 +53,11 @@ class UniformBoxes(Target):
         """Shape of one point, (d,)."""
         return self.lows.shape[1:]
 
+    def mean_square(self) -> Array:
+        """sum_k w_k (low_k^2 + low_k high_k + high_k^2) / 3."""
+        squares = (self.lows**2 + self.lows * self.highs + self.highs**2) / 3
+        return jnp.sum(self.weights[:, None] * squares, 0)
+
     def sample(self, key: Array, n: int) -> Float[Array, "{n} d"]:
         """`n` points: a random box, then a uniform point in it."""
         k_box, k_place = jax.random.split(checks.typed_key(key))

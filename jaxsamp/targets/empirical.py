@@ -55,6 +55,10 @@ class Empirical(Target):
         """Shape of one data point."""
         return self.data.shape[1:]
 
+    def mean_square(self) -> Array:
+        """The mean of the squares of the data."""
+        return jnp.mean(jnp.square(self.data.astype(float)), 0)
+
     def sample(self, key: Array, n: int) -> Float[Array, "{n} *event"]:
         """`n` data points, drawn with replacement."""
         return self.data[jax.random.randint(checks.typed_key(key), (n,), 0, len(self.data))]

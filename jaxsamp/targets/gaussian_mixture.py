@@ -1,7 +1,6 @@
 """Gaussian mixtures with exact denoiser, score and density at every noise level."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +10,8 @@ from jaxtyping import Float
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import CLEAN, Array, Data, Level
-from jaxsamp.targets.base import Target
+from jaxsamp.targets.base import Target, noisy
+from jaxsamp.targets.components import dense, drawn, mean_square, on_device, resolved
 from jaxsamp_kernels import mixture as kernel
 
 
@@ -21,7 +21,9 @@ class GaussianMixture(Target):
 
     Every quantity comes from eigenvalues and eigenvectors that are computed once, on the host in float64; the formulas
     are in `jaxsamp_kernels.mixture`. `diagonal`, `spherical` and `low_rank` take less memory and time than full
-    covariances.
+    covariances. Variances may be zero; such a law is singular, it has no density by itself, and levels must have
+    sigma > 0. An eigenvalue of a full covariance is taken as zero if it is below d times the rounding of float64 of
+    the largest.
 
     Args:
         weights: (K,), positive, summing to one.
@@ -34,6 +36,7 @@ class GaussianMixture(Target):
     """
 
     mixture: kernel.Mixture
+    singular: bool  # whether some covariance is
 
     def __init__(self, weights: Data, means: Data, covariances: Data):
         log_weights, means = _weights_and_means(weights, means)
@@ -41,28 +44,28 @@ class GaussianMixture(Target):
         scale = np.abs(covariances).max(initial=1e-30)
         if np.abs(covariances - covariances.swapaxes(1, 2)).max() > 1e-5 * scale:
             raise ValueError("covariances must be symmetric; got a matrix that differs from its transpose.")
-        eigenvalues, basis = np.linalg.eigh(covariances)
+        eigenvalues, basis = np.linalg.eigh(covariances)  # rounded, which may make them negative
         if eigenvalues.min() < -1e-5 * scale:
             k = int(eigenvalues.min(1).argmin())
             raise ValueError(
                 "covariances must be positive semi-definite; got a smallest eigenvalue of "
                 f"{eigenvalues[k].min():g} in component {k}."
             )
-        self.mixture = _on_device(log_weights, means, np.maximum(eigenvalues, 0), basis)
+        self.mixture, self.singular = on_device(log_weights, means, resolved(eigenvalues), basis)
 
     @classmethod
     def diagonal(cls, weights: Data, means: Data, variances: Data) -> "GaussianMixture":
         """Components with covariance diag(variances_k), variances (K, d), at O(K d) per point."""
         log_weights, means = _weights_and_means(weights, means)
         variances = _shaped("variances", variances, means.shape, "(K, d)")
-        return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
+        return cls._of(*on_device(log_weights, means, _positive("variances", variances)))
 
     @classmethod
     def spherical(cls, weights: Data, means: Data, variances: Data) -> "GaussianMixture":
         """Components with covariance variances_k I, variances a number or (K,)."""
         log_weights, means = _weights_and_means(weights, means)
         variances = np.broadcast_to(checks.finite("variances", variances), (means.shape[0],))[:, None]
-        return cls._of(_on_device(log_weights, means, _positive("variances", variances)))
+        return cls._of(*on_device(log_weights, means, _positive("variances", variances)))
 
     @classmethod
     def low_rank(cls, weights: Data, means: Data, factors: Data, noise: Data) -> "GaussianMixture":
@@ -81,8 +84,9 @@ class GaussianMixture(Target):
                 f"factors must have shape (K, d, r) with (K, d) = {means.shape} and r <= d; got {factors.shape}."
             )
         floor = _positive("noise", np.broadcast_to(checks.finite("noise", noise), (means.shape[0],)))[:, None]
-        basis, singular, _ = np.linalg.svd(factors, full_matrices=False)
-        return cls._of(_on_device(log_weights, means, singular**2 + floor, basis, floor))
+        basis, roots, _ = np.linalg.svd(factors, full_matrices=False)
+        outside = (floor,) if factors.shape[2] < means.shape[1] else ()  # with r = d no direction is left
+        return cls._of(*on_device(log_weights, means, resolved(roots) ** 2 + floor, basis, *outside))
 
     @classmethod
     def from_sklearn(cls, fitted: Any) -> "GaussianMixture":
@@ -120,7 +124,7 @@ class GaussianMixture(Target):
         low, high = np.log(spectrum)
         values = jnp.exp(jax.random.uniform(k_values, (components, dim), minval=low, maxval=high))
         basis = np.linalg.qr(np.asarray(jax.random.normal(k_basis, (components, dim, dim)), float))[0]
-        return cls._of(_on_device(np.log(np.asarray(weights, float)), np.asarray(means), np.asarray(values), basis))
+        return cls._of(*on_device(np.log(np.asarray(weights, float)), np.asarray(means), np.asarray(values), basis))
 
     def condition(self, y: Data, matrix: Data, noise: float) -> "GaussianMixture":
         """The law of x_0 given y = matrix x_0 + noise n with n standard normal: again a mixture, with full covariances.
@@ -136,7 +140,7 @@ class GaussianMixture(Target):
         Raises:
             ValueError: shapes do not fit, entries are not finite, or noise is not above 0.
         """
-        log_weights, means, covariances = _dense(self.mixture)
+        log_weights, means, covariances = dense(self.mixture)
         d, y = means.shape[1], checks.finite("y", y).astype(float)
         if not noise > 0:
             raise ValueError(f"noise must be above 0; got {noise}.")
@@ -152,7 +156,7 @@ class GaussianMixture(Target):
         eigenvalues, basis = np.linalg.eigh(0.5 * (after + after.swapaxes(1, 2)))
         shift = log_weights.max() + np.log(np.exp(log_weights - log_weights.max()).sum())
         moved = means + np.einsum("kdm,km->kd", gain, delta)
-        return self._of(_on_device(log_weights - shift, moved, np.maximum(eigenvalues, 0), basis))
+        return self._of(*on_device(log_weights - shift, moved, resolved(eigenvalues), basis))
 
     @property
     def weights(self) -> Array:
@@ -172,10 +176,17 @@ class GaussianMixture(Target):
     def sample(self, key: Array, n: int) -> Array:
         """`n` clean samples, (n, d); one component at a time, so memory stays O(n d)."""
         k_component, k_noise = jax.random.split(checks.typed_key(key))
-        return _sample(self.mixture, k_component, k_noise, n)
+        return drawn(self.mixture, k_component, k_noise, n)
+
+    def mean_square(self) -> Array:
+        """sum_k w_k (mu_k^2 + diag S_k)."""
+        return mean_square(self.mixture)
 
     def log_prob(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch"]:
-        """Log density in nats of x_t at `x`, (batch,); of x_0 without a level."""
+        """Log density in nats of x_t at `x`, (batch,); of x_0 without a level.
+
+        This and the methods below raise ValueError if the law is singular and the level has no sigma > 0.
+        """
         return self._each(kernel.log_prob, x, level)
 
     def responsibilities(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch K"]:
@@ -204,63 +215,33 @@ class GaussianMixture(Target):
         """Trace of the Hessian of the log density at `x`, (batch,); of x_0 without a level."""
         return self._each(kernel.laplacian, x, level)
 
-    def tree_flatten(self) -> tuple[tuple[kernel.Mixture], None]:
-        """The eigendecompositions are leaves."""
-        return (self.mixture,), None
+    def tree_flatten(self) -> tuple[tuple[kernel.Mixture], bool]:
+        """The eigendecompositions are leaves; whether one is singular is static, so that it is known under `jit`."""
+        return (self.mixture,), self.singular
 
     @classmethod
-    def tree_unflatten(cls, _: None, children: tuple[kernel.Mixture]) -> "GaussianMixture":
+    def tree_unflatten(cls, singular: bool, children: tuple[kernel.Mixture]) -> "GaussianMixture":
         """Make a mixture without the constructor's checks."""
-        return cls._of(*children)
+        return cls._of(*children, singular)
 
     @classmethod
-    def _of(cls, mixture: kernel.Mixture) -> "GaussianMixture":
+    def _of(cls, mixture: kernel.Mixture, singular: bool) -> "GaussianMixture":
         made = object.__new__(cls)
-        made.mixture = mixture
+        made.mixture, made.singular = mixture, singular
         return made
 
     def _each(self, function: Callable[..., Array], x: Array, level: Level | None, *more: Array) -> Array:
         """A kernel of one point, mapped over the batch; what depends on a scalar level is computed once for all."""
+        if self.singular:
+            if level is None:
+                raise ValueError(
+                    "level must be given, with sigma > 0: a law with a singular covariance has no density."
+                )
+            noisy(level)
         x, alpha, sigma = self.validated(x, CLEAN if level is None else level)
         axes = (0,) * (1 + len(more)) + tuple(0 if v.ndim else None for v in (alpha, sigma))
         mixture = jax.tree.map(lambda leaf: leaf.astype(x.dtype), self.mixture)
         return jax.vmap(lambda *point: function(mixture, *point), axes)(x, *more, alpha, sigma)
-
-
-@partial(jax.jit, static_argnums=3)
-def _sample(mixture: kernel.Mixture, k_component: Array, k_noise: Array, n: int) -> Array:
-    d = mixture.means.shape[1]
-    component = jax.random.categorical(k_component, mixture.log_weights, shape=(n,))
-    noise = jax.random.normal(k_noise, (n, d), mixture.means.dtype)
-    bases = mixture.basis
-    if bases is None:
-        return mixture.means[component] + jnp.sqrt(mixture.eigenvalues)[component] * noise
-    floor = jnp.zeros_like(mixture.eigenvalues[:, :1]) if mixture.floor is None else mixture.floor
-
-    def add(x: Array, k: Array) -> tuple[Array, None]:
-        # S^(1/2) z for S = floor I + V diag(eigenvalues - floor) V^T.
-        root, low = jnp.sqrt(mixture.eigenvalues[k]), jnp.sqrt(floor[k])
-        basis = bases[k]
-        inside = jnp.matmul(noise, basis, precision="highest") * (root - low)
-        own = low * noise + jnp.matmul(inside, basis.T, precision="highest")
-        return jnp.where((component == k)[:, None], mixture.means[k] + own, x), None
-
-    return jax.lax.scan(add, jnp.zeros_like(noise), jnp.arange(mixture.means.shape[0]))[0]
-
-
-def _dense(mixture: kernel.Mixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log weights, means and full covariances, in float64."""
-    log_weights, means, values = (np.asarray(leaf, float) for leaf in mixture[:3])
-    eye = np.eye(means.shape[1])
-    if mixture.basis is None:
-        return log_weights, means, np.broadcast_to(values, means.shape)[:, None] * eye
-    basis = np.asarray(mixture.basis, float)
-    floor = np.zeros((len(means), 1)) if mixture.floor is None else np.asarray(mixture.floor, float)
-    return log_weights, means, (basis * (values - floor)[:, None]) @ basis.swapaxes(1, 2) + floor[..., None] * eye
-
-
-def _on_device(log_weights: np.ndarray, *arrays: np.ndarray) -> kernel.Mixture:
-    return kernel.Mixture(*(jnp.asarray(a, jnp.result_type(float)) for a in (log_weights, *arrays)))
 
 
 def _weights_and_means(weights: Data, means: Data) -> tuple[np.ndarray, np.ndarray]:
