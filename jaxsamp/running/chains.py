@@ -194,7 +194,7 @@ def _check_target(got: Any) -> Any:
 
 def _judge(out: Any, steps: int, sampler: Langevin) -> None:
     """Raise if a chain did not stay finite and inside, warn of unstable steps: the only synchronization."""
-    bad, first, outside, curvature = (float(number) for number in _summary(out))
+    bad, first, outside, curvature = (float(number) for number in _summary(out.bad, out.stats))
     n, h = out.bad.size, float(sampler.step_size)
     if bad:
         raise ValueError(
@@ -219,9 +219,8 @@ def _judge(out: Any, steps: int, sampler: Langevin) -> None:
 
 
 @jax.jit
-def _summary(out: Any) -> tuple[Array, ...]:
+def _summary(bad: Array, stats: dict[str, Array]) -> tuple[Array, ...]:
     """How many chains went bad, the first step at which one did, how many ended outside, and the largest curvature."""
-    first = jnp.min(jnp.where(out.bad >= 0, out.bad, jnp.iinfo(out.bad.dtype).max))
-    curvature = out.stats["curvature"]
-    most = jnp.max(jnp.where(jnp.isfinite(curvature), curvature, -1.0))
-    return jnp.sum(out.bad >= 0), first, jnp.sum(~out.stats["inside"]), most
+    first = jnp.min(jnp.where(bad >= 0, bad, jnp.iinfo(bad.dtype).max))
+    most = jnp.max(stats["curvature"], where=jnp.isfinite(stats["curvature"]), initial=-1.0)
+    return jnp.sum(bad >= 0), first, jnp.sum(~stats["inside"]), most
