@@ -56,7 +56,7 @@ class NetworkDenoiser(BaseDenoiser):
 @pytree
 @dataclass(frozen=True)
 class Parts:
-    """Weights of a module that holds functions too, such as an Equinox module: its arrays, and all else as structure."""
+    """Weights of a module that holds functions too, as in Equinox: its arrays, and all else as structure."""
 
     arrays: tuple[Any, ...]
     functions: tuple[Any, ...] = field(metadata={"static": True})  # None where there is an array
@@ -97,7 +97,8 @@ def denoiser(
 
     Raises:
         ValueError: the prediction is unknown.
-        TypeError: `apply` does not take four arguments, or, when it is called, does not return real numbers; `schedule` is not a schedule, or the prediction is "velocity" and the schedule has no derivative.
+        TypeError: `apply` does not take four arguments or, when it is called, does not return real numbers; `schedule`
+            is not a schedule, or the prediction is "velocity" and the schedule has no derivative.
 
     Source: Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", arXiv 2202.00512 (v).
     """

@@ -91,8 +91,8 @@ def initialize_distributed(
     except jax.errors.JaxRuntimeError as error:
         first = str(error).partition("\n")[0]
         raise RuntimeError(
-            f"process_id must be another one in each of the {num_processes} processes, and coordinator one that all can "
-            f"reach within {join} seconds; process {process_id} could not join {coordinator} ({first})."
+            f"process_id must be another one in each of the {num_processes} processes, and coordinator one that all "
+            f"can reach within {join} seconds; process {process_id} could not join {coordinator} ({first})."
         ) from error
     except ValueError as error:
         raise ValueError(

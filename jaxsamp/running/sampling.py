@@ -99,8 +99,8 @@ def _without_gradient(x: Array, sampler: str) -> Array:
 
     def refuse(*_: Any) -> Any:
         raise TypeError(
-            f"sampler must be differentiable for jax.grad; {sampler} has a loop that stops when it is done, through which "
-            "JAX has forward derivatives alone, jax.jvp and jax.jacfwd."
+            f"sampler must be differentiable for jax.grad; {sampler} has a loop that stops when it is done, through "
+            "which JAX has forward derivatives alone, jax.jvp and jax.jacfwd."
         )
 
     @jax.custom_jvp
