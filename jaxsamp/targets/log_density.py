@@ -86,7 +86,7 @@ def from_log_density(f: Callable[[Array], Array], event_shape: tuple[int, ...]) 
     return LogDensity(as_leaf(f), event)
 
 
-def check_log_density(argument: str, f: Callable[[Any], Array], like: Any) -> None:
+def check_log_density(argument: str, f: Callable[..., Any], like: Any) -> None:
     """Raise TypeError unless f returns one real number for parameters like these."""
     out = jax.eval_shape(f, like)
     if getattr(out, "shape", None) != () or not jax.numpy.issubdtype(out.dtype, jax.numpy.floating):
@@ -94,6 +94,6 @@ def check_log_density(argument: str, f: Callable[[Any], Array], like: Any) -> No
         raise TypeError(f"{argument} must return one real number for an event of shape {shapes}; got {out}.")
 
 
-def as_leaf(f: Callable[[Any], Array]) -> Callable[[Any], Array]:
+def as_leaf(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function as a pytree; a callable pytree as it is."""
     return Partial(f) if jax.tree_util.all_leaves([f]) else f

@@ -54,7 +54,7 @@ def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
 
 
 def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key)
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _named(tree: PyTree) -> list[tuple[str, Any]]:
