@@ -46,7 +46,7 @@ def _growth(sampler: Any, curvatures: Array) -> Array:
             return jax.lax.fori_loop(0, STEPS, lambda i, state: sampler.step(score, state, i, rng), start)
 
         change = jax.jvp(last, (jnp.zeros_like(curvature),), (jnp.ones_like(curvature),))[1]
-        return sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(change))
+        return jnp.stack([jnp.square(leaf).sum() for leaf in jax.tree.leaves(change)]).sum()
 
     keys = jax.random.split(jax.random.key(0), RUNS)
     return jax.vmap(lambda curvature: jax.vmap(lambda key: one(curvature, key))(keys).mean())(curvatures)
