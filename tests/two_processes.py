@@ -40,6 +40,26 @@ if __name__ == "__main__":
         for options in ({}, {"progress": True}, {"progress": True, "microbatch": 1}, {"microbatch": 1}):
             np.testing.assert_allclose(drawn("ddpm", js.mesh(), init=init, **options), one, rtol=1e-5, atol=1e-5)
         print("equal", flush=True)
+    elif job == "differ":
+        for name, options in (
+            ("init", {"init": jax.numpy.full((6, 64), float(index))}),
+            ("cond", {"cond": jax.numpy.full(6, index)}),
+        ):
+            try:
+                drawn("ddpm", js.mesh(), **options)
+            except ValueError as error:
+                assert f"differ between processes: {name}." in str(error), error
+                print("refused", flush=True)
+        law = js.targets.from_log_density(lambda x: -(x**2).sum(), (2,))
+        try:
+            js.sample_density(
+                jax.random.key(index), law, (4, 2), js.mcmc.Overdamped(0.1 + index), 4, thin=0, mesh=js.mesh()
+            )
+        except ValueError as error:
+            assert "differ between processes: sampler, key." in str(error), error
+            print("refused", flush=True)
+        js.sample_density(jax.random.key(0), law, (4, 2), js.mcmc.Overdamped(0.1), 4, thin=0, mesh=js.mesh())
+        print("agreed", flush=True)
     elif index == 1:
         print("dying", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,25 +4,31 @@ A command parses its flags, calls `jaxsamp.recipes`, and prints; see `jaxsamp.cl
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jax
-
+# Nothing here loads JAX, so that Ctrl-C is looked after while it is loaded.
 from jaxsamp.cli.errors import (
+    CLOSED,
     DONE,
     INTERRUPTED,
     OF_THE_DISK,
     REFUSED,
     BadArgument,
     Stopped,
+    Unprinted,
     about_file,
     missing_package,
-)
+)  # fmt: skip
+from jaxsamp.core.version import VERSION
+
+HALTED = "interrupted; nothing was written."
 
 COMMANDS = {  # module, class and summary of each
     "train": ("train", "Train", "Train a network to denoise."),
@@ -41,43 +47,115 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `jaxsamp`; by default the arguments of the program.
 
     Returns:
-        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, or files that
-        cannot be written, because the disk is full or for another reason of the system; 1 for training that diverged,
-        and for shards that are damaged or missing; 130 for Ctrl-C and 143 for SIGTERM. In the last two cases training
-        saves, and finished shards are kept.
+        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, and for files or
+        output that cannot be written, because the disk is full or for another reason of the system; 1 for training that
+        diverged, and for shards that are damaged or missing; 130 for Ctrl-C and 143 for SIGTERM. In the last two cases
+        training saves, and finished shards are kept. Without a sentence, 141 if the reader of the output has closed it.
     """
+    program = argv is None
+    if program:
+        _open_streams()
+    pressed: list[int] = []
     try:
-        command = _parse(argv)
-        _keep_compilations()
-        command.run()
+        with _on_interrupt(program, _end):
+            command = _printing(lambda: _parse(argv))
+            _keep_compilations()
+        with _on_interrupt(program, lambda *_: _interrupt(pressed)):
+            command.run()
     except SystemExit as stop:  # --help, or an unknown command
-        return stop.code if isinstance(stop.code, int) else DONE
+        return _flushed(stop.code if isinstance(stop.code, int) else DONE)
     except BadArgument as refused:
         return _stop(str(refused), REFUSED)
     except Stopped as stopped:
         return _leave(argv, _stop(str(stopped), stopped.code))
-    except ModuleNotFoundError as error:
-        sentence = missing_package(error)
-        if sentence is None:
-            raise
-        return _stop(sentence, REFUSED)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
-    except OSError as error:
-        if error.errno not in OF_THE_DISK:
-            raise
-        return _stop(about_file(error), REFUSED)
     except KeyboardInterrupt:
-        return _leave(argv, _stop("interrupted; nothing was written.", INTERRUPTED))
-    return DONE
+        return _leave(argv, _stop(HALTED, INTERRUPTED))
+    except Exception as error:
+        if pressed:  # a module that was being imported turns KeyboardInterrupt into an error of its own
+            return _leave(argv, _stop(HALTED, INTERRUPTED))
+        code = _explained(error)
+        if code is None:
+            raise
+        return code
+    return _flushed(DONE)
+
+
+def _explained(error: Exception) -> int | None:
+    """The exit code after a sentence, for what is not a bug; None for a bug."""
+    if isinstance(error, ModuleNotFoundError) and (sentence := missing_package(error)):
+        return _stop(sentence, REFUSED)
+    if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error):
+        return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
+    if isinstance(error, BrokenPipeError | Unprinted):
+        return _closed(error)
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        return _stop(about_file(error), REFUSED)
+    return None
+
+
+def _printing(work: Callable[[], Any]) -> Any:
+    """The result of work that writes to standard output, and to no file."""
+    try:
+        return work()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unprinted(error.strerror) from error
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all output is out."""
+    try:
+        _printing(sys.stdout.flush)
+    except (BrokenPipeError, Unprinted) as error:
+        return _closed(error)
+    return code
+
+
+def _closed(error: Exception) -> int:
+    """End quietly if the reader has closed the output, and else with a sentence; what is left of it goes nowhere."""
+    with suppress(OSError, ValueError):  # or Python would complain of it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return CLOSED
+    return _stop(f"the output cannot be written: {error}.", REFUSED)
+
+
+def _open_streams() -> None:
+    """Streams that were closed before the start lead nowhere, instead of being None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (until the end of the program)
+
+
+@contextmanager
+def _on_interrupt(program: bool, handler: Callable[..., None]) -> Iterator[None]:
+    """Ctrl-C calls this handler, if this is the program itself."""
+    if not program or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(*_: object) -> None:
+    """At once: an exception in the middle of an import may be lost, or become another one."""
+    os.write(2, f"jaxsamp: {HALTED}\n".encode())
+    os._exit(INTERRUPTED)
+
+
+def _interrupt(pressed: list[int]) -> None:
+    pressed.append(1)
+    raise KeyboardInterrupt
 
 
 def _leave(argv: Sequence[str] | None, code: int) -> int:
     """End the process at once if this is the program itself: interrupted JAX can crash at exit and lose the code."""
     if argv is None:
-        sys.stdout.flush()
+        code = _flushed(code)
         os._exit(code)
     return code
 
@@ -85,6 +163,9 @@ def _leave(argv: Sequence[str] | None, code: int) -> int:
 def _parse(argv: Sequence[str] | None) -> Any:
     """The command. Only its own module is imported, so a package that another command needs may be missing."""
     words = sys.argv[1:] if argv is None else argv
+    if list(words) == ["--version"]:
+        print(f"jaxsamp {VERSION}")
+        raise SystemExit(DONE)
     if words and words[0] in COMMANDS:
         module, kind, _ = COMMANDS[words[0]]
         return getattr(import_module(f"jaxsamp.cli.{module}"), kind).parsed(words[1:], words[0])
@@ -109,6 +190,8 @@ def _keep_compilations() -> None:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "jaxsamp"
         with suppress(OSError):  # without a writable folder, compile in each run
             folder.mkdir(parents=True, exist_ok=True)
+            import jax
+
             jax.config.update("jax_compilation_cache_dir", str(folder))
 
 

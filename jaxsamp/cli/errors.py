@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jaxsamp.cli.settings import flag, flags
-
-DONE, FAILED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes; 143 is 128 + SIGTERM
+# Exit codes: 128 + SIGINT, SIGPIPE and SIGTERM are what the shell reports of programs that these signals end.
+DONE, FAILED, REFUSED, INTERRUPTED, CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
 # Of the disk and not of the program: whatever is being written then, they are no bugs.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 OPTIONAL = {  # per module: the package, and the argument of `pip install`
@@ -27,6 +26,10 @@ OPTIONAL = {  # per module: the package, and the argument of `pip install`
 
 class BadArgument(Exception):
     """An argument that cannot be used; its message is the sentence that the user reads."""
+
+
+class Unprinted(Exception):
+    """Output that cannot be written, on a full disk for instance; its message says why."""
 
 
 class Stopped(Exception):
@@ -65,6 +68,8 @@ def about_flags(sentence: str, command: Any) -> str:
 
     Other arguments with a value, as in "divisible by accumulate = 3", are replaced too.
     """
+    from jaxsamp.cli.settings import flag, flags  # which loads JAX; this module is loaded before it
+
     names = {name.rpartition(".")[2]: flag(name) for name, _ in reversed(list(flags(command)))} | command.names
 
     def named(word: re.Match[str]) -> str:

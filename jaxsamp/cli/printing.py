@@ -1,5 +1,7 @@
 """The output of a command: a line while it works, then its report as a line and a short table."""
 
+import io
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,10 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jaxsamp.cli.errors import Unprinted
 from jaxsamp.datasets import DataWarning
 from jaxsamp.metrics import label
 
 REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
+WIDEST = 1000  # columns of a table
 INSIDE = {True: "[green]inside[/]", False: "[yellow]outside[/]"}
 
 
@@ -60,18 +64,15 @@ def kept(found: list[DataWarning]) -> Iterator[None]:
 
 
 class Page:
-    """Lines that are never wrapped, and tables that fit in 80 columns, the width of a pipe."""
-
-    def __init__(self) -> None:
-        self._console = Console(highlight=False)
+    """Lines that are never wrapped, and tables that are as wide as what they hold, on a narrow terminal too."""
 
     def head(self, name: str, rest: str) -> None:
         """The first line."""
-        self._console.print(f"[bold]{escape(name)}[/]{escape(rest)}", soft_wrap=True)
+        _print(f"[bold]{escape(name)}[/]{escape(rest)}", soft_wrap=True)
 
     def line(self, text: str) -> None:
         """A line of plain text."""
-        self._console.print(text, soft_wrap=True, markup=False)
+        _print(text, soft_wrap=True, markup=False)
 
     def written(self, report: dict[str, Any], out: Path) -> None:
         """The last lines: warnings about the data; the files, and their folder."""
@@ -86,7 +87,23 @@ class Page:
             table.add_column(column, justify="left" if i in left else "right", no_wrap=True)
         for row in rows:
             table.add_section() if row is None else table.add_row(*row)
-        self._console.print(table)
+        _print(table)
+
+
+def _print(thing: Any, **options: Any) -> None:
+    """Write to standard output by hand: rich would cut tables, and end the program where the output is closed."""
+    seen = Console(highlight=False)
+    wide = seen.measure(thing, options=seen.options.update(max_width=WIDEST)).maximum if isinstance(thing, Table) else 0
+    made = io.StringIO()
+    console = Console(highlight=False, file=made, force_terminal=seen.is_terminal, width=max(wide, seen.width))
+    console.print(thing, **options)
+    try:
+        sys.stdout.write(made.getvalue())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unprinted(error.strerror) from error
 
 
 def show(name: str, headline: str, report: dict[str, Any], out: Path) -> None:

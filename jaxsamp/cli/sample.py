@@ -185,9 +185,10 @@ class Sample(Command):
                 with stages("sample"):
                     done = self._drawn(out, keys[0], what, options)
             if not done.complete:
-                print(f"{out}: {missing(done)}")
+                printing.Page().line(f"{out}: {missing(done)}")
             elif (out / "report.json").exists() and not self.common.force:
-                print(f"{out} is complete: {len(done):,} samples in {len(done.manifest['shards']):,} shards.")
+                count = len(done.manifest["shards"])
+                printing.Page().line(f"{out} is complete: {len(done):,} samples in {count:,} shards.")
             else:
                 labels = () if what.labels is None else (LABELS,)
                 with output.folder(out, (*SMALL, *labels), True) as folder:

@@ -126,7 +126,11 @@ def conditions(cond: Any, n: int) -> None:
     """Raise unless every leaf of `cond` has one entry per sample, n in all."""
     for leaf in jax.tree.leaves(cond):
         if not isinstance(leaf, jax.Array | np.ndarray) or np.ndim(leaf) == 0 or leaf.shape[0] != n:
-            raise ValueError(f"cond must have leaves of shape (n = {n}, ...); got a leaf of shape {np.shape(leaf)}.")
+            hint = (
+                " A list is a pytree: pass one array, jax.numpy.array(cond)." if isinstance(cond, list | tuple) else ""
+            )
+            got = f"a leaf of shape {np.shape(leaf)}"
+            raise ValueError(f"cond must have leaves of shape (n = {n}, ...), arrays; got {got}.{hint}")
 
 
 def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:

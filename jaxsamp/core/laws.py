@@ -1,12 +1,15 @@
 """Quantities of a law, computed from its log density where the law has no method for them."""
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from jaxsamp.core.types import Array, Level
+
+T = TypeVar("T")
 
 
 def clean_score(law: Any, x: Array) -> Array:
@@ -27,6 +30,23 @@ def has_clean_score(law: Any) -> bool:
 def has_clean_density(law: Any) -> bool:
     """Whether chains can follow its score without noise; a law whose `score` needs a level is smooth only with it."""
     return not hasattr(law, "score") or has_clean_score(law)
+
+
+def traced(law: Any, compute: Callable[[], T]) -> T | None:
+    """`compute()`; None if JAX cannot trace it and the law has a score of its own, which is all that chains need."""
+    try:
+        return compute()
+    except Exception:
+        if has_clean_score(law):
+            return None
+        raise
+
+
+def clean_log_density(law: Any, x: Array) -> Array | None:
+    """log p of the law without noise at `x`, (batch,), up to a constant; None if it has none that JAX can trace."""
+    if not callable(getattr(law, "log_prob", None)):
+        return None
+    return traced(law, lambda: jnp.reshape(law.log_prob(x), (len(x), -1)).sum(1))
 
 
 def posterior_mean(law: Any, x: Array, level: Level) -> Array:

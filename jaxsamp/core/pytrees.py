@@ -29,7 +29,7 @@ def pytree(cls: type[T]) -> type[T]:
     return cls
 
 
-def adopted(argument: str, thing: T) -> T:
+def adopted(argument: str, thing: T, _above: tuple[Any, ...] = ()) -> T:
     """`thing`, after making pytrees of the classes of all plain objects that it is or holds.
 
     An attribute that is a number, a string, a function, or a tuple of those is static and compared by `==`; any other
@@ -42,11 +42,15 @@ def adopted(argument: str, thing: T) -> T:
 
     Raises:
         TypeError: something in it is neither an array nor a number nor such an object; or an attribute holds no arrays
-            and cannot be hashed.
+            and cannot be hashed, or refers to the object itself.
     """
-    for leaf in jax.tree.leaves(thing, is_leaf=lambda part: type(part) in _ADOPTED):
+    for leaf in _parts(thing):
         if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
             continue
+        if any(leaf is part for part in _above):
+            raise TypeError(
+                f"{argument} must not refer to the {type(leaf).__name__} that holds it: JAX takes trees alone."
+            )
         if not _plain(leaf):
             raise TypeError(
                 f"{argument} must be made of arrays, numbers, and objects of plain classes or of those decorated with "
@@ -57,13 +61,18 @@ def adopted(argument: str, thing: T) -> T:
             _ADOPTED.add(type(leaf))
         for name in _by_value(leaf)[0]:
             value = getattr(leaf, name)
-            if isinstance(value, list | dict | set) and not any(map(_array_or_object, jax.tree.leaves(value))):
+            if isinstance(value, list | dict | set) and not any(map(_array_or_object, _parts(value))):
                 raise TypeError(
                     f"{argument} must have attributes that hold arrays or can be hashed, or a class decorated with "
                     f"jaxsamp.pytree; {type(leaf).__name__}.{name} is a {type(value).__name__}."
                 )
-            adopted(f"{argument}.{name}", value)
+            adopted(f"{argument}.{name}", value, (*_above, leaf))
     return thing
+
+
+def _parts(thing: Any) -> list[Any]:
+    """The leaves of a tree, and the objects in it that are looked into one by one."""
+    return jax.tree.leaves(thing, is_leaf=lambda part: type(part) in _ADOPTED)
 
 
 def is_function(thing: Any) -> bool:

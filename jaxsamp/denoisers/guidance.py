@@ -29,12 +29,12 @@ class Guided(Wrapper):
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Raise one sentence unless `cond` is given and the inner denoiser takes it."""
-        _given(cond)
+        _fitting(self.null, cond)
         super().check_cond(cond, n)
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """D_null + scale (D_cond - D_null), both in one call of twice the batch."""
-        _given(cond)  # the values of `cond` are checked once at the front door, not at every step
+        _fitting(self.null, cond)  # the values of `cond` are checked once at the front door, not at every step
         cond = jax.tree.map(wide, cond)
         null = jax.tree.map(lambda leaf, like: jnp.broadcast_to(leaf, like.shape).astype(like.dtype), self.null, cond)
         twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (cond, x))
@@ -43,9 +43,17 @@ class Guided(Wrapper):
         return free + jnp.asarray(self.scale, x.dtype) * (conditional - free)
 
 
-def _given(cond: PyTree) -> None:
+def _fitting(null: PyTree, cond: PyTree) -> None:
+    """Raise one sentence unless `cond` is given and has the structure of `null`, which broadcasts to it."""
     if cond is None:
         raise ValueError("cond must be given to a guided denoiser; got None.")
+    if jax.tree.structure(null) != jax.tree.structure(cond):
+        found = f"{jax.tree.structure(null)} and {jax.tree.structure(cond)}"
+        raise ValueError(f"null must have the structure of cond, of which it is one; got {found}.")
+    for leaf, like in zip(jax.tree.leaves(null), jax.tree.leaves(cond), strict=True):
+        sizes, shape = jnp.shape(leaf), jnp.shape(like)
+        if len(sizes) > len(shape) or any(a not in (1, b) for a, b in zip(sizes[::-1], shape[::-1], strict=False)):
+            raise ValueError(f"null must have leaves that broadcast to those of cond, {shape}; got {sizes}.")
 
 
 def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
@@ -56,6 +64,11 @@ def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
         scale: guidance scale, a number. It is a leaf, so new values do not recompile.
         null: the `cond` of "no condition" for one sample, or a value that broadcasts to a batch of them.
 
+    Raises:
+        ValueError: null is None, or, once cond is known, does not fit it.
+
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598 (scale = 1 + their w).
     """
+    if null is None:
+        raise ValueError('null must be the cond that means "no condition", such as a label of its own; got None.')
     return Guided(denoiser, scale, null)

@@ -1,5 +1,6 @@
 """Any network as a denoiser."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
-from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.pytrees import is_function, pytree
 from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.denoisers.base import BaseDenoiser, per_event
 from jaxsamp_kernels import prediction as predictions
@@ -39,12 +40,40 @@ class NetworkDenoiser(BaseDenoiser):
         shown, params = x, self.params
         if self.dtype is not None:
             shown, params = _cast((x, params), self.dtype)
+        if isinstance(params, Parts):
+            params = params.whole()
         out = self.apply(params, shown, jnp.broadcast_to(t, x.shape[:1]), cond)
+        if not hasattr(out, "dtype") or jnp.issubdtype(out.dtype, jnp.complexfloating):
+            got = out.dtype if hasattr(out, "dtype") else f"a {type(out).__name__}"
+            raise TypeError(f"apply must return one array of real numbers, of x's shape {x.shape}; got {got}.")
         if out.shape != x.shape:
             raise ValueError(f"apply must return an array of x's shape {x.shape}; got {out.shape}.")
         rates = self.schedule.rates(t) if self.prediction == "velocity" else ()
         coefficients = [per_event(c, x).astype(x.dtype) for c in (level.alpha, level.sigma, *rates)]
         return predictions.to_x0(self.prediction, out.astype(x.dtype), x, *coefficients)
+
+
+@pytree
+@dataclass(frozen=True)
+class Parts:
+    """Weights of a module that holds functions too, as in Equinox: its arrays, and all else as structure."""
+
+    arrays: tuple[Any, ...]
+    functions: tuple[Any, ...] = field(metadata={"static": True})  # None where there is an array
+    structure: Any = field(metadata={"static": True})
+
+    @classmethod
+    def of(cls, params: PyTree) -> PyTree:
+        """The parts of `params`; `params` itself if no function is in it."""
+        leaves, structure = jax.tree.flatten(params)
+        functions = tuple(leaf if is_function(leaf) else None for leaf in leaves)
+        arrays = tuple(leaf for leaf, function in zip(leaves, functions, strict=True) if function is None)
+        return params if len(arrays) == len(leaves) else cls(arrays, functions, structure)
+
+    def whole(self) -> PyTree:
+        """The module."""
+        arrays = iter(self.arrays)
+        return jax.tree.unflatten(self.structure, [next(arrays) if f is None else f for f in self.functions])
 
 
 def denoiser(
@@ -59,7 +88,7 @@ def denoiser(
     Args:
         apply: (params, x, t, cond) -> output of x's shape, for x (batch, *event) and t (batch,) in the schedule's
             own time. It is compared by identity: pass the same function each time, or every call compiles again.
-        params: the weights, any pytree.
+        params: the weights, any pytree; functions in it, as in an Equinox module, are part of its structure.
         schedule: how noise grew in training; see `jaxsamp.schedules`.
         prediction: what the network predicts: "x0", "epsilon" = (x - alpha x0) / sigma, "score" = -epsilon / sigma,
             "v" = (alpha epsilon - sigma x0) / sqrt(alpha^2 + sigma^2), or "velocity" = dx_t / dt.
@@ -68,15 +97,31 @@ def denoiser(
 
     Raises:
         ValueError: the prediction is unknown.
-        TypeError: `schedule` is not a schedule, or the prediction is "velocity" and the schedule has no derivative.
+        TypeError: `apply` does not take four arguments or, when it is called, does not return real numbers; `schedule`
+            is not a schedule, or the prediction is "velocity" and the schedule has no derivative.
 
     Source: Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", arXiv 2202.00512 (v).
     """
+    _check_apply(apply)
     checks.one_of("prediction", prediction, predictions.NAMES)
     checks.schedule(schedule)
     if prediction == "velocity":
         schedule.rates(0.5)
-    return NetworkDenoiser(apply, params, schedule, prediction, None if dtype is None else jnp.dtype(dtype))
+    return NetworkDenoiser(apply, Parts.of(params), schedule, prediction, None if dtype is None else jnp.dtype(dtype))
+
+
+def _check_apply(apply: Any) -> None:
+    """Raise TypeError unless it can be called with (params, x, t, cond)."""
+    if not callable(apply):
+        raise TypeError(f"apply must be a function (params, x, t, cond); got a {type(apply).__name__}.")
+    try:
+        signature = inspect.signature(apply)
+    except (TypeError, ValueError):  # not known, as of some functions that are not written in Python
+        return
+    try:
+        signature.bind(*range(4))
+    except TypeError:
+        raise TypeError(f"apply must take four arguments, (params, x, t, cond); got a function {signature}.") from None
 
 
 def _cast(tree: PyTree, dtype: Any) -> PyTree:

@@ -1,6 +1,6 @@
 """Meshes of devices, hosts, and what devices exchange: the only package that knows devices."""
 
-from jaxsamp.devices.hosts import Process, initialize_distributed, wait_for_hosts
+from jaxsamp.devices.hosts import Process, agree, initialize_distributed, wait_for_hosts
 from jaxsamp.devices.mesh import (
     BATCH,
     TIME,
@@ -24,7 +24,7 @@ __all__ = [
     "BATCH",
     "Process",
     "TIME",
-    "Process",
+    "agree",
     "any_host",
     "assemble",
     "check_mesh",

@@ -53,6 +53,10 @@ class Langevin(ABC):
         """The sampler for `steps` steps at the end that smooth the law, or None if the method has none."""
         return None
 
+    def gentle(self, curvature: float) -> bool:
+        """Whether steps are known to be stable on a log density of this curvature, in units of 1 / u for inertia u."""
+        return False
+
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
         """The state of a chain at x before step i."""
         return State(x)

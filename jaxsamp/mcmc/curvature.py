@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, laws
 from jaxsamp.core.types import Array
 
 
@@ -19,7 +19,7 @@ def smoothness(key: Array, target: Any, x: Float[Array, "n *event"], iterations:
 
     Args:
         key: a typed key for the random starts.
-        target: a law with `score(x)`, as for `jaxsamp.sample_density`.
+        target: a law with `score(x)` or `log_prob(x)`, as for `jaxsamp.sample_density`.
         x: points, (n, *event).
         iterations: number of Hessian-vector products at each point, at least 1.
 
@@ -39,16 +39,32 @@ def smoothness(key: Array, target: Any, x: Float[Array, "n *event"], iterations:
 
 @jax.jit
 def _power_iteration(key: Array, target: Any, x: Array, iterations: Any) -> Array:
+    return _iterated(key, target, x, 1.0, iterations)[1].max()
+
+
+def curvature_along(target: Any, x: Array, scale: Any, iterations: int) -> Array:
+    """A lower estimate of the largest eigenvalue of -S H S at each point, (n,), with S = `scale` of an event's shape.
+
+    The Rayleigh quotient after power iteration from a fixed start: never above the eigenvalue, and negative where the
+    log density is curved the other way.
+    """
+    v, _, product = _iterated(jax.random.key(0), target, x, scale, iterations)
+    return -(v * product).sum(tuple(range(1, x.ndim)))
+
+
+def _iterated(key: Array, target: Any, x: Array, scale: Any, iterations: Any) -> tuple[Array, Array, Array]:
+    """The last direction v of power iteration at each point, |S H S u| and S H S u of the direction before it."""
     axes = tuple(range(1, x.ndim))
 
     def norm(v: Array) -> Array:
         return jnp.sqrt(jnp.square(v).sum(axes, keepdims=True))
 
-    def product(_: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        v = jax.jvp(target.score, (x,), (carry[0],))[1]
-        size = norm(v)
-        return v / jnp.maximum(size, jnp.finfo(x.dtype).tiny), size
+    def step(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        _, size, product = carry
+        v = product / jnp.maximum(size, jnp.finfo(x.dtype).tiny)
+        slope = jax.jvp(lambda x: laws.clean_score(target, x), (x,), (jnp.asarray(scale * v, x.dtype),))[1]
+        product = jnp.asarray(scale * slope, x.dtype)
+        return v, norm(product), product
 
     start = jax.random.normal(key, x.shape, x.dtype)
-    start = start / norm(start)
-    return jax.lax.fori_loop(0, iterations, product, (start, norm(start)))[1].max()
+    return jax.lax.fori_loop(0, iterations, step, (start, norm(start), start))

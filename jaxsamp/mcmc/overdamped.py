@@ -37,6 +37,10 @@ class Overdamped(Langevin):
         """
         return cls(step_size=jnp.minimum(2 * jnp.asarray(bias), 1.0) / jnp.asarray(smoothness))
 
+    def gentle(self, curvature: float) -> bool:
+        """Whether h L is at most 1, half of what is stable."""
+        return float(self.step_size) * curvature <= 1
+
     def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
         """One step."""
         x = state.x

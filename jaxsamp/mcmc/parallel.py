@@ -1,6 +1,7 @@
 """Underdamped Langevin dynamics with the score at many times of a step at once: fewer rounds, more gradients."""
 
 from dataclasses import dataclass, field, replace
+from math import factorial
 from typing import Any
 
 import jax
@@ -91,6 +92,11 @@ class ParallelUnderdamped(Langevin):
     def rounds(self, steps: int) -> int:
         """K per step, plus one per step, or with a warm start one per chain."""
         return self.iterations * steps + (1 if self.warm_start else steps)
+
+    def gentle(self, curvature: float) -> bool:
+        """Whether the sweeps shrink the error of the initial path tenfold, (L u h^2)^K / (2 K)! < 0.1."""
+        reach = float(self.step_size) ** 2 * curvature
+        return reach**self.iterations / factorial(2 * self.iterations) < 0.1
 
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
         """The state with a velocity from N(0, u I) and, with a warm start, the slope."""

@@ -86,6 +86,11 @@ class Underdamped(Langevin):
         """Two per step with the midpoint, else one."""
         return 2 * steps if self.midpoint else steps
 
+    def gentle(self, curvature: float) -> bool:
+        """Whether h^2 u L is at most 1 and the damping, with a frozen score, is strong enough for that."""
+        reach = float(self.step_size) ** 2 * curvature
+        return reach <= (1 if self.midpoint else min(1.0, float(self.step_size) * float(self.friction)))
+
     def init(self, score: Score, x: Array, i: Array | int, rng: Rng) -> State:
         """The state with a velocity from N(0, u I)."""
         return State(x, velocity(inertia(self, x), x, i, rng))

@@ -13,7 +13,10 @@ from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, PyTree, State
 from jaxsamp.mcmc import Langevin
 from jaxsamp.mcmc.base import Score
+from jaxsamp.mcmc.curvature import curvature_along
 from jaxsamp.running.engine import PIECES, End, Job, Loop, Row, first_bad
+
+ENDS, ITERATIONS = 4, 10  # last states of a device at which the curvature is looked at, and products with the Hessian
 
 
 class Counts(NamedTuple):
@@ -82,7 +85,35 @@ class Chain(Job):
             state = frozen.init(self._score(), loop.state.x, first, self._rng(row))
             bare = Loop(state, loop.bad, Saved(None, None))
             loop = self._steps(frozen, row, bare, first, self.counts.polish)._replace(saved=loop.saved)
-        return End(loop.state.x, loop.bad, loop.saved)
+        x = lax.stop_gradient(loop.state.x)[None]
+        return End(loop.state.x, loop.bad, loop.saved, laws.clean_log_density(self._constant, x))
+
+    def counted(self, ends: End) -> End:
+        """The outputs, with whether each chain ended where the density is positive, and the curvature at those ends."""
+        n = len(ends.bad)
+        if ends.stats is None:  # nothing is known but a score
+            return ends._replace(stats={"inside": jnp.ones(n, bool), "curvature": jnp.full(n, jnp.nan, self.dtype)})
+        density = ends.stats[:, 0]
+        inside = density > -jnp.inf  # and so is infinity, at a pole
+        # The likeliest states: a chain that was thrown far away says nothing about where the law lives.
+        _, best = lax.top_k(jnp.where(inside, density, -jnp.inf), min(n, ENDS))
+        x = lax.stop_gradient(ends.x[best])
+        target = self._constant
+        found = laws.traced(target, lambda: curvature_along(target, x, self._scale, ITERATIONS))
+        curvature = jnp.full(len(x), jnp.nan) if found is None else found
+        most = jnp.max(curvature, where=inside[best] & jnp.isfinite(curvature), initial=-jnp.inf)
+        return ends._replace(stats={"inside": inside, "curvature": jnp.full(n, most, self.dtype)})
+
+    @property
+    def _constant(self) -> Any:
+        """The target, through which no derivative flows: checks are not part of what is differentiated."""
+        return jax.tree.map(lax.stop_gradient, self.target)
+
+    @property
+    def _scale(self) -> Array:
+        """The root of the inertia: steps feel the curvature of the density of x / scale."""
+        inertia = getattr(self.sampler, "inverse_lipschitz", None)
+        return jnp.sqrt(lax.stop_gradient(jnp.asarray(1.0 if inertia is None else inertia, self.dtype)))
 
     def _steps(self, sampler: Any, row: Row, loop: Loop, first: Any, count: Any) -> Loop:
         rng, score = self._rng(row), self._score()

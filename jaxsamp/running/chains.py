@@ -1,7 +1,9 @@
 """`sample_density`: draw from a density known up to a constant, with many independent chains."""
 
+import warnings
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -12,6 +14,7 @@ from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, PRNGKey
 from jaxsamp.mcmc import Langevin, Underdamped
+from jaxsamp.mcmc.stability import stable_up_to
 from jaxsamp.running.chain import Chain, Counts
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 
@@ -23,7 +26,9 @@ class Chains(NamedTuple):
         x: the last state of each chain, (n, *event): n independent draws.
         draws: every `thin`-th state after the warm-up, (n, steps // thin, *event); None if thin = 0.
         stats: arrays of shape (n,): `rounds` (gradients that had to wait for one another), `evaluations`
-            (all gradients), `finite` and `first_bad_step` (-1 if finite).
+            (all gradients), `finite` and `first_bad_step` (-1 if finite), `inside` (whether the log density of the last
+            state is above -inf), and `curvature`, the largest at a few last states, a lower estimate in units of
+            1 / inverse_lipschitz (the same for all chains of a device; NaN if the target has a score alone).
         path: None; with `save_every=k` the start and every k-th state, (n, (warmup + steps) // k + 1, *event).
     """
 
@@ -88,7 +93,8 @@ def sample_density(
     Chain i depends on fold_in(key, i), its start, the target and the settings, and on nothing else: not on n, nor on
     `microbatch`, nor on the devices. New step sizes, frictions, parameters of the target and step counts do not
     recompile, as long as steps // thin, which sets the shape of the draws, stays the same. The function can be used
-    inside `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at the end.
+    inside `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at the end, and warns if
+    the log density is more curved where the chains ended than steps of this size are stable for.
 
     Args:
         key: a typed key, `jax.random.key(seed)`.
@@ -116,7 +122,8 @@ def sample_density(
         `Chains(x, draws, stats, path)`.
 
     Raises:
-        ValueError: a shape, count or setting is wrong; or a chain became NaN or infinite.
+        ValueError: a shape, count or setting is wrong; or a chain became NaN or infinite; or it ended where the log
+            density is -inf or NaN.
         TypeError: a key, sampler or target has the wrong type; or polish is used with an overdamped sampler.
     """
     sampler, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
@@ -137,10 +144,10 @@ def sample_density(
         x = x.astype(init.dtype)
         draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (draws, path))
     if eager:
-        _raise_if_bad(out.bad, warmup + steps + polish, sampler)
+        _judge(out, warmup + steps + polish, sampler)
     cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
     stats = {name: jnp.full(shape[:1], count + polish) for name, count in cost.items()}
-    return Chains(x, draws, stats | {"finite": out.bad < 0, "first_bad_step": out.bad}, path)
+    return Chains(x, draws, stats | {"finite": out.bad < 0, "first_bad_step": out.bad, **out.stats}, path)
 
 
 def check_chains(
@@ -185,12 +192,35 @@ def _check_target(got: Any) -> Any:
     return got
 
 
-def _raise_if_bad(bad: Array, steps: int, sampler: Langevin) -> None:
-    """Raise if a chain was not finite: the only synchronization with the device."""
-    host = np.asarray(bad)
-    if (host >= 0).any():
+def _judge(out: Any, steps: int, sampler: Langevin) -> None:
+    """Raise if a chain did not stay finite and inside, warn of unstable steps: the only synchronization."""
+    bad, first, outside, curvature = (float(number) for number in _summary(out.bad, out.stats))
+    n, h = out.bad.size, float(sampler.step_size)
+    if bad:
         raise ValueError(
-            f"step_size must be small enough for the chains to stay finite; with {np.asarray(sampler.step_size):g} "
-            f"{(host >= 0).sum()} of {host.size} chains became NaN or infinite, first at step "
-            f"{host[host >= 0].min()} of {steps} (a score that is not finite at the start does that too)."
+            f"step_size must be small enough for the chains to stay finite; with {h:g} {bad:.0f} of {n} chains became "
+            f"NaN or infinite, first at step {first:.0f} of {steps} (a score that is not finite at the start does that "
+            "too)."
         )
+    if outside:
+        raise ValueError(
+            "target must have a positive density wherever chains go; its log density is -inf or NaN at the last states "
+            f"of {outside:.0f} of {n} chains. For positive, bounded or simplex parameters use "
+            "jaxsamp.targets.transformed(target, bijection)."
+        )
+    if curvature > 0 and (limit := stable_up_to(sampler, curvature)) < curvature:
+        unit = "" if getattr(sampler, "inverse_lipschitz", None) is None else " (in units of 1 / inverse_lipschitz)"
+        warnings.warn(
+            f"step_size must be smaller: with {h:g} steps are stable up to a curvature of about {limit:.2g}{unit}, and "
+            f"the log density has one of {curvature:.2g} where the chains ended, so they do not have its law; see "
+            "jaxsamp.mcmc.smoothness.",
+            stacklevel=3,
+        )
+
+
+@jax.jit
+def _summary(bad: Array, stats: dict[str, Array]) -> tuple[Array, ...]:
+    """How many chains went bad, the first step at which one did, how many ended outside, and the largest curvature."""
+    first = jnp.min(jnp.where(bad >= 0, bad, jnp.iinfo(bad.dtype).max))
+    most = jnp.max(stats["curvature"], where=jnp.isfinite(stats["curvature"]), initial=-1.0)
+    return jnp.sum(bad >= 0), first, jnp.sum(~stats["inside"]), most

@@ -5,7 +5,7 @@ per run, by `prepare`. No row depends on another one.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -113,8 +113,18 @@ def execute(job: Job, rows: Row, progress: bool) -> tuple[End, bool]:
     if not checks.is_concrete(job, rows, jnp.zeros(())):
         return run(job, rows), False
     mesh = job.mesh
+    devices.agree(_arguments(job, rows, progress), devices.several_hosts(mesh))
     run_all = _with_progress if progress else _compiled
     return run_all(devices.replicate(job, mesh), devices.placed(rows, mesh)), True
+
+
+def _arguments(job: Job, rows: Row, progress: bool) -> dict[str, Any]:
+    """What a door was called with, by the names that its arguments have, or nearly."""
+    names = {"lam": "grid or steps", "event": "shape", "counts": "warmup, steps, thin or polish"}
+    held = {f.name: getattr(job, f.name) for f in fields(job) if f.name != "mesh"}  # type: ignore[arg-type]
+    shown = {names.get(name, name): value for name, value in held.items()}
+    given = {"shape or first": rows.index, "init": rows.init, "cond": rows.cond, "progress": progress}
+    return {"the function": type(job).__name__} | shown | given
 
 
 def run(job: Job, rows: Row) -> End:

@@ -92,7 +92,7 @@ def sample(
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init, cond)
     out, eager = execute(job, rows, progress)
-    x, path = out.x, out.saved
+    x, path = out.x if eager or sampler.differentiable else _without_gradient(out.x, type(sampler).__name__), out.saved
     if init is not None:
         x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
     if eager:
@@ -111,6 +111,26 @@ def _warn_unless_drowned(denoiser: Denoiser, levels: Any) -> None:
         f"at sigma_max = {1.1 * DROWNS * size:.2g}, as in grid=jaxsamp.grids.log_snr(schedule, 32, sigma_max=...).",
         stacklevel=3,
     )
+
+
+def _without_gradient(x: Array, sampler: str) -> Array:
+    """x itself; raises TypeError if `jax.grad` comes back through it."""
+
+    def refuse(*_: Any) -> Any:
+        raise TypeError(
+            f"sampler must be differentiable for jax.grad; {sampler} has a loop that stops when it is done, through "
+            "which JAX has forward derivatives alone, jax.jvp and jax.jacfwd."
+        )
+
+    @jax.custom_jvp
+    def same(x: Array) -> Array:
+        return x
+
+    @same.defjvp
+    def along(primals: Any, tangents: Any) -> Any:
+        return primals[0], jax.custom_derivatives.linear_call(lambda _, v: v, refuse, (), tangents[0])
+
+    return same(x)
 
 
 def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:

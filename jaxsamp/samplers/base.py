@@ -63,6 +63,7 @@ class Sampler(ABC):
         discretizes: "ode" or "sde", the equation whose solution the error refers to.
         default_steps: number of intervals of the grid if the user gives none.
         stepwise: whether each interval is one call of `step`; otherwise a single call takes the whole trajectory.
+        differentiable: whether `jax.grad` goes through it; not through a loop that stops when it is done.
     """
 
     convergence_order: float
@@ -70,6 +71,7 @@ class Sampler(ABC):
     discretizes: str = "ode"
     default_steps: int = 32
     stepwise: bool = True
+    differentiable: bool = True
 
     @property
     def reads_calibration(self) -> bool:

@@ -30,6 +30,7 @@ class Sliding(Sampler):
 
     default_steps = 64
     stepwise = False
+    differentiable = False
 
     @property
     @abstractmethod

@@ -43,6 +43,7 @@ class SpeculativeDDPM(Sampler):
     discretizes = "sde"
     default_steps = 200
     stepwise = False
+    differentiable = False
 
     def check(self) -> None:
         """Raise ValueError unless lookahead is at least 1 and the rule for guesses is known."""

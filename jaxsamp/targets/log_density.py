@@ -82,7 +82,18 @@ def from_log_density(f: Callable[[Array], Array], event_shape: tuple[int, ...]) 
     if not isinstance(event_shape, tuple | list):
         raise TypeError(f"event_shape must be a tuple of integers; got {event_shape!r}.")
     event = tuple(checks.at_least("every entry of event_shape", size, 1) for size in event_shape)
-    out = jax.eval_shape(f, jax.ShapeDtypeStruct(event, jax.numpy.result_type(float)))
+    check_log_density("f", f, jax.ShapeDtypeStruct(event, jax.numpy.result_type(float)))
+    return LogDensity(as_leaf(f), event)
+
+
+def check_log_density(argument: str, f: Callable[..., Any], like: Any) -> None:
+    """Raise TypeError unless f returns one real number for parameters like these."""
+    out = jax.eval_shape(f, like)
     if getattr(out, "shape", None) != () or not jax.numpy.issubdtype(out.dtype, jax.numpy.floating):
-        raise TypeError(f"f must return one real number for an event of shape {event}; got {out}.")
-    return LogDensity(Partial(f) if jax.tree_util.all_leaves([f]) else f, event)
+        shapes = jax.tree.map(lambda leaf: leaf.shape, like)
+        raise TypeError(f"{argument} must return one real number for an event of shape {shapes}; got {out}.")
+
+
+def as_leaf(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as a pytree; a callable pytree as it is."""
+    return Partial(f) if jax.tree_util.all_leaves([f]) else f

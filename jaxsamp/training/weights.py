@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsamp.core.pytrees import is_function
 from jaxsamp.core.types import PyTree
 
 
@@ -13,13 +14,13 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
     """Write weights, each named by its path in the tree joined by "/", such as "params/Dense_0/kernel".
 
     Args:
-        params: a pytree of arrays.
+        params: a pytree of arrays; random keys in it are written as their numbers, and functions are left out.
         path: the file.
         about: names and texts to keep in the file's header.
     """
     from safetensors.flax import save_file
 
-    leaves = {name: jnp.asarray(leaf) for name, leaf in _named(params)}
+    leaves = {name: jax.random.key_data(leaf) if _is_key(leaf) else jnp.asarray(leaf) for name, leaf in _named(params)}
     save_file(leaves, str(path), {"format": "flax", **(about or {})})
 
 
@@ -42,13 +43,21 @@ def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
         have, lack = (path, "the network") if name in stored else ("the network", path)
         raise ValueError(f"path must hold the weights of this network; {have} has {name!r} and {lack} does not.")
     for name, leaf in wanted:
-        if stored[name].shape != leaf.shape:
-            raise ValueError(
-                f"{name!r} must have shape {leaf.shape} for this network; {path} has {stored[name].shape}."
-            )
-    return jax.tree.unflatten(jax.tree.structure(like), [stored[name] for name, _ in wanted])
+        shape = jax.eval_shape(jax.random.key_data, leaf).shape if _is_key(leaf) else leaf.shape
+        if stored[name].shape != shape:
+            raise ValueError(f"{name!r} must have shape {shape} for this network; {path} has {stored[name].shape}.")
+        if _is_key(leaf):
+            stored[name] = jax.random.wrap_key_data(stored[name], impl=str(jax.random.key_impl(leaf)))
+    found = iter([stored[name] for name, _ in wanted])
+    leaves, structure = jax.tree.flatten(like)
+    return jax.tree.unflatten(structure, [leaf if is_function(leaf) else next(found) for leaf in leaves])
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _named(tree: PyTree) -> list[tuple[str, Any]]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
+    named = [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
+    return [(name, leaf) for name, leaf in named if not is_function(leaf)]  # which a module may hold

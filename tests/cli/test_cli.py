@@ -1,8 +1,10 @@
 """The command line: what it writes, what it refuses, and how."""
 
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -15,9 +17,11 @@ import pytest
 from PIL import Image
 
 from jaxsamp import cli
-from jaxsamp.cli import output
+from jaxsamp.cli import output, printing
+from jaxsamp.cli.errors import Unprinted
 from jaxsamp.cli.sample import Sample
 from jaxsamp.cli.settings import flags, value_of
+from jaxsamp.core.version import VERSION
 from jaxsamp.recipes import reports
 from jaxsamp.samplers import BY_NAME, DDIM, Heun, ParaDiGMS, ParallelCorrector, SlidingWindow, UniPC
 
@@ -318,3 +322,75 @@ def test_the_console_script_refuses(tmp_path):
     assert refused.returncode == 2 and refused.stdout == ""
     assert refused.stderr == "jaxsamp: --steps must be at least 1; got 0.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["blobs.npy"]
+
+
+def program(*words, **options):
+    """The command line as a program of its own; stdout and stderr are what it was given."""
+    return subprocess.Popen([sys.executable, "-m", "jaxsamp.cli", *words], stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.mark.parametrize("words", [("--version",), ("sample", "--help")])
+def test_output_that_nobody_reads_or_that_cannot_be_written_leaves_no_traceback(words):
+    read, write = os.pipe()
+    os.close(read)
+    for out, code, sentence in (
+        (write, 141, ""),
+        (os.open("/dev/full", os.O_WRONLY), 2, "jaxsamp: the output cannot be written: No space left on device.\n"),
+    ):
+        started = program(*words, stdout=out)
+        assert (started.communicate()[1], started.returncode) == (sentence, code)
+        os.close(out)
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "jaxsamp.cli", *words]
+    closed = subprocess.run(shell, stderr=subprocess.PIPE, text=True)
+    assert (closed.stderr, closed.returncode) == ("", 0)
+
+
+def test_a_table_that_cannot_be_written_is_a_sentence(monkeypatch):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(Unprinted, match="No space left"):
+        printing.Page().line("a line")
+
+
+def test_ctrl_c_while_packages_are_imported_is_one_sentence(tmp_path):
+    """In a package that takes an hour, and in one that turns the interruption into an error of its own."""
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(3600)\n")
+    code = (
+        "import os, signal, sys, threading; from jaxsamp import cli; "
+        "assert 'jax' not in sys.modules; "
+        "cli.COMMANDS = {'sample': ('slow', '', '')}; cli.import_module = lambda name: __import__('slow'); "
+        "threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start(); sys.exit(cli.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "sample"], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "jaxsamp: interrupted; nothing was written.\n"
+
+
+def test_an_interruption_that_a_module_turned_into_another_error_is_an_interruption(monkeypatch):
+    class Command:
+        def run(self):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("Encountered an error while initializing the extension.") from None
+
+    ends, before = [], signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(cli, "_parse", lambda _: Command())
+    monkeypatch.setattr(os, "_exit", ends.append)
+    cli.main()
+    assert ends == [130] and signal.getsignal(signal.SIGINT) == before
+
+
+def test_the_version_is_printed(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr() == (f"jaxsamp {VERSION}\n", "")
+
+
+def test_numbers_in_tables_are_never_cut(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    printing.Page().table(("metric", "value"), [("a name that is long", "0.123456789"), ("  b", "12345678.9")])
+    out = capsys.readouterr().out
+    assert "0.123456789" in out and "12345678.9" in out and "a name that is long" in out and "…" not in out

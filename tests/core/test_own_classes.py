@@ -245,3 +245,14 @@ def test_what_cannot_be_taken_apart_gets_one_sentence(thing):
 def test_an_attribute_that_cannot_be_static_is_named():
     with pytest.raises(TypeError, match=r"jaxsamp\.pytree; Unhashable\.steps is a list"):
         inspect.unwrap(js.sample_density)(KEY, Unhashable(), (2, 2))
+
+
+def test_an_object_that_refers_to_itself_is_one_sentence():
+    for circle in (lambda law: law, lambda law: [law, jnp.ones(2)]):
+        law = Normal([0.0, 0.0])
+        law.again = circle(law)
+        with pytest.raises(TypeError, match=r"target\.again must not refer to the Normal that holds it"):
+            js.sample_density(KEY, law, (3, 2), steps=10)
+    twice = Normal([0.0, 0.0])
+    twice.other = twice.another = Normal([1.0, 0.0])  # no circle
+    assert adopted("law", twice) is twice

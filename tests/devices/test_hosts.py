@@ -3,12 +3,16 @@
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 import jaxsamp as js
 from jaxsamp.cli import main
+from jaxsamp.devices import hosts
 from tests.two_processes import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +94,51 @@ def test_two_processes_draw_the_samples_of_one():
     for process in started("sample"):
         out, error = process.communicate(timeout=300)
         assert process.returncode == 0 and "equal" in out, error
+
+
+@pytest.mark.slow
+def test_processes_that_call_with_different_arguments_are_refused():
+    for process in started("differ"):
+        out, error = process.communicate(timeout=300)
+        assert process.returncode == 0 and (out.count("refused"), out.count("agreed")) == (3, 1), error
+
+
+def test_arguments_that_differ_between_processes_are_named(monkeypatch):
+    other = {"key": jax.random.key(1), "sampler": js.samplers.Heun(churn=1.0), "one": partial(max, 1), "x": np.ones(3)}
+    mine = {"key": jax.random.key(0), "sampler": js.samplers.Heun(), "one": partial(max, 2), "x": np.arange(3.0)}
+    rows = []
+    gather = lambda row: np.stack([row, *rows])  # noqa: E731
+    monkeypatch.setattr("jax.experimental.multihost_utils.process_allgather", gather)
+    for name in mine:
+        hosts.agree(mine, True)
+        rows.append(
+            np.array([hosts.fingerprint(v) for v in (mine | {name: other[name]}).values()] + [0] * 28, np.uint32)
+        )
+        with pytest.raises(ValueError, match=f"every process must .* differ between processes: {name}\\.$"):
+            hosts.agree(mine, True)
+        rows.clear()
+
+
+def test_process_0_listens_where_it_is_told_and_does_not_wait_for_ever(monkeypatch):
+    called = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: called.append(options))
+    for coordinator, options, bind in (
+        ("127.0.0.1:80", {}, "127.0.0.1:80"),
+        ("10.0.0.1:80", {}, None),
+        ("10.0.0.1:80", {"bind": "10.0.0.1:80"}, "10.0.0.1:80"),
+    ):
+        js.initialize_distributed(coordinator, 2, 0, join=7, **options)
+        assert called[-1]["coordinator_bind_address"] == bind and called[-1]["initialization_timeout"] == 7
+
+    def refuse(*_, **__):
+        raise jax.errors.JaxRuntimeError("ALREADY_EXISTS: task 1 is there.\nMore.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuse)
+    with pytest.raises(
+        RuntimeError, match=r"process_id must be another one in each .* process 1 .* task 1 is there"
+    ) as at:
+        js.initialize_distributed("10.0.0.1:80", 2, 1)
+    assert "\n" not in str(at.value)
 
 
 @pytest.mark.slow
