@@ -47,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `jaxsamp`; by default the arguments of the program.
 
     Returns:
-        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, and for files or
-        output that cannot be written, because the disk is full or for another reason of the system; 1 for training that
-        diverged, and for shards that are damaged or missing; 130 for Ctrl-C and 143 for SIGTERM. In the last two cases
-        training saves, and finished shards are kept. Without a sentence, 141 if the reader of the output has closed it.
+        The exit code: 0 for success. After one sentence on stderr: 2 for arguments that cannot be used, and for files
+        or output that cannot be written, because the disk is full or for another reason of the system; 1 for training
+        that diverged, and for shards that are damaged or missing; 130 for Ctrl-C and 143 for SIGTERM. In the last two
+        cases training saves, and finished shards are kept. Without a sentence, 141 if the reader of the output has
+        closed it.
     """
     program = argv is None
     if program:

@@ -1,6 +1,5 @@
 """`sample`: one front door for every sampler and every denoiser."""
 
-import warnings
 from typing import Any
 
 import jax
@@ -11,13 +10,12 @@ from jaxsamp import devices, grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, PRNGKey, PyTree, Samples
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree, Samples
 from jaxsamp.mcmc import Langevin
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
+from jaxsamp.running.starts import check_pure, refuses_pure_noise, warn_unless_drowned
 from jaxsamp.running.trajectory import Trajectory
 from jaxsamp.samplers import Sampler, UniPC
-
-DROWNS = 5.0  # least ratio of the first sigma / alpha to the root mean square of the data: 2 % too narrow samples
 
 
 def sample(
@@ -28,7 +26,7 @@ def sample(
     steps: int | None = None,
     *,
     grid: grids.Grid = "log_snr",
-    init: Array | None = None,
+    init: Data | None = None,
     final_denoise: bool = True,
     cond: PyTree = None,
     first: int = 0,
@@ -53,8 +51,10 @@ def sample(
         grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
             steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02. A warning says so if
             the first is less than five times the root mean square of the data, where the law or calibration knows it.
+            The first level may be infinite, alpha = 0, if the schedule reaches it and the sampler steps in the data
+            frame: the step from there is x_t / alpha = D + (sigma / alpha) z.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
-            sigma * standard normal.
+            sigma * standard normal. Samples have its dtype if that is a floating one, and otherwise the default one.
         final_denoise: return D(x, last level), which takes one more evaluation; else x at the last level, in the scale
             of the schedule's x_t, whose law is that of the target at this level.
         cond: conditions for the denoiser, a pytree with leaves (n, ...).
@@ -75,20 +75,23 @@ def sample(
     """
     sampler = check_sampler(sampler)
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
-    checks.init(init, tuple(shape))
+    init = checks.init(init, tuple(shape))
     checks.at_least("save_every", save_every, 0)
     checks.numbering(first, shape[0])
     devices.check_mesh(mesh)
     sampler.check()
-    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)
+    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps, refuses_pure_noise(sampler))
+    pure = grids.starts_at_pure_noise(levels)
+    if pure:
+        check_pure(denoiser, jnp.size(levels) - 1)
     if init is None:
-        _warn_unless_drowned(denoiser, levels)
+        warn_unless_drowned(denoiser, levels)
     if save_every and not sampler.stepwise:
         raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
     dtype = working_dtype(init)
     job = Trajectory(
         sampler, carrying(denoiser, sampler), -jnp.log(jnp.asarray(levels, dtype)), key, tuple(shape[1:]), dtype,
-        final_denoise, save_every, microbatch, mesh,
+        final_denoise, save_every, pure, microbatch, mesh,
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init, cond)
     out, eager = execute(job, rows, progress)
@@ -98,19 +101,6 @@ def sample(
     if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
-
-
-def _warn_unless_drowned(denoiser: Denoiser, levels: Any) -> None:
-    """Say so once where known data are not small beside the noise that the samples start from, N(0, sigma^2)."""
-    size = getattr(denoiser, "magnitude", None)
-    if size is None or not checks.is_concrete(levels) or (first := float(levels[0])) >= DROWNS * size:
-        return
-    warnings.warn(
-        f"grid must start where noise drowns the data, because samples start from noise around 0; its first sigma / "
-        f"alpha is {first:g}, and the data have a root mean square of {size:g}. Center and scale the data, or start "
-        f"at sigma_max = {1.1 * DROWNS * size:.2g}, as in grid=jaxsamp.grids.log_snr(schedule, 32, sigma_max=...).",
-        stacklevel=3,
-    )
 
 
 def _without_gradient(x: Array, sampler: str) -> Array:
