@@ -116,10 +116,31 @@ def numbering(first: Any, n: int) -> None:
         raise ValueError(f"first must be at most 2^32 - n, because a key has 2^32 samples; got {first} for n = {n}.")
 
 
-def init(got: Any, like: tuple[int, ...]) -> None:
-    """Raise unless `got` is None or has the shape of the samples."""
-    if got is not None and jnp.shape(got) != like:
-        raise ValueError(f"init must have the given shape {like}; got {jnp.shape(got)}.")
+def floating(argument: str, got: Any) -> Any:
+    """Return `got` as an array of floating-point numbers: of its own dtype, or of the default one if that is another.
+
+    An array stays where it is, on the host or on its devices. Raises TypeError unless it holds real numbers.
+    """
+    try:
+        array = got if isinstance(got, jax.Array | np.ndarray | np.generic) else jnp.asarray(got)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{argument} must be an array of real numbers; got a {type(got).__name__} ({error}).") from None
+    kept = jnp.issubdtype(array.dtype, jnp.floating)
+    if not (kept or array.dtype == bool or jnp.issubdtype(array.dtype, jnp.integer)):
+        raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
+    # NumPy's float64 is float32 on devices, unless JAX is told otherwise.
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype if kept else float)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def init(got: Any, like: tuple[int, ...]) -> Any:
+    """Return `got` as floating-point numbers, or None, if it has the shape of the samples, else raise."""
+    if got is None:
+        return None
+    got = floating("init", got)
+    if got.shape != like:
+        raise ValueError(f"init must have the given shape {like}; got {got.shape}.")
+    return got
 
 
 def conditions(cond: Any, n: int) -> None:

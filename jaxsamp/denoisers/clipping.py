@@ -25,7 +25,7 @@ class Clipped(Wrapper):
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """The posterior mean clipped to [low, high]."""
         inner = self.denoiser(x, level, cond)
-        return jnp.clip(inner, jnp.asarray(self.low, x.dtype), jnp.asarray(self.high, x.dtype))
+        return jnp.clip(inner, jnp.asarray(self.low, inner.dtype), jnp.asarray(self.high, inner.dtype))
 
 
 def clip(denoiser: Denoiser, low: ArrayLike = -1.0, high: ArrayLike = 1.0) -> Clipped:

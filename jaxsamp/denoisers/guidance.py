@@ -40,7 +40,7 @@ class Guided(Wrapper):
         twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (cond, x))
         doubled = jax.tree.map(lambda v: jnp.tile(v, 2) if jnp.ndim(v) else v, level)
         free, conditional = jnp.split(self.denoiser(twice[1], doubled, twice[0]), 2)
-        return free + jnp.asarray(self.scale, x.dtype) * (conditional - free)
+        return free + jnp.asarray(self.scale, free.dtype) * (conditional - free)
 
 
 def _given(cond: PyTree) -> None:

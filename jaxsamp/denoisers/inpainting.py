@@ -26,7 +26,8 @@ class Inpainted(Observing):
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """The observation where the mask is True, and the posterior mean elsewhere."""
         (y, operator, _), _, cond = self.observation(x, cond)
-        return jnp.where(operator.mask, jnp.asarray(y, x.dtype), self.denoiser(x, level, cond))
+        inner = self.denoiser(x, level, cond)
+        return jnp.where(operator.mask, jnp.asarray(y, inner.dtype), inner)
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Also raise unless the operators are masks and there is no noise."""

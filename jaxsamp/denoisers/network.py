@@ -34,7 +34,8 @@ class NetworkDenoiser(BaseDenoiser):
             check(cond, n)
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """E[x_0 | x_t = x], (batch, *event), in the dtype of x, in which the prediction is also converted."""
+        """E[x_0 | x_t = x], (batch, *event), in the floating dtype of x, in which the prediction is also converted."""
+        x = checks.floating("x", x)
         t = self.schedule.level(level.log_snr).t if level.t is None else level.t
         shown, params = x, self.params
         if self.dtype is not None:

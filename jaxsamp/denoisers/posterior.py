@@ -46,6 +46,7 @@ class PosteriorDenoiser(Observing):
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """D + V A^T (A V A^T + noise^2)^-1 (y - A D)."""
+        x = checks.floating("x", x)
         known, axes, cond = self.observation(x, cond)
         levels = jax.tree.map(lambda v: jnp.broadcast_to(v, x.shape[:1]), level)
         return jax.vmap(self._one, (0, 0, *axes, 0))(x, levels, *known, cond)

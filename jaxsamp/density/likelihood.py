@@ -99,8 +99,8 @@ def log_likelihood(
     Grathwohl et al., "FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models", arXiv
     1810.01367 (the trace by random vectors).
     """
-    x = jnp.asarray(x)
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else float)
+    x = jnp.asarray(checks.floating("x", x))
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     denoiser = checks.batch(key, denoiser, x.shape, cond, microbatch)
     size = math.prod(x.shape[1:])
     if probes is None:

@@ -32,6 +32,7 @@ def smoothness(key: Array, target: Any, x: Float[Array, "n *event"], iterations:
     """
     checks.typed_key(key)
     checks.at_least("iterations", iterations, 1)
+    x = checks.floating("x", x)
     if x.ndim != 1 + len(target.event_shape) or x.shape[1:] != tuple(target.event_shape) or not x.shape[0]:
         raise ValueError(f"x must have shape (n, *event) with the event {tuple(target.event_shape)}; got {x.shape}.")
     return _power_iteration(key, target, x, iterations)

@@ -10,7 +10,7 @@ from jaxsamp import devices
 from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, PRNGKey
+from jaxsamp.core.types import Array, Data, PRNGKey
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.running.chain import Chain, Counts
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
@@ -73,7 +73,7 @@ def sample_density(
     sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
     *,
-    init: Array | None = None,
+    init: Data | None = None,
     warmup: int = 500,
     thin: int = 10,
     polish: int = 0,
@@ -99,7 +99,8 @@ def sample_density(
         sampler: one of `jaxsamp.mcmc`. The default suits log densities of curvature about 1; otherwise
             `Underdamped.from_smoothness(L)`.
         steps: steps of each chain after the warm-up.
-        init: starting points, of the given shape; standard normal by default, which suits curvature 1 only.
+        init: starting points, of the given shape; standard normal by default, which suits curvature 1 only. States
+            have its dtype if that is a floating one, and otherwise the default one.
         warmup: steps that are made first, of which no draws are kept.
         thin: keep every thin-th state as a draw; with 0 only the last state is kept, as `x`.
         polish: number of frozen underdamped steps at the end, with a fresh velocity, over a total time of
@@ -120,7 +121,7 @@ def sample_density(
         TypeError: a key, sampler or target has the wrong type; or polish is used with an overdamped sampler.
     """
     sampler, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
-    checks.init(init, tuple(shape))
+    init = checks.init(init, tuple(shape))
     checks.numbering(first, shape[0])
     checks.at_least("save_every", save_every, 0)
     devices.check_mesh(mesh)

@@ -148,7 +148,7 @@ def taken(rows: PyTree, first: int, count: int) -> PyTree:
 
 
 def working_dtype(init: Any) -> Any:
-    """The dtype of the steps: that of the initial state, but at least float32."""
+    """The dtype of the steps: that of the initial state, as `checks.init` returns it, but at least float32."""
     return jnp.result_type(float) if init is None else jnp.promote_types(init.dtype, jnp.float32)
 
 

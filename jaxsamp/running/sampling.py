@@ -10,7 +10,7 @@ from jaxsamp import devices, grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, PRNGKey, PyTree, Samples
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree, Samples
 from jaxsamp.mcmc import Langevin
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 from jaxsamp.running.trajectory import Trajectory
@@ -25,7 +25,7 @@ def sample(
     steps: int | None = None,
     *,
     grid: grids.Grid = "log_snr",
-    init: Array | None = None,
+    init: Data | None = None,
     final_denoise: bool = True,
     cond: PyTree = None,
     first: int = 0,
@@ -50,7 +50,7 @@ def sample(
         grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
             steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
-            sigma * standard normal.
+            sigma * standard normal. Samples have its dtype if that is a floating one, and otherwise the default one.
         final_denoise: return D(x, last level), which takes one more evaluation; else x at the last level, in the scale
             of the schedule's x_t, whose law is that of the target at this level.
         cond: conditions for the denoiser, a pytree with leaves (n, ...).
@@ -71,7 +71,7 @@ def sample(
     """
     sampler = check_sampler(sampler)
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
-    checks.init(init, tuple(shape))
+    init = checks.init(init, tuple(shape))
     checks.at_least("save_every", save_every, 0)
     checks.numbering(first, shape[0])
     devices.check_mesh(mesh)

@@ -77,7 +77,8 @@ class Target(ABC):
             return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
 
     def validated(self, x: Array, level: Level) -> tuple[Array, Array, Array]:
-        """Return x, alpha and sigma in the dtype of x; raise ValueError if their shapes do not fit."""
+        """Return x, alpha and sigma in the floating dtype of x; raise ValueError if their shapes do not fit."""
+        x = checks.floating("x", x)
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
             takes = ", ".join(map(str, ("batch", *self.event_shape)))
             raise ValueError(f"x must have shape ({takes}) for this target; got {x.shape}.")

@@ -39,11 +39,9 @@ class Empirical(Target):
     refine: int = field(default=64, metadata={"static": True})
 
     def __post_init__(self):
-        data = jnp.asarray(self.data)
+        data = jnp.asarray(checks.floating("data", self.data))
         if data.ndim < 2 or data.size == 0:
             raise ValueError(f"data must have shape (n, *event) with at least one entry; got {data.shape}.")
-        if not jnp.issubdtype(data.dtype, jnp.floating):
-            data = data.astype(float)
         if checks.is_concrete(data):
             checks.finite("data", data)
         checks.at_least("chunk", self.chunk, 1)

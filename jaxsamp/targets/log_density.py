@@ -57,7 +57,7 @@ class LogDensity:
         if x.ndim == 0 or x.shape[1:] != self.event_shape:
             takes = ", ".join(map(str, ("batch", *self.event_shape)))
             raise ValueError(f"x must have shape ({takes}) for this target; got {x.shape}.")
-        return x
+        return checks.floating("x", x)
 
 
 def from_log_density(f: Callable[[Array], Array], event_shape: tuple[int, ...]) -> LogDensity:
