@@ -9,9 +9,10 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, ArrayLike
-from jaxsamp.schedules import DiscreteTime, Schedule
+from jaxsamp.schedules import DiscreteTime, Schedule, nearest_time
 
 SIGMA_MAX, SIGMA_MIN = 80.0, 0.02
+ROUNDING = 1e-4  # relative distance beyond an end of a schedule's range that is not an error
 
 # The name of a rule, an array of levels, or a function (schedule, steps) -> levels.
 Grid = str | ArrayLike | Callable[..., ArrayLike]
@@ -20,9 +21,13 @@ Grid = str | ArrayLike | Callable[..., ArrayLike]
 def log_snr(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> Array:
     """steps + 1 levels uniform in lambda = log(alpha / sigma); the default rule.
 
+    With discrete times the levels are trained ones, the nearest that differ from each other: where trained times are
+    further apart than the rule's levels, they follow one another. If the range has fewer of them than it takes, the
+    next ones beyond it are taken too, first at its clean end.
+
     Args:
-        schedule: bounds the range (`schedule.limits()`); with discrete times every level is a trained one.
-        steps: number of intervals, at least 1.
+        schedule: bounds the range (`schedule.limits()`).
+        steps: number of intervals, at least 1; with T discrete times at most T - 1.
         sigma_max: first sigma / alpha.
         sigma_min: last sigma / alpha, above 0.
 
@@ -30,7 +35,7 @@ def log_snr(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
         sigma / alpha, (steps + 1,), decreasing.
 
     Raises:
-        ValueError: steps < 1, sigma_min <= 0, sigma_max <= sigma_min, or too few trained levels in the range.
+        ValueError: steps < 1 or >= T, sigma_min <= 0, or sigma_max <= sigma_min.
     """
     high, low = _range(schedule, steps, sigma_max, sigma_min)
     return _settle(schedule, np.exp(np.linspace(np.log(high), np.log(low), steps + 1)))
@@ -73,31 +78,61 @@ RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, 
 def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> ArrayLike:
     """The levels given by `grid`: the name of a rule, a function (schedule, steps) -> levels, or the levels themselves.
 
+    Whichever it is, the same is asked of the levels: there are steps + 1 of them, from noisy to clean, strictly
+    decreasing, above 0 and inside the range of the schedule. Values of tracers are not looked at.
+
     Raises:
-        ValueError: an unknown rule, steps that contradict the levels, or levels that are not positive, finite
-            and strictly decreasing.
+        ValueError: an unknown rule, steps that contradict the levels, or levels that are not as above.
     """
     check = getattr(schedule, "check", None)  # a schedule of a user's own need not have one
     if check is not None and checks.is_concrete(schedule):
         check()
     if isinstance(grid, str):
         grid = RULES[checks.one_of("grid", grid, RULES)]
+    what = "grid"
     if callable(grid):
-        return grid(schedule, checks.at_least("steps", default if steps is None else steps, 1))
-    if jnp.ndim(grid) != 1 or jnp.size(grid) < 2:
+        steps, what = checks.at_least("steps", default if steps is None else steps, 1), "what grid returns"
+        grid = grid(schedule, steps)
+    if not isinstance(grid, jax.Array):
+        grid = np.asarray(grid)
+    if grid.ndim != 1 or grid.size < 2:
+        rule = "a rule or " if what == "grid" else ""
         raise ValueError(
-            f"grid must be a rule or a 1-D array of at least 2 levels of sigma / alpha; got shape {jnp.shape(grid)}."
+            f"{what} must be {rule}a 1-D array of at least 2 levels of sigma / alpha; got shape {grid.shape}."
         )
-    if steps is not None and steps != jnp.size(grid) - 1:
-        raise ValueError(f"steps must be the number of intervals of grid, {jnp.size(grid) - 1}, or None; got {steps}.")
+    if steps is not None and steps != grid.size - 1:
+        if what == "grid":
+            raise ValueError(f"steps must be the number of intervals of grid, {grid.size - 1}, or None; got {steps}.")
+        raise ValueError(f"{what} must be steps + 1 = {steps + 1} levels; got {grid.size}.")
     if checks.is_concrete(grid):
-        levels = checks.finite("grid", grid)
-        if (levels <= 0).any() or (np.diff(levels) >= 0).any():
-            raise ValueError(
-                "grid must hold levels of sigma / alpha that decrease strictly and stay above 0; got "
-                f"{np.array2string(levels, threshold=6, precision=4)}."
-            )
+        _check_levels(what, checks.finite(what, grid), schedule)
     return grid
+
+
+def _check_levels(what: str, levels: np.ndarray, schedule: Schedule) -> None:
+    """Raise unless levels decrease strictly, stay above 0 and are inside the schedule's range."""
+    shown = np.array2string(levels, threshold=6, precision=4)
+    # In the precision of the steps, in which two levels may become one.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lam = -np.log(levels.astype(jnp.result_type(float)))
+    if (levels <= 0).any() or (np.diff(levels) >= 0).any() or not (np.diff(lam) > 0).all():
+        raise ValueError(
+            f"{what} must hold levels of sigma / alpha that decrease strictly and stay above 0; got {shown}."
+        )
+    inside(what, levels, schedule)
+
+
+def inside(argument: str, levels: np.ndarray, schedule: Schedule) -> None:
+    """Raise unless all levels are in the schedule's range, up to rounding; it is unknown while it is traced."""
+    if not checks.is_concrete(schedule):
+        return
+    with jax.ensure_compile_time_eval():
+        least, most = (float(limit) for limit in schedule.limits())
+    if levels.min() < least * (1 - ROUNDING) or levels.max() > most * (1 + ROUNDING):
+        raise ValueError(
+            f"{argument} must stay inside the schedule's own range of sigma / alpha, {least:g} to {most:g}; got levels "
+            f"from {levels.max():g} to {levels.min():g}."
+        )
 
 
 def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -> tuple[float, float]:
@@ -120,18 +155,31 @@ def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -
 
 
 def _settle(schedule: Schedule, levels: np.ndarray) -> Array:
-    """Levels as an array in the default precision; with discrete times, moved to trained levels."""
+    """Levels as an array in the default precision; with discrete times, moved to trained levels that all differ."""
     if not isinstance(schedule, DiscreteTime):
         return jnp.asarray(levels)
     _concrete(schedule)
-    with jax.ensure_compile_time_eval():
-        settled = np.exp(-np.asarray(schedule.trained(-jnp.log(jnp.asarray(levels))), float))
-    if (np.diff(settled) >= 0).any():
+    table = np.asarray(schedule.lam)
+    times = nearest_time(table, -np.log(levels), np)
+    return jnp.asarray(np.exp(-table[_distinct(times, len(table))]))
+
+
+def _distinct(times: np.ndarray, count: int) -> np.ndarray:
+    """Times that decrease strictly and stay in 0 .. count - 1, near the given ones, which may repeat.
+
+    Times that decrease strictly already are returned as they are. The first and the last are kept if there are enough
+    times between them; of those that repeat, all but the last move up.
+    """
+    steps = len(times) - 1
+    if steps >= count:
         raise ValueError(
-            f"steps must leave every level its own trained time; got {len(levels) - 1} steps where some of the "
-            "trained times would repeat."
+            f"steps must be at most {count - 1}, the number of intervals between trained times; got {steps}."
         )
-    return jnp.asarray(settled)
+    last = max(0, min(times[-1], times[0] - steps))
+    first = max(times[0], last + steps)
+    left = np.arange(steps, -1, -1)
+    spread = np.maximum.accumulate((np.maximum(times, last) - left)[::-1])[::-1] + left
+    return np.minimum(spread, first - left[::-1])
 
 
 def _concrete(schedule: Schedule) -> None:

@@ -5,7 +5,7 @@ that it was trained with.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -46,8 +46,12 @@ class Schedule(ABC):
         """Smallest and largest sigma / alpha that the schedule reaches."""
         return 0.0, jnp.inf
 
+    def __post_init__(self):
+        if checks.is_concrete(self):  # transformations make schedules of tracers
+            self.check()
+
     def check(self) -> None:  # noqa: B027  (most schedules have no settings)
-        """Raise ValueError if concrete settings do not define a schedule."""
+        """Raise ValueError if concrete settings do not define a schedule; done when one is made."""
 
 
 class _VariancePreserving(Schedule):
@@ -89,6 +93,8 @@ class OrnsteinUhlenbeck(_VariancePreserving):
 class VariancePreserving(_VariancePreserving):
     """Linear beta: log alpha = -t^2 (beta_max - beta_min) / 4 - t beta_min / 2 for t in (0, 1].
 
+    Raises ValueError, when it is made, unless 0 <= beta_min < beta_max, both finite.
+
     Source: Song et al., "Score-Based Generative Modeling through Stochastic Differential Equations",
     arXiv 2011.13456.
     """
@@ -110,8 +116,8 @@ class VariancePreserving(_VariancePreserving):
         return 0.0, sigma / alpha
 
     def check(self) -> None:
-        """Raise ValueError unless 0 <= beta_min < beta_max."""
-        if not 0 <= float(self.beta_min) < float(self.beta_max):
+        """Raise ValueError unless 0 <= beta_min < beta_max, both finite."""
+        if not 0 <= float(self.beta_min) < float(self.beta_max) < np.inf:
             raise ValueError(
                 f"beta_min and beta_max must satisfy 0 <= beta_min < beta_max; got {self.beta_min} and {self.beta_max}."
             )
@@ -181,16 +187,38 @@ class DiscreteTime(_VariancePreserving):
     trained levels, and samplers round their inner nodes to trained levels before they compute any weight.
 
     Args:
-        alphas_cumprod: (T,), strictly decreasing, inside (0, 1).
+        alphas_cumprod: (T,), strictly decreasing, inside (0, 1). Give float64, such as numpy.cumprod(1 - betas):
+            in float32 the first 1 - alpha_t^2 have an error of a hundredth of a percent. The last one may be 0 ("zero
+            terminal signal-to-noise ratio"): x_t is pure noise there, sigma / alpha is infinite, lambda -infinity.
 
-    Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239.
+    Attributes:
+        lam: lambda at every trained time, (T,), decreasing, computed in float64.
+
+    Raises:
+        ValueError: alphas_cumprod is not as above, for example betas.
+
+    Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239; Lin et al., "Common
+    Diffusion Noise Schedules and Sample Steps are Flawed", arXiv 2305.08891 (the last one 0).
     """
 
     alphas_cumprod: Any
+    lam: Any = field(init=False, default=None, repr=False, compare=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        alpha2, xp = self.alphas_cumprod, jnp
+        if checks.is_concrete(alpha2):  # on the host: in float32, 1 - alpha^2 loses its digits where alpha is near 1
+            alpha2, xp = np.asarray(alpha2, np.float64), np
+        with np.errstate(divide="ignore"):
+            object.__setattr__(self, "lam", 0.5 * (xp.log(alpha2) - xp.log1p(-alpha2)))
 
     def at(self, t: ArrayLike) -> Level:
-        """The level at integer time t."""
-        t = jnp.asarray(t)
+        """The level at integer time t; TypeError for other numbers, and ValueError unless 0 <= t < T."""
+        t, last = jnp.asarray(t), len(self.lam) - 1
+        if not jnp.issubdtype(t.dtype, jnp.integer):
+            raise TypeError(f"t must be integers for DiscreteTime, the numbers of trained times; got dtype {t.dtype}.")
+        if checks.is_concrete(t) and t.size and not 0 <= (least := int(t.min())) <= (most := int(t.max())) <= last:
+            raise ValueError(f"t must be from 0 to {last}, the last trained time; got {least if least < 0 else most}.")
         return Level(*self._curve(t), t)
 
     def rates(self, t: ArrayLike) -> tuple[Array, Array]:
@@ -198,9 +226,8 @@ class DiscreteTime(_VariancePreserving):
         raise TypeError("prediction 'velocity' needs d alpha / dt, which the schedule DiscreteTime does not have.")
 
     def table(self) -> Array:
-        """lambda at every trained time, (T,), decreasing."""
-        alpha2 = jnp.asarray(self.alphas_cumprod)
-        return 0.5 * (jnp.log(alpha2) - jnp.log1p(-alpha2))
+        """lambda at every trained time, (T,), decreasing, in the default precision."""
+        return jnp.asarray(self.lam, float)
 
     def trained(self, lam: Array) -> Array:
         """The trained lambda nearest to `lam`."""
@@ -208,27 +235,33 @@ class DiscreteTime(_VariancePreserving):
 
     def limits(self) -> tuple[Any, Any]:
         """sigma / alpha at the first and last trained times."""
-        lam = self.table()
-        return jnp.exp(-lam[0]), jnp.exp(-lam[-1])
+        xp = np if checks.is_concrete(self.lam) else jnp
+        return xp.exp(-self.lam[0]), xp.exp(-self.lam[-1])
 
     def check(self) -> None:
-        """Raise ValueError unless alphas_cumprod decreases strictly inside (0, 1)."""
+        """Raise ValueError unless alphas_cumprod decreases strictly inside (0, 1), or down to 0."""
         values = checks.finite("alphas_cumprod", self.alphas_cumprod)
-        if values.ndim != 1 or len(values) < 2 or (np.diff(values) >= 0).any() or values[0] >= 1 or values[-1] <= 0:
+        if values.ndim != 1 or len(values) < 2 or (np.diff(values) >= 0).any() or values[0] >= 1 or values[-1] < 0:
+            betas = values.ndim == 1 and len(values) > 1 and (np.diff(values) >= 0).all() and values[0] > 0
+            hint = " For betas, which increase, give numpy.cumprod(1 - betas)." if betas else ""
             raise ValueError(
-                "alphas_cumprod must be a 1-D array that decreases strictly inside (0, 1); got "
-                f"shape {values.shape} with values from {values.flat[0]:g} to {values.flat[-1]:g}."
+                "alphas_cumprod must be a 1-D array that decreases strictly inside (0, 1), or down to 0; got "
+                f"shape {values.shape} with values from {values.flat[0]:g} to {values.flat[-1]:g}.{hint}"
             )
 
     def _curve(self, t: Array) -> tuple[Array, Array]:
-        alpha2 = jnp.asarray(self.alphas_cumprod)[t]
-        return jnp.sqrt(alpha2), jnp.sqrt(1 - alpha2)
+        lam = self.table()[t]
+        return _root_sigmoid(lam), _root_sigmoid(-lam)
 
     def _time(self, lam: Array) -> Array:
-        lam, up = jnp.asarray(lam), self.table()[::-1]
-        right = jnp.clip(jnp.searchsorted(up, lam), 1, up.shape[0] - 1)
-        nearest = right - (lam - up[right - 1] <= up[right] - lam)
-        return up.shape[0] - 1 - nearest
+        return nearest_time(self.table(), jnp.asarray(lam), jnp)
+
+
+def nearest_time(table: Any, lam: Any, xp: Any) -> Any:
+    """The index of the entry of a decreasing table that is nearest to `lam`, by NumPy or JAX as `xp`."""
+    up = table[::-1]
+    # By the middles between the entries: differences from -infinity would not be numbers.
+    return len(table) - 1 - xp.searchsorted(0.5 * (up[:-1] + up[1:]), lam)
 
 
 BY_NAME = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from tests.cases import SCHEDULES
+from tests.cases import SCHEDULES, small_mixture
 
 DISCRETE = js.schedules.DiscreteTime(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)))
 
@@ -86,7 +86,97 @@ def test_bad_ranges_are_one_sentence(options, words):
 
 def test_too_many_steps_for_discrete_times():
     few = js.schedules.DiscreteTime(np.linspace(0.99, 0.01, 10))
-    with pytest.raises(ValueError, match="steps must leave every level its own trained time"):
+    with pytest.raises(
+        ValueError, match="steps must be at most 9, the number of intervals between trained times; got 40"
+    ):
         js.grids.log_snr(few, 40)
     with pytest.raises(ValueError, match="overlap"):
         js.grids.log_snr(few, 2, sigma_max=1e-4, sigma_min=1e-5)
+
+
+STABLE = js.schedules.DiscreteTime(np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2))
+
+
+@pytest.mark.parametrize("rule", js.grids.RULES)
+@pytest.mark.parametrize("schedule", [DISCRETE, STABLE], ids=["linear betas", "betas of Stable Diffusion"])
+def test_any_number_of_steps_runs_with_discrete_times(rule, schedule):
+    """32 steps were refused for Stable Diffusion's betas, and 100 for linear ones."""
+    for steps in (1, 32, 100, 999):
+        grid = js.grids.resolve(rule, schedule, steps)
+        times = np.asarray(schedule.level(-jnp.log(grid)).t)
+        assert times.shape == (steps + 1,) and (np.diff(times) < 0).all()
+        np.testing.assert_allclose(grid, np.exp(-np.asarray(schedule.lam))[times], rtol=1e-6)
+    assert times[0] == 999 and times[-1] == 0
+
+
+def test_trained_times_move_only_where_they_repeat():
+    moved = js.grids._distinct
+    assert moved(np.array([9, 4, 2, 0]), 10).tolist() == [9, 4, 2, 0]
+    assert moved(np.array([9, 5, 5, 5, 0]), 10).tolist() == [9, 7, 6, 5, 0]
+    assert moved(np.array([9, 2, 0, 0, 0]), 10).tolist() == [9, 3, 2, 1, 0]
+    assert moved(np.array([9, 9, 9, 0]), 10).tolist() == [9, 8, 7, 0]
+    assert moved(np.array([6, 5, 4, 4, 4]), 10).tolist() == [6, 5, 4, 3, 2]  # beyond the range, to the clean end first
+    assert moved(np.array([2, 1, 1, 1, 1]), 10).tolist() == [4, 3, 2, 1, 0]
+
+
+def function(levels):
+    return lambda schedule, steps: levels
+
+
+@pytest.mark.parametrize(
+    ("levels", "schedule", "words"),
+    [
+        (np.array([0.02, 0.5, 80.0]), "ve", "decrease strictly and stay above 0"),
+        (np.array([80.0, 1.0, 0.0]), "ve", "decrease strictly and stay above 0"),
+        (np.array([80.0, 1.0, np.nan]), "ve", "finite"),
+        (np.array([1.0, 1.0 - 1e-9, 0.5]), "ve", "decrease strictly"),  # one level in float32
+        (np.array([300.0, 1.0, 0.02]), "vp", "inside the schedule's own range of sigma / alpha, 0 to 152"),
+        (np.ones((2, 2)), "ve", "1-D array of at least 2 levels of sigma / alpha; got shape"),
+        ("a word", "ve", "1-D array"),
+        (None, "ve", "1-D array"),
+    ],
+)
+def test_grids_are_checked_alike_whatever_they_come_from(levels, schedule, words):
+    """A function that increased gave values of 1e-2 with converged=True; one that ended at 0 a ring of radius .01."""
+    schedule = SCHEDULES[schedule]
+    with pytest.raises(ValueError, match=f"^what grid returns must.*{words}") as caught:
+        js.grids.resolve(function(levels), schedule, 2)
+    assert "\n" not in str(caught.value)
+    if not isinstance(levels, str | None):
+        with pytest.raises(ValueError, match=f"^grid must.*{words}"):
+            js.grids.resolve(levels, schedule, 2)
+
+
+def test_a_function_returns_one_level_more_than_steps():
+    levels = np.array([4.0, 2.0, 1.0])
+    with pytest.raises(ValueError, match=r"what grid returns must be steps \+ 1 = 4 levels; got 3"):
+        js.grids.resolve(function(levels), SCHEDULES["ve"], 3)
+    np.testing.assert_array_equal(js.grids.resolve(function(levels.tolist()), SCHEDULES["ve"], 2), levels)
+
+
+def test_levels_stay_in_the_range_of_trained_times():
+    least, most = DISCRETE.limits()
+    assert js.grids.resolve(np.array([most, least], np.float32), DISCRETE, None).shape == (2,)
+    for levels in ([80.0, 0.002], [160.0, 0.02]):
+        with pytest.raises(ValueError, match="inside the schedule's own range of sigma / alpha, 0.0100005 to 157.407"):
+            js.grids.resolve(np.array(levels), DISCRETE, None)
+
+
+@pytest.mark.parametrize("door", ["sample", "sample_and_log_prob", "log_likelihood", "sample_shards", "noise_levels"])
+def test_every_door_checks_its_grid(door, tmp_path):
+    """log_likelihood gave -1388 for a grid that increases."""
+    key, denoiser = jax.random.key(0), small_mixture().denoiser(SCHEDULES["ve"])
+    rising = function(np.array([0.02, 1.0, 80.0]))
+    calls = {
+        "sample": lambda: js.sample(key, denoiser, (2, 2), steps=2, grid=rising),
+        "sample_and_log_prob": lambda: js.sample_and_log_prob(key, denoiser, 2, steps=2, grid=rising),
+        "log_likelihood": lambda: js.log_likelihood(key, denoiser, jnp.zeros((1, 2)), 2, grid=rising),
+        "sample_shards": lambda: js.sample_shards(tmp_path, key, denoiser, (2, 2), steps=2, grid=rising),
+        "noise_levels": lambda: js.recipes.noise_levels(denoiser.schedule, 2, "rising"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(js.grids.RULES, "rising", lambda schedule, steps, **_: np.array([0.02, 1.0, 80.0]))
+        with pytest.raises(
+            ValueError, match="what grid returns must hold levels of sigma / alpha that decrease strictly"
+        ):
+            calls[door]()

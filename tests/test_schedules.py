@@ -89,18 +89,69 @@ def test_discrete_randomized_midpoint_still_converges_to_the_flow(x64, discrete)
     assert jnp.median(jnp.sqrt(jnp.mean((samples[0] - samples[1]) ** 2, 1))) < 1e-2
 
 
+@pytest.mark.parametrize("sliding", [False, True])
+def test_nodes_of_the_sde_stay_in_their_steps_between_trained_levels(discrete, sliding):
+    """The trained level nearest to a node was outside of its step: NaN, and a sentence that blamed the denoiser."""
+    from tests.cases import gaussian, run
+
+    sampler = js.samplers.RandomizedMidpointSDE()
+    sampler = js.samplers.ParaDiGMS(sampler, window=32) if sliding else sampler
+    target, grid = gaussian(), np.geomspace(50.0, 0.02, 151)
+    x = run(sampler, target.denoiser(discrete), 512, None, grid=grid)
+    level = discrete.level(-jnp.log(grid[-1]))
+    spread = level.alpha**2 * np.array([[1.0, 0.6], [0.6, 0.5]]) + level.sigma**2 * np.eye(2)
+    whitened = np.linalg.solve(np.linalg.cholesky(spread), (x - level.alpha * np.array([0.5, -1.0])).T)
+    # 1024 standard normal numbers: 4 deviations of their mean and of their mean square, false alarms 1e-4 each.
+    assert abs(whitened.mean()) < 0.125 and abs((whitened**2).mean() - 1) < 0.18
+
+
 @pytest.mark.parametrize(
     ("schedule", "argument"),
     [
-        (js.schedules.VariancePreserving(2.0, 1.0), "beta_min"),
-        (js.schedules.DiscreteTime(np.ones(10)), "alphas_cumprod"),
-        (js.schedules.DiscreteTime(np.linspace(0.1, 0.9, 10)), "alphas_cumprod"),
-        (js.schedules.DiscreteTime(np.array([0.9, np.nan, 0.1])), "alphas_cumprod"),
+        (lambda: js.schedules.VariancePreserving(2.0, 1.0), "beta_min"),
+        (lambda: js.schedules.VariancePreserving(beta_max=-3), "0 <= beta_min < beta_max; got 0.1 and -3"),
+        (lambda: js.schedules.VariancePreserving(-1.0), "0 <= beta_min < beta_max; got -1.0 and 20.0"),
+        (lambda: js.schedules.VariancePreserving(0.1, np.inf), "0 <= beta_min < beta_max; got 0.1 and inf"),
+        (lambda: js.schedules.VariancePreserving(0.1, np.nan), "0 <= beta_min < beta_max; got 0.1 and nan"),
+        (lambda: js.schedules.DiscreteTime(np.ones(10)), "alphas_cumprod"),
+        (lambda: js.schedules.DiscreteTime(np.linspace(0.1, 0.9, 10)), "alphas_cumprod"),
+        (lambda: js.schedules.DiscreteTime(np.array([0.9, np.nan, 0.1])), "alphas_cumprod"),
+        (lambda: js.schedules.DiscreteTime(BETAS), r"For betas, which increase, give numpy.cumprod\(1 - betas\)"),
     ],
 )
-def test_bad_settings_are_one_sentence(schedule, argument):
-    with pytest.raises(ValueError, match=argument):
-        js.grids.resolve("log_snr", schedule, 8)
+def test_bad_settings_are_one_sentence_when_a_schedule_is_made(schedule, argument):
+    with pytest.raises(ValueError, match=argument) as caught:
+        schedule()
+    assert "\n" not in str(caught.value)
+
+
+def test_schedules_of_tracers_are_not_checked():
+    of = jax.jit(lambda beta: js.schedules.VariancePreserving(0.1, beta).at(0.5).alpha)
+    np.testing.assert_allclose(of(20.0), SCHEDULES["vp"].at(0.5).alpha, rtol=1e-6)
+    of = jax.jit(lambda table: js.schedules.DiscreteTime(table).at(1).alpha)
+    np.testing.assert_allclose(of(jnp.array([0.9, 0.25, 0.1])), 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("t", "error", "words"),
+    [
+        (1000, ValueError, "t must be from 0 to 999, the last trained time; got 1000"),
+        (-1, ValueError, "t must be from 0 to 999, the last trained time; got -1"),
+        (np.array([3, 1000]), ValueError, "got 1000"),
+        (0.5, TypeError, "t must be integers for DiscreteTime.*; got dtype float32"),
+    ],
+)
+def test_times_that_are_not_trained_are_one_sentence(discrete, t, error, words):
+    with pytest.raises(error, match=words):
+        discrete.at(t)
+
+
+def test_the_table_of_discrete_times_has_the_digits_of_float64(discrete):
+    for t in (0, 1, 10, 999):
+        alpha2 = np.cumprod(1 - BETAS)[t]
+        np.testing.assert_allclose(discrete.at(t).sigma, np.sqrt(1 - alpha2), rtol=1e-6)
+        np.testing.assert_allclose(discrete.at(t).alpha, np.sqrt(alpha2), rtol=1e-6)
+    np.testing.assert_allclose(discrete.limits()[0], np.sqrt(1e-4 / (1 - 1e-4)), rtol=1e-9)
 
 
 def test_velocity_needs_a_derivative(discrete):

@@ -47,15 +47,17 @@ class NoiseLevelDistribution(ABC):
 class UniformTime(NoiseLevelDistribution):
     """t uniform in the schedule's own time, over all of it where sigma / alpha is finite and not 0.
 
-    If the schedule has no end on one side, the end is at sigma / alpha = 0.002 or 80.
+    If the schedule has no end on one side, the end is at sigma / alpha = 0.002 or 80; discrete times are all drawn.
     """
 
     def draw(self, key: Array, n: int, schedule: Any) -> tuple[Level, Array]:
         """Levels at uniform times; integer times are equally likely, both ends included."""
         low, high = (jnp.asarray(end, float) for end in schedule.limits())
-        low, high = jnp.where(low > 0, low, SIGMA_MIN), jnp.where(jnp.isfinite(high), high, SIGMA_MAX)
+        discrete = jnp.issubdtype(schedule.level(jnp.zeros(())).t.dtype, jnp.integer)
+        if not discrete:
+            low, high = jnp.where(low > 0, low, SIGMA_MIN), jnp.where(jnp.isfinite(high), high, SIGMA_MAX)
         first, last = schedule.level(-jnp.log(low)).t, schedule.level(-jnp.log(high)).t
-        if jnp.issubdtype(first.dtype, jnp.integer):
+        if discrete:
             t = jax.random.randint(key, (n,), first, last + 1)
         else:
             t = first + (last - first) * jax.random.uniform(key, (n,), first.dtype)

@@ -79,7 +79,8 @@ def score_error(
         `ScoreError(lam, mse, bayes, relative, stderr, score)`.
 
     Raises:
-        ValueError: a level is not positive and finite, another argument is out of range, or D was NaN or infinite.
+        ValueError: a level is not positive and finite or outside the schedule's range, another argument is out of
+            range, or D was NaN or infinite.
         TypeError: the key, denoiser, target or mesh is of the wrong type.
     """
     checks.typed_key(key)
@@ -92,6 +93,7 @@ def score_error(
     given = checks.finite("levels", grids.log_snr(schedule, DEFAULT_INTERVALS) if levels is None else levels)
     if given.ndim != 1 or not given.size or (given <= 0).any():
         raise ValueError(f"levels must be a 1-D array of sigma / alpha above 0; got {np.array2string(given)}.")
+    grids.inside("levels", given, schedule)
     lam = schedule.trained(-jnp.log(jnp.asarray(given, float)))
     for_samples, for_noise = jax.random.split(key)
     x = target.sample(for_samples, samples)

@@ -63,7 +63,7 @@ def noise_levels(
         raise ValueError(f"sigma_min must be above 0; got {sigma_min}.")
     if not sigma_min < sigma_max or not isfinite(sigma_max):
         raise ValueError(f"sigma_max must be finite and above {sigma_min}; got {sigma_max}.")
-    return np.asarray(partial(rule, sigma_max=sigma_max, sigma_min=sigma_min)(schedule, steps))
+    return np.asarray(grids.resolve(partial(rule, sigma_max=sigma_max, sigma_min=sigma_min), schedule, steps))
 
 
 def draw(

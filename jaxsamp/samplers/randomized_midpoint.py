@@ -106,7 +106,10 @@ class RandomizedMidpointSDE(Sampler):
         """Move to the node, then step with the posterior mean there."""
         x = state.x
         lam0, lam1 = problem.lam[i], problem.lam[i + 1]
-        lam_mid = problem.trained(frames.LOCALIZATION.advance(lam0, rng.uniform(i), lam1))
+        lam_mid = frames.LOCALIZATION.advance(lam0, rng.uniform(i), lam1)
+        trained = problem.trained(lam_mid)
+        if trained is not lam_mid:  # the nearest trained level may lie outside of a step between others
+            lam_mid = jnp.clip(trained, lam0, lam1)
         early, late = replace(rng, shape=(2, *rng.shape)).normal(i)
         passed = frames.LOCALIZATION.clock_delta(lam0, lam_mid) / frames.LOCALIZATION.clock_delta(lam0, lam1)
         x_mid = frames.step(frames.LOCALIZATION, x, problem.denoise(x, lam0), lam0, lam_mid, noise=early)
