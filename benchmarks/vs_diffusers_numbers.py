@@ -9,8 +9,8 @@ the scheduler's levels widened to float64 and, in the last column, kept in float
   to the grid and turn `final_denoise` off.
 - DPM-Solver++ lowers the order of its last step before sigma = 0, and otherwise below 15 steps only. Of its order 3
   the weight of the second difference is half of what makes it exact for quadratics, and so half of ours.
-- UniPC lowers the order of its last p - 1 steps and counts the step to sigma = 0 as one of them; `lower_order_final`
-  here counts the steps down to the last level. For p = 2 turn it off; for p = 3 end the grid next to zero.
+- UniPC lowers the order of its last p - 1 steps and counts the step to sigma = 0 as one of them:
+  `lower_order_final="denoise"`. True counts the steps down to the last level.
   Its variant bh1 gives NaN at sigma = 0: here only the lowest trained level is compared.
 - DDIM clips to [-1, 1] without `clip_sample=False`, and steps by 1000 // steps times, whatever its own times are:
   under "linspace" it lands between them, which no grid of trained levels can follow.
@@ -34,7 +34,6 @@ torch, diffusers = optional("torch"), optional("diffusers")
 WEIGHTS = np.array([0.3, 0.7])
 MEANS = np.array([[-1.0, 0.5], [1.5, -0.5]])
 COVARIANCES = np.array([[[0.3, 0.1], [0.1, 0.2]], [[0.05, 0.0], [0.0, 0.4]]])
-NEXT_TO_ZERO = 1e-10  # sigma / alpha
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Case:
     scheduler: str
     settings: dict[str, Any]
     sampler: Callable[[int], Any]
-    end: str  # "denoised", "lowest trained level" or "next to zero"
+    end: str  # "denoised" or "lowest trained level"
     agrees: bool = True
 
 
@@ -78,10 +77,10 @@ CASES = {
     "DPM-Solver++(2M)": dpm(2, "denoised", lambda _: False),
     "DPM-Solver++(2M), sigma_min": dpm(2, "lowest trained level", few),
     "DPM-Solver++(3M), sigma_min": dpm(3, "lowest trained level", few, agrees=False),
-    "UniPC2": unipc(2, "bh2", "denoised", False),
+    "UniPC2": unipc(2, "bh2", "denoised", "denoise"),
     "UniPC2, sigma_min": unipc(2, "bh2", "lowest trained level", True),
     "UniPC2, bh1, sigma_min": unipc(2, "bh1", "lowest trained level", True),
-    "UniPC3": unipc(3, "bh2", "next to zero", True),
+    "UniPC3": unipc(3, "bh2", "denoised", "denoise"),
     "UniPC3, sigma_min": unipc(3, "bh2", "lowest trained level", True),
     "UniPC3, bh1, sigma_min": unipc(3, "bh1", "lowest trained level", True),
     "UniPC3, final_denoise and full order": unipc(3, "bh2", "denoised", False, agrees=False),
@@ -126,8 +125,6 @@ def ours(case, steps, init, times, kept):
     if case.end == "lowest trained level" and times[-1] != 0:
         times = np.append(times, 0)
     grid = np.exp(-np.asarray(schedule.at(times).log_snr))
-    if case.end == "next to zero":
-        grid = np.append(grid, NEXT_TO_ZERO)
     denoiser = js.targets.GaussianMixture(WEIGHTS, MEANS, COVARIANCES).denoiser(schedule)
     ends = {"grid": grid, "init": jnp.asarray(init), "final_denoise": case.end == "denoised"}
     return np.asarray(js.sample(jax.random.key(0), denoiser, init.shape, case.sampler(steps), **ends).x)

@@ -37,7 +37,7 @@ def log_snr(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
     Raises:
         ValueError: steps < 1 or >= T, sigma_min <= 0, or sigma_max <= sigma_min.
     """
-    high, low = _range(schedule, steps, sigma_max, sigma_min)
+    high, low = _finite_range(schedule, steps, sigma_max, sigma_min)
     return _settle(schedule, np.exp(np.linspace(np.log(high), np.log(low), steps + 1)))
 
 
@@ -53,14 +53,14 @@ def karras(
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364.
     """
-    high, low = _range(schedule, steps, sigma_max, sigma_min)
+    high, low = _finite_range(schedule, steps, sigma_max, sigma_min)
     if rho <= 0:
         raise ValueError(f"rho must be above 0; got {rho}.")
     return _settle(schedule, np.linspace(high ** (1 / rho), low ** (1 / rho), steps + 1) ** rho)
 
 
 def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> Array:
-    """steps + 1 levels uniform in the schedule's own time t; arguments as in `log_snr`."""
+    """steps + 1 levels uniform in the schedule's own time t; arguments as in `log_snr`; sigma_max may be infinite."""
     high, low = _range(schedule, steps, sigma_max, sigma_min)
     _concrete(schedule)
     with jax.ensure_compile_time_eval():
@@ -75,11 +75,14 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
 
 
-def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> ArrayLike:
+def resolve(
+    grid: Grid, schedule: Schedule, steps: Any, default: int = 32, refuses: str | None = "a density"
+) -> ArrayLike:
     """The levels given by `grid`: the name of a rule, a function (schedule, steps) -> levels, or the levels themselves.
 
     Whichever it is, the same is asked of the levels: there are steps + 1 of them, from noisy to clean, strictly
-    decreasing, above 0 and inside the range of the schedule. Values of tracers are not looked at.
+    decreasing, above 0 and inside the range of the schedule. The first may be infinite if the schedule reaches
+    alpha = 0, unless `refuses` names who cannot start there. Values of tracers are not looked at.
 
     Raises:
         ValueError: an unknown rule, steps that contradict the levels, or levels that are not as above.
@@ -105,8 +108,32 @@ def resolve(grid: Grid, schedule: Schedule, steps: Any, default: int = 32) -> Ar
             raise ValueError(f"steps must be the number of intervals of grid, {grid.size - 1}, or None; got {steps}.")
         raise ValueError(f"{what} must be steps + 1 = {steps + 1} levels; got {grid.size}.")
     if checks.is_concrete(grid):
-        _check_levels(what, checks.finite(what, grid), schedule)
+        levels = np.asarray(grid)
+        if starts_at_pure_noise(levels) and reaches_pure_noise(schedule):
+            if refuses is not None:
+                raise ValueError(
+                    f"{what} must start at a finite sigma / alpha for {refuses}; got infinity, pure noise, from which "
+                    "jaxsamp.sample starts with samplers that step in the data frame, such as DDIM() and UniPC()."
+                )
+            checks.finite(what, levels[1:])
+        else:
+            checks.finite(what, levels)
+        _check_levels(what, levels, schedule)
     return grid
+
+
+def starts_at_pure_noise(levels: Any) -> bool:
+    """Whether the first level is infinite: alpha = 0, so that x_t is sigma z and says nothing about x_0."""
+    return checks.is_concrete(levels) and levels.dtype.kind == "f" and bool(np.asarray(levels)[0] == np.inf)
+
+
+def reaches_pure_noise(schedule: Schedule) -> bool:
+    """Whether the schedule has a level with alpha = 0 and finite sigma; assumed while it is traced."""
+    if not checks.is_concrete(schedule):
+        return True
+    with jax.ensure_compile_time_eval():
+        level = schedule.level(-jnp.inf)
+        return bool(level.alpha == 0) and bool(jnp.isfinite(level.sigma))
 
 
 def _check_levels(what: str, levels: np.ndarray, schedule: Schedule) -> None:
@@ -152,6 +179,14 @@ def _range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -
             f"got {sigma_max} and {sigma_min}."
         )
     return min(sigma_max, most), max(sigma_min, least)
+
+
+def _finite_range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: float) -> tuple[float, float]:
+    """The two ends for rules that cannot reach pure noise."""
+    high, low = _range(schedule, steps, sigma_max, sigma_min)
+    if not np.isfinite(high):
+        raise ValueError(f"sigma_max must be finite, except for the rule 'uniform'; got {sigma_max}.")
+    return high, low
 
 
 def _settle(schedule: Schedule, levels: np.ndarray) -> Array:

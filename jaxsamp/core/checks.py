@@ -25,12 +25,12 @@ def is_readable(*trees: Any) -> bool:
     return is_concrete(*trees) and all(local)
 
 
-def one_of(argument: str, got: Any, options: Iterable[str]) -> str:
+def one_of(argument: str, got: Any, options: Iterable[Any]) -> Any:
     """Return `got` if it is one of `options`, else raise ValueError naming the nearest option."""
     options = list(options)
     if got in options:
         return got
-    near = difflib.get_close_matches(str(got), options, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(str(got), [name for name in options if isinstance(name, str)], n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{hint}")
 

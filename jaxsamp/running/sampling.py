@@ -48,7 +48,9 @@ def sample(
         sampler: how to step; see `jaxsamp.samplers`.
         steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
         grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
-            steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02.
+            steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02. The first level may be
+            infinite, alpha = 0, if the schedule reaches it and the sampler steps in the data frame: the step from
+            there is x_t / alpha = D + (sigma / alpha) z.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
             sigma * standard normal. Samples have its dtype if that is a floating one, and otherwise the default one.
         final_denoise: return D(x, last level), which takes one more evaluation; else x at the last level, in the scale
@@ -76,13 +78,16 @@ def sample(
     checks.numbering(first, shape[0])
     devices.check_mesh(mesh)
     sampler.check()
-    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps)
+    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps, refuses_pure_noise(sampler))
+    pure = grids.starts_at_pure_noise(levels)
+    if pure:
+        _check_pure(denoiser, jnp.size(levels) - 1)
     if save_every and not sampler.stepwise:
         raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
     dtype = working_dtype(init)
     job = Trajectory(
         sampler, carrying(denoiser, sampler), -jnp.log(jnp.asarray(levels, dtype)), key, tuple(shape[1:]), dtype,
-        final_denoise, save_every, microbatch, mesh,
+        final_denoise, save_every, pure, microbatch, mesh,
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), init, cond)
     out, eager = execute(job, rows, progress)
@@ -92,6 +97,25 @@ def sample(
     if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
+
+
+def refuses_pure_noise(sampler: Sampler) -> str | None:
+    """The sampler's name, for the sentence of `grids.resolve`, if it cannot start at alpha = 0."""
+    return None if sampler.takes_pure_noise else type(sampler).__name__
+
+
+def _check_pure(denoiser: Any, steps: int) -> None:
+    """Raise unless a step follows the one from pure noise, and the prediction says something about x_0 there."""
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2 for a grid that starts at pure noise; got {steps}.")
+    while denoiser is not None:
+        prediction = getattr(denoiser, "prediction", None)
+        if prediction in ("epsilon", "score"):
+            raise ValueError(
+                "prediction must be 'v', 'x0' or 'velocity' for a grid that starts at pure noise, where the noise says "
+                f"nothing about x_0; got {prediction!r}."
+            )
+        denoiser = getattr(denoiser, "denoiser", None)
 
 
 def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:

@@ -23,7 +23,11 @@ from jaxsamp.samplers.base import Cost, Problem
 @pytree
 @dataclass(frozen=True)
 class Trajectory(Job):
-    """A sampler's steps along the levels `lam`, of shape (steps + 1,); states are divided by alpha."""
+    """A sampler's steps along the levels `lam`, of shape (steps + 1,); states are divided by alpha.
+
+    If the first level is `pure` noise, alpha = 0, its state is divided by sigma, and the step from there is that of the
+    data frame, x_1 = D + s_1 z, which is exact if D is constant; the sampler takes the others.
+    """
 
     sampler: Sampler
     denoiser: Denoiser
@@ -33,6 +37,7 @@ class Trajectory(Job):
     dtype: Any = field(metadata={"static": True})
     final_denoise: bool = field(metadata={"static": True})
     save_every: int = field(metadata={"static": True})
+    pure: bool = field(metadata={"static": True})
     microbatch: int | None = field(metadata={"static": True})
     mesh: Any = field(metadata={"static": True})
 
@@ -42,9 +47,14 @@ class Trajectory(Job):
         return self.lam.shape[0] - 1
 
     @property
+    def solved(self) -> Array:
+        """The levels between which the sampler steps."""
+        return self.lam[1:] if self.pure else self.lam
+
+    @property
     def count(self) -> Exactly:
         """One call per interval, or one call for all of them if the sampler does not go step by step."""
-        return Exactly(self.steps if self.sampler.stepwise else 1)
+        return Exactly(self.steps - self.pure if self.sampler.stepwise else 1)
 
     def pieces(self) -> list[Any]:
         """Pieces of equal length, so that one compilation serves all."""
@@ -63,21 +73,26 @@ class Trajectory(Job):
 
     def prepare(self) -> PyTree:
         """The sampler's tables of the grid."""
-        return self.sampler.prepare(self.lam, self._calibration)
+        return self.sampler.prepare(self.solved, self._calibration)
 
     def start(self, tables: PyTree, row: Row) -> Loop:
         """Noise at the first level, or the given state."""
         level = self.denoiser.schedule.level(self.lam[0])
-        if row.init is None:
-            x = jnp.exp(-self.lam[0]) * self._rng(row, self.event).prior()
+        unit = (level.sigma if self.pure else level.alpha).astype(self.dtype)
+        if row.init is not None:
+            x = row.init.astype(self.dtype) / unit
         else:
-            x = row.init.astype(self.dtype) / level.alpha.astype(self.dtype)
-        path = None
+            z = self._rng(row, self.event).prior()
+            x = z if self.pure else jnp.exp(-self.lam[0]) * z
+        path, bad = None, jnp.full((), -1, jnp.int32)
         if self.save_every:
             path = jnp.zeros((self.steps // self.save_every + 1, *self.event), self.dtype)
-            path = path.at[0].set(level.alpha.astype(self.dtype) * x)
+            path = path.at[0].set(unit * x)
+        if self.pure:
+            x = evaluator(self.denoiser, row.cond, pure=True)(x, self.lam[0]) + jnp.exp(-self.lam[1]) * x
+            path, bad = self._saved(path, x, 1), first_bad(bad, x, jnp.asarray(0))
         state = self.sampler.init(self._problem(tables, row.cond), self._basis.into(x))
-        return Loop(state, jnp.full((), -1, jnp.int32), path)
+        return Loop(state, bad, path)
 
     def advance(self, tables: PyTree, row: Row, loop: Loop, first: Any, count: Exactly) -> Loop:
         """`count` more steps of one sample."""
@@ -86,14 +101,19 @@ class Trajectory(Job):
 
         def body(loop: Loop, i: Array) -> tuple[Loop, None]:
             state = self.sampler.step(problem, loop.state, i, rng)
-            path = loop.saved
-            if path is not None:
-                slot = jnp.where((i + 1) % self.save_every == 0, (i + 1) // self.save_every, path.shape[0])
-                alpha = self.denoiser.schedule.level(self.lam[i + 1]).alpha.astype(self.dtype)
-                path = path.at[slot].set(alpha * basis.out_of(state.x), mode="drop")
-            return Loop(state, first_bad(loop.bad, state.x, i), path), None
+            interval = i + 1 if self.pure else i
+            path = loop.saved if loop.saved is None else self._saved(loop.saved, basis.out_of(state.x), interval + 1)
+            return Loop(state, first_bad(loop.bad, state.x, interval), path), None
 
         return lax.scan(body, loop, first + jnp.arange(count.count))[0]
+
+    def _saved(self, path: Any, x: Array, done: Any) -> Any:
+        """The path with the state after `done` intervals, if it is one to keep."""
+        if path is None:
+            return None
+        slot = jnp.where(done % self.save_every == 0, done // self.save_every, path.shape[0])
+        alpha = self.denoiser.schedule.level(self.lam[done]).alpha.astype(self.dtype)
+        return path.at[slot].set(alpha * x, mode="drop")
 
     def finish(self, tables: PyTree, row: Row, loop: Loop) -> End:
         """The denoised output in the scale of x_0, or the state in the scale of x_t."""
@@ -104,12 +124,12 @@ class Trajectory(Job):
             x = self.denoiser.schedule.level(self.lam[-1]).alpha.astype(x.dtype) * x
         bad = first_bad(loop.bad, x, jnp.asarray(self.steps))
         kinds = (jnp.int32, jnp.int32, jnp.int32, self.dtype, jnp.bool_)
-        cost = self.sampler.cost(loop.state, self.steps)
+        cost = self.sampler.cost(loop.state, self.steps - self.pure)
         return End(x, bad, loop.saved, Cost(*(jnp.asarray(v, d) for v, d in zip(cost, kinds, strict=True))))
 
     def counted(self, ends: End) -> End:
         """With the stats that `sample` returns."""
-        cost, bad, last = ends.stats, ends.bad, int(self.final_denoise)
+        cost, bad, last = ends.stats, ends.bad, int(self.final_denoise) + self.pure
         calls = getattr(self.denoiser, "evaluations", 1)
         stats = {
             "rounds": cost.rounds + last,
@@ -135,17 +155,21 @@ class Trajectory(Job):
             return jax.vmap(basis.into)(plain(jax.vmap(basis.out_of)(x), lam))
 
         divided, trained = devices.on_time(self.mesh), self.denoiser.schedule.trained
-        return Problem(denoise, divided(denoise_all), self.lam, tables, trained, self._calibration, divided)
+        return Problem(denoise, divided(denoise_all), self.solved, tables, trained, self._calibration, divided)
 
 
-def evaluator(denoiser: Denoiser, cond: PyTree) -> Callable[[Array, Array], Array]:
-    """(x, lambda) -> D for one sample, x being its state divided by alpha; or for R states in one call, lambda (R,)."""
+def evaluator(denoiser: Denoiser, cond: PyTree, pure: bool = False) -> Callable[[Array, Array], Array]:
+    """(x, lambda) -> D for one sample, x being its state divided by alpha; or for R states in one call, lambda (R,).
+
+    For `pure` noise, alpha = 0, x is the state divided by sigma.
+    """
 
     def denoise(x: Array, lam: Array) -> Array:
         level, many = denoiser.schedule.level(lam), jnp.ndim(lam) == 1
         batch = x if many else x[None]
         each = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(batch), *leaf.shape)), cond)
-        out = denoiser(per_event(level.alpha, batch).astype(x.dtype) * batch, level, each)
+        unit = level.sigma if pure else level.alpha
+        out = denoiser(per_event(unit, batch).astype(x.dtype) * batch, level, each)
         if out.shape != batch.shape:
             raise ValueError(f"denoiser must return an array of x's shape {batch.shape}; got {out.shape}.")
         return (out if many else out[0]).astype(x.dtype)

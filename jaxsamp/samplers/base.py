@@ -76,6 +76,11 @@ class Sampler(ABC):
         """Whether it needs a denoiser with a measured linear part, and steps in the coordinates of its basis."""
         return getattr(self, "frame", None) == "calibrated"
 
+    @property
+    def takes_pure_noise(self) -> bool:
+        """Whether it may start at alpha = 0: it steps in the data frame, whose clock alpha / sigma is 0 there."""
+        return getattr(self, "frame", None) == "data"
+
     def check(self) -> None:  # noqa: B027  (not every sampler has settings that can be wrong)
         """Raise ValueError if a setting is wrong; number settings may be tracers, which are not checked."""
 

@@ -32,6 +32,7 @@ class DDIM(Sampler):
 
     eta: Any = None
     convergence_order = 1.0
+    takes_pure_noise = True  # type: ignore[assignment]
 
     @property
     def stochastic(self) -> bool:
@@ -74,6 +75,7 @@ class DDPM(Sampler):
     convergence_order = 1.0
     stochastic = True
     discretizes = "sde"
+    takes_pure_noise = True  # type: ignore[assignment]
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One step."""

@@ -26,7 +26,9 @@ class DPMSolverPP(Sampler):
     Args:
         order: 1 to 3; 1 is DDIM, or DDPM if stochastic.
         stochastic: solve the reverse SDE, with order 1 or 2; the error for a given Brownian path is of order 1.
-        lower_order_final: lower the order toward the end, which is more stable with few steps.
+        lower_order_final: lower the order toward the end, which is more stable with few steps: True, so that the last
+            step has order 1, the one before it 2; "denoise", the same with the evaluation of `final_denoise`, which is
+            a step to sigma = 0, counted as the last step, as diffusers does; False, full order to the end.
         frame: "data", or for the flow any other deterministic frame of `jaxsamp_kernels.frame`, in which the same
             polynomials are integrated exactly; "calibrated" needs a denoiser with a calibration.
 
@@ -36,7 +38,7 @@ class DPMSolverPP(Sampler):
 
     order: int = field(default=2, metadata={"static": True})
     stochastic: bool = field(default=False, metadata={"static": True})
-    lower_order_final: bool = field(default=True, metadata={"static": True})
+    lower_order_final: bool | str = field(default=True, metadata={"static": True})
     frame: str = field(default="data", metadata={"static": True})
 
     @property
@@ -54,6 +56,7 @@ class DPMSolverPP(Sampler):
         most = 2 if self.stochastic else 3
         if checks.at_least("order", self.order, 1) > most:
             raise ValueError(f"order must be at most {most} with stochastic={self.stochastic}; got {self.order}.")
+        checks.one_of("lower_order_final", self.lower_order_final, multistep.LOWERED)
         check_frame(self.frame)
         if self.stochastic and self.frame != "data":
             raise ValueError(f'frame must be "data" with stochastic=True; got {self.frame!r}.')

@@ -24,6 +24,7 @@ class Midpoint(Sampler):
     """
 
     convergence_order = 2.0
+    takes_pure_noise = True  # type: ignore[assignment]
 
     def evaluations(self, steps: int) -> int:
         """Two per step."""

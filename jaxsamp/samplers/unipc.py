@@ -25,7 +25,9 @@ class UniPC(Sampler):
     Args:
         order: p, 1 to 3.
         variant: "bh2" (B = e^-h - 1) or "bh1" (B = -h).
-        lower_order_final: lower the order toward the end, which is more stable with few steps.
+        lower_order_final: lower the order toward the end, which is more stable with few steps: True, so that the last
+            step has order 1, the one before it 2; "denoise", the same with the evaluation of `final_denoise`, which is
+            a step to sigma = 0, counted as the last step, as diffusers does; False, full order to the end.
         frame: "data", or any other deterministic frame of `jaxsamp_kernels.frame`, in which the same polynomials are
             integrated exactly and `variant` has no effect; "calibrated" needs a denoiser with a calibration.
 
@@ -35,7 +37,7 @@ class UniPC(Sampler):
 
     order: int = field(default=2, metadata={"static": True})
     variant: str = field(default="bh2", metadata={"static": True})
-    lower_order_final: bool = field(default=True, metadata={"static": True})
+    lower_order_final: bool | str = field(default=True, metadata={"static": True})
     frame: str = field(default="data", metadata={"static": True})
 
     @property
@@ -44,10 +46,11 @@ class UniPC(Sampler):
         return self.order + 1.0
 
     def check(self) -> None:
-        """Raise ValueError unless the order is 1 to 3 and variant and frame are known."""
+        """Raise ValueError unless the order is 1 to 3 and names are known."""
         if checks.at_least("order", self.order, 1) > 3:
             raise ValueError(f"order must be 1, 2 or 3; got {self.order}.")
         checks.one_of("variant", self.variant, multistep.VARIANTS)
+        checks.one_of("lower_order_final", self.lower_order_final, multistep.LOWERED)
         check_frame(self.frame)
 
     def prepare(self, lam: Array, calibration: Any) -> Any:

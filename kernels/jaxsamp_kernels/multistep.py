@@ -26,6 +26,7 @@ import math
 import jax.numpy as jnp
 
 VARIANTS = ("bh1", "bh2")
+LOWERED = (True, False, "denoise")
 
 
 def phi(k, z):
@@ -138,9 +139,12 @@ def dpm_solver_table(lam, order, stochastic, lower_order_final):
 
 
 def orders_used(i, order, lower_order_final):
-    """The order of each step, at most the length of the history and, if lowered, the number of remaining steps."""
+    """The order of each step, at most the length of the history and, if lowered, the number of remaining steps.
+
+    With "denoise" the evaluation after the last level counts as one of them: it is the step to sigma = 0, of order 1.
+    """
     used = jnp.minimum(order, i + 1)
-    return jnp.minimum(used, i.shape[0] - i) if lower_order_final else used
+    return jnp.minimum(used, i.shape[0] + (lower_order_final == "denoise") - i) if lower_order_final else used
 
 
 def by_slot(weights):

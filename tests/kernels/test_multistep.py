@@ -136,3 +136,11 @@ def test_ring_of_slots_is_the_shifted_history(slots):
         ring[i % slots] = values[i]
         shifted = sum(weights[i, k] * values[i - k] for k in range(min(slots, i + 1)))
         np.testing.assert_allclose(by_slot[i] @ ring, shifted, rtol=1e-5, atol=1e-6)
+
+
+def test_the_denoising_evaluation_counts_as_the_last_step():
+    """As in diffusers: with it the last of p - 1 lowered steps is the one to sigma = 0, which is of order 1 anyway."""
+    steps = jnp.arange(6)
+    assert multistep.orders_used(steps, 3, True).tolist() == [1, 2, 3, 3, 2, 1]
+    assert multistep.orders_used(steps, 3, "denoise").tolist() == [1, 2, 3, 3, 3, 2]
+    assert multistep.orders_used(steps, 2, "denoise").tolist() == multistep.orders_used(steps, 2, False).tolist()

@@ -14,7 +14,7 @@ from jaxsamp.core.protocols import Denoiser, Density, Scored
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
-from jaxsamp.running.sampling import carrying, check_sampler, sample
+from jaxsamp.running.sampling import carrying, check_sampler, refuses_pure_noise, sample
 from jaxsamp.running.shards import identity as identities
 from jaxsamp.running.shards.reader import Shards
 from jaxsamp.running.shards.stream import Options, check_mesh, write
@@ -72,7 +72,8 @@ def sample_shards(
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
     check_mesh(mesh)
     sampler.check()
-    levels = np.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps))
+    refuses = refuses_pure_noise(sampler)
+    levels = np.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps, refuses))
     denoiser, cond, last = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond), shape[0] - 1
     about = {"sampler": sampler, "steps": len(levels) - 1, "levels": levels.tolist(), "final_denoise": final_denoise}
     about |= {"denoiser": denoiser, "weights": identities.checksum(denoiser), "cond": cond, "microbatch": microbatch}
