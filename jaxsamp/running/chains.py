@@ -121,22 +121,22 @@ def sample_density(
         TypeError: a key, sampler or target has the wrong type; or polish is used with an overdamped sampler.
     """
     sampler, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
-    init = checks.init(init, tuple(shape))
+    start: Any = checks.init(init, tuple(shape))
     checks.numbering(first, shape[0])
     checks.at_least("save_every", save_every, 0)
     devices.check_mesh(mesh)
     kept = steps // thin if thin else 0
     places = (warmup + steps) // save_every + 1 if save_every else 0
     job = Chain(
-        sampler, target, key, Counts(warmup, steps, thin, polish), tuple(shape[1:]), working_dtype(init), kept, places,
+        sampler, target, key, Counts(warmup, steps, thin, polish), tuple(shape[1:]), working_dtype(start), kept, places,
         save_every, bool(polish), microbatch, mesh,
     )  # fmt: skip
-    rows = Row(numbered(first, shape[0]), init)
+    rows = Row(numbered(first, shape[0]), start)
     out, eager = execute(job, rows, progress)
     x, draws, path = out.x, *out.saved
-    if init is not None:
-        x = x.astype(init.dtype)
-        draws, path = (None if kept is None else kept.astype(init.dtype) for kept in (draws, path))
+    if start is not None:
+        x = x.astype(start.dtype)
+        draws, path = (None if kept is None else kept.astype(start.dtype) for kept in (draws, path))
     if eager:
         _raise_if_bad(out.bad, warmup + steps + polish, sampler)
     cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}

@@ -73,7 +73,7 @@ def sample(
     """
     sampler = check_sampler(sampler)
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
-    init = checks.init(init, tuple(shape))
+    start: Any = checks.init(init, tuple(shape))
     checks.at_least("save_every", save_every, 0)
     checks.numbering(first, shape[0])
     devices.check_mesh(mesh)
@@ -84,16 +84,16 @@ def sample(
         _check_pure(denoiser, jnp.size(levels) - 1)
     if save_every and not sampler.stepwise:
         raise ValueError(f"save_every must be 0 for a sampler that does not go step by step; got {save_every}.")
-    dtype = working_dtype(init)
+    dtype = working_dtype(start)
     job = Trajectory(
         sampler, carrying(denoiser, sampler), -jnp.log(jnp.asarray(levels, dtype)), key, tuple(shape[1:]), dtype,
         final_denoise, save_every, pure, microbatch, mesh,
     )  # fmt: skip
-    rows = Row(numbered(first, shape[0]), init, cond)
+    rows = Row(numbered(first, shape[0]), start, cond)
     out, eager = execute(job, rows, progress)
     x, path = out.x, out.saved
-    if init is not None:
-        x, path = x.astype(init.dtype), None if path is None else path.astype(init.dtype)
+    if start is not None:
+        x, path = x.astype(start.dtype), None if path is None else path.astype(start.dtype)
     if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
     return Samples(x, out.stats, path)
