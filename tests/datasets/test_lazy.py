@@ -172,7 +172,7 @@ def test_a_file_is_read_a_sample_at_a_time(tmp_path):
         with pytest.raises(ValueError, match=f"path must .*{sentence}"):
             datasets.memory_mapped(tmp_path / name)
     with pytest.raises(
-        ValueError, match=r"cond must have leaves of shape \(n = 30, \.\.\.\); got a leaf of shape \(3,\)"
+        ValueError, match=r"cond must have leaves of shape \(n = 30, \.\.\.\), arrays; got a leaf of shape \(3,\)"
     ):
         datasets.memory_mapped(tmp_path / "x.npy", cond=np.ones(3))
 
