@@ -212,7 +212,7 @@ def _judge(out: Any, steps: int, sampler: Langevin) -> None:
     if curvature > 0 and (limit := stable_up_to(sampler, curvature)) < curvature:
         unit = "" if getattr(sampler, "inverse_lipschitz", None) is None else " (in units of 1 / inverse_lipschitz)"
         warnings.warn(
-            f"step_size must be smaller: with {h:g} steps are stable up to a curvature of about {limit:.2g}{unit}, and "
+            f"step_size must be smaller: steps of {h:g} are stable up to a curvature of about {limit:.2g}{unit}, and "
             f"the log density has one of {curvature:.2g} where the chains ended, so they do not have its law; see "
             "jaxsamp.mcmc.smoothness.",
             stacklevel=3,
