@@ -270,7 +270,7 @@ def test_help_names_each_option_and_its_default(capsys):
 SETTINGS = (
     (("--sampler", "unipc"), UniPC(order=2)),
     (("--sampler", "unipc3", "--sampler.variant", "bh1", "--sampler.frame", "noise"), UniPC(3, "bh1", frame="noise")),
-    (("--sampler.order=3", "--sampler=unipc", "--sampler.no-lower-order-final"), UniPC(3, lower_order_final=False)),
+    (("--sampler.order=3", "--sampler=unipc", "--sampler.lower-order-final=False"), UniPC(3, lower_order_final=False)),
     (("--sampler", "heun", "--sampler.churn", "20"), Heun(churn=20)),
     (("--sampler", "heun-churn", "--sampler.churn-max", "5"), Heun(churn=40.0, churn_max=5.0)),
     (
