@@ -61,8 +61,8 @@ def initialize_distributed(
 
     Raises:
         ValueError: a number is out of range, or an argument is missing where JAX cannot find it by itself.
-        RuntimeError: JAX has been used already, the coordinator cannot be reached or started, or two processes have
-            the same process_id.
+        RuntimeError: JAX has been used already, or the coordinator cannot be started. If processes do not come in time,
+            or two have the same process_id, JAX ends the process itself once `join` seconds are over, with a message.
     """
     checks.at_least("timeout", timeout, 1)
     checks.at_least("wait", wait, 1)
