@@ -16,7 +16,7 @@ from jaxsamp.core.protocols import Denoiser, Density, Scored
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
-from jaxsamp.running.sampling import carrying, check_sampler, refuses_pure_noise, sample
+from jaxsamp.running.sampling import carrying, check_sampler, sample
 from jaxsamp.running.shards import identity as identities
 from jaxsamp.running.shards.reader import Shards
 from jaxsamp.running.shards.stream import Options, check_mesh, write
