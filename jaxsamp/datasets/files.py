@@ -66,8 +66,8 @@ def read_file(path: str | Path, argument: str = "data", *, labels: bool = False)
     return (stored.samples, stored.labels) if labels else stored.samples
 
 
-def read_stored(path: str | Path, argument: str, labels: bool) -> Stored:
-    """What a file holds: samples; and labels, and the part that it keeps apart, if labels are wanted."""
+def read_stored(path: str | Path, argument: str, labels: bool, apart: bool = False) -> Stored:
+    """What a file holds: samples; labels and the part that it keeps apart if they are wanted."""
     file, name = parted(path)
     if not file.exists():
         raise ValueError(f"{argument} must be a file that exists; there is no {file}.")
@@ -81,12 +81,11 @@ def read_stored(path: str | Path, argument: str, labels: bool) -> Stored:
         archive = _Archive(file, stored.files, cache(stored.__getitem__), argument, name)
         own = archive.chosen()
         samples = archive.array(own)
-        if not labels:
-            return Stored(samples)
-        found = Stored(samples, archive.labels(own))
-        if own != "x_train" or "x_test" not in stored.files:
+        found = Stored(samples, archive.labels(own) if labels else None)
+        if not apart or own != "x_train" or "x_test" not in stored.files:
             return found
-        return found._replace(held_out=archive.array("x_test"), held_out_labels=archive.labels("x_test"))
+        others = archive.labels("x_test") if labels else None
+        return found._replace(held_out=archive.array("x_test"), held_out_labels=others)
 
 
 def arrays(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -1,15 +1,12 @@
 """Data by name, file or folder: known laws, or arrays with a held-out part and their labels, if any."""
 
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxsamp.core import checks
-from jaxsamp.core.types import Data
 from jaxsamp.datasets import (
     as_samples,
     digit_features,
@@ -17,95 +14,23 @@ from jaxsamp.datasets import (
     hugging_face,
     in_memory,
     photo_patches,
-    renumber_labels,
     tfds,
 )
-from jaxsamp.datasets.arrays import DataWarning, warn_if_channels_first
+from jaxsamp.datasets.arrays import warn_if_channels_first
 from jaxsamp.datasets.digits import held_out_labels
 from jaxsamp.datasets.files import FILES, Stored, arrays, parted, read_stored
 from jaxsamp.datasets.folders import class_of, read_images
 from jaxsamp.datasets.images import FITS, sides
-from jaxsamp.datasets.labels import listed, takes_labels
+from jaxsamp.recipes.parts import LEAST_COMPARED, LearningData, kept_apart, learning
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS
 
-LEAST, LEAST_COMPARED = 10, 4
+LEAST = 10
 KNOWN = ("digits", "patches")
 HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # by prefix, as in hf:ylecun/mnist
 MIXTURE = ("weights", "means", "covariances")
 
 PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images; hf:NAME or tfds:NAME."
-
-
-@dataclass(frozen=True)
-class LearningData:
-    """A law, or data to learn a law from and held-out data to compare it with.
-
-    Attributes:
-        name: its name in pictures and reports.
-        event: shape of one sample.
-        law: a known law; None for data.
-        train: (n, *event), the data that a law is made from; None for a known law.
-        held_out: (m, *event), the data that the law is compared with.
-        fit_features: makes a feature map for the Frechet distance; None if there is no good one.
-        labels: (n,) integers from 0 to K - 1 for `train`, as networks take them; None if there are none.
-        held_out_labels: (m,), the same for `held_out`.
-        table: (K,) the labels as they are in the data, integers or names, in increasing order: table[labels] are those
-            of `train`.
-    """
-
-    name: str
-    event: tuple[int, ...]
-    law: Any = None
-    train: Any = None
-    held_out: Any = None
-    fit_features: Callable[[], Callable[[Any], np.ndarray]] | None = None
-    labels: Any = None
-    held_out_labels: Any = None
-    table: Any = None
-
-    @property
-    def learned(self) -> Any:
-        """The data for `jaxsamp.fit`: the law, which gives fresh samples, or the training data."""
-        return self.train if self.law is None else self.law
-
-    @property
-    def classes(self) -> int:
-        """The number of labels; 0 if there are none."""
-        return 0 if self.table is None else len(self.table)
-
-    def numbered(self, table: Data) -> "LearningData":
-        """The data with labels numbered by another table, that of a network; as they are if there are no labels.
-
-        Raises:
-            ValueError: the data have a label that is not in the table.
-        """
-        if self.table is None or np.array_equal(self.table, table):
-            return self
-        places = {label: number for number, label in enumerate(np.asarray(table).tolist())}
-        if unknown := [label for label in np.asarray(self.table).tolist() if label not in places]:
-            raise ValueError(f"data must have labels {listed(table)}, like the network; {self.name} has {unknown[0]}.")
-        numbers = np.array([places[label] for label in np.asarray(self.table).tolist()], np.int32)
-        parts = {"labels": numbers[self.labels], "held_out_labels": numbers[self.held_out_labels]}
-        return replace(self, table=np.asarray(table), **parts)
-
-    def only(self, label: int | str) -> "LearningData":
-        """The data of one label, as it is in `table`; all of them if there are no labels.
-
-        Raises:
-            ValueError: there are too few samples of that label.
-        """
-        if self.labels is None:
-            return self
-        mine, other = self.table[self.labels] == label, self.table[self.held_out_labels] == label
-        if min(mine.sum(), other.sum()) < LEAST_COMPARED:
-            raise ValueError(
-                f"label must have at least {LEAST_COMPARED} training and held-out samples to compare with; label "
-                f"{label} of {self.name} has {mine.sum()} and {other.sum()}."
-            )
-        parts = {"train": self.train[mine], "held_out": self.held_out[other]}
-        parts |= {"labels": self.labels[mine], "held_out_labels": self.held_out_labels[other]}
-        return replace(self, name=f"{self.name} {label}", **parts)
 
 
 def is_known(data: str) -> bool:
@@ -141,13 +66,13 @@ def load(data: str | Path, image_size: int | tuple[int, int] = 16, image_fit: st
     path = _path(str(data), "data")
     if path is None:
         return _named(str(data))
-    return _mixture(path, "data") or _learning(_name(path), _read(path, images, "data", LEAST), str(path))
+    return _mixture(path, "data") or learning(_name(path), _read(path, images, "data", LEAST, True, True), str(path))
 
 
 def load_reference(
     reference: str | Path, image_size: int | tuple[int, int] = 16, image_fit: str = "crop"
 ) -> LearningData:
-    """Load the reference that samples are compared with: as `load`, but nothing is held out of files.
+    """Load the reference that samples are compared with: as `load`, but all of a file, unless it has an `x_test`.
 
     Raises:
         ValueError: there is no such reference, or it cannot be used.
@@ -157,8 +82,10 @@ def load_reference(
         return load(reference, image_size, image_fit)
     if (law := _mixture(path, "reference")) is not None:
         return law
-    stored = _read(path, _images(image_size, image_fit), "reference", LEAST_COMPARED, labels=False)
-    return LearningData(_name(path), stored.samples.shape[1:], None, stored.samples, stored.samples)
+    stored = _read(path, _images(image_size, image_fit), "reference", LEAST_COMPARED, apart=True)
+    held_out, _ = kept_apart(stored, str(path), "it is not compared with")
+    train = stored.samples
+    return LearningData(_name(path), train.shape[1:], None, train, train if held_out is None else held_out)
 
 
 def load_samples(
@@ -170,7 +97,7 @@ def load_samples(
         ValueError: there is no such file or folder, or it cannot be used.
     """
     images, path = _images(image_size, image_fit), Path(samples).expanduser()
-    x = _read(path, images, "samples", LEAST_COMPARED, labels=False).samples
+    x = _read(path, images, "samples", LEAST_COMPARED).samples
     grid = arrays(parted(path)[0], ("grid",)).get("grid", np.zeros(1))
     if grid.ndim != 1 or grid.dtype.kind not in "fiu" or not len(grid) or not 0 <= grid[-1] < np.inf:
         raise ValueError(f"samples must hold noise levels, none below 0, in its `grid`; {path} holds {grid!r}.")
@@ -209,14 +136,16 @@ def _named(name: str) -> LearningData:
     return LearningData(name, law.event_shape, law)
 
 
-def _read(path: Path, images: dict[str, Any], argument: str, least: int, labels: bool = True) -> Stored:
-    """At least `least` samples in float32 from a file or a folder of images, and their labels if they are wanted."""
+def _read(
+    path: Path, images: dict[str, Any], argument: str, least: int, labels: bool = False, apart: bool = False
+) -> Stored:
+    """At least `least` samples in float32 from a file or a folder of images, and what else is wanted of it."""
     if path.is_dir():
         values, place, paths = read_images(path, argument=argument, **images)
         classes = [class_of(place, image) for image in paths]
         stored = Stored(values, None if None in classes else np.array(classes))
     else:
-        stored = read_stored(path, argument, labels)
+        stored = read_stored(path, argument, labels, apart)
     array = stored.samples
     if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape[1:]:
         raise ValueError(
@@ -250,56 +179,4 @@ def _from_hub(hub: str, name: str, images: dict[str, Any]) -> LearningData:
         raise ValueError(f"data must be a data set that {hub} has; {name} could not be read ({error}).") from error
     stored = Stored(*loaded) if isinstance(loaded, tuple) else Stored(loaded)
     warn_if_channels_first(stored.samples.shape[1:], f"data {hub}:{name}")
-    return _learning(Path(name).name, stored, f"{hub}:{name}")
-
-
-def _learning(name: str, stored: Stored, place: str) -> LearningData:
-    """Data with a held-out part: the file's own, or one fifth, the same every time; errors name the place."""
-    train, labels = stored.samples, stored.labels
-    if labels is not None:
-        labels = _checked(labels, len(train), place)
-    held_out, others = _kept_apart(stored, place)
-    if held_out is None:
-        order, cut = np.random.default_rng(0).permutation(len(train)), len(train) // 5
-        first, rest = order[:cut], order[cut:]
-        train, held_out = train[rest], train[first]
-        labels, others = (None, None) if labels is None else (labels[rest], labels[first])
-    found = LearningData(name, train.shape[1:], None, train, held_out)
-    if labels is None or others is None:
-        return found
-    numbers, table = renumber_labels(np.concatenate([others, labels]))
-    return replace(found, labels=numbers[len(others) :], held_out_labels=numbers[: len(others)], table=table)
-
-
-def _kept_apart(stored: Stored, place: str) -> tuple[Any, Any]:
-    """The part that the file itself keeps apart, and its labels; or nothing, and a warning if it cannot be used."""
-    x, labels = stored.held_out, stored.held_out_labels
-    if x is None:
-        return None, None
-    event = stored.samples.shape[1:]
-    if x.shape[1:] != event:
-        why = f"its samples have shape {x.shape[1:]} and not {event}"
-    elif len(x) < LEAST_COMPARED:
-        why = f"it has only {len(x)} samples"
-    elif stored.labels is not None and labels is None:
-        why = "it has no `y_test`, (n,), of labels like `y_train`"
-    else:
-        labels = None if stored.labels is None else _checked(labels, len(x), place)
-        return as_samples(x, f"data {place}:x_test"), labels
-    warnings.warn(
-        DataWarning(f"x_test of {place} is left out, because {why}; a fifth of x_train is held out instead."),
-        stacklevel=3,
-    )
-    return None, None
-
-
-def _checked(labels: Any, n: int, place: str) -> np.ndarray:
-    """Labels of n samples; raises ValueError unless they are integers from 0, or names."""
-    labels = np.asarray(labels)
-    least = labels.min(initial=0) if labels.dtype.kind in "iub" else 0
-    if labels.dtype.kind not in "iubU" or labels.ndim != 1 or least < 0:
-        whose = f", from {least}" if labels.dtype.kind == "i" else ""
-        raise ValueError(f"{takes_labels('data')}; {place} holds shape {labels.shape} of {labels.dtype}{whose}.")
-    if len(labels) != n:
-        raise ValueError(f"data must hold one label for each of its {n} samples; got {len(labels)}.")
-    return labels
+    return learning(Path(name).name, stored, f"{hub}:{name}")

@@ -16,8 +16,8 @@ from jaxsamp.core import checks
 from jaxsamp.core.types import Array, Data, Level
 from jaxsamp.datasets.labels import number_of
 from jaxsamp.denoisers import guide
-from jaxsamp.recipes.data import LearningData
 from jaxsamp.recipes.laws import law_of
+from jaxsamp.recipes.parts import LearningData
 from jaxsamp.samplers import Sampler
 
 CONFIG, TABLE = "config.json", "label_table"

@@ -138,6 +138,9 @@ def test_the_test_part_of_a_file_is_the_held_out_part():
     np.testing.assert_array_equal(found.held_out_labels, arrays["y_test"])
     alone = data.load("keras.npz:x_test")
     assert len(alone.train) + len(alone.held_out) == 12 and alone.table.tolist() == [0, 1, 2, 3]
+    truth = data.load_reference("keras.npz")
+    np.testing.assert_array_equal(truth.held_out, found.held_out)
+    np.testing.assert_array_equal(truth.train, found.train)
     keras(y_train=None, y_test=None)
     assert data.load("keras.npz").labels is None and len(data.load("keras.npz").held_out) == 12
 
