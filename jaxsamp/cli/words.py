@@ -20,7 +20,7 @@ from jaxsamp.core import checks
 HELP = {"-h", "--help"}
 LONGEST = 30  # digits of an integer
 ALIKE = 0.7  # ratio from which an unknown flag is taken for a known one; all of them begin alike
-POSITIONAL, WITHOUT_PAIR = (get_args(marked[int])[1] for marked in (Positional, FlagCreatePairsOff))
+POSITIONAL, WITHOUT_PAIR = get_args(Positional[int])[1], get_args(FlagCreatePairsOff[int])[1]
 
 
 def _sides(words: list[str]) -> int | tuple[int, ...]:
@@ -68,7 +68,7 @@ def options(kind: type, prefix: str = "") -> Iterator[Option]:
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
         hint, markers = _plain(hints[field.name])
-        if is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             choice = field.name.removesuffix(SETTINGS)
             inner = f"{choice}." if choice != field.name else prefix and f"{prefix}{field.name}."
             yield from options(hint, inner)
