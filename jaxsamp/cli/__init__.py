@@ -172,6 +172,10 @@ def _parse(argv: Sequence[str] | None) -> Any:
         return getattr(import_module(f"jaxsamp.cli.{module}"), kind).parsed(words[1:], words[0])
     import tyro
 
+    from jaxsamp.cli.words import HELP, no_command
+
+    if not HELP & {*words}:
+        raise no_command(words, COMMANDS)
     commands = {name: _named(summary) for name, (*_, summary) in COMMANDS.items()}
     return tyro.extras.subcommand_cli_from_dict(
         commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=words

@@ -1,9 +1,11 @@
 """The base class of all commands: parsing, the flags of every run, and the order of the work."""
 
 import inspect
+import io
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -16,6 +18,7 @@ from jaxsamp.cli import output
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.printing import Stages
 from jaxsamp.cli.settings import plain, with_settings
+from jaxsamp.cli.words import HELP, checked, text_of
 
 OUT = "(default: in runs/, in the folder of --checkpoint, or beside SAMPLES)"
 
@@ -50,9 +53,18 @@ class Command(ABC):
 
     @classmethod
     def parsed(cls, words: Sequence[str], name: str) -> Any:
-        """The command that `words` describe; raises SystemExit if they cannot be parsed, and for --help."""
+        """The command that `words` describe; raises BadArgument if they cannot be parsed, and SystemExit for --help."""
         kind, words = with_settings(cls, words)
-        return tyro.cli(kind, prog=f"jaxsamp {name}", args=words, description=inspect.getdoc(cls))
+        if not HELP & {*words}:
+            words = checked(kind, words, name)
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said):
+                return tyro.cli(kind, prog=f"jaxsamp {name}", args=words, description=inspect.getdoc(cls))
+        except SystemExit as stop:
+            if stop.code:  # after `checked`, only what tyro alone refuses
+                raise BadArgument(f"the options could not be read: {text_of(said.getvalue())}") from stop
+            raise
 
     @property
     def watched(self) -> bool:
@@ -107,11 +119,16 @@ def check_seed(seed: int) -> None:
         raise BadArgument(f"--seed must be at least 0 and below 2^32; got {seed}.")
 
 
-def truth(target: str | None, checkpoint: Path | None, image_size: int, default: str = "digits") -> Any:
+def truth(target: str | None, checkpoint: Path | None, image_size: Any, image_fit: str = "crop") -> Any:
     """The data named by `target`, or the data that a network was trained on."""
     if target is None and checkpoint is not None:
         return recipes.load(*recipes.trained_on(checkpoint))
-    return recipes.load(target or default, image_size)
+    return recipes.load(target or "digits", image_size, image_fit)
+
+
+def named(what: str, names: Iterable[str], default: str | None = None) -> Any:
+    """A flag that takes a name from a list."""
+    return arg(metavar="NAME", help=f"{what}: {', '.join(names)}.", help_behavior_hint=default)
 
 
 Shared = OmitArgPrefixes[Common]

@@ -10,6 +10,7 @@ from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes
 from jaxsamp.cli.command import Common, ReportingCommand, Shared
+from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import INSIDE, Page, Stages
 from jaxsamp.cli.subject import Subject
 from jaxsamp.core import checks
@@ -42,6 +43,9 @@ class Compare(ReportingCommand):
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the data."""
         self.subject.check()
+        for name in ("samplers", "steps"):
+            if not getattr(self, name):
+                raise BadArgument(f"--{name} must hold at least one value.")
         for name in self.samplers:
             by_name(name)
         for steps in self.steps:

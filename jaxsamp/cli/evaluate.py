@@ -11,11 +11,13 @@ from tyro.conf import Positional, arg
 
 from jaxsamp import recipes
 from jaxsamp.cli import printing
-from jaxsamp.cli.command import Common, ReportingCommand, Shared, truth
+from jaxsamp.cli.command import Common, ReportingCommand, Shared, named, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Stages
+from jaxsamp.cli.words import ImageSize
 from jaxsamp.core import checks
 from jaxsamp.core.types import CLEAN, Level
+from jaxsamp.datasets.images import FITS
 from jaxsamp.metrics import NAMES
 from jaxsamp.recipes.data import PLACES
 
@@ -49,8 +51,9 @@ class Evaluate(ReportingCommand):
         float | None, arg(metavar="FLOAT", help_behavior_hint="(default: the last of `grid` in SAMPLES, or 0)")
     ] = None
     """Noise level sigma / alpha that is left in the samples; the same noise is added to the truth."""
-    image_size: int = 16
-    """Height and width to which images of a folder or of a data set on a hub are cropped."""
+    image_size: ImageSize = 16
+    """Size of images of a folder or of a data set on a hub: one number, or height and width."""
+    image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
     common: Shared = Common()
 
     files: ClassVar = ("comparison.png", "report.json")
@@ -78,11 +81,11 @@ class Evaluate(ReportingCommand):
     def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
         """Load, compare and plot."""
         with stages("load"):
-            x, sigma = recipes.load_samples(self.samples, self.image_size)
+            x, sigma = recipes.load_samples(self.samples, self.image_size, self.image_fit)
             if self.reference is None:
                 data = truth(None, self.checkpoint, self.image_size)
             else:
-                data = recipes.load_reference(self.reference, self.image_size)
+                data = recipes.load_reference(self.reference, self.image_size, self.image_fit)
         sigma = sigma if self.sigma is None else self.sigma
         level, keys = None if sigma == 0 else Level(1.0, sigma), jax.random.split(jax.random.key(self.common.seed))
         with stages("metrics", "comparing with the truth"):

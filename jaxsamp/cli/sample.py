@@ -11,15 +11,16 @@ from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes, samplers
 from jaxsamp.cli import output, printing
-from jaxsamp.cli.command import Command, Common, Shared, check_seed
+from jaxsamp.cli.command import Command, Common, Shared, check_seed, named
 from jaxsamp.cli.devices import chosen, joined
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.printing import Stages
 from jaxsamp.cli.settings import plain, value_of
 from jaxsamp.cli.stopping import resumable
-from jaxsamp.cli.subject import Subject, named
+from jaxsamp.cli.subject import Subject
 from jaxsamp.core import checks, disk
 from jaxsamp.core.types import Level
+from jaxsamp.datasets import DataWarning
 from jaxsamp.recipes.reports import peak_memory
 from jaxsamp.recipes.sampling import costs_of_shards
 from jaxsamp.running import shards
@@ -131,7 +132,9 @@ class Sample(Command):
     ) -> dict[str, Any]:
         """Compare samples with the truth, write their picture and the report, and return the report."""
         level, results, memory = Level(1.0, float(drawn.levels[-1])), {}, peak_memory()
-        if self.metrics:
+        if self.metrics and len(drawn.x) == 1:
+            stages.warnings.append(DataWarning("One sample is not compared with the truth, which takes two or more."))
+        elif self.metrics:
             with stages("metrics", "comparing with the truth"):
                 results = recipes.report(keys[1], task, drawn.x, level)
         with stages("picture"):
@@ -165,8 +168,7 @@ class Sample(Command):
         checks.one_of("sampler", self.sampler, samplers.BY_NAME)
         sampler = value_of(self, "sampler")
         sampler.check()
-        # One sample can be drawn, but a comparison needs two.
-        checks.at_least("num_samples", self.num_samples, 2 if self.metrics else 1)
+        checks.at_least("num_samples", self.num_samples, 1)
         if self.shard_size is not None:
             checks.at_least("shard_size", self.shard_size, 0)
         steps = sampler.default_steps if self.steps is None else self.steps

@@ -1,5 +1,6 @@
 """A run that is stopped from outside keeps its results so far, and ends with a sentence on how to continue."""
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -86,4 +87,5 @@ def _sentence(out: Path, steps: int, cause: str) -> str:
     step = latest_step(out)
     if step is None:
         return f"stopped by {cause} before the first checkpoint; nothing was kept."
-    return f"stopped by {cause}; step {step} of {steps} is saved. To continue: jaxsamp train --resume --out {out}"
+    again = f"jaxsamp train --resume --out {shlex.quote(str(out))}"
+    return f"stopped by {cause}; step {step} of {steps} is saved. To continue: {again}"

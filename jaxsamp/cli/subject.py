@@ -1,6 +1,6 @@
 """The flags that say what is sampled (a target and how it becomes a law, or a network) and how noise grows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,17 +12,14 @@ import numpy as np
 from tyro.conf import arg
 
 from jaxsamp import grids, recipes, samplers, schedules
-from jaxsamp.cli.command import truth
+from jaxsamp.cli.command import named, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Stages
+from jaxsamp.cli.words import ImageSize
+from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.laws import MODELS
 from jaxsamp.recipes.tasks import schedule_of
-
-
-def named(what: str, names: Iterable[str], default: str | None = None) -> Any:
-    """A flag that takes a name from a list."""
-    return arg(metavar="NAME", help=f"{what}: {', '.join(names)}.", help_behavior_hint=default)
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,13 @@ class Subject:
     """Size of the mixture fitted to data."""
     checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
     """Sample the network that `jaxsamp train` has trained in this folder, instead of a law."""
-    label: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: as in the data)")] = None
-    """Label to sample, for a network that was trained with labels."""
+    label: Annotated[str | None, arg(metavar="INT|NAME", help_behavior_hint="(default: as in the data)")] = None
+    """Label to sample, as it is in the data, for a network that was trained with labels."""
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
     """Scale of classifier-free guidance toward the label."""
-    image_size: int = 16
-    """Height and width to which images of a folder or of a data set on a hub are cropped."""
+    image_size: ImageSize = 16
+    """Size of images of a folder or of a data set on a hub: one number, or height and width."""
+    image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
     schedule: Annotated[
         str | None, named("How noise grows", schedules.BY_NAME, "(default: vp, or that of --checkpoint)")
     ] = None
@@ -93,7 +91,7 @@ class Subject:
 
     def load(self) -> recipes.LearningData:
         """The data or the law that --target names, or that the network was trained on."""
-        return truth(self.target, self.checkpoint, self.image_size)
+        return truth(self.target, self.checkpoint, self.image_size, self.image_fit)
 
     def _table(self) -> Any:
         """The labels of the network in --checkpoint as they are in its data, in the order of its numbers."""

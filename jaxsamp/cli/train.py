@@ -1,10 +1,10 @@
 """`jaxsamp train`: a network learns to denoise data, with a log and pictures, and resumes after any stop."""
 
-import io
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
@@ -15,13 +15,14 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 import jaxsamp as js
 from jaxsamp import losses, models, plots, recipes, schedules, training
 from jaxsamp.cli import devices, output
-from jaxsamp.cli.command import Command, check_seed
+from jaxsamp.cli.command import Command, check_seed, named
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.printing import Page, kept
 from jaxsamp.cli.settings import described, flags, plain, proxy, value_of, words_of
 from jaxsamp.cli.stopping import stoppable
-from jaxsamp.cli.subject import named
+from jaxsamp.cli.words import ImageSize
 from jaxsamp.core import checks
+from jaxsamp.datasets.images import FITS
 from jaxsamp.datasets.labels import listed
 from jaxsamp.recipes.data import PLACES, is_known
 from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
@@ -77,10 +78,11 @@ class Train(Command):
     """
 
     data: Annotated[str, arg(metavar="NAME|FILE|FOLDER", help=f"What to learn: {PLACES}")] = "digits"
-    image_size: int = 16
-    """Height and width to which images of a folder or of a data set on a hub are cropped."""
+    image_size: ImageSize = 16
+    """Size of images of a folder or of a data set on a hub: one number, or height and width."""
+    image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
     labels: bool = False
-    """Learn the data given their labels: those of digits, or `labels` in an .npz file."""
+    """Learn the data given their labels: of digits, of the folders that images lie in, or `labels` in an .npz file."""
     steps: int = 2500
     """Number of updates."""
     seed: int = 0
@@ -156,7 +158,7 @@ class Train(Command):
             for warning in warned:
                 page.line(str(warning))
             with self._kept(out, data):
-                with complaints(self):
+                with complaints(self), kept([]):  # which has the warnings of `_prepared` again
                     state = js.fit(jax.random.key(self.seed), network, progress=watched, **options)
                 entries = journal.read(out / JOURNAL)
                 title = f"{data.name}: {type(network).__name__}, batches of {self.batch_size}"
@@ -167,7 +169,7 @@ class Train(Command):
         name, done = type(network).__name__, int(state.step)
         page.line(f"{data.name}: {name} of {weights:,} weights, {done:,} steps; {last}")
         page.line(f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {done} in {out}")
-        page.line(f"sample it: jaxsamp sample --checkpoint {out}")
+        page.line(f"sample it: jaxsamp sample --checkpoint {shlex.quote(str(out))}")
 
     def _prepared(self) -> tuple[recipes.LearningData, Any, dict[str, Any]]:
         """The data, the network, and the other arguments of `fit`."""
@@ -178,9 +180,12 @@ class Train(Command):
         loss = training.denoising_loss(value_of(self, "levels"), value_of(self, "weighting"), self.drop)
         mesh = self._mesh()
         self._check_free()
-        data = recipes.load(self.data, self.image_size)
+        data = recipes.load(self.data, self.image_size, self.image_fit)
         if self.labels and data.labels is None:
-            raise BadArgument(f"--labels needs data with labels; {data.name} has none.")
+            raise BadArgument(
+                f"--labels needs data with labels; {data.name} has none. Images have those of the folders that each of "
+                "them lies in, and arrays have `labels` beside them in an .npz file."
+            )
         table = recipes.trained_labels(self.folder) if self.labels and self.resume else None
         if table is not None and table != data.table.tolist():
             raise BadArgument(
@@ -266,9 +271,8 @@ def stored_settings(path: Path, where: str) -> dict[str, Any]:
     for name, value in stored.items():
         checks.one_of(f"{where} {path}: every setting", name.partition(".")[0], known)
         try:
-            with redirect_stderr(io.StringIO()):
-                given = {choice: stored.get(choice) for choice in Train.choices if name.startswith(f"{choice}.")}
-                super(Train, Train).parsed(words_of(given | {name: value}), "train")
-        except SystemExit as stop:
-            raise BadArgument(f"{where} {path}: {name} must be a setting of `jaxsamp train`; got {value!r}.") from stop
+            given = {choice: stored.get(choice) for choice in Train.choices if name.startswith(f"{choice}.")}
+            super(Train, Train).parsed(words_of(given | {name: value}), "train")
+        except BadArgument as error:
+            raise BadArgument(f"{where} {path}: {name} must be a setting of `jaxsamp train`; got {value!r}.") from error
     return stored

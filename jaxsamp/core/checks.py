@@ -30,9 +30,13 @@ def one_of(argument: str, got: Any, options: Iterable[Any]) -> Any:
     options = list(options)
     if got in options:
         return got
-    near = difflib.get_close_matches(str(got), [name for name in options if isinstance(name, str)], n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{hint}")
+    raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{hint(got, options)}")
+
+
+def hint(got: Any, options: Iterable[Any], cutoff: float = 0.4) -> str:
+    """The question whether the nearest option is meant, after a space; empty if none is near."""
+    near = difflib.get_close_matches(str(got), [name for name in options if isinstance(name, str)], n=1, cutoff=cutoff)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def at_least(argument: str, got: Any, least: int) -> int:

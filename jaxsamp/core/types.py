@@ -39,6 +39,14 @@ def is_image(event: tuple[int, ...]) -> bool:
     return len(event) == 2 or (len(event) == 3 and event[2] in (1, 3))
 
 
+CHANNELS_LAST = "Move the channels of images to the end by x.transpose(0, 2, 3, 1)."
+
+
+def is_channels_first(event: tuple[int, ...]) -> bool:
+    """Whether samples of this shape look like images (1 or 3, height, width), which are taken with channels last."""
+    return len(event) == 3 and event[0] in (1, 3) and min(event[1:]) > 4
+
+
 class State(NamedTuple):
     """One sample between two steps of a sampler or of a chain.
 

@@ -4,10 +4,11 @@ Reading images needs Pillow, and the digits and photographs need scikit-learn: `
 do not fit in memory are read as a `grain.MapDataset`: `pip install "jaxsamp[data]"`.
 """
 
-from jaxsamp.datasets.arrays import DataWarning, as_sample, as_samples, read_file
+from jaxsamp.datasets.arrays import DataWarning, as_sample, as_samples
 from jaxsamp.datasets.digits import digit_classifier, digit_features, digits
+from jaxsamp.datasets.files import read_file
+from jaxsamp.datasets.folders import class_names, read_folder
 from jaxsamp.datasets.hubs import hugging_face, tfds
-from jaxsamp.datasets.images import read_folder
 from jaxsamp.datasets.labels import renumber_labels
 from jaxsamp.datasets.lazy import folder, in_memory, memory_mapped
 from jaxsamp.datasets.patches import photo_patches
@@ -16,6 +17,7 @@ __all__ = [
     "DataWarning",
     "as_samples",
     "as_sample",
+    "class_names",
     "digit_classifier",
     "digit_features",
     "digits",

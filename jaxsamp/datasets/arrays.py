@@ -1,14 +1,13 @@
-"""Arrays of samples: read from files, and checked."""
+"""Arrays of samples, checked."""
 
 import warnings
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
 
-FILES, OWN_NAMES = (".npy", ".npz"), ("x", "samples")
+from jaxsamp.core.types import CHANNELS_LAST, is_channels_first
+
 FAINT = 1 / 16  # of the range of pixels; 12 bits in an image of 16 fill as much
 
 
@@ -27,7 +26,8 @@ class DataWarning(UserWarning):
 def as_samples(data: Any, argument: str = "data") -> np.ndarray:
     """Samples as float32, (n, *event); uint8 values are pixels, which are scaled from [0, 255] to [-1, 1].
 
-    A `DataWarning` says if pixels fill less than a sixteenth of their range, such as those that are 0 or 1.
+    A `DataWarning` says if pixels fill less than a sixteenth of their range, such as those that are 0 or 1, and if the
+    shape is that of images with their channels first.
 
     Raises:
         TypeError: `data` is not an array of real numbers.
@@ -50,6 +50,7 @@ def as_samples(data: Any, argument: str = "data") -> np.ndarray:
         first, count = int(np.argmax(bad.any(1))), int(bad.any(1).sum())
         value = values.reshape(len(values), -1)[first][bad[first]][0]
         raise ValueError(f"{argument} must be finite; got {value} in sample {first} ({count} such samples in all).")
+    warn_if_channels_first(array.shape[1:], argument)
     if array.dtype != np.uint8:
         return values
     values = values / 127.5 - 1
@@ -64,6 +65,16 @@ def warn_if_faint(values: np.ndarray, argument: str) -> None:
         sentence = (
             f"{argument} must fill the range of pixels, from black to white, to be learned well; the brightest fills "
             f"{100 * high:.2g} % of it. Scale them, or give an array of floats, which are taken as they are."
+        )
+        warnings.warn(DataWarning(sentence), stacklevel=3)
+
+
+def warn_if_channels_first(event: tuple[int, ...], argument: str) -> None:
+    """Warn if samples have the shape of images with their channels first."""
+    if is_channels_first(event):
+        sentence = (
+            f"{argument} must have its channels last, (n, height, width, channels), to be taken as images; got samples "
+            f"of shape {event}. {CHANNELS_LAST}"
         )
         warnings.warn(DataWarning(sentence), stacklevel=3)
 
@@ -84,28 +95,3 @@ def as_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:
 def _real(array: np.ndarray, argument: str) -> None:
     if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, np.floating):  # bfloat16
         raise TypeError(f"{argument} must be an array of real numbers; got dtype {array.dtype}.")
-
-
-def read_file(path: str | Path, argument: str = "data") -> np.ndarray:
-    """The array in a .npy file; of an .npz file, its only array, or the one named `x` or `samples`.
-
-    Raises:
-        ValueError: there is no such file, or it holds no such array.
-    """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise ValueError(f"{argument} must be a file that exists; there is no {path}.")
-    if path.suffix.lower() not in FILES:
-        raise ValueError(f"{argument} must be a .npy or .npz file or a folder of images; got the file {path}.")
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return stored
-        names = stored.files
-        chosen = [name for name in OWN_NAMES if name in names] or (names if len(names) == 1 else [])
-        if chosen:
-            return stored[chosen[0]]
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{argument} must hold arrays of numbers; {path} could not be read ({error}).") from error
-    held = ", ".join(map(repr, names)) or "none"
-    raise ValueError(f"{argument} must hold one array, or one named 'x' or 'samples'; {path} holds {held}.")

@@ -1,22 +1,21 @@
-"""Images as arrays, cropped about the center, in [-1, 1]: black is -1 and white is 1, whatever the number of bits.
+"""Images as arrays of one size, in [-1, 1]: black is -1 and white is 1, whatever the number of bits.
 
 Eight bits per channel, gray with 9 to 16 bits, and gray floats from 0 to 1 are read; other images are refused by name.
 """
 
-import warnings
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxsamp.datasets.arrays import DataWarning, warn_if_faint
+from jaxsamp.core import checks
 
 TAKEN = "images of 8 bits per channel, gray ones of 16 bits or gray ones of floats from 0 to 1"
 PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")  # modes of at most 8 bits
 BITS_PER_SAMPLE = 258  # the tag of TIFF
-NAMED = 3  # number of files that a warning names
+FITS = ("crop", "pad", "stretch")
+BLACK = 0
 
 
 class Unreadable(ValueError):
@@ -27,91 +26,37 @@ class Refused(ValueError):
     """An image whose numbers have no known range."""
 
 
-def read_folder(folder: str | Path, size: int, argument: str = "data") -> np.ndarray:
-    """All images in `folder` and its subfolders, in the order of their names, cropped about the center to size x size.
-
-    Files that Pillow cannot read are passed over, and a `DataWarning` counts them. Hidden files and folders are left
-    out; linked ones are read, each folder once. For folders that do not fit in memory see `jaxsamp.datasets.folder`.
-
-    Returns:
-        (n, size, size) if every image is gray, else (n, size, size, 3); in [-1, 1].
-
-    Raises:
-        ValueError: the folder has no files, none of them is an image, or an image is none of `TAKEN`.
-    """
-    folder, images, passed = Path(folder).expanduser(), [], []
-    paths = files(folder, argument)
-    for path in paths:
-        try:
-            images.append(opened(path, size, argument))
-        except Unreadable:
-            passed.append(path)
-    if not images:
-        raise ValueError(f"{argument} must be a folder of images; got {folder}, and none of its files is one.")
-    warn_of_passed(folder, passed, len(paths), "because Pillow cannot read them as images")
-    gray = all(is_gray(image) for image in images)
-    values = np.stack([pixels(image, gray) for image in images])
-    warn_if_faint(values, f"{argument} {folder}")
-    return values
+def sides(size: Any, argument: str = "size") -> tuple[int, int]:
+    """Height and width in pixels, given as (height, width), or as one number if they are equal."""
+    both = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(both) != 2:
+        raise ValueError(f"{argument} must be one number of pixels, or a height and a width; got {size}.")
+    height, width = (checks.at_least(argument, side, 1) for side in both)
+    return height, width
 
 
-def files(folder: Path, argument: str = "data") -> list[Path]:
-    """The files in `folder` and its subfolders, sorted; raises ValueError if there are none.
-
-    Hidden files and folders are left out. Links are followed, but each folder is read once, under its own name if it
-    lies in `folder` itself, so that a link to a folder that it lies in ends.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{argument} must be a folder of images; there is no folder {folder}.")
-    paths: list[Path] = []
-    folders, links, seen = [folder], list[Path](), set[Path]()
-    while folders or links:
-        place = folders.pop() if folders else links.pop(0)
-        if (real := place.resolve()) in seen:
-            continue
-        seen.add(real)
-        try:
-            inside = sorted(path for path in place.iterdir() if not path.name.startswith("."))
-        except OSError:  # a folder that must not be read is passed over, and counted, like such a file
-            inside, paths = [], [*paths, place]
-        for path in inside:
-            if path.is_dir():
-                (links if path.is_symlink() else folders).append(path)
-            elif path.is_file():
-                paths.append(path)
-    if not paths:
-        raise ValueError(f"{argument} must be a folder of images; got {folder}, which is empty.")
-    return sorted(paths)
-
-
-def warn_of_passed(folder: Path, passed: Sequence[Path], count: int, why: str) -> None:
-    """Warn that these of `count` files in the folder are not among the samples."""
-    if passed:
-        names = [str(path.relative_to(folder)) for path in passed]
-        some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
-        sentence = f"{len(names):,} of {count:,} files in {folder} were passed over, {why}: {some}."
-        warnings.warn(DataWarning(sentence, len(names)), stacklevel=3)
-
-
-def opened(path: Path, size: int | None, argument: str) -> Any:
+def opened(path: Path, size: Any, fit: str, argument: str) -> Any:
     """The image in a file, fitted; raises Unreadable, or Refused as `fitted`."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            return fitted(image, size, f"{argument} must hold {TAKEN}; {path}")
+            return fitted(image, size, fit, f"{argument} must hold {TAKEN}; {path}")
     except Refused:
         raise
     except Exception as error:  # damaged, too large, or not an image; Pillow's decoders raise errors of many kinds
         raise Unreadable(f"{path} could not be read ({error})") from error
 
 
-def fitted(image: Any, size: int | None, takes: str) -> Any:
-    """An image upright, as gray ("L", or "F" from 0 to 255) or "RGB", cropped about the center to size x size.
+def fitted(image: Any, size: Any, fit: str, takes: str) -> Any:
+    """An image upright, as gray ("L", or "F" from 0 to 255) or "RGB", of the given size.
 
     Args:
         image: of Pillow. Metadata that cannot be read are ignored.
-        size: side in pixels; None keeps its own.
+        size: as `sides` takes it; None keeps its own.
+        fit: how an image of other proportions gets that size: "crop" scales it until it covers the size, and cuts off
+            what is beyond, equally on both sides; "pad" scales it until it lies inside, with black around; "stretch"
+            scales height and width each by its own factor.
         takes: the start of the sentence in errors.
 
     Raises:
@@ -125,7 +70,12 @@ def fitted(image: Any, size: int | None, takes: str) -> Any:
     with suppress(Exception):  # no orientation; or damaged metadata, which raise errors of many kinds
         plain.getexif()[ExifTags.Base.Orientation] = image.getexif()[ExifTags.Base.Orientation]
         plain = ImageOps.exif_transpose(plain)
-    return plain if size is None else ImageOps.fit(plain, (size, size))
+    if size is None:
+        return plain
+    height, width = sides(size)
+    if fit == "pad":
+        return ImageOps.pad(plain, (width, height), color=BLACK)
+    return ImageOps.fit(plain, (width, height)) if fit == "crop" else plain.resize((width, height))
 
 
 def is_gray(image: Any) -> bool:

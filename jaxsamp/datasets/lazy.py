@@ -15,7 +15,9 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.datasets.arrays import as_sample, warn_if_faint
-from jaxsamp.datasets.images import Unreadable, files, is_gray, opened, pixels, warn_of_passed
+from jaxsamp.datasets.folders import classes_of, named_like_images, warn_of_passed
+from jaxsamp.datasets.images import FITS, Unreadable, is_gray, opened, pixels, sides
+from jaxsamp.datasets.labels import renumber_labels
 
 LOOKED_AT = 8  # number of samples by which to tell whether pixels fill their range
 
@@ -41,42 +43,54 @@ def dataset(size: int, read: Callable[[int], Any]) -> Any:
     return grain.MapDataset.source(RandomAccess(size, read))
 
 
-def folder(folder: str | Path, size: int, gray: bool | None = None) -> Any:
-    """The images in `folder` and its subfolders, in the order of their names, cropped about the center to size x size.
+def folder(
+    folder: str | Path,
+    size: int | tuple[int, int],
+    gray: bool | None = None,
+    *,
+    fit: str = "crop",
+    labels: bool = False,
+) -> Any:
+    """The images in `folder` and its subfolders, in the order of their names, as arrays of one size.
 
     Files whose names do not end like an image's are passed over, and a `DataWarning` counts them; an image that cannot
     be read raises when it is reached. Hidden and linked files and folders are as in `read_folder`.
 
     Args:
         folder: where the images are.
-        size: side of the samples, in pixels.
-        gray: samples are (size, size) if true, else (size, size, 3); by default, whichever the first image is.
+        size, fit: as in `read_folder`.
+        gray: samples are (h, w) if true, else (h, w, 3); by default, whichever the first image is.
+        labels: whether samples are pairs with the number of their class, which is the folder in `folder` that they lie
+            in; `class_names(folder)` are the names in the order of the numbers.
 
     Returns:
-        A `grain.MapDataset` of float32 arrays in [-1, 1].
+        A `grain.MapDataset` of float32 arrays in [-1, 1], or of pairs (array, int32).
 
     Raises:
-        ValueError: there is no image; or, on reading, a file is damaged, has numbers of unknown range, or has colors
-            while the first image is gray.
+        ValueError: there is no image, the size or `fit` is none of those, or labels are wanted and an image lies in no
+            folder of a class; or, on reading, a file is damaged, has numbers of unknown range, or has colors while the
+            first image is gray.
     """
-    from PIL import Image
-
-    place, known = Path(folder).expanduser(), Image.registered_extensions()
-    found = files(place, "folder")
-    paths = [path for path in found if path.suffix.lower() in known]
-    if not paths:
-        raise ValueError(f"folder must hold images; got {folder}, and none of its files is named like one.")
-    passed = [path for path in found if path.suffix.lower() not in known]
-    warn_of_passed(place, passed, len(found), "because they are not named like images")
+    sides(size)
+    checks.one_of("fit", fit, FITS)
+    place = Path(folder).expanduser()
+    paths, passed = named_like_images(place, "folder")
+    numbers = renumber_labels(classes_of(place, paths, "folder"))[0] if labels else None
+    warn_of_passed(place, passed, len(paths) + len(passed), "because they are not named like images")
 
     def image(index: int) -> Any:
         try:
-            return opened(paths[index], size, "folder")
+            return opened(paths[index], size, fit, "folder")
         except Unreadable as error:
             raise ValueError(f"folder must hold images; {error}.") from error
 
     draw = pictures(image(0), gray, lambda index: str(paths[index]))
-    return of_pixels(len(paths), lambda index: draw(index, image(index)), f"folder {folder}")
+
+    def read(index: int) -> Any:
+        x = draw(index, image(index))
+        return x if numbers is None else (x, numbers[index])
+
+    return of_pixels(len(paths), read, f"folder {folder}")
 
 
 def of_pixels(size: int, read: Callable[[int], Any], argument: str) -> Any:

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp.core.types import Array, PyTree
+from jaxsamp.core.types import CHANNELS_LAST, Array, PyTree, is_channels_first
 from jaxsamp.models.layers import ZERO, Attention, Embedding, Modulate, with_channels
 
 
@@ -78,8 +78,10 @@ class DiT(nn.Module):
             ValueError: the event is not an image of whole patches, or `width` is not divisible by 4 and by `heads`.
         """
         p, event = self.patch, x.shape[1:]
-        if len(event) not in (2, 3) or event[0] % p or event[1] % p:
-            raise ValueError(f"x must be images with h and w divisible by patch = {p}; got the event {event}.")
+        first = is_channels_first(event)
+        if len(event) not in (2, 3) or event[0] % p or event[1] % p or first:
+            hint = f" {CHANNELS_LAST}" if first else ""
+            raise ValueError(f"x must be images with h and w divisible by patch = {p}; got the event {event}.{hint}")
         if self.width % self.heads or self.width % 4:
             raise ValueError(f"width must be divisible by 4 and by heads = {self.heads}; got {self.width}.")
         image = with_channels(x, cond, 4)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsamp.core.types import Array, PyTree
+from jaxsamp.core.types import CHANNELS_LAST, Array, PyTree, is_channels_first
 from jaxsamp.models.layers import ZERO, Attention, Embedding, Modulate, groups, with_channels
 
 
@@ -77,7 +77,7 @@ class UNet(nn.Module):
         """The network's output, of x's shape and dtype.
 
         Raises:
-            ValueError: the event is not an image, or h or w cannot be halved often enough.
+            ValueError: the event is not an image, or has its channels first; or h or w cannot be halved often enough.
         """
         self._check(x.shape[1:])
         image = with_channels(x, cond, 4)
@@ -110,8 +110,9 @@ class UNet(nn.Module):
 
     def _check(self, event: tuple[int, ...]) -> None:
         factor = 2 ** (len(self.multipliers) - 1)
-        if len(event) not in (2, 3) or event[0] % factor or event[1] % factor:
+        if len(event) not in (2, 3) or event[0] % factor or event[1] % factor or is_channels_first(event):
             raise ValueError(
                 f"x must be images (batch, h, w) or (batch, h, w, c) with h and w divisible by {factor} for "
                 f"{len(self.multipliers)} resolutions; got the event {event}."
+                + (f" {CHANNELS_LAST}" if is_channels_first(event) else "")
             )

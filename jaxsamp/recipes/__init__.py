@@ -10,9 +10,10 @@ need "jaxsamp[train]".
 """
 
 from jaxsamp.recipes.comparison import compare
-from jaxsamp.recipes.data import LearningData, load, load_reference, load_samples
+from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.recipes.networks import network_for
+from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.pictures import beside_truth, training_pictures
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
 from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels

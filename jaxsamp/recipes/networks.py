@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from jaxsamp.core import checks
-from jaxsamp.core.types import is_image
+from jaxsamp.core.types import CHANNELS_LAST, is_channels_first, is_image
 
 NETWORKS = {"mlp": "MLP", "unet": "UNet", "dit": "DiT"}  # the classes in `jaxsamp.models`, which needs Flax
 DTYPES = ("float32", "bfloat16")
@@ -36,7 +36,8 @@ def network_for(
     make = getattr(models, NETWORKS[checks.one_of("network", kind, NETWORKS)])
     checks.one_of("dtype", dtype, DTYPES)
     if kind != "mlp" and not is_image(event):
-        raise ValueError(f"network {kind} takes images; the data have samples of shape {event}, so take mlp.")
+        what = f". {CHANNELS_LAST}" if is_channels_first(event) else ", so take mlp."
+        raise ValueError(f"network {kind} takes images; the data have samples of shape {event}{what}")
     own = [field.name for field in fields(make) if field.name not in GIVEN]
     for name, value in settings.items():
         if name not in own:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxsamp.core.types import CLEAN, Array, Level, is_image
-from jaxsamp.recipes.data import LearningData
+from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.tasks import draw_labels
 from jaxsamp.running.sampling import sample
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxsamp import __version__, metrics
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS
-from jaxsamp.recipes.data import LearningData
+from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.tasks import SamplingTask
 
 try:

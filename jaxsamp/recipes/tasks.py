@@ -14,10 +14,10 @@ from jaxsamp import grids, schedules
 from jaxsamp.calibration import calibrate
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, Data, Level
-from jaxsamp.datasets.labels import listed
+from jaxsamp.datasets.labels import number_of
 from jaxsamp.denoisers import guide
-from jaxsamp.recipes.data import LearningData
 from jaxsamp.recipes.laws import law_of
+from jaxsamp.recipes.parts import LearningData
 from jaxsamp.samplers import Sampler
 
 CONFIG, TABLE = "config.json", "label_table"
@@ -73,7 +73,7 @@ def learned_task(
     data: LearningData,
     denoiser: Any,
     n: int,
-    label: int | None = None,
+    label: int | str | None = None,
     guidance: float | None = None,
     table: Data | None = None,
 ) -> SamplingTask:
@@ -84,7 +84,7 @@ def learned_task(
         data: the data that the network has learned; see `load` and `trained_on`.
         denoiser: see `learned_denoiser`.
         n: number of samples, and of labels.
-        label: the one label to sample, as it is in the data; by default labels as frequent as in the data.
+        label: the one label to sample, a number or a name as in the data; by default labels as frequent as in the data.
         guidance: scale of classifier-free guidance toward the label.
         table: the network's labels as they are in its data, (K,), in the order of its numbers; see `trained_labels`.
             By default those of `data`, or 0 ... K - 1 if it has none.
@@ -109,10 +109,9 @@ def learned_task(
         data = data.numbered(table)
         if label is None:
             cond = draw_labels(key, data.labels, classes, n)
-        elif label in table:
-            data, cond = data.only(label), jnp.full(n, int(np.flatnonzero(table == label)[0]))
         else:
-            raise ValueError(f"label must be {listed(table)}; got {label}.")
+            number = number_of(label, table)
+            data, cond = data.only(table.tolist()[number]), jnp.full(n, number)
         labels = table[np.asarray(cond)]
     check_event(denoiser, data.event, cond)
     guided = denoiser if guidance is None else guide(denoiser, guidance, classes)
@@ -146,26 +145,29 @@ def learned_denoiser(checkpoint: str | Path) -> Any:
     """The denoiser that a run of `jaxsamp.fit` or `jaxsamp train` has learned.
 
     Raises:
-        ValueError: the folder does not hold such a run.
+        ValueError: there is no such folder, or it does not hold such a run.
     """
     from jaxsamp.training import load_denoiser
 
+    folder = run_folder(checkpoint)
     try:
-        return load_denoiser(Path(checkpoint).expanduser())
+        return load_denoiser(folder)
     except ValueError as error:
         raise ValueError(f"checkpoint: {error}") from error
 
 
-def trained_on(checkpoint: str | Path) -> tuple[str, int]:
-    """The data of a run of `jaxsamp train`, and the size of its images, as `load` takes them.
+def trained_on(checkpoint: str | Path) -> tuple[str, int | tuple[int, int], str]:
+    """The data of a run of `jaxsamp train`, and the size of its images and how they got it, as `load` takes them.
 
     Raises:
-        ValueError: the folder has no settings; runs of `jaxsamp.fit` have none.
+        ValueError: there is no such folder, or it has no settings; runs of `jaxsamp.fit` have none.
     """
-    file = Path(checkpoint).expanduser() / CONFIG
+    file = run_folder(checkpoint) / CONFIG
     try:
         stored = json.loads(file.read_text())
-        return str(stored["data"]), int(stored["image_size"])
+        size = stored["image_size"]
+        size = tuple(size) if isinstance(size, list) else int(size)
+        return str(stored["data"]), size, str(stored.get("image_fit", "crop"))  # older runs have cropped
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"data must be given, or checkpoint must be a run of `jaxsamp train`, whose {CONFIG} names them; "
@@ -173,7 +175,15 @@ def trained_on(checkpoint: str | Path) -> tuple[str, int]:
         ) from error
 
 
-def trained_labels(checkpoint: str | Path) -> list[int] | None:
+def run_folder(checkpoint: str | Path) -> Path:
+    """The folder of a run; raises ValueError if there is none."""
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"checkpoint must be the folder of a run; there is no folder {folder}.")
+    return folder
+
+
+def trained_labels(checkpoint: str | Path) -> list[int] | list[str] | None:
     """The labels of a run of `jaxsamp train` as they are in its data, in the order of the network's numbers.
 
     None if it was trained without labels, or by an older version or `jaxsamp.fit`, which do not renumber.

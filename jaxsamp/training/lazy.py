@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxsamp import datasets
 from jaxsamp.core import checks
+from jaxsamp.datasets.arrays import warn_if_channels_first
 
 # Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
 THREADS = min(8, os.cpu_count() or 1)
@@ -45,7 +46,9 @@ class Lazy:
     def __post_init__(self) -> None:
         if len(self.dataset) == 0:
             raise ValueError("data must have samples; the dataset is empty.")
-        self._kind = jax.tree.map(np.shape, self._plain(0, self.dataset[0]))
+        first = self._plain(0, self.dataset[0])
+        warn_if_channels_first(first[0].shape, "data")
+        self._kind = jax.tree.map(np.shape, first)
         self._order = self.dataset.map_with_index(self._sample).shuffle(seed=self.seed)
         try:
             self._order.repeat().batch(1)

@@ -135,7 +135,6 @@ BAD = {
     "model": (("--model", "mixtur"), "--model must be one of .* Did you mean 'mixture'"),
     "steps": (("--steps", "0"), "--steps must be at least 1; got 0"),
     "number": (("--num-samples", "0"), "--num-samples must be at least 1; got 0"),
-    "one to compare": (("--num-samples", "1", "--metrics"), "--num-samples must be at least 2; got 1"),
     "setting": (("--sampler.order", "4"), "--sampler.order must be .* got 4"),
     "setting in a setting": (
         ("--sampler", "paradigms", "--sampler.sampler.eta", "2"),
@@ -158,7 +157,10 @@ BAD = {
     "empty folder": (("--target", "empty"), "--target must be a folder of images; got empty, which is empty"),
     "no images": (("--target", "texts"), "--target must be a folder of images; got texts, and none"),
     "not finite": (("--target", "nan.npy"), "--target nan.npy must be finite; got nan in sample"),
-    "which array": (("--target", "two.npz"), "--target .* one named 'x' or 'samples'; two.npz holds 'a', 'b'"),
+    "which array": (
+        ("--target", "two.npz"),
+        r"'x_train' or 'arr_0'; two.npz holds 'a' \(40, 3\) and 'b' \(40, 3\). Choose .*two.npz:a\.",
+    ),
     "dimensions": (
         ("--target", "flat.npy"),
         r"shape \(n, \*event\); flat.npy holds shape \(40,\)",

@@ -141,6 +141,11 @@ def test_the_first_bad_sample_is_named_when_it_is_read(name):
         fit(source(), cond=np.ones(30))
 
 
+def test_channels_first_are_said_of_a_dataset_too():
+    with pytest.warns(datasets.DataWarning, match=r"must have its channels last, .*; got samples of shape \(3, 6, 5\)"):
+        batches(source(np.zeros((4, 3, 6, 5), np.float32)))
+
+
 def test_a_folder_is_read_lazily_to_the_same_pixels(pictures, tmp_path):
     lazy = datasets.folder(pictures, 4)
     assert len(lazy) == 12 and isinstance(lazy, grain.MapDataset) and lazy[3].dtype == np.float32

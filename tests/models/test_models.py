@@ -185,3 +185,10 @@ def test_bad_settings_and_inputs_are_one_sentence(key):
         models.Model(models.MLP(), SCHEDULES["vp"], "epsilo")
     with pytest.raises(ValueError, match="sigma_data must be above 0; got 0"):
         models.Model(models.MLP(), SCHEDULES["vp"], sigma_data=0.0)
+
+
+@pytest.mark.parametrize("network", [models.UNet(8, (1,)), models.DiT(1, 8, 1, 2)], ids=["unet", "dit"])
+def test_channels_first_are_refused_by_networks_for_images(network):
+    """Whatever their settings: (3, 8, 8) would be an image of height 3 with 8 channels."""
+    with pytest.raises(ValueError, match=r"got the event \(3, 8, 8\)\. Move the .* x\.transpose\(0, 2, 3, 1\)"):
+        jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((2, 3, 8, 8)), jnp.ones(2))

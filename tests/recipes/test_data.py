@@ -1,6 +1,7 @@
 """What data are called, how they are split, and what is refused."""
 
 import json
+import warnings
 
 import jax
 import numpy as np
@@ -38,11 +39,11 @@ def test_a_mixture_in_a_file_is_a_law():
 
 
 def test_data_sets_on_a_hub_are_data_with_their_labels(monkeypatch):
-    def hub(name, size):
-        assert (name, size) == ("someone/shapes", 4)
+    def hub(name, size, fit):
+        assert (name, size, fit) == ("someone/shapes", 4, "crop")
         return js.datasets.lazy.dataset(30, lambda i: (np.full((size, size), i, np.float32), np.int32(i % 3)))
 
-    def closed(name, size):
+    def closed(name, size, fit):
         raise ConnectionError("no way to it")
 
     monkeypatch.setattr(data, "HUBS", {"hf": hub, "tfds": closed})
@@ -97,7 +98,7 @@ def test_samples_carry_the_level_where_their_grid_ends():
 def test_pixels_of_any_depth_and_transparency_become_plain(tmp_path):
     Image.fromarray(np.full((4, 4), 65535, np.uint16)).save(tmp_path / "deep.png")
     Image.new("LA", (4, 4), (0, 0)).save(tmp_path / "clear.png")
-    both = data.read_folder(tmp_path, 2)
+    both = js.datasets.read_folder(tmp_path, 2)
     assert both.shape == (2, 2, 2) and (both == 1).all()
     np.save(tmp_path / "white.npy", np.full((10, 2), 255, np.uint8))
     np.testing.assert_array_equal(data.load(tmp_path / "white.npy", 2).train, np.ones((8, 2)))
@@ -118,3 +119,64 @@ def test_data_that_are_not_there_are_one_sentence(name, sentence):
         data.load(name)
     with pytest.raises(ValueError, match="image_size must be at least 1; got 0"):
         data.load("digits", 0)
+
+
+def keras(n=40, **other):
+    rng = np.random.default_rng(0)
+    arrays = {"x_train": rng.integers(0, 256, (n, 4, 4), np.uint8), "y_train": np.arange(n) % 3}
+    arrays |= {"x_test": rng.integers(0, 256, (12, 4, 4), np.uint8), "y_test": np.arange(12) % 4}
+    np.savez("keras.npz", **{name: array for name, array in (arrays | other).items() if array is not None})
+    return arrays
+
+
+def test_the_test_part_of_a_file_is_the_held_out_part():
+    arrays, found = keras(), data.load("keras.npz")
+    np.testing.assert_allclose(found.train, arrays["x_train"] / 127.5 - 1, atol=1e-6)
+    np.testing.assert_allclose(found.held_out, arrays["x_test"] / 127.5 - 1, atol=1e-6)
+    assert found.table.tolist() == [0, 1, 2, 3] and found.name == "keras"  # a label that only the test part has
+    np.testing.assert_array_equal(found.labels, arrays["y_train"])
+    np.testing.assert_array_equal(found.held_out_labels, arrays["y_test"])
+    alone = data.load("keras.npz:x_test")
+    assert len(alone.train) + len(alone.held_out) == 12 and alone.table.tolist() == [0, 1, 2, 3]
+    truth = data.load_reference("keras.npz")
+    np.testing.assert_array_equal(truth.held_out, found.held_out)
+    np.testing.assert_array_equal(truth.train, found.train)
+    keras(y_train=None, y_test=None)
+    assert data.load("keras.npz").labels is None and len(data.load("keras.npz").held_out) == 12
+
+
+@pytest.mark.parametrize(
+    "other, why",
+    [
+        ({"y_test": None}, "it has no `y_test`, "),
+        ({"x_test": np.zeros((12, 5, 5))}, r"its samples have shape \(5, 5\) and not \(4, 4\)"),
+        ({"x_test": np.zeros((3, 4, 4)), "y_test": np.zeros(3, int)}, "it has only 3 samples"),
+    ],
+)
+def test_a_test_part_that_cannot_be_used_is_left_out_and_said(other, why):
+    keras(**other)
+    with pytest.warns(js.datasets.DataWarning, match=f"x_test of keras.npz is left out, because {why}.* a fifth of x_"):
+        found = data.load("keras.npz")
+    assert len(found.train) == 32 and len(found.held_out) == len(found.held_out_labels) == 8
+
+
+def test_names_of_classes_are_labels():
+    np.savez("named.npz", images=np.zeros((40, 3)), labels=np.array(["cat", "dog"])[np.arange(40) % 2])
+    found = data.load("named.npz")
+    assert found.table.tolist() == ["cat", "dog"] and found.classes == 2
+    cats = found.only("cat")
+    assert len(cats.train) + len(cats.held_out) == 20 and cats.name == "named cat"
+    assert found.numbered(["dog", "cat"]).labels.tolist() == (1 - found.labels).tolist()
+    with pytest.raises(ValueError, match="data must have labels one of dog, fox, like the network; named has cat"):
+        found.numbered(["dog", "fox"])
+
+
+def test_channels_first_are_said_with_the_way_out():
+    np.save("first.npy", np.zeros((12, 1, 8, 6)))
+    sentence = r"data first\.npy must have its channels last, .* got samples of shape \(1, 8, 6\)\. Move .*x\.tr"
+    with pytest.warns(js.datasets.DataWarning, match=sentence):
+        data.load("first.npy")
+    for fine in ((12, 8, 6, 1), (12, 3, 8, 3), (12, 8, 6), (12, 2, 8, 8), (12, 3, 4, 4)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            js.datasets.as_samples(np.zeros(fine))

@@ -56,7 +56,7 @@ ANY = {
     "int8": ((np.arange(60) % 2).astype(np.int8), None),
     "uint8": ((np.arange(60) % 2).astype(np.uint8), None),
     "float": (np.arange(60) % 2 / 1.0, "shape (60,) of float64."),
-    "words": (np.array(["a", "b"])[np.arange(60) % 2], "shape (60,) of <U1."),
+    "bytes": (np.array([b"a", b"b"])[np.arange(60) % 2], "shape (60,) of |S1."),
     "complex": (np.ones(60, complex), "shape (60,) of complex128."),
     "dates": (np.zeros(60, "datetime64[s]"), "shape (60,) of datetime64[s]."),
     "columns": (np.zeros((60, 1), int), "shape (60, 1) of int64, from 0."),
@@ -81,7 +81,7 @@ def test_labels_of_a_hub_are_integers_or_one_sentence(monkeypatch):
     def hub(values):
         rows = [{"x": row, "y": value} for row, value in zip(X, values, strict=True)]
         table = datasets.hubs._samples(rows, "x", "y", False, None, None)
-        monkeypatch.setattr(data_of, "HUBS", {"hf": lambda name, size: table})
+        monkeypatch.setattr(data_of, "HUBS", {"hf": lambda name, size, fit: table})
         return recipes.load("hf:rows")
 
     assert hub([int(label) for label in OWN[np.arange(60) % 3]]).table.tolist() == OWN.tolist()

@@ -156,7 +156,7 @@ def test_the_error_of_a_network_is_measured_where_it_is_known(ring, capsys, monk
         (("--target", "two.npz"), "--target must be a law whose score is known, .* two is data"),
         (("--levels", "0"), "--levels must be finite and above 0; got 0.0"),
         (("--num-samples", "1"), "--num-samples must be at least 2; got 1"),
-        (("--checkpoint", "none"), "--checkpoint: folder must hold a complete checkpoint"),
+        (("--checkpoint", "none"), "--checkpoint must be the folder of a run; there is no folder none"),
         (("--target", "law.npz"), r"--target must have samples of the shape .* got shape \(3,\)"),
     ],
 )
@@ -170,7 +170,7 @@ def test_an_error_that_cannot_be_measured_is_a_sentence(ring, capsys, words, sen
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--checkpoint", "none"), "--checkpoint: folder must hold a complete checkpoint; .*none has none"),
+        (("--checkpoint", "none"), "--checkpoint must be the folder of a run; there is no folder none"),
         (("--checkpoint", "RING", "--schedule", "vp"), "--schedule must be left out with --checkpoint"),
         (("--checkpoint", "RING", "--components", "3"), "--components must be left out with --checkpoint"),
         (("--checkpoint", "RING", "--model", "empirical"), "--model must be left out with --checkpoint"),
