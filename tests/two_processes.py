@@ -58,6 +58,13 @@ if __name__ == "__main__":
         except ValueError as error:
             assert "differ between processes: sampler, key." in str(error), error
             print("refused", flush=True)
+        network, data = js.models.MLP(width=4, depth=1), np.arange(16.0).reshape(8, 2)
+        try:
+            js.fit(jax.random.key(0), network, data + index, SCHEDULES["vp"], 2 + index, batch_size=4, mesh=js.mesh())
+        except ValueError as error:
+            assert "differ between processes: data, steps." in str(error), error
+            print("refused", flush=True)
+        js.fit(jax.random.key(0), network, data, SCHEDULES["vp"], 2, batch_size=4, mesh=js.mesh())
         js.sample_density(jax.random.key(0), law, (4, 2), js.mcmc.Overdamped(0.1), 4, thin=0, mesh=js.mesh())
         print("agreed", flush=True)
     elif index == 1:

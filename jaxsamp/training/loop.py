@@ -153,6 +153,11 @@ def fit(
     if isinstance(optimizer, AdamW):
         optimizer.check()
         chain, rate = optimizer.build(steps), optimizer.rate(steps)
+    if devices.several_hosts(mesh):
+        given = {"key": key, "model": model, "data": batches.config(), "loss": loss, "optimizer": optimizer, "ema": ema}
+        given |= {"batch_size": batch_size, "accumulate": accumulate, "fsdp": fsdp, "resume": resume}
+        given |= counts | {"report_every": report_every, "callback_every": callback_every}
+        devices.agree(given, True)
     first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
     if isinstance(loss, DenoisingLoss) and not loss.is_resolved:
         loss = loss.resolved(_std(batches), first[0].shape[1:])

@@ -100,7 +100,7 @@ def test_two_processes_draw_the_samples_of_one():
 def test_processes_that_call_with_different_arguments_are_refused():
     for process in started("differ"):
         out, error = process.communicate(timeout=300)
-        assert process.returncode == 0 and (out.count("refused"), out.count("agreed")) == (3, 1), error
+        assert process.returncode == 0 and (out.count("refused"), out.count("agreed")) == (4, 1), error
 
 
 def test_arguments_that_differ_between_processes_are_named(monkeypatch):
