@@ -37,6 +37,13 @@ def test_every_block_of_a_page_runs(page, tmp_path, monkeypatch):
     assert "js" in namespace
 
 
+@pytest.mark.slow
+def test_every_metric_of_the_first_block_is_inside_its_band(capsys):
+    exec(next(blocks(ROOT / "README.md")), {"__name__": "page"})
+    lines = re.findall(r"(\S+), true samples (\S+) to (\S+)", capsys.readouterr().out)
+    assert len(lines) > 5 and all(float(low) <= float(value) <= float(high) for value, low, high in lines)
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"], ids=lambda p: p.stem)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
