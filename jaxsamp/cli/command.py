@@ -1,7 +1,6 @@
 """The base class of all commands: parsing, the flags of every run, and the order of the work."""
 
 import inspect
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ class Common:
     force: FlagCreatePairsOff[bool] = False
     """Overwrite the results of an earlier run."""
     progress: bool = True
-    """Show progress if the output is a terminal."""
+    """Show progress: a bar on a terminal, a line a minute in a log."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Command(ABC):
     @property
     def watched(self) -> bool:
         """Whether to show progress."""
-        return self.common.progress and sys.stdout.isatty()  # type: ignore[attr-defined]
+        return self.common.progress  # type: ignore[attr-defined]
 
     @abstractmethod
     def run(self) -> None:
