@@ -13,7 +13,7 @@ from jaxsamp.recipes.comparison import compare
 from jaxsamp.recipes.data import LearningData, load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.recipes.networks import network_for
-from jaxsamp.recipes.pictures import beside_truth, training_pictures
+from jaxsamp.recipes.pictures import alone, beside_truth, training_pictures
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
 from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels
 from jaxsamp.recipes.tasks import (
@@ -34,6 +34,7 @@ __all__ = [
     "against_data",
     "against_law",
     "against_reference",
+    "alone",
     "beside_truth",
     "calibrated",
     "compare",
