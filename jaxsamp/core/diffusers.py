@@ -62,9 +62,11 @@ def settings(config: Any) -> dict[str, Any]:
     if not isinstance(config, Mapping):
         raise TypeError(f"config must be a dict, a JSON file or a folder with {FILE}; got a {type(config).__name__}.")
     name = str(config.get("_class_name", ""))
-    if "FlowMatch" in name:
+    flow = next((word for word in (name, config.get("prediction_type")) if "flow" in str(word).lower()), None)
+    if flow or config.get("use_flow_sigmas"):
         raise ValueError(
-            f"config must be of a scheduler with betas; got {name}: use jaxsamp.schedules.RectifiedFlow()."
+            f"config must be of a scheduler with betas; got {flow or 'use_flow_sigmas'!r}: use "
+            "jaxsamp.schedules.RectifiedFlow() and 'velocity'."
         )
     given = {key: value for key, value in config.items() if not str(key).startswith("_")}
     for key, value in given.items():
@@ -92,10 +94,12 @@ def alphas_cumprod(config: Mapping[str, Any]) -> np.ndarray:
     """alpha^2 at the trained times, (T,), of `settings`, in float64."""
     if config["trained_betas"] is not None:
         betas = checks.finite("trained_betas", config["trained_betas"]).astype(float)
+        if betas.ndim != 1 or betas.size < 2 or (betas <= 0).any() or (betas >= 1).any():
+            raise ValueError(
+                f"trained_betas must be at least 2 numbers between 0 and 1; got {config['trained_betas']}."
+            )
     else:
         betas = _betas(config)
-    if betas.ndim != 1 or betas.size < 2 or (betas <= 0).any() or (betas >= 1).any():
-        raise ValueError(f"betas must be at least 2 numbers between 0 and 1; config has betas of shape {betas.shape}.")
     kept = np.cumprod(1 - betas)
     if config["rescale_betas_zero_snr"]:
         root = np.sqrt(kept)
@@ -111,8 +115,10 @@ def _betas(config: Mapping[str, Any]) -> np.ndarray:
         curve = [math.cos((i / count + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(count + 1)]
         return np.minimum(1 - np.array(curve[1:]) / curve[:-1], 0.999)
     power = 2 if shape == "scaled_linear" else 1
-    ends = [float(config[key]) ** (1 / power) for key in ("beta_start", "beta_end")]
-    return np.linspace(*ends, count) ** power
+    ends = [config["beta_start"], config["beta_end"]]
+    if not all(isinstance(end, int | float) and 0 < end < 1 for end in ends):
+        raise ValueError(f"beta_start and beta_end must be numbers between 0 and 1; got {ends[0]!r} and {ends[1]!r}.")
+    return np.linspace(*(end ** (1 / power) for end in ends), count) ** power
 
 
 def prediction(config: Mapping[str, Any]) -> str:
