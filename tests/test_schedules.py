@@ -195,7 +195,7 @@ def test_only_one_step_schedulers_of_diffusers_reach_pure_noise(name):
         ({"variance_type": "learned_range"}, "config must not set variance_type, .* to 'learned_range'"),
         ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, "got 'FlowMatch.*: use jaxsamp.schedules.RectifiedFlow"),
         ({"_class_name": "LCMScheduler", "beta_end": 0.1}, "config of LCMScheduler must hold num_train_timesteps, "),
-        ({"trained_betas": [0.1, 1.5]}, "trained_betas must be at least 2 numbers between 0 and 1; got .0.1, 1.5"),
+        ({"trained_betas": [0.1, 1.5]}, "trained_betas must be at least 2 numbers between 0 and 1; got .0.1 1.5"),
         ({"beta_end": None}, "beta_start and beta_end must be numbers between 0 and 1; got 0.0001 and None"),
         ({"trained_betas": [0.1, 0.2], "num_train_timesteps": 3}, "num_train_timesteps must be .*, 2; got 3"),
         ("nowhere/scheduler_config.json", "config must be a dict, a JSON file or a folder .*; got nowhere"),

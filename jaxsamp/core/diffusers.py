@@ -95,9 +95,8 @@ def alphas_cumprod(config: Mapping[str, Any]) -> np.ndarray:
     if config["trained_betas"] is not None:
         betas = checks.finite("trained_betas", config["trained_betas"]).astype(float)
         if betas.ndim != 1 or betas.size < 2 or (betas <= 0).any() or (betas >= 1).any():
-            raise ValueError(
-                f"trained_betas must be at least 2 numbers between 0 and 1; got {config['trained_betas']}."
-            )
+            shown = np.array2string(betas, threshold=6, precision=4)
+            raise ValueError(f"trained_betas must be at least 2 numbers between 0 and 1; got {shown}.")
     else:
         betas = _betas(config)
     kept = np.cumprod(1 - betas)
