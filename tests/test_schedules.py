@@ -174,7 +174,8 @@ def test_configs_of_diffusers_say_what_the_network_predicts():
 
 @pytest.mark.parametrize("name", ["DDIMScheduler", "UniPCMultistepScheduler"])
 def test_only_one_step_schedulers_of_diffusers_reach_pure_noise(name):
-    schedule, _ = FROM_DIFFUSERS({"_class_name": name, "rescale_betas_zero_snr": True})
+    latent = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    schedule, _ = FROM_DIFFUSERS({"_class_name": name, "rescale_betas_zero_snr": True, **latent})
     assert schedule.alphas_cumprod[-1] == (0 if name == "DDIMScheduler" else 2**-24)
 
 
@@ -186,6 +187,10 @@ def test_only_one_step_schedulers_of_diffusers_reach_pure_noise(name):
         (
             {"prediction_type": "flow_prediction"},
             "betas; got 'flow_prediction': use .*RectifiedFlow[(][)] and 'velocity'",
+        ),
+        (
+            {"_class_name": "UniPCMultistepScheduler", "rescale_betas_zero_snr": True},
+            "rescale_betas_zero_snr of UniPCMultistepScheduler puts 2.-24 .* below the one before it, 4.2e-09",
         ),
         ({"use_flow_sigmas": True}, "betas; got 'use_flow_sigmas': use .*RectifiedFlow[(][)]"),
         ({"beta_strat": 0.1}, "config must hold known settings .* got 'beta_strat'. Did you mean 'beta_start'?"),

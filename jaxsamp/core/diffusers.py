@@ -104,6 +104,11 @@ def alphas_cumprod(config: Mapping[str, Any]) -> np.ndarray:
         root = np.sqrt(kept)
         kept = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
         kept[-1] = 2.0**-24 if config["_class_name"] in NEVER_PURE_NOISE else 0.0
+        if kept[-1] >= kept[-2]:  # as of linear betas
+            raise ValueError(
+                f"rescale_betas_zero_snr of {config['_class_name']} puts 2^-24 in place of the last alpha^2, which "
+                f"must be below the one before it, {kept[-2]:.2g}; without _class_name, config gets 0."
+            )
     return kept
 
 

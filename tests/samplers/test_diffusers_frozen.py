@@ -88,7 +88,8 @@ def test_clipping_without_the_noise_that_belongs_to_it_is_another_method(x64):
     case = FROZEN["samples"][-1]
     assert case["settings"] == {"clip_sample_range": 0.4}
     ours_clipped = ours(case | {"settings": case["settings"] | {"use_clipped_model_output": True}})
-    assert np.abs(ours_clipped - np.array(case["x"])).max() > 1e-3
+    # Both end clipped where clipping acts; it shows in the other coordinate, a hundred times beyond rounding.
+    assert np.abs(ours_clipped - np.array(case["x"])).max() > 2 * SAMPLES
 
 
 @pytest.mark.parametrize("scheduler", SAMPLERS)
@@ -102,7 +103,13 @@ def test_grids_hold_the_times_of_diffusers(x64, scheduler):
             np.testing.assert_array_equal(schedule.level(-jnp.log(grid)).t, case["times"])
 
 
-@pytest.mark.parametrize("case", FROZEN["tables"], ids=lambda case: case["config"]["beta_schedule"])
+def understood(case):
+    """Of linear betas rescaled to pure noise, the multistep schedulers' table goes up at its end: it is refused."""
+    config = case["config"]
+    return config["_class_name"] == "DDIMScheduler" or not config["rescale_betas_zero_snr"]
+
+
+@pytest.mark.parametrize("case", filter(understood, FROZEN["tables"]), ids=lambda case: case["config"]["beta_schedule"])
 def test_levels_are_those_of_diffusers(case, tmp_path):
     (tmp_path / "scheduler_config.json").write_text(json.dumps(case["config"]))
     for config in (case["config"], tmp_path, str(tmp_path / "scheduler_config.json")):
