@@ -201,7 +201,7 @@ def test_the_times_of_diffusers():
         ({"evaluations": 1}, "evaluations must be at least 2"),
         ({"evaluations": 1001}, "evaluations must be at most 1000, for 1000 trained times; got 1001"),
         ({"scheduler": "UniPCMultistepScheduler", "evaluations": 1000}, "evaluations must be at most 999"),
-        ({"scheduler": "UniPC"}, "scheduler must be one of .* Did you mean 'UniPCMultistepScheduler'"),
+        ({"scheduler": "UniPC"}, "scheduler must be one of .* 'UniPCMultistepScheduler'; got 'UniPC'"),
         ({"spacing": "leeding"}, "spacing must be one of .* Did you mean 'leading'"),
         ({"steps_offset": 500}, "steps_offset must keep times below 1000, .*; got 500"),
         ({"end": "one"}, "end must be one of 'zero', 'sigma_min'; got 'one'"),

@@ -109,7 +109,9 @@ def understood(case):
     return config["_class_name"] == "DDIMScheduler" or not config["rescale_betas_zero_snr"]
 
 
-@pytest.mark.parametrize("case", filter(understood, FROZEN["tables"]), ids=lambda case: case["config"]["beta_schedule"])
+@pytest.mark.parametrize(
+    "case", [*filter(understood, FROZEN["tables"])], ids=lambda case: case["config"]["beta_schedule"]
+)
 def test_levels_are_those_of_diffusers(case, tmp_path):
     (tmp_path / "scheduler_config.json").write_text(json.dumps(case["config"]))
     for config in (case["config"], tmp_path, str(tmp_path / "scheduler_config.json")):
