@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core import checks
+from jaxsamp.core import diffusers as theirs
 from jaxsamp.core.types import Array, ArrayLike
 from jaxsamp.schedules import DiscreteTime, Schedule, nearest_time
 
@@ -70,6 +71,54 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
             t = np.round(t).astype(int)
         levels = np.exp(-np.asarray(schedule.at(t).log_snr, float))
     return _settle(schedule, levels)
+
+
+def diffusers(
+    schedule: DiscreteTime,
+    evaluations: int,
+    scheduler: str = "DDIMScheduler",
+    *,
+    spacing: str | None = None,
+    steps_offset: int = 0,
+    end: str = "zero",
+) -> Array:
+    """The levels at the times of a scheduler of diffusers after `set_timesteps(evaluations)`.
+
+    Their last step goes to sigma = 0 (`end="zero"`), where no grid ends: it is the `final_denoise` of
+    `jaxsamp.sample`. So there are as many levels as evaluations, one more than steps between them. With
+    `end="sigma_min"` their last step goes to time 0, which is then the last level: turn `final_denoise` off.
+
+        grid = jaxsamp.grids.diffusers(schedule, 20, "UniPCMultistepScheduler")
+        sampler = jaxsamp.samplers.UniPC(lower_order_final="denoise")
+        x = jaxsamp.sample(key, denoiser, shape, sampler, grid=grid).x
+
+    Args:
+        schedule: with discrete times; see `DiscreteTime.from_diffusers`.
+        evaluations: their `num_inference_steps`.
+        scheduler: "DDIMScheduler", "DDPMScheduler", "DPMSolverMultistepScheduler" or "UniPCMultistepScheduler"; the
+            last two visit other times under the same spacing than the first two.
+        spacing: their `timestep_spacing`, "leading", "trailing" or "linspace"; by default that of the scheduler.
+            DDIMScheduler itself always steps by T // evaluations times, and so leaves its own times under "linspace",
+            and under "trailing" where T / evaluations is not whole; the grid does not.
+        steps_offset: theirs, under "leading".
+        end: "zero" (also `set_alpha_to_one=True`), or "sigma_min" (also `set_alpha_to_one=False`).
+
+    Returns:
+        sigma / alpha, (evaluations,), decreasing; with `end="sigma_min"` and a last time above 0, one more.
+
+    Raises:
+        ValueError: an unknown name, or more evaluations than times.
+        TypeError: the schedule has no discrete times.
+    """
+    if not isinstance(schedule, DiscreteTime):
+        raise TypeError(f"schedule must be DiscreteTime for the times of diffusers; got a {type(schedule).__name__}.")
+    _concrete(schedule)
+    times = theirs.times(len(schedule.lam), evaluations, scheduler, spacing, steps_offset)
+    if checks.one_of("end", end, ("zero", "sigma_min")) == "sigma_min" and times[-1] > 0:
+        times = np.append(times, 0)
+    if len(times) < 2:
+        raise ValueError(f"evaluations must be at least 2, because a grid has two levels or more; got {evaluations}.")
+    return jnp.asarray(np.exp(-np.asarray(schedule.lam)[times]))
 
 
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}

@@ -5,14 +5,16 @@ that it was trained with.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, diffusers
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level
 
@@ -211,6 +213,32 @@ class DiscreteTime(_VariancePreserving):
             alpha2, xp = np.asarray(alpha2, np.float64), np
         with np.errstate(divide="ignore"):
             object.__setattr__(self, "lam", 0.5 * (xp.log(alpha2) - xp.log1p(-alpha2)))
+
+    @classmethod
+    def from_diffusers(cls, config: Mapping[str, Any] | str | Path) -> tuple["DiscreteTime", str]:
+        """The schedule of a scheduler of diffusers, and what its network predicts, as `jaxsamp.denoiser` takes it.
+
+            schedule, prediction = DiscreteTime.from_diffusers(config)
+
+        Its levels are computed in float64, where theirs are float32. Settings of the grid and of the steps, such as
+        `timestep_spacing`, do not matter here; see `jaxsamp.grids.diffusers`. With `rescale_betas_zero_snr` the last
+        alpha^2 is 0, or 2^-24 if `_class_name` is that of a multistep or Euler scheduler, as there.
+
+        Args:
+            config: `scheduler.config`, a JSON file or a folder with scheduler_config.json. Understood are
+                `num_train_timesteps`, `beta_start`, `beta_end`, `beta_schedule` ("linear", "scaled_linear" or
+                "squaredcos_cap_v2"), `trained_betas`, `rescale_betas_zero_snr` and `prediction_type`.
+
+        Returns:
+            schedule: alpha_t^2 = prod of 1 - beta, T = num_train_timesteps.
+            prediction: "epsilon", "x0" (theirs: "sample") or "v" (theirs: "v_prediction").
+
+        Raises:
+            ValueError: a setting is unknown, or asks for what is not supported; the file cannot be read.
+            TypeError: config is neither a dict nor a path.
+        """
+        settings = diffusers.settings(config)
+        return cls(diffusers.alphas_cumprod(settings)), diffusers.prediction(settings)
 
     def at(self, t: ArrayLike) -> Level:
         """The level at integer time t; TypeError for other numbers, and ValueError unless 0 <= t < T."""

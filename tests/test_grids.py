@@ -1,5 +1,7 @@
 """Grids: the rules' formulas, their ends, and the sentences for bad ones."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,3 +182,31 @@ def test_every_door_checks_its_grid(door, tmp_path):
             ValueError, match="what grid returns must hold levels of sigma / alpha that decrease strictly"
         ):
             calls[door]()
+
+
+def test_the_times_of_diffusers():
+    times = lambda *words, **options: DISCRETE.level(-jnp.log(js.grids.diffusers(DISCRETE, *words, **options))).t  # noqa: E731
+    assert times(4).tolist() == [750, 500, 250, 0]
+    assert times(4, "UniPCMultistepScheduler").tolist() == [999, 749, 500, 250]
+    assert times(4, spacing="trailing").tolist() == [999, 749, 499, 249]
+    assert times(4, steps_offset=1).tolist() == [751, 501, 251, 1]
+    assert times(4, steps_offset=1, end="sigma_min").tolist() == [751, 501, 251, 1, 0]
+    assert times(4, end="sigma_min").tolist() == [750, 500, 250, 0]  # there already
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ({"schedule": js.schedules.EDM()}, "schedule must be DiscreteTime .*; got a VarianceExploding"),
+        ({"evaluations": 1}, "evaluations must be at least 2"),
+        ({"evaluations": 1001}, "evaluations must be at most 1000, for 1000 trained times; got 1001"),
+        ({"scheduler": "UniPCMultistepScheduler", "evaluations": 1000}, "evaluations must be at most 999"),
+        ({"scheduler": "UniPC"}, "scheduler must be one of .* 'UniPCMultistepScheduler'; got 'UniPC'"),
+        ({"spacing": "leeding"}, "spacing must be one of .* Did you mean 'leading'"),
+        ({"steps_offset": 500}, "steps_offset must keep times below 1000, .*; got 500"),
+        ({"end": "one"}, "end must be one of 'zero', 'sigma_min'; got 'one'"),
+    ],
+)
+def test_bad_grids_of_diffusers_are_one_sentence(call, sentence):
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        inspect.unwrap(js.grids.diffusers)(**{"schedule": DISCRETE, "evaluations": 4} | call)

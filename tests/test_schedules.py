@@ -1,5 +1,7 @@
 """Schedules invert themselves, differentiate themselves, and round to trained times where times are discrete."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -157,3 +159,56 @@ def test_the_table_of_discrete_times_has_the_digits_of_float64(discrete):
 def test_velocity_needs_a_derivative(discrete):
     with pytest.raises(TypeError, match="velocity"):
         js.denoiser(lambda params, x, t, cond: x, None, discrete, "velocity")
+
+
+FROM_DIFFUSERS = js.schedules.DiscreteTime.from_diffusers
+
+
+def test_configs_of_diffusers_say_what_the_network_predicts():
+    words = {"epsilon": "epsilon", "sample": "x0", "v_prediction": "v"}
+    assert {name: FROM_DIFFUSERS({"prediction_type": name})[1] for name in words} == words
+    schedule, prediction = FROM_DIFFUSERS({})  # their defaults
+    assert prediction == "epsilon"
+    np.testing.assert_allclose(schedule.alphas_cumprod, np.cumprod(1 - BETAS), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "UniPCMultistepScheduler"])
+def test_only_one_step_schedulers_of_diffusers_reach_pure_noise(name):
+    latent = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    schedule, _ = FROM_DIFFUSERS({"_class_name": name, "rescale_betas_zero_snr": True, **latent})
+    assert schedule.alphas_cumprod[-1] == (0 if name == "DDIMScheduler" else 2**-24)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"beta_schedule": "sigmoid"}, "beta_schedule must be one of 'linear', .*; got 'sigmoid'"),
+        ({"prediction_type": "v"}, "prediction_type must be one of 'epsilon', 'sample', 'v_prediction'; got 'v'"),
+        (
+            {"prediction_type": "flow_prediction"},
+            "betas; got 'flow_prediction': use .*RectifiedFlow[(][)] and 'velocity'",
+        ),
+        (
+            {"_class_name": "UniPCMultistepScheduler", "rescale_betas_zero_snr": True},
+            "rescale_betas_zero_snr of UniPCMultistepScheduler puts 2.-24 .* below the one before it, 4.2e-09",
+        ),
+        ({"use_flow_sigmas": True}, "betas; got 'use_flow_sigmas': use .*RectifiedFlow[(][)]"),
+        ({"beta_strat": 0.1}, "config must hold known settings .* got 'beta_strat'. Did you mean 'beta_start'?"),
+        ({"shift": 3.0}, "config must hold known settings .* got 'shift'"),
+        ({"use_karras_sigmas": True}, "config must not set use_karras_sigmas, which is not supported, to True"),
+        ({"thresholding": True}, "config must not set thresholding, .* to True; it may be False"),
+        ({"variance_type": "learned_range"}, "config must not set variance_type, .* to 'learned_range'"),
+        ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, "got 'FlowMatch.*: use jaxsamp.schedules.RectifiedFlow"),
+        ({"_class_name": "LCMScheduler", "beta_end": 0.1}, "config of LCMScheduler must hold num_train_timesteps, "),
+        ({"trained_betas": [0.1, 1.5]}, "trained_betas must be at least 2 numbers between 0 and 1; got .0.1 1.5"),
+        ({"beta_end": None}, "beta_start and beta_end must be numbers between 0 and 1; got 0.0001 and None"),
+        ({"trained_betas": [0.1, 0.2], "num_train_timesteps": 3}, "num_train_timesteps must be .*, 2; got 3"),
+        ("nowhere/scheduler_config.json", "config must be a dict, a JSON file or a folder .*; got nowhere"),
+        ([], "config must be a dict, a JSON file or a folder .*; got a list"),
+    ],
+)
+def test_configs_that_are_not_understood_are_one_sentence(config, sentence):
+    make = inspect.unwrap(js.schedules.DiscreteTime.from_diffusers.__func__)
+    with pytest.raises((ValueError, TypeError), match=sentence) as caught:
+        make(js.schedules.DiscreteTime, config)
+    assert "\n" not in str(caught.value)

@@ -12,6 +12,8 @@ from jax.core import Tracer
 from jaxsamp.core.pytrees import adopted
 
 SAMPLES_PER_KEY = 2**32  # numbers that can be folded into a key
+# Words of diffusers for what networks predict, which a likeness of letters would take for other laws.
+DIFFUSERS = {"v_prediction": "v", "sample": "x0", "flow_prediction": "velocity"}
 
 
 def is_concrete(*trees: Any) -> bool:
@@ -30,7 +32,9 @@ def one_of(argument: str, got: Any, options: Iterable[Any]) -> Any:
     options = list(options)
     if got in options:
         return got
-    raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{hint(got, options)}")
+    meant = DIFFUSERS.get(got) if isinstance(got, str) else None
+    help = f" The {got!r} of diffusers is {meant!r} here." if meant in options and meant else hint(got, options)
+    raise ValueError(f"{argument} must be one of {', '.join(map(repr, options))}; got {got!r}.{help}")
 
 
 def hint(got: Any, options: Iterable[Any], cutoff: float = 0.4) -> str:

@@ -119,6 +119,18 @@ def conditional():
     return js.denoiser(lambda p, x, t, cond: 0 * x + cond["shift"][:, None], None, SCHEDULES["ve"], "x0")
 
 
+@pytest.mark.parametrize(("theirs", "here"), [("v_prediction", "v"), ("sample", "x0"), ("flow_prediction", "velocity")])
+def test_predictions_in_the_words_of_diffusers_name_the_same_law(theirs, here):
+    """`v_prediction` was taken for 'epsilon', `sample` for nothing at all."""
+    says = f"one of .*; got '{theirs}'. The '{theirs}' of diffusers is '{here}' here.$"
+    with pytest.raises(ValueError, match=f"^prediction must be {says}"):
+        js.denoiser(lambda params, x, t, cond: x, None, js.schedules.EDM(), theirs)
+    with pytest.raises(ValueError, match=f"^prediction must be {says}"):
+        js.losses.denoising(jax.random.key(0), lambda p, x, t, c: x, None, jnp.ones((2, 3)), js.schedules.EDM(), theirs)
+    with pytest.raises(ValueError, match=f"^predicts must be {says}"):
+        js.models.Model(js.models.MLP(), js.schedules.EDM(), theirs)
+
+
 def test_guidance_extrapolates_from_the_unconditional_prediction():
     guided = js.guide(conditional(), 3.0, null={"shift": 1.0})
     level, x = SCHEDULES["ve"].level(jnp.zeros(4)), jnp.zeros((4, 2))

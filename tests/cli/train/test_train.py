@@ -189,6 +189,7 @@ BAD = {
     "dtype": (("--dtype", "float8"), "--dtype must be one of 'float32', 'bfloat16'; got 'float8'"),
     "schedule": (("--schedule", "cosin"), "--schedule must be one of .* Did you mean 'cosine'"),
     "predicts": (("--predicts", "eps"), "--predicts must be one of .* Did you mean 'epsilon'"),
+    "predicts, of diffusers": (("--predicts", "sample"), "--predicts must be .* 'sample' of diffusers is 'x0' here"),
     "levels": (("--levels", "lognormal"), "--levels must be one of .* Did you mean 'log-normal'"),
     "setting of the loss": (("--levels.std", "0"), "--levels.std must be finite and above 0; got 0.0"),
     "no word": (("--levels.mean", "aut"), "--levels.mean, if it is a string, must be one of 'auto'; got 'aut'"),
