@@ -3,10 +3,13 @@
 Every function returns a Matplotlib figure that belongs to no window: `pyplot` is not imported, no backend is chosen.
 """
 
-from matplotlib.figure import Figure
+from jaxsamp.core import extras
 
-from jaxsamp.plots.curves import comparison, losses, score_errors
-from jaxsamp.plots.samples import images, is_image, marginals, scatter
-from jaxsamp.plots.style import save
+with extras.needed("jaxsamp.plots"):
+    from matplotlib.figure import Figure
+
+    from jaxsamp.plots.curves import comparison, losses, score_errors
+    from jaxsamp.plots.samples import images, is_image, marginals, scatter
+    from jaxsamp.plots.style import save
 
 __all__ = ["Figure", "comparison", "images", "is_image", "losses", "marginals", "save", "scatter", "score_errors"]

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jaxsamp import devices
-from jaxsamp.core import disk
+from jaxsamp.core import disk, extras
 from jaxsamp.core.fingerprint import differences
 from jaxsamp.training.folder import alone, steps, to_disk, whole, write_checksums
 from jaxsamp.training.state import TrainState
@@ -206,7 +206,8 @@ def _quiet() -> Iterator[None]:
 
 def _orbax() -> Any:
     # Imported here, so that training without checkpoints does not need it.
-    import orbax.checkpoint
+    with extras.needed("checkpoint"):
+        import orbax.checkpoint
 
     return orbax.checkpoint
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsamp.core import extras
 from jaxsamp.core.pytrees import is_function
 from jaxsamp.core.types import PyTree
 
@@ -18,7 +19,8 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
         path: the file.
         about: names and texts to keep in the file's header.
     """
-    from safetensors.flax import save_file
+    with extras.needed("save_safetensors"):
+        from safetensors.flax import save_file
 
     leaves = {name: jax.random.key_data(leaf) if _is_key(leaf) else jnp.asarray(leaf) for name, leaf in _named(params)}
     save_file(leaves, str(path), {"format": "flax", **(about or {})})
@@ -30,8 +32,9 @@ def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
     Raises:
         ValueError: a name or shape differs, and the first one is named; or there is no such file.
     """
-    from safetensors import SafetensorError
-    from safetensors.flax import load_file
+    with extras.needed("load_safetensors"):
+        from safetensors import SafetensorError
+        from safetensors.flax import load_file
 
     try:
         stored = load_file(str(path))
