@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxsamp import devices
-from jaxsamp.core import checks, laws
+from jaxsamp.core import checks, laws, shown
 from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
@@ -38,6 +38,9 @@ class Chains(NamedTuple):
     draws: Array | None
     stats: dict[str, Array]
     path: Array | None = None
+
+    def __repr__(self) -> str:
+        return shown.line(self)
 
     def effective_sample_size(self, method: str = "bulk") -> np.ndarray:
         """Effective number of independent draws in `draws`, over all chains, for each coordinate: shape (*event).
