@@ -6,22 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jaxsamp.core import extras
+
 # Exit codes: 128 + SIGINT, SIGPIPE and SIGTERM are what the shell reports of programs that these signals end.
 DONE, FAILED, REFUSED, INTERRUPTED, CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
 # Of the disk and not of the program: whatever is being written then, they are no bugs.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-OPTIONAL = {  # per module: the package, and the argument of `pip install`
-    "tyro": ("tyro", '"jaxsamp[cli]"'),
-    "matplotlib": ("matplotlib", '"jaxsamp[cli]"'),
-    "sklearn": ("scikit-learn", '"jaxsamp[cli]"'),
-    "PIL": ("pillow", '"jaxsamp[cli]"'),
-    "flax": ("flax", '"jaxsamp[cli,train]"'),
-    "optax": ("optax", '"jaxsamp[cli,train]"'),
-    "orbax": ("orbax-checkpoint", '"jaxsamp[cli,train]"'),
-    "grain": ("grain", '"jaxsamp[cli,data]"'),
-    "datasets": ("datasets", "datasets"),
-    "tensorflow_datasets": ("tensorflow-datasets", "tensorflow-datasets"),
-}
 
 
 class BadArgument(Exception):
@@ -80,5 +70,4 @@ def about_flags(sentence: str, command: Any) -> str:
 
 def missing_package(error: ModuleNotFoundError) -> str | None:
     """The sentence for an optional package that is not installed; None for any other module."""
-    package, install = OPTIONAL.get((error.name or "").partition(".")[0], (None, None))
-    return package and f"this command needs {package}, which is not installed: pip install {install}."
+    return extras.sentence(error, "this command", "cli")

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from jaxsamp.core import shown
+
 T = TypeVar("T")
 
 _ADOPTED: set[type] = set()
@@ -19,6 +21,7 @@ _LEAVES = "_names_of_leaves"
 def pytree(cls: type[T]) -> type[T]:
     """Register a frozen dataclass as a pytree: fields are leaves, except those with metadata {"static": True}.
 
+    It prints as one line, with arrays by dtype and shape, unless the class has a `__repr__` of its own or repr=False.
     Unflattening skips the constructor, so tracers and placeholders pass through unchecked.
     `jax.tree_util.register_dataclass` is not used, because under JAX 0.10 and 0.12 two classes registered by it have
     equal tree structures if their fields are equal, and `jit` may then run the program compiled for the other class.
@@ -26,6 +29,8 @@ def pytree(cls: type[T]) -> type[T]:
     static = [f.name for f in fields(cls) if f.metadata.get("static")]  # type: ignore[arg-type]
     leaves = [f.name for f in fields(cls) if not f.metadata.get("static")]  # type: ignore[arg-type]
     _register(cls, lambda made: (leaves, static))
+    if shown.is_default(cls):
+        cls.__repr__ = shown.line  # type: ignore[method-assign]
     return cls
 
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Key
 
+from jaxsamp.core import shown
+
 Array = jax.Array
 ArrayLike = jax.typing.ArrayLike
 PyTree = Any
@@ -24,6 +26,9 @@ class Level(NamedTuple):
     alpha: ArrayLike
     sigma: ArrayLike
     t: ArrayLike | None = None
+
+    def __repr__(self) -> str:
+        return shown.line(self)
 
     @property
     def log_snr(self) -> Array:
@@ -58,6 +63,9 @@ class State(NamedTuple):
     x: Array
     memory: PyTree = None
 
+    def __repr__(self) -> str:
+        return shown.line(self)
+
 
 class Samples(NamedTuple):
     """What `jaxsamp.sample` returns.
@@ -72,6 +80,9 @@ class Samples(NamedTuple):
     x: Array
     stats: dict[str, Array]
     path: Array | None = None
+
+    def __repr__(self) -> str:
+        return shown.line(self)
 
 
 def wide(leaf: Any) -> Any:

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxsamp.core import extras
+
 TRAINING_DIGITS = 1297  # of 1,797; the others are held out
 
 
 def _shuffled() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits
+    with extras.needed("digits"):
+        from sklearn.datasets import load_digits
 
     images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     order = np.random.default_rng(0).permutation(len(images))
@@ -43,7 +46,8 @@ def digit_classifier() -> Callable[[Any], np.ndarray]:
 
 @cache
 def _classifier() -> Any:
-    from sklearn.neural_network import MLPClassifier
+    with extras.needed("digit_classifier"):
+        from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
     images, labels, _ = digits()

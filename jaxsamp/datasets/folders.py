@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, extras
 from jaxsamp.datasets.arrays import DataWarning, warn_if_faint
 from jaxsamp.datasets.images import FITS, Unreadable, is_gray, opened, pixels, sides
 
@@ -114,7 +114,8 @@ def classes_of(folder: Path, paths: Sequence[Path], argument: str) -> np.ndarray
 
 def named_like_images(folder: Path, argument: str) -> tuple[list[Path], list[Path]]:
     """The files in `folder` whose names end like those of images, and the others; raises ValueError if none does."""
-    from PIL import Image
+    with extras.needed("an image"):
+        from PIL import Image
 
     known, found = Image.registered_extensions(), files(folder, argument)
     paths = [path for path in found if path.suffix.lower() in known]

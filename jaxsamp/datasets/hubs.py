@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, extras
 from jaxsamp.datasets.arrays import as_sample
 from jaxsamp.datasets.images import FITS, TAKEN, fitted, sides
 from jaxsamp.datasets.labels import as_labels
@@ -41,7 +41,8 @@ def hugging_face(
     Raises:
         ValueError: there is no such column, or several could be meant.
     """
-    import datasets
+    with extras.needed("hugging_face"):
+        import datasets
 
     if options.get("streaming"):
         raise ValueError("streaming must be left out, because samples are read by their numbers; got streaming=True.")
@@ -78,7 +79,8 @@ def tfds(
     Raises:
         ValueError: there is no such column, or several could be meant.
     """
-    import tensorflow_datasets
+    with extras.needed("tfds"):
+        import tensorflow_datasets
 
     source: Any = tensorflow_datasets.data_source(name, split=split, **options)
     features = tensorflow_datasets.features
@@ -135,7 +137,8 @@ def _label(value: Any, index: int) -> Any:
 
 def _picture(value: Any, index: int, size: Any, fit: str) -> Any:
     """A Pillow image, or an array (height, width[, channels]), as a Pillow image of the given size."""
-    from PIL import Image
+    with extras.needed("an image"):
+        from PIL import Image
 
     takes = f"data must hold {TAKEN}; sample {index}"
     if isinstance(value, np.ndarray):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, extras
 
 TAKEN = "images of 8 bits per channel, gray ones of 16 bits or gray ones of floats from 0 to 1"
 PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")  # modes of at most 8 bits
@@ -37,7 +37,8 @@ def sides(size: Any, argument: str = "size") -> tuple[int, int]:
 
 def opened(path: Path, size: Any, fit: str, argument: str) -> Any:
     """The image in a file, fitted; raises Unreadable, or Refused as `fitted`."""
-    from PIL import Image
+    with extras.needed("an image"):
+        from PIL import Image
 
     try:
         with Image.open(path) as image:
@@ -62,7 +63,8 @@ def fitted(image: Any, size: Any, fit: str, takes: str) -> Any:
     Raises:
         Refused: there is no range to read the image by.
     """
-    from PIL import ExifTags, ImageOps
+    with extras.needed("an image"):
+        from PIL import ExifTags, ImageOps
 
     image.load()
     plain = _plain(image, takes)
@@ -95,7 +97,8 @@ def pixels(image: Any, gray: bool) -> np.ndarray:
 
 def _plain(image: Any, takes: str) -> Any:
     """The image as "L", "F" or "RGB", from 0 to 255, on white where it was transparent."""
-    from PIL import Image
+    with extras.needed("an image"):
+        from PIL import Image
 
     if image.mode not in PLAIN:
         return Image.fromarray(_deep(image, takes))

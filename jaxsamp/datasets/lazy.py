@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, extras
 from jaxsamp.datasets.arrays import as_sample, warn_if_faint
 from jaxsamp.datasets.folders import classes_of, named_like_images, warn_of_passed
 from jaxsamp.datasets.images import FITS, Unreadable, is_gray, opened, pixels, sides
@@ -38,7 +38,8 @@ class RandomAccess:
 
 def dataset(size: int, read: Callable[[int], Any]) -> Any:
     """The `grain.MapDataset` of read(0) ... read(size - 1)."""
-    import grain
+    with extras.needed("a data set on disk"):
+        import grain
 
     return grain.MapDataset.source(RandomAccess(size, read))
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from jaxsamp.core import extras
+
 BLOCK, PATCH = 64, 8  # sides, in pixels
 MIN_STD = 0.15  # of a patch that is kept: flat ones, such as the sky, are left out
 TRAINING_SHARE = 0.7  # of the blocks
@@ -13,7 +15,8 @@ def photo_patches(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     The photographs are cut into 64-pixel blocks, which are shuffled and split 70 / 30 before they are cut into
     patches, so that no test patch borders on a training patch inside a block.
     """
-    from sklearn.datasets import load_sample_images
+    with extras.needed("photo_patches"):
+        from sklearn.datasets import load_sample_images
 
     blocks = np.concatenate([_cut(image.mean(-1) / 127.5 - 1, BLOCK) for image in load_sample_images().images])
     blocks = blocks[np.random.default_rng(seed).permutation(len(blocks))]

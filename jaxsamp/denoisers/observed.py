@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, shown
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions import MaskOperator
@@ -33,6 +33,9 @@ class Observed(NamedTuple):
     operator: PyTree = None
     noise: ArrayLike | None = None
     cond: PyTree = None
+
+    def __repr__(self) -> str:
+        return shown.line(self)
 
 
 class Observing(Wrapper):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxsamp import grids
-from jaxsamp.core import checks
+from jaxsamp.core import checks, shown
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
@@ -35,6 +35,9 @@ class SamplesAndLogProb(NamedTuple):
     x: Array
     log_prob: Array
     stats: dict[str, Array]
+
+    def __repr__(self) -> str:
+        return shown.line(self)
 
 
 def sample_and_log_prob(

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from jaxsamp import grids
-from jaxsamp.core import checks
+from jaxsamp.core import checks, shown
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
@@ -45,6 +45,9 @@ class LogLikelihood(NamedTuple):
     stderr: Array
     latent: Array
     stats: dict[str, Array]
+
+    def __repr__(self) -> str:
+        return shown.line(self)
 
 
 def log_likelihood(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, extras
 from jaxsamp.core.types import Data
 from jaxsamp.targets import GaussianMixture
 
@@ -27,7 +27,8 @@ def fit_gaussian_mixture(
     Raises:
         ValueError: data are not finite or fewer than components, or the covariance is unknown.
     """
-    from sklearn.mixture import GaussianMixture as Fit
+    with extras.needed("fit_gaussian_mixture"):
+        from sklearn.mixture import GaussianMixture as Fit
 
     data = checks.finite("data", data)
     data = data.reshape(len(data), -1).astype(float)

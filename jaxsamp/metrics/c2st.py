@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from jaxsamp.core import extras
 from jaxsamp.core.checks import at_least, typed_key
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import TAIL, Metric, standardized
@@ -100,9 +101,10 @@ def tv_bound(accuracy: Metric) -> float:
 
 def _classifier(x: np.ndarray, y: np.ndarray) -> Any:
     """A function of points, (n, d), that returns whether each is classified as a sample of x, (n,)."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+    with extras.needed("c2st"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
     # Scaled twice, because the products need scaling too. The default penalty keeps separable sets finite.
     model = make_pipeline(

@@ -6,9 +6,12 @@ is (batch,), log(sigma / alpha) / 4; the output has the shape and dtype of x, an
 "channels", arrays of x's shape (one more axis allowed) that are read beside x, such as the mask of an operator.
 """
 
-from jaxsamp.models.dit import DiT
-from jaxsamp.models.mlp import MLP
-from jaxsamp.models.precondition import Model, coefficients
-from jaxsamp.models.unet import UNet
+from jaxsamp.core import extras
+
+with extras.needed("jaxsamp.models"):
+    from jaxsamp.models.dit import DiT
+    from jaxsamp.models.mlp import MLP
+    from jaxsamp.models.precondition import Model, coefficients
+    from jaxsamp.models.unet import UNet
 
 __all__ = ["MLP", "DiT", "Model", "UNet", "coefficients"]

@@ -4,10 +4,13 @@ Every function returns a Matplotlib figure that belongs to no window: `pyplot` i
 a notebook it is shown as the last line of a cell.
 """
 
-from jaxsamp.plots.curves import comparison, losses, score_errors
-from jaxsamp.plots.samples import images, is_image, marginals, scatter
-from jaxsamp.plots.sheets import grid, sheet
-from jaxsamp.plots.style import STYLE, Figure, save
+from jaxsamp.core import extras
+
+with extras.needed("jaxsamp.plots"):
+    from jaxsamp.plots.curves import comparison, losses, score_errors
+    from jaxsamp.plots.samples import images, is_image, marginals, scatter
+    from jaxsamp.plots.sheets import grid, sheet
+    from jaxsamp.plots.style import STYLE, Figure, save
 
 __all__ = [
     "STYLE",

@@ -1,6 +1,7 @@
 """`sample_density`: draw from a density known up to a constant, with many independent chains."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,12 +10,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxsamp import devices
-from jaxsamp.core import checks, laws
+from jaxsamp.core import checks, laws, shown
 from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, Data, PRNGKey
+from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.mcmc.stability import stable_up_to
+from jaxsamp.running import diagnostics
 from jaxsamp.running.chain import Chain, Counts
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 
@@ -37,6 +39,9 @@ class Chains(NamedTuple):
     stats: dict[str, Array]
     path: Array | None = None
 
+    def __repr__(self) -> str:
+        return shown.line(self)
+
     def effective_sample_size(self, method: str = "bulk") -> np.ndarray:
         """Effective number of independent draws in `draws`, over all chains, for each coordinate: shape (*event).
 
@@ -47,7 +52,7 @@ class Chains(NamedTuple):
         Raises:
             ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
         """
-        return self._diagnosed("ess", method)
+        return diagnostics.statistic("ess", self.draws, method)
 
     def rhat(self, method: str = "rank") -> np.ndarray:
         """Split R-hat of `draws`, of shape (*event): near 1 (below 1.01) if the chains agree; source as above.
@@ -55,20 +60,39 @@ class Chains(NamedTuple):
         Raises:
             ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
         """
-        return self._diagnosed("rhat", method)
+        return diagnostics.statistic("rhat", self.draws, method)
 
-    def _diagnosed(self, function: str, method: str) -> np.ndarray:
-        if self.draws is None or self.draws.shape[1] < 4:
-            kept = 0 if self.draws is None else self.draws.shape[1]
-            raise ValueError(
-                f"diagnostics need at least 4 draws per chain; got {kept}: raise steps or lower thin (0 keeps none)."
-            )
-        try:
-            from arviz_stats.base.array import array_stats
-        except ImportError as error:
-            raise ImportError('diagnostics need arviz-stats: pip install "jaxsamp[chains]".') from error
-        draws = np.asarray(self.draws, float)
-        return np.asarray(getattr(array_stats, function)(draws, chain_axis=0, draw_axis=1, method=method))
+    def summary(self, transform: Callable[[Array], PyTree] | None = None, **options: Any) -> Any:
+        """A table of means, standard deviations and intervals, how exactly they are known, and whether chains agree.
+
+        Args:
+            transform: as for `to_arviz`.
+            **options: further arguments of `arviz_stats.summary`, such as round_to=2 or ci_prob=0.95.
+
+        Returns:
+            A `pandas.DataFrame` with a row per coordinate; `mcse_mean` and `mcse_sd` are the Monte Carlo standard
+            errors of `mean` and `sd`, that is sd / sqrt(effective sample size) for the mean.
+
+        Raises:
+            ImportError: ArviZ is not installed. ValueError: there are no draws, or fewer than four per chain; or as for
+            `to_arviz`.
+        """
+        return diagnostics.summary(self.draws, transform, options)
+
+    def to_arviz(self, transform: Callable[[Array], PyTree] | None = None) -> Any:
+        """`draws` as an `xarray.DataTree` with the group "posterior", for all of ArviZ and for files.
+
+        Args:
+            transform: draws (n, kept, *event) -> a pytree of arrays (n, kept, ...), such as the `forward` of a target
+                made by `jaxsamp.targets.transformed`. Variables are named by their paths in it, such as "layer.scale";
+                a single array is "x".
+
+        Raises:
+            ImportError: ArviZ is not installed.
+            TypeError: `transform` is not a function.
+            ValueError: there are no draws, or `transform` returns arrays without the axes of chains and draws.
+        """
+        return diagnostics.data(self.draws, transform)
 
 
 def sample_density(

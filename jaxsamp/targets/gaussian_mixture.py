@@ -158,6 +158,22 @@ class GaussianMixture(Target):
         moved = means + np.einsum("kdm,km->kd", gain, delta)
         return self._of(*on_device(log_weights - shift, moved, resolved(eigenvalues), basis))
 
+    def __repr__(self) -> str:
+        shape = np.shape(getattr(self.mixture, "means", None))
+        if len(shape) < 2:  # a placeholder of a transformation
+            return "GaussianMixture(...)"
+        k, d = shape[-2:]
+        size = f"{k:,} component{'s' * (k != 1)} in {d:,} dimension{'s' * (d != 1)}"
+        return f"GaussianMixture({size}, {self._form}{', singular' * self.singular})"
+
+    @property
+    def _form(self) -> str:
+        """What the covariances are."""
+        values, basis = self.mixture.eigenvalues, self.mixture.basis
+        if basis is None:
+            return "spherical" if values.shape[-1] == 1 else "diagonal"
+        return "full" if self.mixture.floor is None else f"rank {values.shape[-1]}"
+
     @property
     def weights(self) -> Array:
         """Component weights, (K,)."""

@@ -21,10 +21,11 @@ import jax
 import numpy as np
 
 from jaxsamp import devices
-from jaxsamp.core import disk
+from jaxsamp.core import disk, extras
 from jaxsamp.core.fingerprint import differences
 from jaxsamp.training.folder import alone, steps, to_disk, whole, write_checksums
 from jaxsamp.training.state import TrainState
+from jaxsamp.training.weights import SAFETENSORS, nested
 
 SAVED = ("batches", "params", "ema", "opt_state")
 STATE, CONFIG = "state", "config.json"  # in each checkpoint: what Orbax has written, and the run's configuration
@@ -148,17 +149,29 @@ class Checkpoints:
             )
 
 
-def load_weights(folder: str | Path, ema: bool = True) -> Any:
-    """The averaged weights, or the last ones, of the latest whole checkpoint in `folder`, as NumPy arrays.
+def load_weights(path: str | Path, ema: bool = True) -> Any:
+    """The weights in a folder of checkpoints or in a .safetensors file, as NumPy arrays.
 
-    Warns if later checkpoints are damaged: their files are not those that were written.
+    Args:
+        path: a folder, of which the latest whole checkpoint is read, with a warning if later ones are damaged; or a
+            file, whose weights come in nested dicts, by their names split at "/". For weights of another structure,
+            such as an Equinox module, use `load_safetensors(path, like)`.
+        ema: of a checkpoint, the averaged weights; else the last ones.
 
     Raises:
-        ValueError: there is no checkpoint, or none is whole.
+        ValueError: there is no checkpoint, or none is whole; the file is not in the format safetensors; or ema=False
+            is given for a file, which has the weights that were saved in it alone.
     """
+    file = Path(path).expanduser()
+    if file.suffix == SAFETENSORS:
+        if not ema:
+            raise ValueError(f"ema must be left out for a file, which holds one set of weights; got {ema} for {path}.")
+        return nested(file)
+    if file.is_file():
+        raise ValueError(f"path must be a folder of checkpoints or a {SAFETENSORS} file; got the file {path}.")
     # One device, because those that wrote the checkpoint may not be here.
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    state = _restored(_latest(folder), fallback_sharding=here)
+    state = _restored(_latest(path), fallback_sharding=here)
     return jax.tree.map(np.asarray, state["ema" if ema else "params"])
 
 
@@ -206,7 +219,8 @@ def _quiet() -> Iterator[None]:
 
 def _orbax() -> Any:
     # Imported here, so that training without checkpoints does not need it.
-    import orbax.checkpoint
+    with extras.needed("checkpoint"):
+        import orbax.checkpoint
 
     return orbax.checkpoint
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from jaxsamp.core import disk, locks
+from jaxsamp.core import disk, extras, locks
 
 
 class Journal:
@@ -26,7 +26,8 @@ class Journal:
         if self.path is not None:
             self._held = _held(self.path, step)
         if tensorboard is not None:
-            from tensorboardX import SummaryWriter
+            with extras.needed("tensorboard"):
+                from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(tensorboard), purge_step=step + 1 if step else None)
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jaxsamp import datasets
-from jaxsamp.core import checks
+from jaxsamp.core import checks, extras
 from jaxsamp.datasets.arrays import warn_if_channels_first
 
 # Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
@@ -126,7 +126,8 @@ def _in_own_precision(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _ahead(batches: Any) -> Iterator[Any]:
-    import grain
+    with extras.needed("a grain.MapDataset"):
+        import grain
 
     options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=THREADS + 2)
     iterator = iter(batches.to_iter_dataset(options))

@@ -5,9 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsamp.core import extras
 from jaxsamp.core.pytrees import is_function
 from jaxsamp.core.types import PyTree
+
+SAFETENSORS = ".safetensors"
 
 
 def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | None = None) -> None:
@@ -18,7 +22,8 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
         path: the file.
         about: names and texts to keep in the file's header.
     """
-    from safetensors.flax import save_file
+    with extras.needed("save_safetensors"):
+        from safetensors.flax import save_file
 
     leaves = {name: jax.random.key_data(leaf) if _is_key(leaf) else jnp.asarray(leaf) for name, leaf in _named(params)}
     save_file(leaves, str(path), {"format": "flax", **(about or {})})
@@ -30,13 +35,7 @@ def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
     Raises:
         ValueError: a name or shape differs, and the first one is named; or there is no such file.
     """
-    from safetensors import SafetensorError
-    from safetensors.flax import load_file
-
-    try:
-        stored = load_file(str(path))
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"path must be a safetensors file; {path} could not be read ({error}).") from error
+    stored = _stored(path)
     wanted = _named(like)
     names = {name for name, _ in wanted}
     for name in sorted(names ^ set(stored)):
@@ -51,6 +50,29 @@ def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
     found = iter([stored[name] for name, _ in wanted])
     leaves, structure = jax.tree.flatten(like)
     return jax.tree.unflatten(structure, [leaf if is_function(leaf) else next(found) for leaf in leaves])
+
+
+def nested(path: str | Path) -> dict[str, Any]:
+    """The weights in a file as nested dicts of NumPy arrays, by their names split at "/"."""
+    tree: dict[str, Any] = {}
+    for name, array in _stored(path).items():
+        *above, last = name.split("/")
+        place = tree
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = np.asarray(array)
+    return tree
+
+
+def _stored(path: str | Path) -> dict[str, Any]:
+    """The arrays in a file by their names."""
+    with extras.needed("a .safetensors file"):
+        from safetensors import SafetensorError
+        from safetensors.flax import load_file
+    try:
+        return load_file(str(path))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"path must be a safetensors file; {path} could not be read ({error}).") from error
 
 
 def _is_key(leaf: Any) -> bool:

@@ -75,6 +75,10 @@ class Shards:
         for name in self.damaged():
             raise files.Damaged(files.other_checksum(self.folder / name))
 
+    def __repr__(self) -> str:
+        there, count = len(self._checksums), record.count(self.manifest)
+        return f"Shards({str(self.folder)!r}, shape={self.shape}, dtype={self.dtype}, {there:,} of {count:,} shards)"
+
     def __len__(self) -> int:
         return self.shape[0]
 
