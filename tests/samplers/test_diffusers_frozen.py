@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 FROZEN = json.loads((HERE / "frozen" / "diffusers.json").read_text())
 # Their tables of levels are float32, ours float64: the last digits of 1 - alpha^2 at the first trained times differ.
 TABLES = 1e-6  # of alpha^2: products of up to 1000 factors, each rounded by 3e-8 of itself on average
-SAMPLES = 2e-5  # states are of the order of 1
+SAMPLES = 5e-6  # states are of the order of 1; the largest difference was 1.6e-6
 SAMPLERS = {
     "DDIMScheduler": js.samplers.DDIM,
     "UniPCMultistepScheduler": lambda order=2: js.samplers.UniPC(order, lower_order_final="denoise"),
@@ -88,8 +88,8 @@ def test_clipping_without_the_noise_that_belongs_to_it_is_another_method(x64):
     case = FROZEN["samples"][-1]
     assert case["settings"] == {"clip_sample_range": 0.4}
     ours_clipped = ours(case | {"settings": case["settings"] | {"use_clipped_model_output": True}})
-    # Both end clipped where clipping acts; it shows in the other coordinate, a hundred times beyond rounding.
-    assert np.abs(ours_clipped - np.array(case["x"])).max() > 2 * SAMPLES
+    # Both end clipped where clipping acts; it shows in the other coordinate, beyond rounding.
+    assert np.abs(ours_clipped - np.array(case["x"])).max() > 5 * SAMPLES
 
 
 @pytest.mark.parametrize("scheduler", SAMPLERS)
