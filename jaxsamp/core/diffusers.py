@@ -122,7 +122,8 @@ def _betas(config: Mapping[str, Any]) -> np.ndarray:
     ends = [config["beta_start"], config["beta_end"]]
     if not all(isinstance(end, int | float) and 0 < end < 1 for end in ends):
         raise ValueError(f"beta_start and beta_end must be numbers between 0 and 1; got {ends[0]!r} and {ends[1]!r}.")
-    return np.linspace(*(end ** (1 / power) for end in ends), count) ** power
+    low, high = (end ** (1 / power) for end in ends)
+    return np.linspace(low, high, count) ** power
 
 
 def prediction(config: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 LONGEST = 200  # characters of what another library prints
 
@@ -50,8 +52,8 @@ def _fields(thing: Any) -> list[tuple[str, Any, bool]]:
 
 
 def _array(array: Any) -> str:
-    known = not isinstance(array, jax.core.Tracer) and getattr(array, "is_fully_addressable", True)
-    if array.ndim == 0 and known and not jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
+    known = not isinstance(array, Tracer) and getattr(array, "is_fully_addressable", True)
+    if array.ndim == 0 and known and not jnp.issubdtype(array.dtype, jax.dtypes.extended):
         return str(array)
     return f"{array.dtype}[{', '.join(map(str, array.shape))}]"
 

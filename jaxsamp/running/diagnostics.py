@@ -34,7 +34,8 @@ def summary(draws: Array | None, transform: Any, options: dict[str, Any]) -> Any
     tree = data(enough(draws), transform)
     with extras.needed("summary"):
         import arviz_stats
-    return arviz_stats.summary(tree, **{"round_to": "none"} | options)
+    make: Any = arviz_stats.summary  # pyright: ignore[reportPrivateImportUsage]
+    return make(tree, **{"round_to": "none"} | options)
 
 
 def enough(draws: Array | None) -> Array:

@@ -59,8 +59,8 @@ def rows(
     given = (numbered(0, n), items)
     if not checks.is_concrete(shared, given, jnp.zeros(())):
         return _run(shared, given, mesh, microbatch)
-    given = {"the function": "rows", "key": key, "one": one, "n": n, "items": items}
-    devices.agree(given | {"microbatch": microbatch, "progress": progress}, devices.several_hosts(mesh))
+    call = {"the function": "rows", "key": key, "one": one, "n": n, "items": items}
+    devices.agree(call | {"microbatch": microbatch, "progress": progress}, devices.several_hosts(mesh))
     shared = devices.replicate(shared, mesh)
     if not progress:
         return _compiled(shared, devices.placed(given, mesh), mesh, microbatch)

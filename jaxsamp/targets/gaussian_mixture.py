@@ -159,7 +159,8 @@ class GaussianMixture(Target):
         return self._of(*on_device(log_weights - shift, moved, resolved(eigenvalues), basis))
 
     def __repr__(self) -> str:
-        shape = np.shape(getattr(self.mixture, "means", None))
+        means: Any = getattr(self.mixture, "means", None)
+        shape = np.shape(means)
         if len(shape) < 2:  # a placeholder of a transformation
             return "GaussianMixture(...)"
         k, d = shape[-2:]
