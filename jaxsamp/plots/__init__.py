@@ -1,12 +1,11 @@
 """Pictures of samples beside the truth, and of numbers.
 
-Every function returns a Matplotlib figure that belongs to no window: `pyplot` is not imported, no backend is chosen.
+Every function returns a Matplotlib figure that belongs to no window: `pyplot` is not imported, no backend is chosen. In
+a notebook it is shown as the last line of a cell.
 """
-
-from matplotlib.figure import Figure
 
 from jaxsamp.plots.curves import comparison, losses, score_errors
 from jaxsamp.plots.samples import images, is_image, marginals, scatter
-from jaxsamp.plots.style import save
+from jaxsamp.plots.style import Figure, save
 
 __all__ = ["Figure", "comparison", "images", "is_image", "losses", "marginals", "save", "scatter", "score_errors"]

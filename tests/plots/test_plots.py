@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from base64 import b64decode
+from io import BytesIO
 
 import matplotlib
 import numpy as np
@@ -28,6 +30,25 @@ def test_no_window_no_pyplot_and_no_changed_settings():
     before = dict(matplotlib.rcParams)
     plots.marginals(np.zeros((9, 3)), np.ones((9, 3)))
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_figure_is_shown_once_as_the_last_line_of_a_cell_and_left_nowhere(inline):
+    """As IPython itself asks for it; "inline" after the notebook has taken over pyplot, as an import of it does."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.pylabtools import select_figure_formats
+    from matplotlib._pylab_helpers import Gcf
+
+    shell = InteractiveShell()
+    shell.display_formatter.active_types = shell.display_formatter.format_types
+    if inline:
+        select_figure_formats(shell, {"png"})
+    for figure in (plots.marginals(np.zeros((9, 1)), np.ones((9, 1))), plots.losses([])):
+        shown, _ = shell.display_formatter.format(figure)
+        assert shown.keys() == {"text/plain", "image/png"} and shown["text/plain"].startswith("<Figure size")
+        with Image.open(BytesIO(b64decode(shown["image/png"]) if inline else shown["image/png"])) as picture:
+            assert picture.size[0] >= 600
+    assert not Gcf.figs  # where the notebook would find it at the end of the cell, and show it again
 
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
