@@ -2,7 +2,6 @@
 
 import inspect
 import io
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
@@ -34,7 +33,7 @@ class Common:
     force: FlagCreatePairsOff[bool] = False
     """Overwrite the results of an earlier run."""
     progress: bool = True
-    """Show progress if the output is a terminal."""
+    """Show progress: a bar on a terminal, a line a minute in a log."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Command(ABC):
     @property
     def watched(self) -> bool:
         """Whether to show progress."""
-        return self.common.progress and sys.stdout.isatty()  # type: ignore[attr-defined]
+        return self.common.progress  # type: ignore[attr-defined]
 
     @abstractmethod
     def run(self) -> None:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxsamp.cli.errors import Unprinted
+from jaxsamp.core.progress import is_terminal
 from jaxsamp.datasets import DataWarning
 from jaxsamp.metrics import label
 
@@ -35,7 +36,9 @@ class Stages:
     def __call__(self, name: str, doing: str = "") -> Iterator[None]:
         """Time the block as the stage `name`, and show the text `doing` unless it is empty."""
         start = time.perf_counter()
-        with Console(stderr=True).status(doing) if self._shown and doing else nullcontext(), kept(self.warnings):
+        console = Console(stderr=True)
+        shown = self._shown and doing and is_terminal(console)
+        with console.status(doing) if shown else nullcontext(), kept(self.warnings):
             yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, make_dataclass, replace
@@ -104,7 +103,7 @@ class Train(Command):
     fsdp: FlagCreatePairsOff[bool] = False
     """Divide the weights and the state of the optimizer over the devices too."""
     progress: bool = True
-    """Show progress if the output is a terminal."""
+    """Show progress: a bar on a terminal, a line a minute in a log."""
     schedule: Annotated[str, named("How noise grows", schedules.BY_NAME)] = "edm"
     predicts: Annotated[str, named("What the network predicts", PREDICTS)] = "edm"
     levels: Annotated[str, named("Which noise levels it is trained at", LEVELS)] = "log-normal"
@@ -151,7 +150,7 @@ class Train(Command):
     def run(self) -> None:
         """Load, train, write and print."""
         page, warned = Page(), []
-        out, watched = self.folder, self.progress and sys.stderr.isatty()
+        out = self.folder
         with stoppable(out, self.steps):
             with complaints(self), kept(warned):
                 data, network, options = self._prepared()
@@ -159,7 +158,7 @@ class Train(Command):
                 page.line(str(warning))
             with self._kept(out, data):
                 with complaints(self), kept([]):  # which has the warnings of `_prepared` again
-                    state = js.fit(jax.random.key(self.seed), network, progress=watched, **options)
+                    state = js.fit(jax.random.key(self.seed), network, progress=self.progress, **options)
                 entries = journal.read(out / JOURNAL)
                 title = f"{data.name}: {type(network).__name__}, batches of {self.batch_size}"
                 plots.save(plots.losses(entries, title=title), out / CURVE)

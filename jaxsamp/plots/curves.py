@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.ticker import ScalarFormatter
 
-from jaxsamp.plots.style import DPI, Figure, LINES, MARKS, NEW, SHADES, STYLE, TRUE, titled
+from jaxsamp.plots.style import DPI, LINES, MARKS, NEW, SHADES, STYLE, TRUE, Figure, titled
 
 LINEAR_RANGE = 20.0  # the largest ratio of two values on a linear axis; above it the axis is logarithmic
 

@@ -9,7 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from jaxsamp.core.types import is_image
-from jaxsamp.plots.style import DPI, Figure, NEW, SHADES, STYLE, TRUE, titled
+from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, Figure, titled
 
 OUTSIDE = (0.01, 0.05, 0.2, 0.5)  # shares of the true points outside each shaded region
 PIXELS = 200  # places along each axis at which the density is evaluated
