@@ -71,7 +71,7 @@ class Compare(ReportingCommand):
             )
         title = f"{task.data.name}: {self.num_samples:,} samples"
         facts = {"target": task.data.name, **results, **recipes.about(task.law, task.data)}
-        return facts, plots.comparison(results["rows"], title=title)
+        return facts, plots.comparison(results["rows"], flow=results["flow"], title=title)
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

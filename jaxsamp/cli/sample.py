@@ -19,14 +19,14 @@ from jaxsamp.cli.settings import plain, value_of
 from jaxsamp.cli.stopping import resumable
 from jaxsamp.cli.subject import Subject
 from jaxsamp.core import checks, disk
-from jaxsamp.core.types import Level
+from jaxsamp.core.types import Level, is_image
 from jaxsamp.datasets import DataWarning
 from jaxsamp.recipes.reports import peak_memory
 from jaxsamp.recipes.sampling import costs_of_shards
 from jaxsamp.running import shards
 
 COMPARED = 10_000  # number of samples in shards, the first ones, that are compared with the truth
-SMALL = ("samples.png", "report.json")
+SMALL, GRID = ("samples.png", "report.json"), "grid.png"
 LABELS = "labels.npy"
 IN_SHARDS = ("manifest.json", "shard-*.npz", *SMALL)
 CORRECTORS = {
@@ -106,17 +106,20 @@ class Sample(Command):
         if split:
             self._to_shards(out, keys, task, options, size, stages)
             return
-        with output.folder(out, self.files, self.common.force) as folder:
+        files = (*self.files, *_grid(data))
+        with output.folder(out, files, self.common.force) as folder:
             output.check_free(out, shards.KNOWN_BY, self.common.force)
             with complaints(self):
                 what = task()
                 with stages("sample"):
                     drawn = recipes.draw(keys[0], what, **options)
-            facts = self.reported(folder, keys, what, drawn, stages, self.files)
+            facts = self.reported(folder, keys, what, drawn, stages, files)
             labels = {} if what.labels is None else {"labels": what.labels}
             with disk.writing(folder / "samples.npz"):
                 np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **labels)
         if self.common.force:
+            if GRID not in files:  # that of an earlier run
+                (out / GRID).unlink(missing_ok=True)
             with complaints(self):
                 shards.clear(out)
         self.show(facts, out)
@@ -130,7 +133,7 @@ class Sample(Command):
         stages: Stages,
         files: Sequence[str],
     ) -> dict[str, Any]:
-        """Compare samples with the truth, write their picture and the report, and return the report."""
+        """Compare samples with the truth, write their pictures and the report, and return the report."""
         level, results, memory = Level(1.0, float(drawn.levels[-1])), {}, peak_memory()
         if self.metrics and len(drawn.x) == 1:
             stages.warnings.append(DataWarning("One sample is not compared with the truth, which takes two or more."))
@@ -141,6 +144,9 @@ class Sample(Command):
             title = f"{task.data.name}: {self._headline(len(drawn.levels) - 1)}"
             figure = recipes.beside_truth(keys[3], drawn.x, task.data, level, task.law, title)
             plots.save(figure, folder / "samples.png")
+            if GRID in files:
+                labels = None if task.labels is None else task.labels[: len(drawn.x)]
+                plots.save(recipes.alone(drawn.x, task.data, labels), folder / GRID)
         ends = [float(drawn.levels[0]), level.sigma]
         facts: dict[str, Any] = {"target": task.data.name, "settings": plain(self), "noise_levels": ends}
         facts |= {"steps": len(drawn.levels) - 1, **drawn.costs, "peak_memory": memory}
@@ -192,23 +198,28 @@ class Sample(Command):
                 count = len(done.manifest["shards"])
                 printing.Page().line(f"{out} is complete: {len(done):,} samples in {count:,} shards.")
             else:
-                labels = () if what.labels is None else (LABELS,)
-                with output.folder(out, (*SMALL, *labels), True) as folder:
+                more = (*_grid(what.data), *(() if what.labels is None else (LABELS,)))
+                with output.folder(out, (*SMALL, *more), True) as folder:
                     if what.labels is not None:
                         with disk.writing(folder / LABELS):
                             np.save(folder / LABELS, what.labels)
                     costs = costs_of_shards(done.manifest["costs"])
                     drawn = recipes.Drawing(done[:COMPARED], options["levels"], costs)
-                    facts = self.reported(folder, keys, what, drawn, stages, (*IN_SHARDS, *labels))
+                    facts = self.reported(folder, keys, what, drawn, stages, (*IN_SHARDS, *more))
                 self.show(facts, out)
 
     def _drawn(self, out: Path, key: jax.Array, task: recipes.SamplingTask, options: dict[str, Any]) -> shards.Shards:
-        for name in ("samples.npz", LABELS, *SMALL) if self.common.force else ():
+        for name in ("samples.npz", LABELS, GRID, *SMALL) if self.common.force else ():
             (out / name).unlink(missing_ok=True)
         try:
             return recipes.draw_to_folder(out, key, task, **options, force=self.common.force)
         except shards.OtherSettings as error:
             raise BadArgument(f"--out: {error}" + " --force removes them." * (not self.common.force)) from error
+
+
+def _grid(data: recipes.LearningData) -> tuple[str, ...]:
+    """The second picture, if the samples are images."""
+    return (GRID,) if is_image(data.event) else ()
 
 
 def is_job(out: Path) -> bool:

@@ -6,6 +6,20 @@ a notebook it is shown as the last line of a cell.
 
 from jaxsamp.plots.curves import comparison, losses, score_errors
 from jaxsamp.plots.samples import images, is_image, marginals, scatter
-from jaxsamp.plots.style import Figure, save
+from jaxsamp.plots.sheets import grid, sheet
+from jaxsamp.plots.style import STYLE, Figure, save
 
-__all__ = ["Figure", "comparison", "images", "is_image", "losses", "marginals", "save", "scatter", "score_errors"]
+__all__ = [
+    "STYLE",
+    "Figure",
+    "comparison",
+    "grid",
+    "images",
+    "is_image",
+    "losses",
+    "marginals",
+    "save",
+    "scatter",
+    "score_errors",
+    "sheet",
+]

@@ -9,6 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from jaxsamp.core.types import is_image
+from jaxsamp.plots.sheets import sheet
 from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, Figure, titled
 
 OUTSIDE = (0.01, 0.05, 0.2, 0.5)  # shares of the true points outside each shaded region
@@ -50,8 +51,7 @@ def images(
         layout = ConstrainedLayoutEngine(wspace=0.05, w_pad=0.08, h_pad=0.08)
         figure = Figure(figsize=(9.0, 0.8 + 4.3 * height / width), dpi=DPI, layout=layout)
         for axes, batch, label in zip(figure.subplots(1, 2), (samples, real), labels, strict=True):
-            shown = _sheet((batch - low) / (high - low or 1.0), columns, rows)
-            axes.imshow(shown.clip(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.imshow(sheet(batch, columns, rows, limits=(low, high)))
             axes.set_title(label, pad=6)
             axes.set_axis_off()
         return titled(figure, title)
@@ -83,7 +83,7 @@ def scatter(
     low, high = np.quantile(true, [0.002, 0.998], axis=0)
     center, half = (low + high) / 2, 0.6 * max(*(high - low), 1e-6)
     with rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 5.0), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(9.0, 5.0), dpi=DPI)
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         for axes, points, label, color in zip(panels, (samples, true), labels, (NEW, TRUE), strict=True):
             if log_prob is not None:
@@ -115,7 +115,7 @@ def marginals(
     down = -(-len(chosen) // across)
     filled, line = {"alpha": 0.35}, {"histtype": "step", "linewidth": 1.3}
     with rc_context(STYLE):
-        figure = Figure(figsize=(max(2.4 * across, 4.5), 0.9 + 1.9 * down), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(max(2.4 * across, 4.5), 0.9 + 1.9 * down), dpi=DPI)
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes, i in zip(grid, chosen, strict=False):
             bins = np.histogram_bin_edges(true[:, i], bins=int(np.clip(len(true) ** 0.5, 8, 40)))
@@ -125,18 +125,8 @@ def marginals(
             axes.set_yticks([])
         for axes in grid[len(chosen) :]:
             axes.set_axis_off()
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return titled(figure, title)
-
-
-def _sheet(batch: np.ndarray, columns: int, rows: int) -> np.ndarray:
-    """The first columns * rows images as one image, with white gaps; missing ones are white."""
-    batch = batch.reshape(*batch.shape[:3], -1)[: columns * rows]
-    gap = max(1, batch.shape[1] // 12)
-    framed = np.pad(batch, ((0, columns * rows - len(batch)), *[(0, gap)] * 2, (0, 0)), constant_values=1.0)
-    height, width, channels = framed.shape[1:]
-    sheet = framed.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    return sheet.reshape(rows * height, columns * width, channels)[:-gap, :-gap].squeeze()
 
 
 def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, center: Any, half: float) -> None:

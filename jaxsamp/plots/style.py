@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
+from matplotlib.rcsetup import cycler
 
 from jaxsamp.core import disk
 
@@ -13,6 +14,7 @@ AS_PNG: Any = {"dpi": DPI, "format": "png", "facecolor": "white"}
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
 SHADES = ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1")
 LINES, MARKS = ("#d1495b", "#30638e", "#edae49", "#00798c", "#6a4c93", "#7a7a7a", "#3f7d20", "#b56576"), "osD^v"
+# For figures of one's own: `plt.style.use(js.plots.STYLE)`.
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -22,6 +24,11 @@ STYLE: Any = {
     "text.color": INK,
     "xtick.color": FAINT,
     "ytick.color": FAINT,
+    "axes.prop_cycle": cycler(color=LINES),
+    "legend.frameon": False,
+    "image.cmap": "gray",
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": DPI,
 }
 
 

@@ -14,7 +14,7 @@ from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.recipes.networks import network_for
 from jaxsamp.recipes.parts import LearningData
-from jaxsamp.recipes.pictures import beside_truth, training_pictures
+from jaxsamp.recipes.pictures import alone, beside_truth, training_pictures
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
 from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels
 from jaxsamp.recipes.tasks import (
@@ -35,6 +35,7 @@ __all__ = [
     "against_data",
     "against_law",
     "against_reference",
+    "alone",
     "beside_truth",
     "calibrated",
     "compare",

@@ -51,6 +51,27 @@ def beside_truth(
     return plots.marginals(x, true, title=title, labels=labels)
 
 
+def alone(x: np.ndarray, data: LearningData, labels: Any = None) -> Any:
+    """Samples x, (n, *event), in a plain grid with the grays of the data; with several labels, a row for each.
+
+    Args:
+        x: the samples.
+        data: the data that they imitate.
+        labels: (n,), of the samples; None if they have none.
+
+    Returns:
+        A Matplotlib figure, for `jaxsamp.plots.save`; None where the samples are not images.
+    """
+    from jaxsamp import plots
+
+    if not is_image(data.event):
+        return None
+    if labels is not None and len(np.unique(labels)) == 1:
+        labels = None
+    limits = None if data.held_out is None else (float(np.min(data.held_out)), float(np.max(data.held_out)))
+    return plots.grid(x, labels=labels, limits=limits)
+
+
 def training_pictures(
     key: Array, data: LearningData, folder: str | Path, steps: int, labels: bool = False, mesh: Any = None
 ) -> Callable[[int, Any], None]:

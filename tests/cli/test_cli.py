@@ -21,6 +21,7 @@ from jaxsamp.cli import output, printing
 from jaxsamp.cli.errors import Unprinted
 from jaxsamp.cli.sample import Sample
 from jaxsamp.cli.settings import flags, value_of
+from jaxsamp.core.types import is_image
 from jaxsamp.core.version import VERSION
 from jaxsamp.recipes import reports
 from jaxsamp.samplers import BY_NAME, DDIM, Heun, ParaDiGMS, ParallelCorrector, SlidingWindow, UniPC
@@ -49,11 +50,14 @@ def outcome(capsys, *argv: str) -> tuple[np.ndarray, dict]:
     """Samples and report of a run that must succeed."""
     code, _, err = run(capsys, *argv, "--out", "out", "--force")
     assert (code, err) == (0, "")
-    assert sorted(os.listdir("out")) == sorted(FILES)
-    assert Path("out/samples.png").read_bytes().startswith(PNG)
+    facts = json.loads(Path("out/report.json").read_text())
     with np.load("out/samples.npz") as stored:
         assert set(stored) == {"samples", "grid", "seed"}
-        return stored["samples"], json.loads(Path("out/report.json").read_text())
+        samples = stored["samples"]
+    images = ["grid.png"] if is_image(samples.shape[1:]) else []
+    assert sorted(os.listdir("out")) == sorted(facts["files"]) == sorted([*FILES, *images])
+    assert all(Path("out", name).read_bytes().startswith(PNG) for name in ["samples.png", *images])
+    return samples, facts
 
 
 def blobs(n: int = 40) -> np.ndarray:
@@ -63,7 +67,7 @@ def blobs(n: int = 40) -> np.ndarray:
 def test_without_a_target_it_writes_digits_their_picture_and_a_report_to_runs_digits(capsys):
     code, out, err = run(capsys, *SMALL, "--components", "2", "--seed", "3")
     assert (code, err) == (0, "") and "12 samples by unipc in 4 steps" in out
-    assert sorted(os.listdir("runs/digits")) == sorted(FILES)
+    assert sorted(os.listdir("runs/digits")) == sorted([*FILES, "grid.png"])
     with np.load("runs/digits/samples.npz") as stored:
         samples, grid = stored["samples"], stored["grid"]
         assert stored["seed"] == 3
@@ -125,6 +129,7 @@ def test_a_folder_of_images_is_cropped_to_one_size_and_scaled(capsys):
     samples, facts = outcome(capsys, "--target", "photos", "--image-size", "4", *SMALL, "--model", "empirical")
     assert samples.shape == (12, 4, 4, 3) and facts["target"] == "photos" and facts["train"] == 10
     assert np.abs(samples).max() < 1.2 and samples.std() > 0.1
+    outcome(capsys, *BLOBS)  # which are not images: the grid of the images goes
 
 
 BAD = {

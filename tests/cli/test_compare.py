@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jaxsamp import plots
 from jaxsamp.cli import REFUSED, main
 from jaxsamp.cli.compare import Compare
 from jaxsamp.samplers import BY_NAME
@@ -12,10 +13,13 @@ from jaxsamp.samplers import BY_NAME
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """One small comparison and its report."""
-    out = tmp_path_factory.mktemp("compare") / "ring"
+    out, figures = tmp_path_factory.mktemp("compare") / "ring", []
     words = ["compare", "--target", "ring", "--samplers", "ddim", "unipc", "ddpm", "--steps", "16", "8"]
-    assert main([*words, "--num-samples", "200", "--out", str(out)]) == 0
-    return words, out, json.loads((out / "compare.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        save = plots.save
+        patch.setattr(plots, "save", lambda figure, path: (figures.append(figure), save(figure, path)))
+        assert main([*words, "--num-samples", "200", "--out", str(out)]) == 0
+    return words, out, json.loads((out / "compare.json").read_text()), figures
 
 
 def test_errors_fall_with_steps_and_rank_the_samplers(compared):
@@ -43,6 +47,13 @@ def test_the_table_is_not_cut_off_in_80_columns(compared, capsys, monkeypatch):
 def test_picture_is_written(compared):
     picture = (compared[1] / "compare.png").read_bytes()
     assert picture.startswith(b"\x89PNG") and len(picture) > 20_000
+
+
+def test_the_picture_shows_the_error_of_the_flow_itself(compared):
+    error = compared[2]["flow"]["distance_to_half_as_many"]
+    for axes in compared[3][0].axes[:2]:
+        line = {line.get_label(): line for line in axes.lines}["error of the flow itself, 1,024 against 512 steps"]
+        assert set(line.get_ydata()) == {error} and axes.get_ylim()[0] < error
 
 
 def test_earlier_results_are_kept(compared, capsys):

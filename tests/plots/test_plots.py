@@ -55,12 +55,36 @@ def test_a_figure_is_shown_once_as_the_last_line_of_a_cell_and_left_nowhere(inli
 def test_a_sheet_shows_every_image_once_in_reading_order(channels):
     shades = np.linspace(0, 0.9, 5)
     batch = np.ones((5, 4, 6, *channels)) * shades.reshape(5, *[1] * (2 + len(channels)))
-    sheet = plots.samples._sheet(batch, columns=3, rows=2)
-    assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, *(channels if channels == (3,) else ()))
+    sheet = plots.sheet(batch, columns=3, limits=(0, 1))
+    assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, 3)
+    np.testing.assert_array_equal(plots.sheet(2 * batch - 3, 3, 2, limits=(-3, -1)).round(12), sheet.round(12))
     for i, shade in enumerate(shades):
         tile = sheet[5 * (i // 3) : 5 * (i // 3) + 4, 7 * (i % 3) : 7 * (i % 3) + 6]
         np.testing.assert_array_equal(tile, np.full(tile.shape, shade))
     assert (sheet[5:, 14:] == 1).all()
+
+
+def test_a_grid_shows_the_first_samples_and_nothing_else_each_pixel_equally_large(pixels):
+    shown = pixels(plots.grid(np.random.default_rng(0).uniform(size=(500, 8, 8))))
+    assert shown.shape[:2] == (908, 908)  # 89 pixels of 10 dots, and two margins of 9
+    inside = shown[9:-9, 9:-9].reshape(89, 10, 89, 10, 3)
+    np.testing.assert_array_equal(inside, np.broadcast_to(inside[:, :1, :, :1], inside.shape))
+    expected = 255 * plots.sheet(np.random.default_rng(0).uniform(size=(500, 8, 8))[:100])
+    assert np.abs(inside[:, 0, :, 0] - expected).max() <= 1
+    assert (shown[:9] == 255).all() and (shown[:, :9] == 255).all()
+
+
+def test_a_grid_with_labels_has_a_row_per_class_in_increasing_order(pixels):
+    labels = np.array([30, 7, 7, 30, 7, 30, 7, 12])
+    samples = np.ones((8, 4, 4)) * np.arange(8).reshape(8, 1, 1)
+    figure = plots.grid(samples, labels=labels, columns=3, limits=(0, 10))
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["7", "12", "30"]
+    middles = axes.images[0].get_array()[2::5, 2::5, 0]
+    np.testing.assert_allclose(middles, [[0.1, 0.2, 0.4], [0.7, 1, 1], [0, 0.3, 0.5]])  # missing ones are white
+    np.testing.assert_allclose(axes.get_yticks(), [1.5, 1.5 + 14 / 3, 1.5 + 28 / 3], atol=0.4)
+    assert pixels(figure).std() > 0
+    assert len(plots.grid(samples, labels=labels, rows=2).axes[0].get_yticklabels()) == 2
 
 
 def test_grids_take_their_grays_from_the_real_images(pixels):
@@ -106,6 +130,24 @@ def test_losses_are_drawn_smoothed_and_on_a_logarithmic_axis_where_they_fall_far
         assert pixels(figure).std() > 0
 
 
+@pytest.mark.parametrize("error", [1e-4, 0.3, 0.0])
+def test_a_comparison_shades_what_its_reference_does_not_know(pixels, error):
+    row = {"evaluations": 8, "rounds": 8, "energy": 0.01, "energy_null": [-0.02, 0.03]}
+    rows = [
+        row | {"sampler": name, "distance_to_flow": d} for name, d in (("ddim", 0.2), ("heun", 0.1), ("ddpm", None))
+    ]
+    figure = plots.comparison(rows, flow={"steps": 1024, "distance_to_half_as_many": error})
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["ddim", "heun", "ddpm", "error of the flow itself, 1,024 against 512 steps"][: 4 if error else 3]
+    for axes in figure.axes[:2]:
+        low = axes.get_ylim()[0]
+        assert low < 0.1 and (not error or low < error)
+        for patch in axes.patches:
+            assert (patch.get_y(), patch.get_y() + patch.get_height()) == pytest.approx((low, error))
+        assert len(axes.patches) == bool(error)
+    assert pixels(figure).std() > 0
+
+
 def test_errors_by_level_have_bars_of_two_standard_errors_that_stay_above_zero(pixels):
     rows = [{"level": 10.0**-k, "relative": 0.1, "stderr": s} for k, s in enumerate((0.01, 0.04, 0.2))]
     figure = plots.score_errors(rows, title="errors")
@@ -119,5 +161,13 @@ def test_arrays_that_do_not_fit_are_sentences():
         plots.images(np.zeros((5, 4)), np.zeros((5, 4)))
     with pytest.raises(ValueError, match="images of one shape"):
         plots.images(np.zeros((5, 4, 4)), np.zeros((5, 4, 5)))
+    with pytest.raises(ValueError, match=r"images must be .*\(5, 4\)"):
+        plots.grid(np.zeros((5, 4)))
+    with pytest.raises(ValueError, match=r"images must be .*\(0, 4, 4\)"):
+        plots.grid(np.zeros((0, 4, 4)), labels=[])
+    with pytest.raises(ValueError, match="labels must be one for each of the 5 samples"):
+        plots.grid(np.zeros((5, 4, 4)), labels=[1, 2])
+    with pytest.raises(ValueError, match="rows must be at least 1"):
+        plots.grid(np.zeros((5, 4, 4)), rows=0)
     with pytest.raises(ValueError, match=r"points \(n, 2\)"):
         plots.scatter(np.zeros((5, 3)), np.zeros((5, 2)))

@@ -153,3 +153,15 @@ def test_the_ridge_is_the_best_one_for_held_out_digits():
 
     middle = likelihood(laws.RIDGE)
     assert middle > likelihood(laws.RIDGE / 3.3) and middle > likelihood(laws.RIDGE * 3.3)
+
+
+def test_images_alone_have_the_grays_of_the_data_and_a_row_per_label():
+    data = recipes.load("digits")
+    x, labels = np.zeros((30, 8, 8)), np.arange(30) % 3 * 5
+    rows = recipes.alone(x, data, labels).axes[0]
+    assert [text.get_text() for text in rows.get_yticklabels()] == ["0", "5", "10"]
+    assert rows.images[0].get_array()[0, 0, 0] == 0.5  # between black, -1, and white, 1
+    for one in (None, np.full(30, 7)):
+        plain = recipes.alone(x, data, one).axes[0]
+        assert not plain.get_yticklabels() and plain.images[0].get_array().shape == (3 * 9 - 1, 89, 3)
+    assert recipes.alone(np.zeros((30, 2)), recipes.load("ring")) is None
