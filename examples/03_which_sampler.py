@@ -15,9 +15,8 @@ import jaxsamp as js
 from jaxsamp.samplers import DDIM, Heun, RandomizedMidpoint, UniPC
 
 OUT = Path("runs/examples")
-SCHEDULE = js.schedules.VarianceExploding()
+SCHEDULE, BUDGETS = js.schedules.VarianceExploding(), (16, 32, 64)
 PERIOD = jnp.log(80.0 / 0.02) / 32  # in log-SNR; the grid runs from sigma = 80 to 0.02
-BUDGETS = (16, 32, 64)
 
 
 def rippled(params, x, t, cond):
@@ -36,7 +35,8 @@ def main():
         denoiser = js.denoiser(rippled, (target, ripple), SCHEDULE, "x0")
         return js.sample(jax.random.key(2), denoiser, init.shape, sampler, steps, init=init, final_denoise=False).x
 
-    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
     exact = [flow(UniPC(order=3), 640, ripple) for ripple in (0.0, 0.3)]
     for sampler in (DDIM(), Heun(), UniPC(), RandomizedMidpoint()):
         name = type(sampler).__name__
@@ -50,9 +50,9 @@ def main():
         axes.set(title=title, xlabel="evaluations", xticks=BUDGETS, xticklabels=BUDGETS)
         axes.minorticks_off()
     panels[0].set_ylabel("distance to the exact flow")
-    panels[0].legend(frameon=False)
+    panels[0].legend()
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "03_which_sampler.png", dpi=120)
+    js.plots.save(figure, OUT / "03_which_sampler.png")
 
 
 if __name__ == "__main__":

@@ -38,18 +38,20 @@ def main():
     labels = jnp.zeros(N, int)
     for_samples, for_metrics = jax.random.split(jax.random.key(0))
     print("scale   mean P(class given x)   energy distance   true samples below")
-    figure, panels = plt.subplots(1, 3, figsize=(9, 3.4), sharex=True, sharey=True, layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.4), sharex=True, sharey=True)
     for axes, scale in zip(panels, (1.0, 2.0, 4.0), strict=True):
         guided = js.guide(conditional, scale, null=NOBODY)  # a new scale does not recompile
         x = js.sample(for_samples, guided, (N, 2), steps=24, cond=labels).x
         recognized = jax.nn.sigmoid(laws[0].log_prob(x) - laws[1].log_prob(x)).mean()
         law = js.metrics.energy(x, laws[0], for_metrics)
         print(f"{scale:5.1f}   {recognized:21.3f}   {law.value:15.3f}   {law.null_high:18.3f}")
-        axes.scatter(*laws[2].sample(for_metrics, 2 * N).T, s=3, c="lightgrey")
-        axes.scatter(*x.T, s=3, c="tab:red")
+        axes.scatter(*laws[2].sample(for_metrics, 2 * N).T, s=3, c="lightgrey", label="both classes")
+        axes.scatter(*x.T, s=3, c="C0", label="guided to one")
         axes.set(title=f"guidance scale {scale:g}", aspect="equal")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=3)
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "04_guidance.png", dpi=120)
+    js.plots.save(figure, OUT / "04_guidance.png")
 
 
 if __name__ == "__main__":

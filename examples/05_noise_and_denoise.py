@@ -24,7 +24,8 @@ def main():
     for_data, for_noise, for_samples = jax.random.split(jax.random.key(0), 3)
     clean, noise = target.sample(for_data, N), jax.random.normal(for_noise, (N, 2))
     mode = target.responsibilities(clean).argmax(1)
-    figure, panels = plt.subplots(1, len(LEVELS), figsize=(12, 2.4), sharex=True, sharey=True, layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(1, len(LEVELS), figsize=(12, 2.7), sharex=True, sharey=True)
 
     print("noise level   same mode   distance moved   mean log density")
     for axes, sigma in zip(panels, LEVELS, strict=True):
@@ -35,13 +36,14 @@ def main():
         same = (target.responsibilities(x).argmax(1) == mode).mean()
         moved = jnp.linalg.norm(x - clean, axis=1).mean()
         print(f"{sigma:11.2f}   {same:9.2f}   {moved:14.2f}   {target.log_prob(x).mean():16.2f}")
-        axes.scatter(*clean.T, s=1, c="lightgrey")
-        axes.scatter(*x[mode == 0].T, s=1, c="tab:red")
+        axes.scatter(*clean.T, s=1, c="lightgrey", label="data")
+        axes.scatter(*x[mode == 0].T, s=1, c="C0", label="from one mode")
         axes.set(title=f"noised to {sigma:g}", aspect="equal")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=6)
     print(f"{'data':>11}   {1:9.2f}   {0:14.2f}   {target.log_prob(clean).mean():16.2f}")
 
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "05_noise_and_denoise.png", dpi=120)
+    js.plots.save(figure, OUT / "05_noise_and_denoise.png")
 
 
 if __name__ == "__main__":

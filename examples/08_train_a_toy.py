@@ -37,10 +37,11 @@ def main():
     level = SCHEDULE.level(-jnp.log(SIGMA))
     grid = grid[TARGET.log_prob(grid, level) > -7]  # elsewhere the network was never trained
     fields = [(denoiser(grid, level) - grid) / SIGMA**2 for denoiser in (exact, learned)]
-    figure, panels = plt.subplots(1, 3, figsize=(12, 4.6), sharex=True, sharey=True, layout="constrained")
-    panels[0].scatter(*TARGET.sample(for_truth, N).T, s=3, c="tab:blue")
-    panels[1].scatter(*x.T, s=3, c="tab:red")
-    for field, color, name in zip(fields, ("tab:blue", "tab:red"), ("exact", "learned"), strict=True):
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(1, 3, figsize=(12, 4.6), sharex=True, sharey=True)
+    panels[0].scatter(*TARGET.sample(for_truth, N).T, s=3, c="C1")
+    panels[1].scatter(*x.T, s=3, c="C0")
+    for field, color, name in zip(fields, ("C1", "C0"), ("exact", "learned"), strict=True):
         panels[2].quiver(*grid.T, *field.T, color=color, angles="xy", scale=150, width=0.005, label=name)
     panels[2].legend(loc="upper right")
     titles = (f"{N} true samples", f"{N} samples of the network", f"score with noise of {SIGMA}")
@@ -48,7 +49,7 @@ def main():
         axes.set(title=title, aspect="equal", xlim=(-2.3, 2.3), ylim=(-2.3, 2.3), xlabel="x")
     panels[0].set_ylabel("y")
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "08_train_a_toy.png", dpi=120)
+    js.plots.save(figure, OUT / "08_train_a_toy.png")
 
 
 if __name__ == "__main__":

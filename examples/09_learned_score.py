@@ -23,8 +23,7 @@ def main():
     for_law, for_data, for_training, for_test, for_noise, for_samples = jax.random.split(jax.random.key(0), 6)
     target = GaussianMixture.spherical([0.1, 0.15, 0.2, 0.25, 0.3], jax.random.normal(for_law, (5, D)), 0.09)
     data = np.asarray(target.sample(for_data, 8000))
-    rate = js.training.AdamW(learning_rate=2e-3)
-    network = js.models.MLP(width=192, depth=2)
+    rate, network = js.training.AdamW(learning_rate=2e-3), js.models.MLP(width=192, depth=2)
     state = js.fit(for_training, network, data, SCHEDULE, 1500, batch_size=256, optimizer=rate, ema=0.995)
     laws = {"one Gaussian": GaussianMixture([1.0], data.mean(0)[None], np.cov(data.T)[None]), "data": Empirical(data)}
     denoisers = {"network": state.denoiser()} | {name: law.denoiser(SCHEDULE) for name, law in laws.items()}
@@ -46,13 +45,14 @@ def main():
         energy, copies = js.metrics.energy(x, bank), js.metrics.memorization(x, data, clean)
         print(f"{name:13} energy distance {energy.value:.3f}, true {energy.null_high:.3f}; copies {copies.value:.0%}")
 
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, axes = plt.subplots(figsize=(6, 4))
     for (name, error), mark in zip(errors.items(), "os^", strict=True):
         axes.loglog(sigmas, error, mark + "-", label=name)
     axes.set(xlabel="noise level sigma", ylabel="relative error of the score", title="five Gaussians, d = 64")
-    axes.legend(frameon=False)
+    axes.legend()
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "09_learned_score.png", dpi=120)
+    js.plots.save(figure, OUT / "09_learned_score.png")
 
 
 if __name__ == "__main__":

@@ -38,21 +38,21 @@ def main():
     )
     reader = LogisticRegression(max_iter=2000).fit(digits.reshape(-1, 64), labels)
     asked = np.repeat(np.arange(10), EACH)
-    figure, panels = plt.subplots(1, 3, figsize=(9, 3.6), layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.6))
     print("scale   recognized as asked   pixels out of range   copies of training digits (real digits at most)")
     for axes, scale in zip(panels, (1.0, 2.0, 5.0), strict=True):
         guided = js.guide(state.denoiser(), scale, null=10)  # a new scale does not recompile
         x = np.asarray(js.sample(for_samples, guided, (len(asked), 8, 8), steps=16, cond=jnp.asarray(asked)).x)
-        right = (reader.predict(x.reshape(-1, 64)) == asked).mean()
-        outside = (np.abs(x) > 1.1).mean()
+        right, outside = (reader.predict(x.reshape(-1, 64)) == asked).mean(), (np.abs(x) > 1.1).mean()
         copies = js.metrics.memorization(x, digits, held_out)
         print(f"{scale:5.1f}   {right:19.1%}   {outside:19.1%}   {copies.value:.1%} ({copies.null_high:.1%})")
-        sheet = np.pad(x.reshape(10, EACH, 8, 8)[:, :10], ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
-        axes.imshow(sheet.swapaxes(1, 2).reshape(90, 90), cmap="gray", vmin=-1, vmax=1)
+        shown = x.reshape(10, EACH, 8, 8)[:, :10].reshape(-1, 8, 8)
+        axes.imshow(js.plots.sheet(shown, limits=(-1, 1)))
         axes.set(title=f"guidance scale {scale:g}", xticks=[], yticks=9 * np.arange(10) + 4, yticklabels=range(10))
     panels[0].set_ylabel("given label")
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "10_digits_by_label.png", dpi=120)
+    js.plots.save(figure, OUT / "10_digits_by_label.png")
 
 
 if __name__ == "__main__":

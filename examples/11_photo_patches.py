@@ -17,12 +17,6 @@ OUT = Path("runs/examples")
 SCHEDULE, N, STEPS = js.schedules.VarianceExploding(), 400, 500
 
 
-def sheet(patches):
-    """The first 100 in a square, with white gaps."""
-    padded = np.pad(patches[:100].reshape(10, 10, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
-    return padded.swapaxes(1, 2).reshape(90, 90)
-
-
 def main():
     train, test = js.datasets.photo_patches()
     test = np.random.default_rng(0).permutation(test)  # they come in the order of the photographs
@@ -37,7 +31,8 @@ def main():
         "samples of the U-Net": js.sample(for_samples, state.denoiser(), (N, 8, 8), steps=24).x,
         "samples of a Gaussian": gaussian.sample(for_samples, N).reshape(-1, 8, 8),
     }
-    figure, panels = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.4))
     print(f"{len(train)} patches to train on, {len(test)} to compare with")
     for axes, (name, x) in zip(panels, shown.items(), strict=True):
         x = np.asarray(x)
@@ -47,11 +42,11 @@ def main():
             energy = js.metrics.energy(x, test, for_metrics)
             line += f"   energy distance {energy.value:.4f}, real patches below {energy.null_high:.4f}"
         print(line)
-        axes.imshow(sheet(x), cmap="gray", vmin=-1, vmax=1)
+        axes.imshow(js.plots.sheet(x[:100], limits=(-1, 1)))
         axes.set_title(name)
         axes.set_axis_off()
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "11_photo_patches.png", dpi=120)
+    js.plots.save(figure, OUT / "11_photo_patches.png")
 
 
 if __name__ == "__main__":

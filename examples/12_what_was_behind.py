@@ -24,7 +24,8 @@ def main():
     prior = law.denoiser(js.schedules.VarianceExploding())
     mask = np.repeat(np.arange(8) < 4, 8)  # the upper half
     for_noise, for_samples, for_metrics = jax.random.split(jax.random.key(0), 3)
-    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 6.2), layout="constrained")
+    plt.style.use(js.plots.STYLE)
+    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 6.2))
     print("energy distance to the law given the observation; evaluations of the score, backward passes included")
     for axes, which in zip(panels, CHOSEN, strict=True):
         digit = held_out[which].ravel()
@@ -44,12 +45,11 @@ def main():
             cost = int(drawn.stats["evaluations"][0])
             print(f"{name:20} {energy.value:7.3f}   true samples below {energy.null_high:.3f}   {cost:4}")
             rows.append([digit, np.where(mask, y, 1), *np.asarray(drawn.x[:10])])
-        sheet = np.pad(np.reshape(rows, (4, 12, 8, 8)), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1)
-        axes.imshow(sheet.swapaxes(1, 2).reshape(36, 108), cmap="gray", vmin=-1, vmax=1)
+        axes.imshow(js.plots.sheet(np.reshape(rows, (-1, 8, 8)), columns=12, limits=(-1, 1)))
         axes.set(xticks=[4, 13, 62], xticklabels=["digit", "seen", "samples"], yticks=9 * np.arange(4) + 4)
         axes.set_yticklabels(ways)
     OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / "12_what_was_behind.png", dpi=120, bbox_inches="tight")
+    js.plots.save(figure, OUT / "12_what_was_behind.png")
 
 
 if __name__ == "__main__":
