@@ -96,17 +96,12 @@ def score_errors(rows: list[dict[str, float]], *, title: str = "") -> Figure:
 
 def _own_error(panels: Any, steps: int, error: float) -> None:
     """The distance below which the reference itself is not known, on logarithmic axes that already have their lines."""
+    label = f"error of the flow itself, {steps:,} against {steps // 2:,} steps"
     lowest = min(panels[0].get_ylim()[0], error / 2)
     panels[0].set_ylim(bottom=lowest)
     for axes in panels:
         axes.axhspan(lowest, error, color=SHADES[1], zorder=0)
-        axes.axhline(
-            error,
-            color=INK,
-            linewidth=0.9,
-            linestyle="--",
-            label=f"error of the flow itself, {steps:,} against {steps // 2:,} steps",
-        )
+        axes.axhline(error, color=INK, linewidth=0.9, linestyle="--", label=label)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
