@@ -119,11 +119,10 @@ def _betas(config: Mapping[str, Any]) -> np.ndarray:
         curve = [math.cos((i / count + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(count + 1)]
         return np.minimum(1 - np.array(curve[1:]) / curve[:-1], 0.999)
     power = 2 if shape == "scaled_linear" else 1
-    ends = [config["beta_start"], config["beta_end"]]
-    if not all(isinstance(end, int | float) and 0 < end < 1 for end in ends):
-        raise ValueError(f"beta_start and beta_end must be numbers between 0 and 1; got {ends[0]!r} and {ends[1]!r}.")
-    low, high = (end ** (1 / power) for end in ends)
-    return np.linspace(low, high, count) ** power
+    start, end = config["beta_start"], config["beta_end"]
+    if not all(isinstance(beta, int | float) and 0 < beta < 1 for beta in (start, end)):
+        raise ValueError(f"beta_start and beta_end must be numbers between 0 and 1; got {start!r} and {end!r}.")
+    return np.linspace(start ** (1 / power), end ** (1 / power), count) ** power
 
 
 def prediction(config: Mapping[str, Any]) -> str:
