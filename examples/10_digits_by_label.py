@@ -39,7 +39,7 @@ def main():
     reader = LogisticRegression(max_iter=2000).fit(digits.reshape(-1, 64), labels)
     asked = np.repeat(np.arange(10), EACH)
     plt.style.use(js.plots.STYLE)
-    figure, panels = plt.subplots(1, 3, figsize=(9, 3.6))
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.2))
     print("scale   recognized as asked   pixels out of range   copies of training digits (real digits at most)")
     for axes, scale in zip(panels, (1.0, 2.0, 5.0), strict=True):
         guided = js.guide(state.denoiser(), scale, null=10)  # a new scale does not recompile

@@ -25,7 +25,7 @@ def main():
     mask = np.repeat(np.arange(8) < 4, 8)  # the upper half
     for_noise, for_samples, for_metrics = jax.random.split(jax.random.key(0), 3)
     plt.style.use(js.plots.STYLE)
-    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 6.2))
+    figure, panels = plt.subplots(len(CHOSEN), 1, figsize=(7, 6.2), layout="compressed")
     print("energy distance to the law given the observation; evaluations of the score, backward passes included")
     for axes, which in zip(panels, CHOSEN, strict=True):
         digit = held_out[which].ravel()

@@ -46,8 +46,8 @@ def grid(
     height, width = (factor * side / DPI for side in shown.shape[:2])
     left = MARGIN + LETTER * max([len(str(name)) + 1 for name in names], default=0)
     whole = left + width + MARGIN, height + 2 * MARGIN
-    with rc_context(STYLE):
-        figure = Figure(figsize=whole, dpi=DPI, layout="none")  # type: ignore[arg-type]
+    with rc_context(STYLE | {"figure.constrained_layout.use": False}):
+        figure = Figure(figsize=whole, dpi=DPI)
         # A sheet of exactly as many dots as the images have, times the factor, so that all pixels are equally large.
         axes = figure.add_axes((left / whole[0], MARGIN / whole[1], width / whole[0], height / whole[1]))
         axes.imshow(shown, aspect="auto")

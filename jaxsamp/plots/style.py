@@ -27,6 +27,7 @@ STYLE: Any = {
     "axes.prop_cycle": cycler(color=LINES),
     "legend.frameon": False,
     "image.cmap": "gray",
+    "image.interpolation": "nearest",
     "figure.constrained_layout.use": True,
     "savefig.dpi": DPI,
 }
