@@ -304,37 +304,32 @@ def full(monkeypatch):
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("file", ["samples.npz", "samples.png", "report.json"])
-def test_a_full_disk_ends_one_file_of_samples_in_one_sentence_and_writes_nothing(command, monkeypatch, full, file):
-    places = {"samples.npz": (np, "savez"), "samples.png": (Figure, "savefig"), "report.json": (Path, "write_text")}
-    write = getattr(*places[file])
+def filling(write, full):
+    """`write`, on a disk that is full while it runs."""
 
-    def filling(*args, **options):
+    def limited(*args, **options):
         full(20)
         try:
             return write(*args, **options)
         finally:
             full(-1)
 
+    return limited
+
+
+@pytest.mark.parametrize("file", ["samples.npz", "samples.png", "report.json"])
+def test_a_full_disk_ends_one_file_of_samples_in_one_sentence_and_writes_nothing(command, monkeypatch, full, file):
+    places = {"samples.npz": (np, "savez"), "samples.png": (Figure, "savefig"), "report.json": (Path, "write_text")}
     with monkeypatch.context() as patch:
-        patch.setattr(*places[file], filling)
+        patch.setattr(*places[file], filling(getattr(*places[file]), full))
         assert command(*MANY) == (2, "", f"jaxsamp: many/{file}: File too large.\n")
     assert not Path("many").exists()
     assert command(*MANY)[0] == 0 and sorted(content("many")) == ["report.json", "samples.npz", "samples.png"]
 
 
 def test_a_full_disk_ends_shards_in_one_sentence_and_the_same_command_goes_on(command, monkeypatch, full):
-    write = np.savez
-
-    def filling(*args, **options):
-        full(20)
-        try:
-            return write(*args, **options)
-        finally:
-            full(-1)
-
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", filling)
+        patch.setattr(np, "savez", filling(np.savez, full))
         assert command(*SPLIT) == (2, "", f"jaxsamp: many/{NAMES[0]}: File too large.\n")
     assert content("many").keys() == {"run.json"}
     assert command(*SPLIT)[0] == 0
