@@ -213,8 +213,14 @@ def _quiet() -> Iterator[None]:
             before(what)
 
     sys.unraisablehook = shown
+    logging.getLogger("asyncio").addFilter(_of_others)
     yield
     sys.unraisablehook = before  # but not after an error
+
+
+def _of_others(record: logging.LogRecord) -> bool:
+    """Whether asyncio reports something else than a writer of Orbax that nobody waits for; its save has raised."""
+    return "orbax" not in record.getMessage()
 
 
 def _orbax() -> Any:

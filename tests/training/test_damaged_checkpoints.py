@@ -1,6 +1,8 @@
 """Checkpoints that were damaged after they were written, runs that meet in one folder, and disks that are full."""
 
+import asyncio
 import errno
+import gc
 import os
 import resource
 import shutil
@@ -176,6 +178,22 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_the_run_can_go_on(tmp_p
     assert_same(run(folder, **options), whole[0])
     every = options["report_every"]
     assert [entry["step"] for entry in js.training.journal.read(journal)] == list(range(every, 13, every))
+
+
+@pytest.mark.parametrize("name", ["orbax", "other"])
+def test_writers_of_orbax_left_alone_do_not_print_their_errors_later(tmp_path, caplog, name):
+    """They did when Python collected them: a traceback below the one sentence of a full disk."""
+    run(tmp_path / "run")
+    loop = asyncio.new_event_loop()
+    namespace = {}
+    exec(compile("async def write(): raise OSError('File too large')", f"/packages/{name}/write.py", "exec"), namespace)
+    task = loop.create_task(namespace["write"]())
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.close()
+    caplog.clear()
+    del task
+    gc.collect()
+    assert [record.name for record in caplog.records] == ["asyncio"] * (name == "other")
 
 
 def test_a_damaged_line_of_a_journal_ends_it(tmp_path):
