@@ -1,0 +1,343 @@
+"""Laws of linear corruptions: how the operator of each sample is drawn, and what it hides on top for training.
+
+A network learns E[x_0 | A~ x_t, A~] from measurements A x_0 alone if A~ = B A hides more than A, drawn anew for every
+step, and if every direction that A~ hides is seen by A with positive probability: Q = E[P | A~] has no zero eigenvalue,
+where P = A^+ A is the projection that A measures. `gram` gives those eigenvalues of Q.
+
+Source: Daras et al., "Ambient Diffusion: Learning Clean Distributions from Corrupted Data", arXiv 2305.19256.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import Array, PRNGKey, PyTree
+from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOperator, FourierMaskOperator, MaskOperator
+
+STATIC = {"static": True}
+
+
+class Corruption(ABC):
+    """A law of linear operators A, and of Gaussian noise in the measurements y = A x_0 + noise n.
+
+    A subclass is a frozen dataclass with a field `noise` and defines `sample`; to train on it also `thinned` and
+    `gram`, and `full`.
+    """
+
+    noise: float
+
+    @abstractmethod
+    def sample(self, key: PRNGKey, event_shape: tuple[int, ...]) -> Any:
+        """The operator of one sample of that shape.
+
+        Raises:
+            ValueError: the law does not fit the shape.
+        """
+
+    def thinned(self, key: PRNGKey, operator: Any, rate: Any) -> Any:
+        """A~ = B A, which sees less than the operator A by a random further corruption of that rate.
+
+        Raises:
+            ValueError: there is none for this law.
+        """
+        raise ValueError(
+            f"law must have a further corruption to learn from its measurements; {self} has none: it hides the same "
+            "from every sample, or nothing that averages could recover."
+        )
+
+    def gram(self, further: Any, rate: Any) -> Array:
+        """Eigenvalues of Q = E[P | A~] on what A~ hides; on what A~ sees they are 1.
+
+        Args:
+            further: A~, as `thinned` draws it.
+            rate: the same as for `thinned`.
+
+        Returns:
+            A number; or, where they differ, an array of the event's shape, for masks. 0 if A never sees what A~ hides.
+        """
+        raise ValueError(f"law must have a further corruption to have a gram; {self} has none.")
+
+    def full(self, event_shape: tuple[int, ...]) -> Any:
+        """The operator of this law's kind that hides nothing; raises ValueError if there is none."""
+        raise ValueError(f"law must have an operator that hides nothing; {self} has none.")
+
+    def draw(self, key: PRNGKey, n: int, event_shape: tuple[int, ...], further: float = 0.0) -> Any:
+        """n operators as one, whose arrays have a leading axis n; sample i is drawn with fold_in(key, i).
+
+        Args:
+            key: a typed key.
+            n: number of operators.
+            event_shape: shape of one sample.
+            further: rate of the further corruption: above 0 for operators that hide as much as those that a network
+                has seen in training. 0 for none.
+        """
+        checks.typed_key(key)
+        checks.at_least("n", n, 1)
+        rate("further", further)
+
+        def one(i: Array) -> PyTree:
+            for_law, for_further = jax.random.split(jax.random.fold_in(key, i))
+            operator = self.sample(for_law, tuple(event_shape))
+            return self.thinned(for_further, operator, further) if further else operator
+
+        return jax.vmap(one)(jnp.arange(n))
+
+
+def rate(name: str, value: Any, least: float = 0.0) -> None:
+    """Raise ValueError unless a concrete value is in [least, 1)."""
+    if checks.is_concrete(value) and not least <= float(value) < 1:
+        raise ValueError(f"{name} must be in [{least:g}, 1); got {value}.")
+
+
+def noise(value: float) -> None:
+    """Raise ValueError unless the standard deviation of the noise is finite and at least 0."""
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"noise must be a standard deviation, finite and at least 0; got {value}.")
+
+
+def image(law: Any, event: tuple[int, ...], side: int = 1) -> tuple[int, int]:
+    """(height, width) of the event; raises ValueError unless it is an image with both at least `side`."""
+    if len(event) not in (2, 3) or min(event[:2]) < side:
+        raise ValueError(f"event_shape must be (h, w) or (h, w, c), at least {side} wide, for {law}; got {event}.")
+    return event[0], event[1]
+
+
+@pytree
+@dataclass(frozen=True)
+class Mask(Corruption):
+    """Entries are missing at random: each is hidden with probability `rate`, independently of the others.
+
+    The further corruption hides each seen entry with probability delta. An entry that A~ hides is seen by A with
+    probability q = (1 - rate) delta / (1 - (1 - rate) (1 - delta)).
+
+    Attributes:
+        rate: probability in [0, 1) that an entry is hidden.
+        per_channel: whether the channels of a pixel are hidden independently, for images (h, w, c).
+        noise: standard deviation of the noise in y.
+    """
+
+    rate: float = field(default=0.5, metadata=STATIC)
+    per_channel: bool = field(default=False, metadata=STATIC)
+    noise: float = field(default=0.0, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        rate("rate", self.rate)
+        noise(self.noise)
+
+    def sample(self, key: PRNGKey, event_shape: tuple[int, ...]) -> MaskOperator:
+        """A mask that is True with probability 1 - rate."""
+        return MaskOperator(self._kept(key, event_shape, 1 - self.rate))
+
+    def thinned(self, key: PRNGKey, operator: MaskOperator, rate: Any) -> MaskOperator:
+        """The mask without a share `rate` of its ones."""
+        return MaskOperator(operator.mask & self._kept(key, jnp.shape(operator.mask), 1 - rate))
+
+    def gram(self, further: MaskOperator, rate: Any) -> Array:
+        """q, the same for all hidden entries."""
+        seen = 1 - self.rate
+        return jnp.asarray(seen * rate / (1 - seen * (1 - rate)))
+
+    def full(self, event_shape: tuple[int, ...]) -> MaskOperator:
+        """A mask of ones."""
+        return MaskOperator(jnp.ones(event_shape, bool))
+
+    def _kept(self, key: PRNGKey, shape: tuple[int, ...], probability: Any) -> Array:
+        drawn = shape[:-1] + (1,) if len(shape) == 3 and not self.per_channel else shape
+        return jnp.broadcast_to(jax.random.bernoulli(key, probability, drawn), shape)
+
+
+@pytree
+@dataclass(frozen=True)
+class CompressedSensing(Corruption):
+    """m measurements with independent normal weights of variance 1 / m, a matrix of its own for each sample.
+
+    The further corruption leaves out a share delta of the rows, at least one. P projects on a uniformly random
+    subspace, so that given A~ each direction that it hides is seen by A with mean k / (d - m + k), for k rows left out.
+
+    Attributes:
+        measurements: m, less than the number of entries d.
+        noise: standard deviation of the noise in y.
+    """
+
+    measurements: int = field(default=32, metadata=STATIC)
+    noise: float = field(default=0.0, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        checks.at_least("measurements", self.measurements, 2)
+        noise(self.noise)
+
+    def sample(self, key: PRNGKey, event_shape: tuple[int, ...]) -> DenseOperator:
+        """A matrix (m, *event)."""
+        if self.measurements > np.prod(event_shape):
+            raise ValueError(
+                f"measurements must be at most the number of entries of a sample; got {self.measurements} for the "
+                f"event {event_shape}."
+            )
+        return DenseOperator(
+            jax.random.normal(key, (self.measurements, *event_shape)) / np.sqrt(self.measurements)
+        )
+
+    def thinned(self, key: PRNGKey, operator: DenseOperator, rate: Any) -> DenseOperator:
+        """The matrix with zeros in the rows that are left out."""
+        matrix = jnp.asarray(operator.matrix)
+        order = jax.random.permutation(key, self.measurements).reshape(-1, *(1,) * (matrix.ndim - 1))
+        return DenseOperator(jnp.where(order >= self._left_out(rate), matrix, 0))
+
+    def gram(self, further: DenseOperator, rate: Any) -> Array:
+        """k / (d - m + k)."""
+        left_out = self._left_out(rate)
+        return left_out / (np.prod(jnp.shape(further.matrix)[1:]) - self.measurements + left_out)
+
+    def full(self, event_shape: tuple[int, ...]) -> DenseOperator:
+        """The identity, a matrix (d, *event)."""
+        return DenseOperator(jnp.eye(int(np.prod(event_shape))).reshape(-1, *event_shape))
+
+    def _left_out(self, rate: Any) -> Array:
+        return jnp.clip(jnp.round(rate * self.measurements), 1, self.measurements - 1)
+
+
+@pytree
+@dataclass(frozen=True)
+class Downsample(Corruption):
+    """Some images are known by the means of blocks of pixels alone, the others are whole.
+
+    The further corruption averages every image: what it hides is seen by A with probability 1 - rate.
+
+    Attributes:
+        factor: side of a block in pixels; it divides height and width.
+        rate: probability in [0, 1] that an image is averaged; with 1 no training is possible.
+        noise: standard deviation of the noise in y.
+    """
+
+    factor: int = field(default=2, metadata=STATIC)
+    rate: float = field(default=0.5, metadata=STATIC)
+    noise: float = field(default=0.0, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        checks.at_least("factor", self.factor, 2)
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"rate must be in [0, 1]; got {self.rate}.")
+        noise(self.noise)
+
+    def sample(self, key: PRNGKey, event_shape: tuple[int, ...]) -> AveragingOperator:
+        """The block means with probability `rate`, else the identity."""
+        if any(side % self.factor for side in image(self, event_shape, self.factor)):
+            raise ValueError(
+                f"factor must divide the height and width of the images; got {self.factor} for {event_shape}."
+            )
+        return AveragingOperator(jax.random.bernoulli(key, self.rate), self.factor)
+
+    def thinned(self, key: PRNGKey, operator: AveragingOperator, rate: Any) -> AveragingOperator:
+        """The block means, whatever the rate."""
+        return AveragingOperator(jnp.ones_like(jnp.asarray(operator.averaged)), self.factor)
+
+    def gram(self, further: AveragingOperator, rate: Any) -> Array:
+        """1 - the probability that A averages."""
+        return jnp.asarray(1 - self.rate)
+
+    def full(self, event_shape: tuple[int, ...]) -> AveragingOperator:
+        """The identity."""
+        return AveragingOperator(jnp.asarray(False), self.factor)
+
+
+@pytree
+@dataclass(frozen=True)
+class KSpace(Corruption):
+    """Accelerated magnetic resonance imaging: random columns of the Fourier transform of complex images (h, w, 2).
+
+    The lowest frequencies, a share `center` of the columns, are always seen; each other column is seen with the
+    probability p at which 1 / acceleration of all are seen on average. The further corruption hides each of these with
+    probability delta, so that a hidden column is seen by A with probability q = p delta / (1 - p (1 - delta)).
+
+    Attributes:
+        acceleration: number of columns for each that is seen, above 1.
+        center: share of the columns that is always seen, below 1 / acceleration.
+        noise: standard deviation of the noise of the real and of the imaginary part of y.
+
+    Source: Aali et al., "Ambient Diffusion Posterior Sampling: Solving Inverse Problems with Diffusion Models Trained
+    on Corrupted Data", arXiv 2403.08728.
+    """
+
+    acceleration: float = field(default=4.0, metadata=STATIC)
+    center: float = field(default=0.08, metadata=STATIC)
+    noise: float = field(default=0.0, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        if not 1 < self.acceleration < float("inf"):
+            raise ValueError(f"acceleration must be above 1; got {self.acceleration}.")
+        if not 0 <= self.center < 1 / self.acceleration:
+            raise ValueError(
+                f"center must be a share from 0 to below 1 / acceleration = {1 / self.acceleration:.3g}; got "
+                f"{self.center}."
+            )
+        noise(self.noise)
+
+    def sample(self, key: PRNGKey, event_shape: tuple[int, ...]) -> FourierMaskOperator:
+        """The columns of one image."""
+        if len(event_shape) != 3 or event_shape[2] != 2:
+            raise ValueError(f"event_shape must be complex images (h, w, 2) for {self}; got {event_shape}.")
+        center, probability = self._columns(event_shape[1])
+        return FourierMaskOperator(center | jax.random.bernoulli(key, probability, center.shape))
+
+    def thinned(self, key: PRNGKey, operator: FourierMaskOperator, rate: Any) -> FourierMaskOperator:
+        """Fewer columns; the center stays."""
+        columns = jnp.asarray(operator.columns)
+        center, _ = self._columns(columns.shape[0])
+        return FourierMaskOperator(columns & (center | jax.random.bernoulli(key, 1 - rate, columns.shape)))
+
+    def gram(self, further: FourierMaskOperator, rate: Any) -> Array:
+        """q, the same for all hidden columns."""
+        _, p = self._columns(jnp.shape(further.columns)[0])
+        return jnp.asarray(p * rate / (1 - p * (1 - rate)))
+
+    def full(self, event_shape: tuple[int, ...]) -> FourierMaskOperator:
+        """All columns."""
+        return FourierMaskOperator(jnp.ones(event_shape[1], bool))
+
+    def _columns(self, width: int) -> tuple[np.ndarray, float]:
+        """The columns of the center, and the probability of each other one."""
+        number = round(self.center * width)
+        low = np.argsort(np.abs(np.fft.fftfreq(width)), kind="stable")[:number]
+        center = np.zeros(width, bool)
+        center[low] = True
+        return center, max(width / self.acceleration - number, 0) / (width - number)
+
+
+@pytree
+@dataclass(frozen=True)
+class Blur(Corruption):
+    """Every image is blurred by the same Gaussian, mirrored at the edges: for `jaxsamp.posterior`, not for training.
+
+    Attributes:
+        sigma: standard deviation of the Gaussian in pixels, above 0.
+        noise: standard deviation of the noise in y.
+    """
+
+    sigma: float = field(default=1.0, metadata=STATIC)
+    noise: float = field(default=0.0, metadata=STATIC)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma < float("inf"):
+            raise ValueError(f"sigma must be finite and above 0; got {self.sigma}.")
+        noise(self.noise)
+
+    def sample(self, key: PRNGKey, event_shape: tuple[int, ...]) -> BlurOperator:
+        """The blur, which is the same for all images of one shape."""
+        return BlurOperator(*(jnp.asarray(self._matrix(side), float) for side in image(self, event_shape)))
+
+    def _matrix(self, side: int) -> np.ndarray:
+        """Row i: the weights of the pixels in the blurred pixel i, of sum 1."""
+        reach = int(np.ceil(4 * self.sigma))
+        offsets = np.arange(-reach, reach + 1)
+        weights = np.exp(-0.5 * (offsets / self.sigma) ** 2)
+        places = np.mod(np.arange(side)[:, None] + offsets, 2 * side)
+        places = np.minimum(places, 2 * side - 1 - places)  # mirrored about the edge of the last pixel
+        matrix = np.zeros((side, side))
+        np.add.at(matrix, (np.arange(side)[:, None], places), weights / weights.sum())
+        return matrix
