@@ -1,8 +1,11 @@
 """How data were measured or damaged: operators, their laws, and measured data. They do not use denoisers."""
 
 from jaxsamp.corruptions.boxes import Box, FixedBox, KeepPatch
-from jaxsamp.corruptions.laws import Blur, CompressedSensing, Corruption, Downsample, KSpace, Mask
+from jaxsamp.corruptions.condition import Corrupted
+from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
+from jaxsamp.corruptions.laws import CompressedSensing, Corruption, Mask
 from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOperator, FourierMaskOperator, MaskOperator
+from jaxsamp.corruptions.measurements import Measurements, corrupt
 
 __all__ = [
     "AveragingOperator",
@@ -10,6 +13,7 @@ __all__ = [
     "BlurOperator",
     "Box",
     "CompressedSensing",
+    "Corrupted",
     "Corruption",
     "DenseOperator",
     "Downsample",
@@ -19,4 +23,6 @@ __all__ = [
     "KeepPatch",
     "Mask",
     "MaskOperator",
+    "Measurements",
+    "corrupt",
 ]

@@ -236,8 +236,6 @@ class BlurOperator:
         return jnp.einsum(sums, *matrices, x, precision="highest")
 
 
-
-
 def _pair(image: Array) -> Array:
     return jnp.stack([image.real, image.imag], -1)
 

@@ -6,6 +6,7 @@ recompile.
 
 from jaxsamp.denoisers.base import BaseDenoiser, Wrapper, per_event
 from jaxsamp.denoisers.clipping import Clipped, clip
+from jaxsamp.denoisers.corrupted import guide_reconstruction, restore, with_operator
 from jaxsamp.denoisers.guidance import Guided, guide
 from jaxsamp.denoisers.inpainting import Inpainted, inpaint
 from jaxsamp.denoisers.network import NetworkDenoiser, denoiser
@@ -24,7 +25,10 @@ __all__ = [
     "clip",
     "denoiser",
     "guide",
+    "guide_reconstruction",
     "inpaint",
     "per_event",
     "posterior",
+    "restore",
+    "with_operator",
 ]

@@ -5,6 +5,7 @@ weight of the squared error of the posterior mean. Only the product p w determin
 determines its noise.
 """
 
+from jaxsamp.losses.corrupted import ambient
 from jaxsamp.losses.denoising import at_level, denoising, drop
 from jaxsamp.losses.levels import Importance, LogNormal, NoiseLevelDistribution, UniformLogSNR, UniformTime
 from jaxsamp.losses.weightings import EDMWeighting, MinSNRWeighting, SNRWeighting, UnitWeighting, Weighting
@@ -20,6 +21,7 @@ __all__ = [
     "UniformTime",
     "UnitWeighting",
     "Weighting",
+    "ambient",
     "at_level",
     "denoising",
     "drop",

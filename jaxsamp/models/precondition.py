@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, ArrayLike, PyTree
+from jaxsamp.corruptions.condition import for_network, projected, split
 from jaxsamp.denoisers import NetworkDenoiser, denoiser, per_event
 from jaxsamp.models.layers import parts
 from jaxsamp_kernels import prediction as predictions
@@ -38,6 +39,9 @@ class Model:
     Called as model(params, x, t, cond). With predicts="edm" the result is D = c_skip x_t + c_out F(c_in x_t, c_noise,
     cond); else it is the network's own output F(c_in x_t, c_noise, cond), read as a prediction of that name. c_noise
     is log(sigma / alpha) / 4. Models are compared by identity, so keep yours: another one compiles anew.
+
+    Where `cond` has the operator of each sample (`jaxsamp.corruptions.Corrupted`), F sees P x_t alone and is told P,
+    and D = c_skip P x_t + c_out P F + sigma_data (I - P) F.
 
     Attributes:
         network: one of `jaxsamp.models`, or any Linen module that is called like them.
@@ -69,6 +73,8 @@ class Model:
 
     def init(self, key: Array, x: Float[Array, "batch *event"], cond: PyTree = None) -> PyTree:
         """Initial weights, for data and conditions of these shapes."""
+        operator, cond = split(cond)
+        cond = cond if operator is None else for_network(operator, cond)
         # Compiled: one program instead of hundreds of small ones.
         arguments = (checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
         try:
@@ -86,8 +92,25 @@ class Model:
         skip, out, inside = (
             per_event(c, x).astype(x.dtype) for c in coefficients(level.alpha, level.sigma, self.sigma_data)
         )
+        operator, cond = split(cond)
+        if operator is not None:
+            return self._of_seen(params, x, operator, cond, noise, skip, out, inside)
         answer = self.network.apply(params, inside * x, noise, cond)
         return skip * x + out * answer if self.predicts == EDM else answer
+
+    def _of_seen(self, params: PyTree, x: Array, operator: Any, cond: PyTree, noise: Array, *scales: Array) -> Array:
+        """E[x_0 | P x_t, A]: preconditioned where A sees x_t; elsewhere sigma_data F, the size of the data."""
+        if self.prediction != "x0":
+            raise ValueError(
+                f'predicts must be "edm" or "x0" for corrupted data, where x_t is not known everywhere; got '
+                f"{self.predicts!r}."
+            )
+        skip, out, inside = scales
+        seen = projected(operator, x)
+        answer = self.network.apply(params, inside * seen, noise, for_network(operator, cond))
+        if self.predicts != EDM:
+            return answer
+        return skip * seen + self.sigma_data * answer + projected(operator, (out - self.sigma_data) * answer)
 
     def null(self, cond: PyTree) -> PyTree:
         """The empty condition of one sample: label `classes`, zeros for vectors; None for channels, which stay."""
@@ -97,12 +120,26 @@ class Model:
             return {key: nulls[key] if key in given else None for key in cond}
         return None if cond is None else nulls[next(iter(parts(cond)))]
 
+    def check_reads(self, x: Array, operator: Any, cond: PyTree = None) -> None:
+        """Raise ValueError if the network has no weights for what it is told of the operators, and so ignores it."""
+
+        def weights(cond: PyTree) -> Any:
+            shapes = jax.eval_shape(self.network.init, jax.random.key(0), x, jnp.zeros(x.shape[:1]), cond)
+            return jax.tree.map(jnp.shape, shapes)
+
+        told = for_network(operator, cond)
+        if weights(told) == weights({name: told[name] for name in told if name not in for_network(operator, None)}):
+            raise ValueError(
+                f"model must read {' and '.join(map(repr, for_network(operator, None)))} of its condition, what it is "
+                f"told of the operators of corrupted data; {type(self.network).__name__} has no weights for it."
+            )
+
     def check_cond(self, cond: PyTree, n: int | None = None) -> None:
         """Raise ValueError if labels are not among the network's, 0 ... classes, or not integers, whatever `n`.
 
         Only labels whose values are known on this host are checked, and only if the network says its `classes`.
         """
-        classes = getattr(self.network, "classes", 0)
+        classes, cond = getattr(self.network, "classes", 0), split(cond)[1]
         label: Any = cond.get("label") if isinstance(cond, dict) else cond
         if not classes or not hasattr(label, "dtype") or isinstance(cond, dict) and "label" not in cond:
             return

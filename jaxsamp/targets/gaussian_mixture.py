@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.core import checks
+from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.types import CLEAN, Array, Data, Level
 from jaxsamp.targets.base import Target, noisy
 from jaxsamp.targets.components import dense, drawn, mean_square, on_device, resolved
+from jaxsamp.targets.corrupted import CorruptedMixtureDenoiser
 from jaxsamp_kernels import mixture as kernel
 
 
@@ -157,6 +159,15 @@ class GaussianMixture(Target):
         shift = log_weights.max() + np.log(np.exp(log_weights - log_weights.max()).sum())
         moved = means + np.einsum("kdm,km->kd", gain, delta)
         return self._of(*on_device(log_weights - shift, moved, resolved(eigenvalues), basis))
+
+    def corrupted_denoiser(self, schedule: Schedule) -> CorruptedMixtureDenoiser:
+        """The exact denoiser of this law where x_t is seen through an operator of each sample, given in `cond`.
+
+        D(x_t, level, cond) = E[x_0 | P x_t, A] with P = A^+ A, for `cond` = n operators (`jaxsamp.corruptions`): what
+        a network learns from measurements by `jaxsamp.training.ambient_loss`. Costs O(K d^3) per sample.
+        """
+        weights, means, covariances = map(jnp.asarray, dense(self.mixture))
+        return CorruptedMixtureDenoiser(weights, means, covariances, checks.schedule(schedule))
 
     def __repr__(self) -> str:
         means: Any = getattr(self.mixture, "means", None)

@@ -6,7 +6,7 @@ with extras.needed("jaxsamp.training"):
     from jaxsamp.training.checkpoint import latest_step, load_weights
     from jaxsamp.training.load import load_denoiser
     from jaxsamp.training.loop import fit
-    from jaxsamp.training.objective import denoising_loss
+    from jaxsamp.training.objective import ambient_loss, denoising_loss
     from jaxsamp.training.optimizer import AdamW
     from jaxsamp.training.state import TrainState, ema_decay, train_step
     from jaxsamp.training.weights import load_safetensors, save_safetensors
@@ -14,6 +14,7 @@ with extras.needed("jaxsamp.training"):
 __all__ = [
     "AdamW",
     "TrainState",
+    "ambient_loss",
     "denoising_loss",
     "ema_decay",
     "fit",

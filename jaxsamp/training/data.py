@@ -18,6 +18,7 @@ import numpy as np
 from jaxsamp import datasets, devices
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, PyTree
+from jaxsamp.corruptions import Corrupted, Measurements
 from jaxsamp.training import lazy
 
 
@@ -94,6 +95,18 @@ class Shuffled:
         return self._orders[number]
 
 
+class Measured(Shuffled):
+    """Measurements: A^+ y as the samples, and their operators among the conditions."""
+
+    def __init__(self, measured: Measurements, cond: PyTree, seed: tuple[int, ...]):
+        self.measured = measured
+        super().__init__(np.asarray(measured.back_projection()), Corrupted(measured.operator, cond), seed)
+
+    def std(self) -> float:
+        """Standard deviation of the entries of the samples that were measured, as far as they were seen."""
+        return self.measured.std()
+
+
 @dataclass
 class Fresh:
     """Samples of a law, fresh ones in every batch: nothing can be memorized."""
@@ -121,7 +134,7 @@ def _drawn(target: Any, key: Array, size: int) -> Array:
 
 
 def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
-    """`Batches` of an array, of a law or of a `grain.MapDataset`; an object that is `Batches` is returned as it is.
+    """`Batches` of an array, of measurements, of a law or of a `grain.MapDataset`; `Batches` are returned as they are.
 
     Each host of a mesh reads only its own part of each batch of a dataset.
 
@@ -140,6 +153,9 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
                 f"data must have batch, std and config, or be a grain.MapDataset or an array; got a {kind}."
             )
         return data
+    if isinstance(data, Measurements):
+        checks.conditions(cond, len(data))
+        return Measured(data, lazy.condition("cond", cond), words)
     if hasattr(data, "sample"):
         if cond is not None:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")

@@ -17,14 +17,14 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.progress import bar
 from jaxsamp.core.protocols import Network, Sampled, Schedule
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
+from jaxsamp.corruptions import Measurements
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
 from jaxsamp.training import data as data_of
-from jaxsamp.training import placement
+from jaxsamp.training import objective, placement
 from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.data import Batches, Indexed
 from jaxsamp.training.journal import Journal
-from jaxsamp.training.objective import DenoisingLoss, denoising_loss
 from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState
@@ -55,7 +55,7 @@ class Trainable(Protocol):
 def fit(
     key: PRNGKey,
     model: Network | Trainable,
-    data: Data | Sampled | Batches | Indexed,
+    data: Data | Measurements | Sampled | Batches | Indexed,
     schedule: Schedule | None = None,
     steps: int = 10_000,
     *,
@@ -88,9 +88,10 @@ def fit(
         key: a typed key; draws the weights, the order of the data and the noise.
         model: a network of `jaxsamp.models`, scaled by the measured standard deviation of the data; or a
             `jaxsamp.models.Model`, which says by what it is scaled.
-        data: samples (n, *event), of any scale; a target, for fresh samples in every batch; a `grain.MapDataset`
-            of samples or of pairs (sample, condition), for data that do not fit in memory, read ahead by threads; or
-            anything with batch(index, size) -> (x, cond), std() and config().
+        data: samples (n, *event), of any scale; measurements of samples, from `jaxsamp.corruptions.corrupt`; a target,
+            for fresh samples in every batch; a `grain.MapDataset` of samples or of pairs (sample, condition), for data
+            that do not fit in memory, read ahead by threads; or anything with batch(index, size) -> (x, cond), std()
+            and config().
         schedule: how noise grows; to be left out for a `Model`, which has its own.
         steps: number of updates. A resumed run may have another number if the rate of learning does not depend on it:
             with an optax transformation, or AdamW(warmup=0, last=1).
@@ -98,8 +99,8 @@ def fit(
         cond: conditions of the data, leaves (n, ...).
         batch_size: samples per update.
         accumulate: number of parts into which the samples of an update are split, to save memory.
-        loss: see `jaxsamp.training.denoising_loss`; by default the one with its own defaults, whose noise levels follow
-            the standard deviation of the data too.
+        loss: see `jaxsamp.training.denoising_loss` and, for measurements, `ambient_loss`; by default the one with its
+            own defaults, whose noise levels follow the standard deviation of the data too.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
@@ -148,19 +149,28 @@ def fit(
     model = _model(model, schedule, predicts, batches)
     if isinstance(model, Model):
         model.check_cond(cond)
-    loss = denoising_loss() if loss is None else loss
+    minimized: Any = objective.for_data(loss, batches)
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
         optimizer.check()
         chain, rate = optimizer.build(steps), optimizer.rate(steps)
     if devices.several_hosts(mesh):
-        given = {"key": key, "model": model, "data": batches.config(), "loss": loss, "optimizer": optimizer, "ema": ema}
+        given = {
+            "key": key,
+            "model": model,
+            "data": batches.config(),
+            "loss": minimized,
+            "optimizer": optimizer,
+            "ema": ema,
+        }
         given |= {"batch_size": batch_size, "accumulate": accumulate, "fsdp": fsdp, "resume": resume}
         given |= counts | {"report_every": report_every, "callback_every": callback_every}
         devices.agree(given, True)
     first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
-    if isinstance(loss, DenoisingLoss) and not loss.is_resolved:
-        loss = loss.resolved(_std(batches), first[0].shape[1:])
+    if not getattr(minimized, "is_resolved", True):
+        minimized = minimized.resolved(_std(batches), first[0].shape[1:])
+    if isinstance(model, Model) and hasattr(batches, "measured"):
+        model.check_reads(first[0], *first[1])
     if layout is None:
         state = TrainState.create(for_training, model, *first, chain, accumulate)
     else:
@@ -169,7 +179,7 @@ def fit(
     kept = nullcontext()
     if checkpoint is not None:
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
-        config |= {"accumulate": accumulate, "loss": loss, "optimizer": optimizer, "ema": ema}
+        config |= {"accumulate": accumulate, "loss": minimized, "optimizer": optimizer, "ema": ema}
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
         kept = Checkpoints(checkpoint, describe(config), keep)
     with kept as store:
@@ -179,7 +189,7 @@ def fit(
         with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
             every = Every(checkpoint_every, report_every, callback_every)
             run = Run(batches, size, steps, every, store, book, rate, callback, mesh)
-            return run.run(state, partial(STEP, loss=_static(loss), ema=ema, layout=layout), leaving, advance)
+            return run.run(state, partial(STEP, loss=_static(minimized), ema=ema, layout=layout), leaving, advance)
 
 
 def _static(loss: Callable[..., Array]) -> Callable[..., Array]:

@@ -131,10 +131,16 @@ def test_blur_is_a_gaussian_filter(x64):
         (lambda: room.CompressedSensing(9).draw(jax.random.key(0), 2, (2, 4)), "measurements must be at most"),
         (lambda: room.Downsample(3).draw(jax.random.key(0), 2, (8, 9)), "factor must divide the height and width"),
         (lambda: room.Box(9).draw(jax.random.key(0), 2, (8, 8)), "event_shape must be .* at least 9 wide"),
-        (lambda: room.FixedBox(5).draw(jax.random.key(0), 2, (8, 8), further=0.1), "size must leave room for a second square"),
+        (
+            lambda: room.FixedBox(5).draw(jax.random.key(0), 2, (8, 8), further=0.1),
+            "size must leave room for a second square",
+        ),
         (lambda: room.KSpace(1.0), "acceleration must be above 1; got 1.0"),
         (lambda: room.KSpace(4.0, center=0.3), "center must be a share from 0 to below 1 / acceleration = 0.25"),
-        (lambda: room.KSpace(4.0).draw(jax.random.key(0), 2, (8, 8)), r"event_shape must be complex images \(h, w, 2\)"),
+        (
+            lambda: room.KSpace(4.0).draw(jax.random.key(0), 2, (8, 8)),
+            r"event_shape must be complex images \(h, w, 2\)",
+        ),
         (lambda: room.Blur(1.0).draw(jax.random.key(0), 2, (8, 8), further=0.1), "law must have a further corruption"),
         (lambda: room.Mask().draw(jax.random.key(0), 2, (8,), further=1.0), r"further must be in \[0, 1\); got 1.0"),
     ],

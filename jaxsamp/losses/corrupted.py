@@ -1,0 +1,88 @@
+"""The ambient loss: E[x_0 | A~ x_t, A~] from measurements of x_0 that are themselves corrupted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array, ArrayLike, PyTree
+from jaxsamp.corruptions import Corrupted
+from jaxsamp.corruptions.condition import projected
+from jaxsamp.denoisers import per_event
+from jaxsamp.losses.levels import NoiseLevelDistribution
+from jaxsamp.losses.weightings import Weighting
+
+BUFFER = 2 / 3**0.5  # times the noise of the measurements: levels below are not trained, and weights are at most 16
+
+
+def ambient(
+    key: Array,
+    apply: Callable[..., Array],
+    params: PyTree,
+    x: Float[Array, "batch *event"],
+    operator: Any,
+    law: Any,
+    schedule: Any,
+    *,
+    levels: NoiseLevelDistribution,
+    weighting: Weighting,
+    further: ArrayLike = 0.1,
+    reweight: bool = False,
+    cond: PyTree = None,
+) -> Float[Array, "batch"]:
+    """The loss w(lambda) |P (h - x_0)|^2 / d of each sample, with h = h(P~ x_t, A~) and P x_0 = A^+ y; training
+    minimizes the mean.
+
+    P = A^+ A projects on what A sees, and P~ on what A~ = B A sees, with B drawn anew for every call. Its minimizer is
+    E[x_0 | A~ x_t, A~], because given A~ and A~ x_t the operator A is independent of x_0, and E[P | A~] has no zero
+    eigenvalue.
+
+    If y has noise of standard deviation s_n, the noise level s = sigma / alpha starts from there: P~ x_t / alpha =
+    P~ (A^+ y + sqrt(s^2 - s_n^2) z); the target of what A~ sees is (A^+ y - r P~ x_t / alpha) / (1 - r), r = s_n^2 /
+    s^2, whose mean given x_t is that of x_0; and levels s < 2 s_n / sqrt(3) have no loss.
+
+    Args:
+        key: a typed key; draws levels, noise and further corruptions.
+        apply: (params, x_t, t, cond) -> h, of x's shape; `cond` is a `jaxsamp.corruptions.Corrupted`.
+        params: the weights.
+        x: what is known of the data, A^+ y, (batch, *event); see `Measurements.back_projection`.
+        operator: A of each sample.
+        law: the law of A, one of `jaxsamp.corruptions`.
+        schedule: how noise grows.
+        levels: the law from which each sample's noise level is drawn.
+        weighting: w(lambda).
+        further: rate of the further corruption, in (0, 1).
+        reweight: divide the error of what A sees and A~ hides by its probability, so that all directions count alike.
+        cond: other conditions of the network.
+
+    Returns:
+        (batch,), the mean over the entries of each sample.
+
+    Source: Daras et al., "Ambient Diffusion: Learning Clean Distributions from Corrupted Data", arXiv 2305.19256; for
+    noise in y, Daras, Dimakis and Daskalakis, "Consistent Diffusion Meets Tweedie", arXiv 2404.10177.
+    """
+    checks.typed_key(key)
+    for_levels, for_noise, for_further = jax.random.split(key, 3)
+    level, factor = levels.draw(for_levels, x.shape[0], schedule)
+    hidden = jax.vmap(law.thinned, (0, 0, None))(jax.random.split(for_further, len(x)), operator, further)
+    alpha, s, floor = (per_event(v, x).astype(x.dtype) for v in (level.alpha, jnp.exp(-level.log_snr), law.noise))
+    added = jnp.sqrt(jnp.maximum(s**2 - floor**2, 0))
+    noisy = projected(hidden, x + added * jax.random.normal(for_noise, x.shape, x.dtype))
+    t = jnp.broadcast_to(schedule.level(level.log_snr).t if level.t is None else level.t, x.shape[:1])
+    mean = apply(params, alpha * noisy, t, Corrupted(hidden, cond))
+    if mean.shape != x.shape:
+        raise ValueError(f"apply must return an array of x's shape {x.shape}; got {mean.shape}.")
+    mean = mean.astype(x.dtype)
+    share = jnp.minimum((floor / s) ** 2, 1 / BUFFER**2)
+    seen = projected(hidden, mean - (x - share * noisy) / (1 - share))
+    error = projected(operator, mean) - x
+    unseen = error - projected(hidden, error)
+    if reweight:
+        gram = jax.vmap(law.gram, (0, None))(hidden, further)
+        unseen /= jnp.sqrt(per_event(gram, x) if gram.ndim == 1 else gram)
+    squares = jnp.mean((seen**2 + unseen**2).reshape(len(x), -1), -1)
+    trained = jnp.exp(-level.log_snr) > BUFFER * law.noise
+    return factor.astype(x.dtype) * weighting(level.log_snr).astype(x.dtype) * jnp.where(trained, squares, 0)

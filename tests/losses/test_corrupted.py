@@ -1,0 +1,83 @@
+"""The ambient loss is smallest at E[x_0 | A~ x_t, A~], although it sees no clean sample."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp import corruptions as room
+from jaxsamp.losses import LogNormal, UnitWeighting, ambient
+
+LAW = js.targets.GaussianMixture.random(jax.random.key(3), 3, 6)
+S = js.schedules.VariancePreserving()
+N = 20_000
+LAWS = {
+    "mask": (room.Mask(0.5), {}),
+    "reweighted": (room.Mask(0.5), {"reweight": True}),
+    "noisy": (room.Mask(0.4, noise=0.4), {}),
+    "dense": (room.CompressedSensing(4), {"reweight": True}),
+}
+
+
+def slopes(law, options, change=lambda x: x, guess=None):
+    """For N samples, the slope of the loss at the exact denoiser along a random direction in function space."""
+    exact = LAW.corrupted_denoiser(S) if guess is None else guess
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=(6, 6)))
+
+    @jax.jit
+    def run(key):
+        for_data, for_law, for_noise, for_loss = jax.random.split(key, 4)
+        x0, operator = LAW.sample(for_data, N), law.draw(for_law, N, (6,))
+        n = jax.random.normal(for_noise, x0.shape)
+        y = jax.vmap(lambda a, v, e: a(v + law.noise * a.adjoint(e) if law.noise else v))(operator, x0, n)
+        x = change(jax.vmap(lambda a, v: a.pseudoinverse(v))(operator, y))
+
+        def loss(step):
+            def apply(params, x, t, cond):
+                return exact(x, S.at(t), cond) + step * jnp.tanh(x @ weights + jnp.cos(7.0 * t)[:, None])
+
+            levels = {"levels": LogNormal(0.0, 1.0), "weighting": UnitWeighting()}
+            return ambient(for_loss, apply, None, x, operator, law, S, further=0.3, **levels, **options)
+
+        return jax.jvp(loss, (0.0,), (1.0,))[1]
+
+    return np.asarray(run(jax.random.key(1)), np.float64)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_the_exact_denoiser_is_the_minimum(name):
+    """The mean slope of 20,000 samples is zero: |z| < 4.5, a false-alarm rate of 7e-6 each."""
+    got = slopes(*LAWS[name])
+    assert np.abs(got).max() > 0.01
+    assert abs(got.mean()) < 4.5 * got.std() / np.sqrt(N)
+
+
+def test_without_the_further_corruption_it_is_not():
+    """If the further corruption hides nothing, or hidden entries count as zeros, another function has less loss."""
+
+    class Kept(room.Mask):
+        def thinned(self, key, operator, rate):
+            return operator
+
+    class Filled(room.Mask):
+        def sample(self, key, event_shape):
+            return room.MaskOperator(jnp.ones(event_shape, bool))
+
+    zeros = slopes(Filled(0.0), {}, lambda x: x * jax.random.bernoulli(jax.random.key(9), 0.5, x.shape))
+    assert abs(zeros.mean()) > 10 * zeros.std() / np.sqrt(N)
+    kept = slopes(Kept(0.5), {}, guess=lambda x, level, cond: jnp.where(cond.operator.mask, 0.0, 1e3))
+    assert np.isfinite(kept).all() and float(np.abs(kept).max()) < 1e3  # nothing is learned where A sees nothing
+
+
+def test_levels_below_the_noise_have_no_loss():
+    """2 s_n / sqrt(3) is the first level that is trained, where the weight of the target is 4."""
+    law, x = room.Mask(0.5, noise=0.5), jnp.ones((64, 6))
+    operator = law.draw(jax.random.key(0), 64, (6,))
+
+    def loss(mean):
+        apply = lambda params, x, t, cond: jnp.zeros_like(x)  # noqa: E731
+        levels = {"levels": LogNormal(float(np.log(mean)), 1e-6), "weighting": UnitWeighting()}
+        return ambient(jax.random.key(1), apply, None, x, operator, law, S, further=0.3, **levels)
+
+    assert (loss(0.57) == 0).all() and (loss(0.59) > 0).all()
