@@ -26,16 +26,13 @@ def test_an_operator_that_hides_nothing_gives_the_ordinary_denoiser():
     np.testing.assert_allclose(got, js.sample(jax.random.key(0), LAW.denoiser(S), (6, 4), steps=4).x, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "sampler", [js.samplers.RandomizedMidpoint(), js.samplers.ParallelMidpoint(2, 2, frame="noise")]
-)
+@pytest.mark.parametrize("sampler", [js.samplers.RandomizedMidpoint(), js.samplers.ParallelMidpoint.blocked(2, 2)])
 def test_samples_through_an_operator_of_their_own_do_not_depend_on_the_batch(sampler):
-    run = (
-        lambda n: js.sample(  # noqa: E731
-            jax.random.key(0), EXACT, (n, 4), sampler, 4, cond=jax.tree.map(lambda leaf: leaf[:n], MASKS)
-        )
-    )
-    np.testing.assert_allclose(run(6).x[:2], run(2).x, rtol=1e-4, atol=1e-5)
+    def run(n):
+        cond = jax.tree.map(lambda leaf: leaf[:n], MASKS)
+        return js.sample(jax.random.key(0), EXACT, (n, 4), sampler, 4, cond=cond).x
+
+    np.testing.assert_allclose(run(6)[:2], run(2), rtol=1e-4, atol=1e-5)
 
 
 def test_guidance_is_the_gradient_of_the_disagreement(x64):
