@@ -22,7 +22,7 @@ from common import about, arguments, show, write
 import jaxsamp as js
 from jaxsamp import losses
 from jaxsamp.core.pytrees import pytree
-from jaxsamp.corruptions import CompressedSensing, Corrupted, DenseOperator, Mask, MaskOperator, corrupt
+from jaxsamp.corruptions import CompressedSensing, Corrupted, DenseOperator, Mask, corrupt
 
 SCHEDULE, DIM = js.schedules.VarianceExploding(), 8
 SIGMAS = np.geomspace(0.05, 10, 8)
