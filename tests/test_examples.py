@@ -26,6 +26,7 @@ PICTURES = {
     "13_your_own_training": 1,
     "14_parallel_in_time": 1,
     "15_many_devices": 0,
+    "16_missing_pixels": 1,
 }
 
 
