@@ -1,5 +1,7 @@
-"""Linear operators that describe how data were measured or damaged. They do not use denoisers."""
+"""How data were measured or damaged: linear operators, and annotations of damaged data. They do not use denoisers."""
 
+from jaxsamp.corruptions.admission import Admission
+from jaxsamp.corruptions.annotations import Annotations
 from jaxsamp.corruptions.linear import DenseOperator, MaskOperator
 
-__all__ = ["DenseOperator", "MaskOperator"]
+__all__ = ["Admission", "Annotations", "DenseOperator", "MaskOperator"]
