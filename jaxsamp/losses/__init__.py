@@ -7,6 +7,7 @@ determines its noise.
 
 from jaxsamp.losses.denoising import at_level, denoising, drop
 from jaxsamp.losses.levels import Importance, LogNormal, NoiseLevelDistribution, UniformLogSNR, UniformTime
+from jaxsamp.losses.omni import ambient_omni
 from jaxsamp.losses.weightings import EDMWeighting, MinSNRWeighting, SNRWeighting, UnitWeighting, Weighting
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "UniformTime",
     "UnitWeighting",
     "Weighting",
+    "ambient_omni",
     "at_level",
     "denoising",
     "drop",
