@@ -88,7 +88,6 @@ def test_the_formula_for_variance_preserving_noise_is_the_same_number(x64):
     per_denoised = (b / sigma) ** 2 * np.sqrt(1 - sigma**2) / a
     expected = ((as_given - given) / per_denoised) ** 2
     level = schedule.level(jnp.full(6, 0.5 * np.log(1 / sigma**2 - 1)))
-    noise = (noisy - np.sqrt(1 - sigma**2) * x) / sigma
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax.random, "normal", lambda *_: fresh)
         options = {"level": level, "sigma_n": s_own / np.sqrt(1 - s_own**2), "own": own}
