@@ -7,6 +7,7 @@ with extras.needed("jaxsamp.training"):
     from jaxsamp.training.load import load_denoiser
     from jaxsamp.training.loop import fit
     from jaxsamp.training.objective import denoising_loss
+    from jaxsamp.training.omni import omni_loss
     from jaxsamp.training.optimizer import AdamW
     from jaxsamp.training.state import TrainState, ema_decay, train_step
     from jaxsamp.training.weights import load_safetensors, save_safetensors
@@ -21,6 +22,7 @@ __all__ = [
     "load_denoiser",
     "load_safetensors",
     "load_weights",
+    "omni_loss",
     "save_safetensors",
     "train_step",
 ]

@@ -17,6 +17,7 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.progress import bar
 from jaxsamp.core.protocols import Network, Sampled, Schedule
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
+from jaxsamp.corruptions import Annotations
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
 from jaxsamp.training import data as data_of
@@ -25,6 +26,7 @@ from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.data import Batches, Indexed
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.objective import DenoisingLoss, denoising_loss
+from jaxsamp.training.omni import OmniLoss, annotated, omni_loss
 from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState
@@ -61,6 +63,7 @@ def fit(
     *,
     predicts: str = EDM,
     cond: PyTree = None,
+    annotations: Annotations | None = None,
     batch_size: int = 128,
     accumulate: int = 1,
     loss: Callable[..., Array] | None = None,
@@ -96,10 +99,14 @@ def fit(
             with an optax transformation, or AdamW(warmup=0, last=1).
         predicts: what a bare network predicts, as for `jaxsamp.models.Model`; by default through EDM's preconditioning.
         cond: conditions of the data, leaves (n, ...).
+        annotations: at which noise levels each sample of an array may train, because noise hides its damage there; the
+            loss is then a `jaxsamp.training.omni_loss`. Each batch has levels by their law, and for each of them a
+            sample that is uniform over those that may train there.
         batch_size: samples per update.
         accumulate: number of parts into which the samples of an update are split, to save memory.
         loss: see `jaxsamp.training.denoising_loss`; by default the one with its own defaults, whose noise levels follow
-            the standard deviation of the data too.
+            the standard deviation of the data too. If it has a method network_cond(cond), that is what the network gets
+            of a batch's conditions.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
@@ -148,7 +155,12 @@ def fit(
     model = _model(model, schedule, predicts, batches)
     if isinstance(model, Model):
         model.check_cond(cond)
-    loss = denoising_loss() if loss is None else loss
+    if loss is None:
+        loss = denoising_loss() if annotations is None else omni_loss()
+    if annotations is not None:
+        batches, loss = annotated(batches, annotations, loss, model, for_data)
+    elif isinstance(loss, OmniLoss):
+        raise ValueError("annotations must be given for omni_loss(...); got None.")
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
         optimizer.check()
@@ -161,6 +173,8 @@ def fit(
     first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
     if isinstance(loss, DenoisingLoss) and not loss.is_resolved:
         loss = loss.resolved(_std(batches), first[0].shape[1:])
+    if (network_cond := getattr(loss, "network_cond", None)) is not None:
+        first = first[0], network_cond(first[1])
     if layout is None:
         state = TrainState.create(for_training, model, *first, chain, accumulate)
     else:

@@ -34,13 +34,23 @@ class DenoisingLoss:
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
         """Drop conditions at random, then return the denoising loss of each sample at its own level."""
         for_loss, for_drop = jax.random.split(key)
-        if self.drop and cond is not None:
-            cond = losses.drop(for_drop, cond, model.null(cond) if self.null is None else self.null, self.drop)
-        weighting, sigma_data = self.weighting, getattr(model, "sigma_data", UNKNOWN)
-        if isinstance(weighting, str):
-            weighting = losses.EDMWeighting(sigma_data)
-        options = {"levels": self.levels, "weighting": weighting, "cond": cond, "sigma_data": sigma_data}
+        options = {"levels": self.levels, "weighting": self.weighting_of(model), "sigma_data": _sigma_data(model)}
+        options["cond"] = self.dropped(for_drop, model, cond)
         return losses.denoising(for_loss, model, params, x, model.schedule, model.prediction, **options)
+
+    def dropped(self, key: Array, model: Any, cond: PyTree) -> PyTree:
+        """The condition, replaced by "no condition" at random."""
+        if not self.drop or cond is None:
+            return cond
+        return losses.drop(key, cond, model.null(cond) if self.null is None else self.null, self.drop)
+
+    def weighting_of(self, model: Any) -> Any:
+        """The weighting for a model."""
+        return losses.EDMWeighting(_sigma_data(model)) if isinstance(self.weighting, str) else self.weighting
+
+
+def _sigma_data(model: Any) -> Any:
+    return getattr(model, "sigma_data", UNKNOWN)
 
 
 def denoising_loss(
