@@ -32,7 +32,7 @@ def annotate_fixed(data: Data, damaged: Data, sigma_min: Data | float, sigma_max
         if values.ndim and values.shape != (kinds.max(),):
             raise ValueError(f"{name} must be one number, or one for each of {kinds.max()} kinds; got {levels!r}.")
         by_kind.append(np.r_[0.0, np.broadcast_to(values, kinds.max())][kinds])
-    return Annotations(*by_kind, x)
+    return Annotations(by_kind[0], by_kind[1], x)
 
 
 def annotate_percentile(data: Data, quality: Data, sigma_min: float, share: float = 0.8) -> Annotations:
