@@ -1,5 +1,7 @@
-"""How data were measured or damaged: operators, their laws, and measured data. They do not use denoisers."""
+"""How data were measured or damaged: operators, their laws, measured data, annotations. They do not use denoisers."""
 
+from jaxsamp.corruptions.admission import Admission
+from jaxsamp.corruptions.annotations import Annotations
 from jaxsamp.corruptions.boxes import Box, FixedBox, KeepPatch
 from jaxsamp.corruptions.condition import Corrupted
 from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
@@ -8,6 +10,8 @@ from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOpe
 from jaxsamp.corruptions.measurements import Measurements, corrupt
 
 __all__ = [
+    "Admission",
+    "Annotations",
     "AveragingOperator",
     "Blur",
     "BlurOperator",

@@ -1,5 +1,18 @@
-"""Fitting models other than networks."""
+"""Fitting models other than denoisers, and finding the noise levels at which damaged samples may train."""
 
+from jaxsamp.learning.annotate import annotate_fixed, annotate_percentile, annotate_scores
+from jaxsamp.learning.annotate_classifier import annotate_classifier
+from jaxsamp.learning.annotate_gaussian import annotate_gaussian
+from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 
-__all__ = ["fit_gaussian_mixture"]
+__all__ = [
+    "DamageClassifier",
+    "annotate_classifier",
+    "annotate_fixed",
+    "annotate_gaussian",
+    "annotate_percentile",
+    "annotate_scores",
+    "fit_classifier",
+    "fit_gaussian_mixture",
+]

@@ -8,6 +8,7 @@ determines its noise.
 from jaxsamp.losses.corrupted import ambient
 from jaxsamp.losses.denoising import at_level, denoising, drop
 from jaxsamp.losses.levels import Importance, LogNormal, NoiseLevelDistribution, UniformLogSNR, UniformTime
+from jaxsamp.losses.omni import ambient_omni
 from jaxsamp.losses.weightings import EDMWeighting, MinSNRWeighting, SNRWeighting, UnitWeighting, Weighting
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "UnitWeighting",
     "Weighting",
     "ambient",
+    "ambient_omni",
     "at_level",
     "denoising",
     "drop",

@@ -78,11 +78,12 @@ def at_level(
     prediction: str = "epsilon",
     weighting: Weighting | None = EDMWeighting(),  # noqa: B008  (frozen)
     cond: PyTree = None,
+    shift: Float[Array, "batch *event"] | None = None,
 ) -> Float[Array, "batch"]:
     """The same loss for given noise and level: w(lambda) |D - x|^2 / d at x_t = alpha x + sigma noise.
 
     Computed as w c^2 |output - true output|^2, where D = (...) x_t + c output, so that small errors at small noise
-    are not differences of large numbers.
+    are not differences of large numbers. With a `shift`, D is compared with x + shift at the same x_t.
     """
     checks.one_of("prediction", prediction, predictions.NAMES)
     t = schedule.level(level.log_snr).t if level.t is None else level.t
@@ -93,9 +94,12 @@ def at_level(
     if out.shape != x.shape:
         raise ValueError(f"apply must return an array of x's shape {x.shape}; got {out.shape}.")
     error = out.astype(x.dtype) - predictions.from_noise(prediction, x, noise, *coefficients)
+    per_output = predictions.coefficients(prediction, *coefficients)[1]
+    if shift is not None:
+        error -= shift / per_output
     if weighting is not None:
         weight = jnp.asarray(weighting(level.log_snr), x.dtype)
-        error *= per_event(jnp.sqrt(weight), x) * predictions.coefficients(prediction, *coefficients)[1]
+        error *= per_event(jnp.sqrt(weight), x) * per_output
     return jnp.mean(jnp.square(error).reshape(x.shape[0], -1), -1)
 
 

@@ -3,10 +3,12 @@
 from jaxsamp.core import extras
 
 with extras.needed("jaxsamp.training"):
+    from jaxsamp.training.ambient import ambient_loss
     from jaxsamp.training.checkpoint import latest_step, load_weights
     from jaxsamp.training.load import load_denoiser
     from jaxsamp.training.loop import fit
-    from jaxsamp.training.objective import ambient_loss, denoising_loss
+    from jaxsamp.training.objective import denoising_loss
+    from jaxsamp.training.omni import omni_loss
     from jaxsamp.training.optimizer import AdamW
     from jaxsamp.training.state import TrainState, ema_decay, train_step
     from jaxsamp.training.weights import load_safetensors, save_safetensors
@@ -22,6 +24,7 @@ __all__ = [
     "load_denoiser",
     "load_safetensors",
     "load_weights",
+    "omni_loss",
     "save_safetensors",
     "train_step",
 ]

@@ -17,14 +17,15 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.progress import bar
 from jaxsamp.core.protocols import Network, Sampled, Schedule
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
-from jaxsamp.corruptions import Measurements
+from jaxsamp.corruptions import Annotations, Measurements
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
+from jaxsamp.training import ambient, placement
 from jaxsamp.training import data as data_of
-from jaxsamp.training import objective, placement
 from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.data import Batches, Indexed
 from jaxsamp.training.journal import Journal
+from jaxsamp.training.omni import OmniLoss, annotated, omni_loss
 from jaxsamp.training.optimizer import AdamW
 from jaxsamp.training.run import Every, Run, terminated
 from jaxsamp.training.state import TrainState
@@ -61,6 +62,7 @@ def fit(
     *,
     predicts: str = EDM,
     cond: PyTree = None,
+    annotations: Annotations | None = None,
     batch_size: int = 128,
     accumulate: int = 1,
     loss: Callable[..., Array] | None = None,
@@ -97,10 +99,14 @@ def fit(
             with an optax transformation, or AdamW(warmup=0, last=1).
         predicts: what a bare network predicts, as for `jaxsamp.models.Model`; by default through EDM's preconditioning.
         cond: conditions of the data, leaves (n, ...).
+        annotations: at which noise levels each sample of an array may train, because noise hides its damage there; the
+            loss is then a `jaxsamp.training.omni_loss`. Each batch has levels by their law, and for each of them a
+            sample that is uniform over those that may train there.
         batch_size: samples per update.
         accumulate: number of parts into which the samples of an update are split, to save memory.
         loss: see `jaxsamp.training.denoising_loss` and, for measurements, `ambient_loss`; by default the one with its
-            own defaults, whose noise levels follow the standard deviation of the data too.
+            own defaults, whose noise levels follow the standard deviation of the data too. If it has a
+            method network_cond(cond), that is what the network gets of a batch's conditions.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
@@ -149,7 +155,13 @@ def fit(
     model = _model(model, schedule, predicts, batches)
     if isinstance(model, Model):
         model.check_cond(cond)
-    minimized: Any = objective.for_data(loss, batches)
+    if annotations is not None:
+        chosen = omni_loss() if loss is None else loss
+        batches, minimized = annotated(batches, annotations, chosen, model, for_data)
+    elif isinstance(loss, OmniLoss):
+        raise ValueError("annotations must be given for omni_loss(...); got None.")
+    else:
+        minimized: Any = ambient.for_data(loss, batches)
     chain, rate = optimizer, None
     if isinstance(optimizer, AdamW):
         optimizer.check()
@@ -171,6 +183,8 @@ def fit(
         minimized = minimized.resolved(_std(batches), first[0].shape[1:])
     if isinstance(model, Model) and hasattr(batches, "measured"):
         model.check_reads(first[0], *first[1])
+    if (network_cond := getattr(minimized, "network_cond", None)) is not None:
+        first = first[0], network_cond(first[1])
     if layout is None:
         state = TrainState.create(for_training, model, *first, chain, accumulate)
     else:
