@@ -2,6 +2,15 @@
 
 from jaxsamp.corruptions.boxes import Box, FixedBox, KeepPatch
 from jaxsamp.corruptions.condition import Corrupted
+from jaxsamp.corruptions.images import (
+    JPEG,
+    ColorShift,
+    GaussianBlur,
+    GaussianNoise,
+    ImageCorruption,
+    MotionBlur,
+    Pixelate,
+)
 from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
 from jaxsamp.corruptions.laws import CompressedSensing, Corruption, Mask
 from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOperator, FourierMaskOperator, MaskOperator
@@ -12,6 +21,7 @@ __all__ = [
     "Blur",
     "BlurOperator",
     "Box",
+    "ColorShift",
     "CompressedSensing",
     "Corrupted",
     "Corruption",
@@ -19,10 +29,16 @@ __all__ = [
     "Downsample",
     "FixedBox",
     "FourierMaskOperator",
+    "GaussianBlur",
+    "GaussianNoise",
+    "ImageCorruption",
+    "JPEG",
     "KSpace",
     "KeepPatch",
     "Mask",
     "MaskOperator",
     "Measurements",
+    "MotionBlur",
+    "Pixelate",
     "corrupt",
 ]
