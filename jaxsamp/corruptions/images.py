@@ -76,8 +76,8 @@ class MotionBlur(ImageCorruption):
         angle: of the line in degrees, counterclockwise from the horizontal; None draws one per image.
     """
 
-    length: float = field(default=9.0, metadata=STATIC)
-    angle: float | None = field(default=None, metadata=STATIC)
+    length: int | float = field(default=9.0, metadata=STATIC)
+    angle: int | float | None = field(default=None, metadata=STATIC)
 
     def __post_init__(self) -> None:
         _number("length", self.length, 1)
@@ -170,7 +170,7 @@ class ColorShift(ImageCorruption):
 @pytree
 @dataclass(frozen=True)
 class JPEG(ImageCorruption):
-    """What Pillow reads from the JPEG that it writes, of 8 bits, with its chroma subsampling; on the host, not in `jit`.
+    """What Pillow reads from the JPEG that it writes, with its chroma subsampling, on the host: not in `jit`.
 
     Attributes:
         quality: from 1 to 95. Images have one channel or three.
@@ -210,7 +210,7 @@ class JPEG(ImageCorruption):
             return np.asarray(image)
 
 
-def _number(argument: str, got: float, least: float) -> None:
+def _number(argument: str, got: int | float, least: int | float) -> None:
     if not (math.isfinite(got) and got >= least):
         bound = "" if least == -math.inf else f" and at least {least}"
         raise ValueError(f"{argument} must be finite{bound}; got {got}.")
