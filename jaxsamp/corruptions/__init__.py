@@ -4,6 +4,15 @@ from jaxsamp.corruptions.admission import Admission
 from jaxsamp.corruptions.annotations import Annotations
 from jaxsamp.corruptions.boxes import Box, FixedBox, KeepPatch
 from jaxsamp.corruptions.condition import Corrupted
+from jaxsamp.corruptions.images import (
+    JPEG,
+    ColorShift,
+    GaussianBlur,
+    GaussianNoise,
+    ImageCorruption,
+    MotionBlur,
+    Pixelate,
+)
 from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
 from jaxsamp.corruptions.laws import CompressedSensing, Corruption, Mask
 from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOperator, FourierMaskOperator, MaskOperator
@@ -16,6 +25,7 @@ __all__ = [
     "Blur",
     "BlurOperator",
     "Box",
+    "ColorShift",
     "CompressedSensing",
     "Corrupted",
     "Corruption",
@@ -23,10 +33,16 @@ __all__ = [
     "Downsample",
     "FixedBox",
     "FourierMaskOperator",
+    "GaussianBlur",
+    "GaussianNoise",
+    "ImageCorruption",
+    "JPEG",
     "KSpace",
     "KeepPatch",
     "Mask",
     "MaskOperator",
     "Measurements",
+    "MotionBlur",
+    "Pixelate",
     "corrupt",
 ]
