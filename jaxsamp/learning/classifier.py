@@ -48,7 +48,7 @@ class _CrossEntropy:
 
     def __call__(self, key: Array, model: _Scaled, params: PyTree, x: Array, damaged: Array) -> Array:
         for_levels, for_noise = jax.random.split(key)
-        t = self.levels.draw(for_levels, len(x), model.schedule)[0].sigma
+        t = jnp.asarray(self.levels.draw(for_levels, len(x), model.schedule)[0].sigma)
         logit = model(params, x + per_event(t, x) * jax.random.normal(for_noise, x.shape, x.dtype), t)
         weight = jnp.where(damaged, 0.5 / self.share, 0.5 / (1 - self.share))
         return weight * jnp.where(damaged, jax.nn.softplus(-logit), jax.nn.softplus(logit))

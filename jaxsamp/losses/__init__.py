@@ -5,6 +5,7 @@ weight of the squared error of the posterior mean. Only the product p w determin
 determines its noise.
 """
 
+from jaxsamp.losses.consistency import consistency
 from jaxsamp.losses.corrupted import ambient
 from jaxsamp.losses.denoising import at_level, denoising, drop
 from jaxsamp.losses.levels import Importance, LogNormal, NoiseLevelDistribution, UniformLogSNR, UniformTime
@@ -25,6 +26,7 @@ __all__ = [
     "ambient",
     "ambient_omni",
     "at_level",
+    "consistency",
     "denoising",
     "drop",
 ]
