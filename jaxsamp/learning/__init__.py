@@ -4,9 +4,11 @@ from jaxsamp.learning.annotate import annotate_fixed, annotate_percentile, annot
 from jaxsamp.learning.annotate_classifier import annotate_classifier
 from jaxsamp.learning.annotate_gaussian import annotate_gaussian
 from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
+from jaxsamp.learning.context import Context, measure_context
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 
 __all__ = [
+    "Context",
     "DamageClassifier",
     "annotate_classifier",
     "annotate_fixed",
@@ -15,4 +17,5 @@ __all__ = [
     "annotate_scores",
     "fit_classifier",
     "fit_gaussian_mixture",
+    "measure_context",
 ]
