@@ -116,6 +116,11 @@ def test_without_damage_the_loss_is_that_of_clean_samples(whole):
         ({"data": X[:7], "cond": None}, ValueError, "annotations must have one entry per sample, 7; got 40"),
         ({"data": js.targets.moons(), "cond": None}, TypeError, "data must be an array of samples with annotations"),
         (
+            {"data": js.corruptions.corrupt(jax.random.key(0), X, js.corruptions.Mask(0.5))},
+            TypeError,
+            "data must be an array of samples with annotations; got a Measured",
+        ),
+        (
             {"notes": Annotations(np.full(N, 0.3))},
             ValueError,
             "at sigma / alpha = .* there is none, because all of them need more than 0.346. Add clean samples",
