@@ -19,7 +19,8 @@ def test_it_is_the_mean_of_the_conditioned_mixture(x64, law):
     level = S.level(jnp.log(jnp.asarray(1.3)))
     operators = law.draw(jax.random.key(1), 5, (6,), further=0.2)
     x = target.sample(jax.random.key(0), 5)
-    got = target.corrupted_denoiser(S)(x, level, operators)
+    denoise = jax.jit(lambda operators: target.corrupted_denoiser(S)(x, level, operators))
+    got = denoise(operators)
     for i in range(2):
         one = jax.tree.map(lambda leaf, i=i: leaf[i], operators)
         p = np.asarray(jax.vmap(one.projector)(jnp.eye(6)))
@@ -27,8 +28,9 @@ def test_it_is_the_mean_of_the_conditioned_mixture(x64, law):
         rows = vectors[:, values > 0.5].T
         posterior = target.condition(rows @ (x[i] / level.alpha), rows, float(level.sigma / level.alpha))
         np.testing.assert_allclose(got[i], posterior.weights @ posterior.means, rtol=1e-7)
-    whole = target.corrupted_denoiser(S)(x, level, room.MaskOperator(jnp.ones((5, 6), bool)))
-    np.testing.assert_allclose(whole, target.denoiser(S)(x, level), rtol=1e-9)
+    if isinstance(law, room.Mask):
+        whole = denoise(room.MaskOperator(jnp.ones((5, 6), bool)))
+        np.testing.assert_allclose(whole, target.denoiser(S)(x, level), rtol=1e-9)
 
 
 def test_it_agrees_with_importance_sampling():
