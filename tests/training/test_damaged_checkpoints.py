@@ -23,7 +23,7 @@ def whole(tmp_path_factory):
     """A run without interruption, with the weights of its checkpoints 9 and 12."""
     folder = tmp_path_factory.mktemp("whole")
     state = run(folder, resume=False)
-    before = folder.parent / "before"
+    before = tmp_path_factory.mktemp("before")
     shutil.copytree(folder / "9", before / "9")
     return state, folder, {9: leaves(before), 12: leaves(folder)}
 
