@@ -2,6 +2,7 @@
 
 import io
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from jaxsamp.corruptions.linear import BlurOperator
 ROUNDING = 1e-5  # by which values may be outside [-1, 1]
 
 
-class ImageCorruption:
+class ImageCorruption(ABC):
     """`corruption(key, images)` damages image i with the random numbers of fold_in(key, i), whatever the batch.
 
     Images are (n, h, w) or (n, h, w, c), floats in [-1, 1]; so is the result, of the same shape and dtype.
@@ -30,6 +31,14 @@ class ImageCorruption:
         TypeError: the key is not a typed key, or images are not real numbers.
         ValueError: images have another shape, or values that are not finite or outside [-1, 1].
     """
+
+    @abstractmethod
+    def __call__(self, key: PRNGKey, images: Any) -> Array:
+        """The damaged images."""
+
+
+class EachImage(ImageCorruption):
+    """A corruption that is a function of one image, computed by JAX."""
 
     bounded: ClassVar[bool] = True  # whether the result is cut to [-1, 1]
 
@@ -40,14 +49,14 @@ class ImageCorruption:
         damaged = jax.vmap(self._one)(sample_keys(key, len(images)), images)
         return damaged.clip(-1, 1) if self.bounded else damaged
 
+    @abstractmethod
     def _one(self, key: Array, image: Array) -> Array:
         """One damaged image, (h, w) or (h, w, c)."""
-        raise NotImplementedError
 
 
 @pytree
 @dataclass(frozen=True)
-class GaussianBlur(ImageCorruption):
+class GaussianBlur(EachImage):
     """The blur of `Blur`: a Gaussian cut at the pixel ceil(4 sigma), mirrored at the edges.
 
     Attributes:
@@ -65,7 +74,7 @@ class GaussianBlur(ImageCorruption):
 
 @pytree
 @dataclass(frozen=True)
-class MotionBlur(ImageCorruption):
+class MotionBlur(EachImage):
     """The mean over a straight line of pixels, mirrored at the edges.
 
     A pixel at distance u along the line from its middle and v across it has a weight proportional to
@@ -109,7 +118,7 @@ class MotionBlur(ImageCorruption):
 
 @pytree
 @dataclass(frozen=True)
-class Pixelate(ImageCorruption):
+class Pixelate(EachImage):
     """Every pixel is the mean of its square block; blocks at the lower and right edges may be smaller.
 
     Attributes:
@@ -132,7 +141,7 @@ class Pixelate(ImageCorruption):
 
 @pytree
 @dataclass(frozen=True)
-class GaussianNoise(ImageCorruption):
+class GaussianNoise(EachImage):
     """x + sigma n with n standard normal. It is not cut to [-1, 1], so that its law is that of a diffusion.
 
     Attributes:
@@ -151,7 +160,7 @@ class GaussianNoise(ImageCorruption):
 
 @pytree
 @dataclass(frozen=True)
-class ColorShift(ImageCorruption):
+class ColorShift(EachImage):
     """x + std n with one standard normal n per image and channel, cut to [-1, 1].
 
     Attributes:
