@@ -10,13 +10,13 @@ import numpy as np
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, PRNGKey
-from jaxsamp.corruptions.laws import STATIC, Corruption, image, noise, rate
+from jaxsamp.corruptions.laws import STATIC, MaskLaw, image, noise, rate
 from jaxsamp.corruptions.linear import MaskOperator
 
 
 @pytree
 @dataclass(frozen=True)
-class Box(Corruption):
+class Box(MaskLaw):
     """One square of pixels is missing, anywhere: where it crosses the edge, only its part inside the image is.
 
     The further corruption hides a second square, whatever its rate, that does not touch the first. (If they could
@@ -74,10 +74,6 @@ class Box(Corruption):
         )
         return _channels(1 - covered, shape)
 
-    def full(self, event_shape: tuple[int, ...]) -> MaskOperator:
-        """A mask of ones."""
-        return MaskOperator(jnp.ones(event_shape, bool))
-
     def _starts(self, side: int) -> np.ndarray:
         """First rows of the squares, in the order of their numbers."""
         return np.arange(1 - self.size, side)
@@ -127,7 +123,7 @@ class FixedBox(Box):
 
 @pytree
 @dataclass(frozen=True)
-class KeepPatch(Corruption):
+class KeepPatch(MaskLaw):
     """One square of pixels is seen, and each other pixel with probability `floor`.
 
     The further corruption hides each seen pixel with probability delta. Without a floor, pixels farther apart than the
@@ -152,8 +148,8 @@ class KeepPatch(Corruption):
         """A mask that is True in one square, and here and there outside."""
         sides = image(self, event_shape, self.size)
         for_place, for_floor = jax.random.split(key)
-        square = ~jnp.asarray(FixedBox(self.size)._square(self._place(for_place, sides), sides))
-        seen = ~square | jax.random.bernoulli(for_floor, self.floor, sides)
+        place = jax.random.randint(for_place, (2,), 0, jnp.asarray([side - self.size + 1 for side in sides]))
+        seen = FixedBox(self.size)._square(place, sides) | jax.random.bernoulli(for_floor, self.floor, sides)
         return MaskOperator(_channels(seen, event_shape))
 
     def thinned(self, key: PRNGKey, operator: MaskOperator, rate: Any) -> MaskOperator:
@@ -177,13 +173,6 @@ class KeepPatch(Corruption):
         inside = jax.lax.reduce_window(kernel, 0.0, jax.lax.add, (self.size,) * 2, (1, 1), "VALID")
         outside = floor * rate / (1 - floor * (1 - rate))
         return _channels(jnp.where(seen, 1.0, inside + (1 - inside) * outside), shape)
-
-    def full(self, event_shape: tuple[int, ...]) -> MaskOperator:
-        """A mask of ones."""
-        return MaskOperator(jnp.ones(event_shape, bool))
-
-    def _place(self, key: PRNGKey, sides: tuple[int, int]) -> Array:
-        return jax.random.randint(key, (2,), 0, jnp.asarray([side - self.size + 1 for side in sides]))
 
 
 def _times(number: Array, log: Any) -> Array:

@@ -89,6 +89,14 @@ class Corruption(ABC):
         return jax.vmap(one)(jnp.arange(n))
 
 
+class MaskLaw(Corruption):
+    """Base class of laws whose operators are masks."""
+
+    def full(self, event_shape: tuple[int, ...]) -> MaskOperator:
+        """A mask of ones."""
+        return MaskOperator(jnp.ones(event_shape, bool))
+
+
 def rate(name: str, value: Any, least: float = 0.0) -> None:
     """Raise ValueError unless a concrete value is in [least, 1)."""
     if checks.is_concrete(value) and not least <= float(value) < 1:
@@ -110,7 +118,7 @@ def image(law: Any, event: tuple[int, ...], side: int = 1) -> tuple[int, int]:
 
 @pytree
 @dataclass(frozen=True)
-class Mask(Corruption):
+class Mask(MaskLaw):
     """Entries are missing at random: each is hidden with probability `rate`, independently of the others.
 
     The further corruption hides each seen entry with probability delta. An entry that A~ hides is seen by A with
@@ -142,10 +150,6 @@ class Mask(Corruption):
         """q, the same for all hidden entries."""
         seen = 1 - self.rate
         return jnp.asarray(seen * rate / (1 - seen * (1 - rate)))
-
-    def full(self, event_shape: tuple[int, ...]) -> MaskOperator:
-        """A mask of ones."""
-        return MaskOperator(jnp.ones(event_shape, bool))
 
     def _kept(self, key: PRNGKey, shape: tuple[int, ...], probability: Any) -> Array:
         drawn = shape[:-1] + (1,) if len(shape) == 3 and not self.per_channel else shape

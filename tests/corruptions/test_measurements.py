@@ -37,13 +37,10 @@ def test_measurements_come_back_from_disk(tmp_path, monkeypatch, name):
     for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(measured), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
-    assert (
-        sorted(path.name for path in (tmp_path / "m").iterdir())
-        == [
-            *(f"measurements-0000{i}.npz" for i in range(3)),
-            "measurements.json",
-        ][::1]
-    )
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
+        *(f"measurements-0000{i}.npz" for i in range(3)),
+        "measurements.json",
+    ]
 
 
 def test_no_clean_pixel_is_stored_or_reachable(tmp_path):
