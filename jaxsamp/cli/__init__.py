@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 # Nothing here loads JAX, so that Ctrl-C is looked after while it is loaded.
+from jaxsamp.cli import streams
 from jaxsamp.cli.errors import (
-    CLOSED,
     DONE,
     INTERRUPTED,
     OF_THE_DISK,
@@ -36,6 +36,9 @@ COMMANDS = {  # module, class and summary of each
     "compare": ("compare", "Compare", "Compare samplers at several numbers of steps."),
     "evaluate": ("evaluate", "Evaluate", "Compare existing samples with the truth."),
     "score-error": ("score_error", "ScoreErrorCommand", "Compare a network with the exact denoiser of a known law."),
+    "corrupt": ("corrupt", "Corrupt", "Measure data by a law of corruptions, and keep what was measured alone."),
+    "restore": ("restore", "Restore", "Restore measured data by a network that has learned from such data."),
+    "annotate": ("annotate", "Annotate", "Find the noise levels at which damaged data may train."),
     "verify": ("verify", "Verify", "Compare the files of a big job with their checksums."),
 }
 
@@ -55,78 +58,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     program = argv is None
     if program:
-        _open_streams()
+        streams.open_streams()
     pressed: list[int] = []
     try:
         with _on_interrupt(program, _end):
-            command = _printing(lambda: _parse(argv))
+            command = streams.printing(lambda: _parse(argv))
             _keep_compilations()
         with _on_interrupt(program, lambda *_: _interrupt(pressed)):
             command.run()
     except SystemExit as stop:  # --help, or an unknown command
-        return _flushed(stop.code if isinstance(stop.code, int) else DONE)
+        return streams.flushed(stop.code if isinstance(stop.code, int) else DONE)
     except BadArgument as refused:
-        return _stop(str(refused), REFUSED)
+        return streams.stop(str(refused), REFUSED)
     except Stopped as stopped:
-        return _leave(argv, _stop(str(stopped), stopped.code))
+        return _leave(argv, streams.stop(str(stopped), stopped.code))
     except KeyboardInterrupt:
-        return _leave(argv, _stop(HALTED, INTERRUPTED))
+        return _leave(argv, streams.stop(HALTED, INTERRUPTED))
     except Exception as error:
         if pressed:  # a module that was being imported turns KeyboardInterrupt into an error of its own
-            return _leave(argv, _stop(HALTED, INTERRUPTED))
+            return _leave(argv, streams.stop(HALTED, INTERRUPTED))
         code = _explained(error)
         if code is None:
             raise
         return code
-    return _flushed(DONE)
+    return streams.flushed(DONE)
 
 
 def _explained(error: Exception) -> int | None:
     """The exit code after a sentence, for what is not a bug; None for a bug."""
     if isinstance(error, ModuleNotFoundError) and (sentence := missing_package(error)):
-        return _stop(sentence, REFUSED)
+        return streams.stop(sentence, REFUSED)
     if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error):
-        return _stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
+        return streams.stop("out of memory; give --microbatch, or a smaller one.", REFUSED)
     if isinstance(error, BrokenPipeError | Unprinted):
-        return _closed(error)
+        return streams.closed(error)
     if isinstance(error, OSError) and error.errno in OF_THE_DISK:
-        return _stop(about_file(error), REFUSED)
+        return streams.stop(about_file(error), REFUSED)
     return None
-
-
-def _printing(work: Callable[[], Any]) -> Any:
-    """The result of work that writes to standard output, and to no file."""
-    try:
-        return work()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Unprinted(error.strerror) from error
-
-
-def _flushed(code: int) -> int:
-    """The exit code, once all output is out."""
-    try:
-        _printing(sys.stdout.flush)
-    except (BrokenPipeError, Unprinted) as error:
-        return _closed(error)
-    return code
-
-
-def _closed(error: Exception) -> int:
-    """End quietly if the reader has closed the output, and else with a sentence; what is left of it goes nowhere."""
-    with suppress(OSError, ValueError):  # or Python would complain of it once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):
-        return CLOSED
-    return _stop(f"the output cannot be written: {error}.", REFUSED)
-
-
-def _open_streams() -> None:
-    """Streams that were closed before the start lead nowhere, instead of being None."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (until the end of the program)
 
 
 @contextmanager
@@ -156,7 +124,7 @@ def _interrupt(pressed: list[int]) -> None:
 def _leave(argv: Sequence[str] | None, code: int) -> int:
     """End the process at once if this is the program itself: interrupted JAX can crash at exit and lose the code."""
     if argv is None:
-        code = _flushed(code)
+        code = streams.flushed(code)
         os._exit(code)
     return code
 
@@ -198,8 +166,3 @@ def _keep_compilations() -> None:
             import jax
 
             jax.config.update("jax_compilation_cache_dir", str(folder))
-
-
-def _stop(sentence: str, code: int) -> int:
-    print(f"jaxsamp: {sentence}", file=sys.stderr)
-    return code

@@ -3,11 +3,11 @@
 import inspect
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
@@ -75,9 +75,29 @@ class Command(ABC):
         """Check the flags, do the work, then write and print the results."""
 
 
+class Made(NamedTuple):
+    """What the work of a command is.
+
+    Attributes:
+        facts: the report.
+        figure: its picture.
+        write: writes further files into a folder; None for none.
+    """
+
+    facts: dict[str, Any]
+    figure: Any
+    write: Callable[[Path], None] | None = None
+
+
 @dataclass(frozen=True)
 class ReportingCommand(Command):
-    """A command that writes a picture and a report, and nothing else."""
+    """A command that writes a picture and a report, and what its work makes besides.
+
+    Attributes:
+        replaced: patterns of further files of an earlier run, which go with --force.
+    """
+
+    replaced: ClassVar[tuple[str, ...]] = ()
 
     def run(self) -> None:
         """Check the flags, do the work, then write and print the results."""
@@ -87,10 +107,13 @@ class ReportingCommand(Command):
             check_seed(common.seed)
             out = common.out or self.default_out()
             output.check_free(out, self.files, common.force)
-        with output.folder(out, self.files, common.force) as folder:
+        with output.folder(out, self.files, common.force, self.replaced) as folder:
             with complaints(self):
-                facts, figure = self.work(stages)
-            facts |= {"settings": plain(self), **stages.facts(), "files": self.files}
+                facts, figure, write = self.work(stages)
+            if write is not None:
+                write(folder)
+            more = [name for name in output.held(folder) if name not in self.files]
+            facts |= {"settings": plain(self), **stages.facts(), "files": [*self.files, *more]}
             plots.save(figure, folder / self.files[0])
             output.write_json(facts, folder / self.files[1])
         self.show(facts, out)
@@ -104,7 +127,7 @@ class ReportingCommand(Command):
         """The folder to write if --out is not given."""
 
     @abstractmethod
-    def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
+    def work(self, stages: Stages) -> Made:
         """The report and its picture; a ValueError becomes one sentence about a flag."""
 
     @abstractmethod
@@ -123,6 +146,16 @@ def truth(target: str | None, checkpoint: Path | None, image_size: Any, image_fi
     if target is None and checkpoint is not None:
         return recipes.load(*recipes.trained_on(checkpoint))
     return recipes.load(target or "digits", image_size, image_fit)
+
+
+def clean(data: Any) -> Any:
+    """The data, unless they are measurements, which only `train`, `sample` and `restore` take."""
+    if data.measured is not None:
+        raise BadArgument(
+            f"clean data are needed; {data.name} holds measurements, which `jaxsamp train`, `jaxsamp sample "
+            "--checkpoint` and `jaxsamp restore` take."
+        )
+    return data
 
 
 def named(what: str, names: Iterable[str], default: str | None = None) -> Any:

@@ -9,7 +9,7 @@ import jax
 from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Common, ReportingCommand, Shared
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import INSIDE, Page, Stages
 from jaxsamp.cli.subject import Subject
@@ -57,10 +57,10 @@ class Compare(ReportingCommand):
         """runs/TARGET-compare, or CHECKPOINT/compare."""
         return self.subject.default_out("compare", "-compare")
 
-    def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
+    def work(self, stages: Stages) -> Made:
         """Fit, sample with each sampler, measure and plot."""
         with stages("load"):
-            data = self.subject.load()
+            data = clean(self.subject.load())
         key, for_labels, for_linear = jax.random.split(jax.random.key(self.common.seed), 3)
         used = [by_name(name) for name in self.samplers]
         task = self.subject.task((for_labels, for_linear), data, self.num_samples, self.common.seed, used, stages)
@@ -71,7 +71,7 @@ class Compare(ReportingCommand):
             )
         title = f"{task.data.name}: {self.num_samples:,} samples"
         facts = {"target": task.data.name, **results, **recipes.about(task.law, task.data)}
-        return facts, plots.comparison(results["rows"], flow=results["flow"], title=title)
+        return Made(facts, plots.comparison(results["rows"], flow=results["flow"], title=title))
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

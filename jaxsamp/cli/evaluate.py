@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from jaxsamp import recipes
 from jaxsamp.cli import printing
-from jaxsamp.cli.command import Common, ReportingCommand, Shared, named, truth
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, named, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Stages
 from jaxsamp.cli.words import ImageSize
@@ -78,12 +78,12 @@ class Evaluate(ReportingCommand):
         samples = self.samples.expanduser()
         return samples.with_name(f"{samples.resolve().stem}-evaluation")
 
-    def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
+    def work(self, stages: Stages) -> Made:
         """Load, compare and plot."""
         with stages("load"):
             x, sigma = recipes.load_samples(self.samples, self.image_size, self.image_fit)
             if self.reference is None:
-                data = truth(None, self.checkpoint, self.image_size)
+                data = clean(truth(None, self.checkpoint, self.image_size))
             else:
                 data = recipes.load_reference(self.reference, self.image_size, self.image_fit)
         sigma = sigma if self.sigma is None else self.sigma
@@ -95,7 +95,8 @@ class Evaluate(ReportingCommand):
             picture = recipes.beside_truth(keys[1], x, data, level or CLEAN, title=headline)
         kind = "law" if data.law is not None else "samples" if data.train is data.held_out else "data"
         facts = {"samples": str(self.samples), "reference": data.name, "noise_level": sigma, "num_samples": len(x)}
-        return facts | {"metrics": {kind: results}, **recipes.about(data.law, data), "headline": headline}, picture
+        facts |= {"metrics": {kind: results}, **recipes.about(data.law, data), "headline": headline}
+        return Made(facts, picture)
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

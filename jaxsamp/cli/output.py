@@ -30,9 +30,16 @@ def write_json(facts: dict[str, Any], path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
+def held(folder: Path) -> list[str]:
+    """The names of all files in a folder and in folders in it."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
 @contextmanager
-def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
+def folder(out: Path, names: tuple[str, ...], force: bool, replaced: tuple[str, ...] = ()) -> Iterator[Path]:
     """Yield a hidden folder to write `names` in; they move to `out` when the block ends, and vanish if it fails.
+
+    So do files that have other names. With `force`, those in `out` that match a pattern of `replaced` are removed then.
 
     `out` is created at once, so that a folder that cannot be written is noticed before the work, not after it.
 
@@ -47,11 +54,15 @@ def folder(out: Path, names: tuple[str, ...], force: bool) -> Iterator[Path]:
                 yield Path(unfinished)
             except OSError as error:  # the user knows the files there by the names that they would have had
                 path = Path(error.filename or out)
-                if path.parent != Path(unfinished):
+                if not path.is_relative_to(unfinished):
                     raise
-                raise BadArgument(f"{out / path.name}: {error.strerror}.") from error
-            check_free(out, names, force)
-            for name in names:
+                raise BadArgument(f"{out / path.relative_to(unfinished)}: {error.strerror}.") from error
+            every = tuple(dict.fromkeys((*names, *held(Path(unfinished)))))
+            check_free(out, every, force)
+            for path in [path for pattern in replaced if force for path in out.glob(pattern)]:
+                path.unlink()
+            for name in every:
+                (out / name).parent.mkdir(exist_ok=True)
                 os.replace(Path(unfinished) / name, out / name)
 
 

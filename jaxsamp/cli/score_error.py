@@ -9,7 +9,7 @@ import jax
 from tyro.conf import arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Common, ReportingCommand, Shared, truth
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Page, Stages
 from jaxsamp.core import checks
@@ -60,11 +60,11 @@ class ScoreErrorCommand(ReportingCommand):
         """CHECKPOINT/score-error."""
         return self.checkpoint / "score-error"
 
-    def work(self, stages: Stages) -> tuple[dict[str, Any], Any]:
+    def work(self, stages: Stages) -> Made:
         """Load, measure and plot."""
         with stages("load"):
             denoiser = recipes.learned_denoiser(self.checkpoint)
-            data = truth(self.target, self.checkpoint, 1)
+            data = clean(truth(self.target, self.checkpoint, 1))
         if data.law is None:
             raise BadArgument(
                 f"--target must be a law whose score is known, a toy or a mixture in an .npz file; {data.name} is data."
@@ -75,7 +75,7 @@ class ScoreErrorCommand(ReportingCommand):
             rows = recipes.score_errors(key, denoiser, data.law, self.levels, self.num_samples, self.microbatch)
         title = f"{data.name}: error of the network in {self.checkpoint}"
         facts = {"target": data.name, "title": title, "rows": rows, **recipes.about(data.law, data)}
-        return facts, plots.score_errors(rows, title=title)
+        return Made(facts, plots.score_errors(rows, title=title))
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

@@ -21,6 +21,9 @@ from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.corruptions.linear import DenseOperator, MaskOperator
 
 STATIC = {"static": True}
+FURTHER = 0.1  # rate of the further corruption, unless another one is given
+CHECKED = 64  # operators whose further corruptions are looked at
+NEVER = 1e-6  # probabilities that are as good as 0
 
 
 class Corruption(ABC):
@@ -87,6 +90,32 @@ class Corruption(ABC):
             return self.thinned(for_further, operator, further) if further else operator
 
         return jax.vmap(one)(jnp.arange(n))
+
+
+def least_seen(law: Corruption, operator: Any, rate: float = FURTHER) -> float:
+    """The smallest probability with which A sees what A~ = B A hides: the smallest q of up to 64 further corruptions.
+
+    Measurements by the law can be learned from, and errors there count q times in the loss.
+
+    Args:
+        law: the law of A.
+        operator: n operators as one, as `law.draw` makes them; the first 64 are corrupted further.
+        rate: of the further corruption.
+
+    Raises:
+        ValueError: the law has no further corruption, or one that hides what A never sees, so that nothing can be
+            learned there.
+    """
+    some = jax.tree.map(lambda leaf: jnp.asarray(leaf[:CHECKED]), operator)
+    keys = jax.random.split(jax.random.key(0), CHECKED)[: jax.tree.leaves(some)[0].shape[0]]
+    hidden = jax.vmap(law.thinned, (0, 0, None))(keys, some, rate)
+    least = float(jnp.min(jax.vmap(law.gram, (0, None))(hidden, rate)))
+    if not least > NEVER:
+        raise ValueError(
+            f"law must see everything that its further corruption hides now and then, E[P | A~] > 0; for {law} the "
+            f"smallest probability is {least:.2g}, so that nothing could be learned there."
+        )
+    return least
 
 
 class MaskLaw(Corruption):

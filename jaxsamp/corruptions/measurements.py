@@ -1,9 +1,12 @@
 """Measured data: the observations y = A x_0 + noise n, the operators A, and their law. No clean sample is kept."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +84,13 @@ class Measurements:
         """Standard deviation of the noise of each observation, (n,)."""
         return jnp.full(len(self), self.law.noise, self.y.dtype)
 
+    @property
+    def seen(self) -> float | None:
+        """Share of each sample that was seen on average, tr P / d; None if the operators do not say."""
+        if not hasattr(self.operator, "diagonal"):
+            return None
+        return float(jnp.mean(jax.vmap(lambda a: a.diagonal(self.event_shape))(self.operator)))
+
     def back_projection(self) -> Float[Array, "n *event"]:
         """A^+ y = P x_0 + A^+ noise n: what is known of each sample, in its own shape, and zero elsewhere.
 
@@ -93,6 +103,21 @@ class Measurements:
                 f"jaxsamp.corruptions.Mask; a {type(self.operator).__name__} has none: use jaxsamp.posterior."
             )
         return _back(self.operator, jnp.asarray(self.y))
+
+    def again(self, key: PRNGKey, x: Any) -> "Measurements":
+        """Other samples through the same operators: y_i = A_i x_i + noise n_i, with noise of fold_in(key, i).
+
+        Args:
+            key: a typed key.
+            x: as many samples, (n, *event).
+
+        Raises:
+            ValueError: x is of another shape.
+        """
+        if np.shape(x) != (len(self), *self.event_shape):
+            raise ValueError(f"x must be of shape {(len(self), *self.event_shape)}; got {np.shape(x)}.")
+        x = checks.floating("x", x)
+        return replace(self, y=np.asarray(_measured(checks.typed_key(key), self.operator, x, self.law.noise)))
 
     def std(self) -> float:
         """Standard deviation of the entries of x_0 about the mean sample, estimated from what was seen of them.
@@ -128,20 +153,21 @@ class Measurements:
         """Read what `save` has written.
 
         Raises:
-            ValueError: the folder has no measurements, or not all of their files.
+            ValueError: the folder has no measurements, or not all of their files, or one that cannot be read.
         """
         folder = Path(folder).expanduser()
         if not is_measured(folder):
             raise ValueError(f"folder must have measurements, written by Measurements.save; got {folder}.")
-        about = json.loads((folder / ABOUT).read_text())
-        law, event = _read(about["law"]), tuple(about["event_shape"])
+        with _readable(folder / ABOUT):
+            about = json.loads((folder / ABOUT).read_text())
+            law, event, shapes, n = _read(about["law"]), tuple(about["event_shape"]), about["shapes"], int(about["n"])
         parts = []
-        for number in range(-(-about["n"] // SHARD)):
+        for number in range(-(-n // SHARD)):
             path = folder / PART.format(number)
             if not path.exists():
                 raise ValueError(f"folder must have all files of its measurements; {path} is missing.")
-            with np.load(path, allow_pickle=False) as file:
-                parts.append({name: _unpacked(file[name], about["shapes"].get(name)) for name in file.files})
+            with _readable(path), np.load(path, allow_pickle=False) as file:
+                parts.append({name: _unpacked(file[name], shapes.get(name)) for name in file.files})
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         y = arrays.pop("y")
         like = jax.eval_shape(lambda key: law.sample(key, event), jax.random.key(0))
@@ -179,6 +205,17 @@ def corrupt(key: PRNGKey, x: Any, law: Corruption) -> Measurements:
 def is_measured(folder: str | Path) -> bool:
     """Whether a folder has measurements that `Measurements.save` has written."""
     return (Path(folder).expanduser() / ABOUT).is_file()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Around whatever reads a file of `Measurements.save`: a file of another kind is a sentence."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        raise ValueError(
+            f"folder must have measurements as they were written; {path} could not be read ({error})."
+        ) from error
 
 
 @jax.jit

@@ -7,8 +7,9 @@ a notebook it is shown as the last line of a cell.
 from jaxsamp.core import extras
 
 with extras.needed("jaxsamp.plots"):
+    from jaxsamp.plots.bars import level_name, levels
     from jaxsamp.plots.curves import comparison, losses, score_errors
-    from jaxsamp.plots.samples import images, is_image, marginals, scatter
+    from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet
     from jaxsamp.plots.style import STYLE, Figure, save
 
@@ -19,8 +20,11 @@ __all__ = [
     "grid",
     "images",
     "is_image",
+    "level_name",
+    "levels",
     "losses",
     "marginals",
+    "panels",
     "save",
     "scatter",
     "score_errors",

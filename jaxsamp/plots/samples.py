@@ -1,6 +1,6 @@
 """Pictures of samples beside true ones: images, points in the plane, histograms of coordinates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,9 @@ from matplotlib import rc_context
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from jaxsamp.core.types import is_image
+from jaxsamp.core.types import Data, is_image
 from jaxsamp.plots.sheets import sheet
-from jaxsamp.plots.style import DPI, NEW, SHADES, STYLE, TRUE, Figure, titled
+from jaxsamp.plots.style import DPI, MISSING, NEW, SHADES, STYLE, TRUE, Figure, titled
 
 OUTSIDE = (0.01, 0.05, 0.2, 0.5)  # shares of the true points outside each shaded region
 PIXELS = 200  # places along each axis at which the density is evaluated
@@ -29,7 +29,8 @@ def images(
 
     Args:
         samples: (n, height, width), or (n, height, width, channels) with 1 or 3 channels.
-        real: (m, height, width[, channels]); its smallest value is drawn black and its largest white.
+        real: (m, height, width[, channels]); its smallest value is drawn black and its largest white, and what is NaN
+            in a color of its own.
         title: shown above both grids.
         labels: shown above each grid.
         columns: number of images in each row of a grid.
@@ -44,14 +45,43 @@ def images(
             "samples and real must be images of one shape, (n, height, width) or (n, height, width, 1 or 3); got "
             f"{samples.shape} and {real.shape}."
         )
-    low, high = real.min(), real.max()
-    rows = max(1, min(rows, -(-min(len(samples), len(real)) // columns)))  # so that neither grid is half empty
+    limits = np.nanmin(real), np.nanmax(real)
+    return panels((samples, real), labels, title=title, limits=limits, columns=columns, rows=rows)
+
+
+def panels(
+    batches: Sequence[Any],
+    labels: Sequence[str],
+    *,
+    title: str = "",
+    limits: Data | None = None,
+    columns: int = 10,
+    rows: int = 10,
+) -> Figure:
+    """The first images of several sets, each in a grid, side by side; pixels that are NaN have a color of their own.
+
+    Args:
+        batches: of each set (n, height, width), or (n, height, width, channels) with 1 or 3 channels.
+        labels: shown above each grid.
+        title: shown above all grids.
+        limits: (black, white), the values that are drawn so; by default the smallest and largest of all sets.
+        columns: number of images in each row of a grid.
+        rows: largest number of rows of a grid.
+
+    Raises:
+        ValueError: a set holds no images.
+    """
+    sets = [np.asarray(batch, float) for batch in batches]
+    if limits is None:
+        limits = min(np.nanmin(batch) for batch in sets), max(np.nanmax(batch) for batch in sets)
+    rows = max(1, min(rows, -(-min(map(len, sets)) // columns)))  # so that no grid is half empty
     with rc_context(STYLE):
-        height, width = real.shape[1] * rows, real.shape[2] * columns
+        height, width = sets[-1].shape[1] * rows, sets[-1].shape[2] * columns
         layout = ConstrainedLayoutEngine(wspace=0.05, w_pad=0.08, h_pad=0.08)
-        figure = Figure(figsize=(9.0, 0.8 + 4.3 * height / width), dpi=DPI, layout=layout)
-        for axes, batch, label in zip(figure.subplots(1, 2), (samples, real), labels, strict=True):
-            axes.imshow(sheet(batch, columns, rows, limits=(low, high)))
+        figure = Figure(figsize=(4.5 * len(sets), 0.8 + 4.3 * height / width), dpi=DPI, layout=layout)
+        grid = figure.subplots(1, len(sets), squeeze=False).ravel()
+        for axes, batch, label in zip(grid, sets, labels, strict=True):
+            axes.imshow(sheet(batch, columns, rows, limits=limits, missing=MISSING))
             axes.set_title(label, pad=6)
             axes.set_axis_off()
         return titled(figure, title)

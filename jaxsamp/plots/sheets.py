@@ -59,7 +59,14 @@ def grid(
     return figure
 
 
-def sheet(images: Any, columns: int = 10, rows: int | None = None, *, limits: Data | None = None) -> np.ndarray:
+def sheet(
+    images: Any,
+    columns: int = 10,
+    rows: int | None = None,
+    *,
+    limits: Data | None = None,
+    missing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> np.ndarray:
     """The first images as one, in reading order, with white gaps; for `imshow`.
 
     Args:
@@ -67,6 +74,7 @@ def sheet(images: Any, columns: int = 10, rows: int | None = None, *, limits: Da
         columns: number of images in each row.
         rows: number of rows, which may stay partly white; by default as many as the images need.
         limits: (black, white), the values that become so; by default the smallest and the largest that are shown.
+        missing: the color of pixels that are NaN, red, green and blue from 0 to 1.
 
     Returns:
         (height, width, 3), from 0, black, to 1, white.
@@ -84,8 +92,9 @@ def sheet(images: Any, columns: int = 10, rows: int | None = None, *, limits: Da
     rows = -(-len(given) // columns) if rows is None else rows
     batch = np.asarray(given[: columns * rows], float)
     low, high = np.asarray((np.nanmin(batch), np.nanmax(batch)) if limits is None else limits, float)
-    batch = np.nan_to_num((batch - low) / (high - low or 1.0), nan=1.0).clip(0, 1)
+    batch = ((batch - low) / (high - low or 1.0)).clip(0, 1)
     batch = np.broadcast_to(batch.reshape(*batch.shape[:3], -1), (*batch.shape[:3], 3))
+    batch = np.where(np.isnan(batch), missing, batch)
     gap = max(1, batch.shape[1] // 12)
     framed = np.pad(batch, ((0, columns * rows - len(batch)), *[(0, gap)] * 2, (0, 0)), constant_values=1.0)
     height, width = framed.shape[1:3]

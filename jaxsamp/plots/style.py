@@ -12,6 +12,7 @@ from jaxsamp.core import disk
 DPI = 150  # dots per inch
 AS_PNG: Any = {"dpi": DPI, "format": "png", "facecolor": "white"}
 NEW, TRUE, INK, FAINT = "#d1495b", "#30638e", "#222222", "#8a8a8a"
+MISSING = (0.55, 0.68, 0.80)  # of pixels that nobody has seen
 SHADES = ("#f4f2ee", "#e9e5dd", "#dad4c8", "#c9c1b1")
 LINES, MARKS = ("#d1495b", "#30638e", "#edae49", "#00798c", "#6a4c93", "#7a7a7a", "#3f7d20", "#b56576"), "osD^v"
 # For figures of one's own: `plt.style.use(js.plots.STYLE)`.

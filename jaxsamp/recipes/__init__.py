@@ -9,12 +9,15 @@ Nothing here prints or reads a command line. Reading images and plotting need `p
 need "jaxsamp[train]".
 """
 
+from jaxsamp.recipes.ambient import clean_of, further_of, measured_task, restoration, restored
+from jaxsamp.recipes.annotating import annotated, levels_histogram
 from jaxsamp.recipes.comparison import compare
 from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
+from jaxsamp.recipes.measured import against_measurements, corruption, measure, save_measured, visible
 from jaxsamp.recipes.networks import network_for
 from jaxsamp.recipes.parts import LearningData
-from jaxsamp.recipes.pictures import alone, beside_truth, training_pictures
+from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training_pictures
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
 from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels
 from jaxsamp.recipes.tasks import (
@@ -34,25 +37,38 @@ __all__ = [
     "about",
     "against_data",
     "against_law",
+    "against_measurements",
     "against_reference",
     "alone",
+    "annotated",
     "beside_truth",
     "calibrated",
+    "clean_of",
     "compare",
+    "corruption",
     "draw",
     "draw_to_folder",
     "exact_task",
+    "further_of",
     "law_of",
     "learned_denoiser",
     "learned_task",
+    "levels_histogram",
     "load",
     "load_reference",
     "load_samples",
+    "measure",
+    "measured_task",
     "network_for",
     "noise_levels",
     "report",
+    "restoration",
+    "restored",
+    "save_measured",
     "score_errors",
+    "side_by_side",
     "trained_labels",
     "trained_on",
     "training_pictures",
+    "visible",
 ]

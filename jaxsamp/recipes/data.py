@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxsamp.core import checks
+from jaxsamp.corruptions.measurements import is_measured
 from jaxsamp.datasets import (
     as_samples,
     digit_features,
@@ -21,7 +22,9 @@ from jaxsamp.datasets.digits import held_out_labels
 from jaxsamp.datasets.files import FILES, Stored, arrays, parted, read_stored
 from jaxsamp.datasets.folders import class_of, read_images
 from jaxsamp.datasets.images import FITS, sides
-from jaxsamp.recipes.parts import LEAST_COMPARED, LearningData, kept_apart, learning
+from jaxsamp.recipes.joined import PLUS, joined, several
+from jaxsamp.recipes.measured import load_measured
+from jaxsamp.recipes.parts import LEAST_COMPARED, LearningData, checked, kept_apart, learning
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS
 
@@ -31,11 +34,22 @@ HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # by p
 MIXTURE = ("weights", "means", "covariances")
 
 PLACES = f"{', '.join((*KNOWN, *TOYS))}; a .npy or .npz file; a folder of images; hf:NAME or tfds:NAME."
+LEARNED = f"{PLACES[:-1]}; a folder of measurements; CLEAN+DAMAGED."  # what a network can learn
 
 
 def is_known(data: str) -> bool:
     """Whether this is the name of data or of a law, not a file or folder."""
     return data in (*KNOWN, *TOYS) or data.partition(":")[0] in HUBS
+
+
+def absolute(data: str) -> str:
+    """The same data from any folder: paths are made absolute."""
+    return PLUS.join(one if is_known(one) else str(Path(one).expanduser().resolve()) for one in several(data))
+
+
+def stem(data: str) -> str:
+    """A name for folders: the data without their folders and endings."""
+    return PLUS.join(Path(one).expanduser().resolve().stem for one in several(data))
 
 
 def load(data: str | Path, image_size: int | tuple[int, int] = 16, image_fit: str = "crop") -> LearningData:
@@ -47,25 +61,31 @@ def load(data: str | Path, image_size: int | tuple[int, int] = 16, image_fit: st
             `jaxsamp.datasets.read_file` finds them; an .npz file of `weights`, `means` and `covariances`, which is a
             mixture of Gaussians; a folder of images, whose labels are the names of its subfolders if each image lies in
             one; "hf:NAME" or "tfds:NAME", the training split of a data set on Hugging Face or in TensorFlow Datasets,
-            which must fit in memory.
+            which must fit in memory; a folder of measurements, see `measure`; "CLEAN+DAMAGED", clean data and one or
+            more sets of damaged samples.
         image_size: height and width of the images of a folder or of a data set on a hub, or one number for both.
         image_fit: how images of other proportions get that size, "crop", "pad" or "stretch"; see
             `jaxsamp.datasets.read_folder`.
 
     Returns:
         A law, or data of which four fifths are for training and one fifth is held out, the same ones every time; of a
-        file of `x_train` and `x_test` the latter are held out.
+        file of `x_train` and `x_test` the latter are held out. Of damaged samples all are for training.
 
     Raises:
         ValueError: there are no such data, or they cannot be used.
     """
     images = _images(image_size, image_fit)
+    first, *damaged = several(str(data))
+    if damaged:
+        return joined(load(first, image_size, image_fit), [_whole(name, images) for name in damaged])
     hub, colon, name = str(data).partition(":")
     if colon and hub in HUBS:
         return _from_hub(hub, name, images)
     path = _path(str(data), "data")
     if path is None:
         return _named(str(data))
+    if is_measured(path):
+        return load_measured(path)
     return _mixture(path, "data") or learning(_name(path), _read(path, images, "data", LEAST, True, True), str(path))
 
 
@@ -104,6 +124,19 @@ def load_samples(
     return x, float(grid[-1])
 
 
+def _whole(data: str, images: dict[str, Any]) -> tuple[str, np.ndarray, Any]:
+    """The name, samples and labels, or None, of a set of which nothing is held out; of known data the training part."""
+    path = _path(data, "data")
+    if path is None:
+        known = _named(data)
+        if known.law is not None:
+            raise ValueError(f"data must be damaged samples after the first +; {data} is a known law.")
+        return data, known.train, None if known.labels is None else known.table[known.labels]
+    stored = _read(path, images, "data", LEAST_COMPARED, labels=True)
+    labels = None if stored.labels is None else checked(stored.labels, len(stored.samples), str(path))
+    return _name(path), stored.samples, labels
+
+
 def _images(image_size: Any, image_fit: str) -> dict[str, Any]:
     """How images are read, as `read_images` takes it."""
     sides(image_size, "image_size")
@@ -140,6 +173,8 @@ def _read(
     path: Path, images: dict[str, Any], argument: str, least: int, labels: bool = False, apart: bool = False
 ) -> Stored:
     """At least `least` samples in float32 from a file or a folder of images, and what else is wanted of it."""
+    if is_measured(path):
+        raise ValueError(f"{argument} must hold clean samples; {path} holds measurements.")
     if path.is_dir():
         values, place, paths = read_images(path, argument=argument, **images)
         classes = [class_of(place, image) for image in paths]

@@ -31,6 +31,10 @@ class LearningData:
         held_out_labels: (m,), the same for `held_out`.
         table: (K,) the labels as they are in the data, integers or names, in increasing order: table[labels] are those
             of `train`.
+        kinds: (n,), 0 for clean samples of `train` and k for those of the k-th damaged set; None if all are clean.
+        measured: `jaxsamp.corruptions.Measurements` to learn from, of samples that nobody has; `train` and `held_out`
+            are then clean samples to compare with, or None.
+        held_out_measured: the measurements that the law is compared with, or None.
     """
 
     name: str
@@ -42,10 +46,15 @@ class LearningData:
     labels: Any = None
     held_out_labels: Any = None
     table: Any = None
+    kinds: Any = None
+    measured: Any = None
+    held_out_measured: Any = None
 
     @property
     def learned(self) -> Any:
-        """The data for `jaxsamp.fit`: the law, which gives fresh samples, or the training data."""
+        """The data for `jaxsamp.fit`: the measurements; the law, which gives fresh samples; or the training data."""
+        if self.measured is not None:
+            return self.measured
         return self.train if self.law is None else self.law
 
     @property
@@ -82,7 +91,10 @@ class LearningData:
                 f"label must have at least {LEAST_COMPARED} training and held-out samples to compare with; label "
                 f"{label} of {self.name} has {mine.sum()} and {other.sum()}."
             )
-        parts = {"train": self.train[mine], "held_out": self.held_out[other]}
+        if self.measured is None:
+            parts = {"train": self.train[mine], "held_out": self.held_out[other]}
+        else:
+            parts = {"measured": self.measured[mine], "held_out_measured": self.held_out_measured[other]}
         parts |= {"labels": self.labels[mine], "held_out_labels": self.held_out_labels[other]}
         return replace(self, name=f"{self.name} {label}", **parts)
 
@@ -91,18 +103,27 @@ def learning(name: str, stored: Stored, place: str) -> LearningData:
     """Data with a held-out part: the file's own, or one fifth, the same every time; errors name the place."""
     train, labels = stored.samples, stored.labels
     if labels is not None:
-        labels = _checked(labels, len(train), place)
+        labels = checked(labels, len(train), place)
     held_out, others = kept_apart(stored, place, "a fifth of x_train is held out instead")
     if held_out is None:
-        order, cut = np.random.default_rng(0).permutation(len(train)), len(train) // 5
-        first, rest = order[:cut], order[cut:]
+        first, rest = parted(len(train))
         train, held_out = train[rest], train[first]
         labels, others = (None, None) if labels is None else (labels[rest], labels[first])
-    found = LearningData(name, train.shape[1:], None, train, held_out)
+    return labelled(LearningData(name, train.shape[1:], None, train, held_out), labels, others)
+
+
+def parted(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of n samples are held out, a fifth, and which are not: the same ones every time."""
+    order = np.random.default_rng(0).permutation(n)
+    return order[: n // 5], order[n // 5 :]
+
+
+def labelled(data: LearningData, labels: Any, others: Any) -> LearningData:
+    """The data with labels of its own and of its held-out part, as they are; without any if one is None."""
     if labels is None or others is None:
-        return found
+        return data
     numbers, table = renumber_labels(np.concatenate([others, labels]))
-    return replace(found, labels=numbers[len(others) :], held_out_labels=numbers[: len(others)], table=table)
+    return replace(data, labels=numbers[len(others) :], held_out_labels=numbers[: len(others)], table=table)
 
 
 def kept_apart(stored: Stored, place: str, instead: str) -> tuple[Any, Any]:
@@ -118,7 +139,7 @@ def kept_apart(stored: Stored, place: str, instead: str) -> tuple[Any, Any]:
     elif stored.labels is not None and labels is None:
         why = "it has no `y_test`, (n,), of labels like `y_train`"
     else:
-        labels = None if stored.labels is None else _checked(labels, len(x), place)
+        labels = None if stored.labels is None else checked(labels, len(x), place)
         return as_samples(x, f"data {place}:x_test"), labels
     warnings.warn(
         DataWarning(f"x_test of {place} is left out, because {why}; {instead}."),
@@ -127,7 +148,7 @@ def kept_apart(stored: Stored, place: str, instead: str) -> tuple[Any, Any]:
     return None, None
 
 
-def _checked(labels: Any, n: int, place: str) -> np.ndarray:
+def checked(labels: Any, n: int, place: str) -> np.ndarray:
     """Labels of n samples; raises ValueError unless they are integers from 0, or names."""
     labels = np.asarray(labels)
     least = labels.min(initial=0) if labels.dtype.kind in "iub" else 0

@@ -9,6 +9,9 @@ import jax
 import numpy as np
 
 from jaxsamp.core.types import CLEAN, Array, Level, is_image
+from jaxsamp.corruptions import Corrupted
+from jaxsamp.corruptions.laws import FURTHER
+from jaxsamp.recipes.measured import visible
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.tasks import draw_labels
 from jaxsamp.running.sampling import sample
@@ -21,6 +24,8 @@ def beside_truth(
 ) -> Any:
     """Samples x, (n, *event), next to held-out data or, if there are none, next to true samples of the law.
 
+    Where nobody has clean data, they are next to what was seen of held-out ones.
+
     Args:
         key: a typed key; draws the true samples.
         x: the samples.
@@ -32,23 +37,49 @@ def beside_truth(
     Returns:
         A Matplotlib figure, for `jaxsamp.plots.save`.
     """
-    from jaxsamp import plots
-
     law = data.law if law is None else law
     true, labels = data.held_out, ("new", "real, held out")
-    if true is None:
+    if true is None and law is None:
+        true, labels = visible(data.held_out_measured), ("new", "measured, held out")
+    elif true is None:
         for_law, for_noise = jax.random.split(key)
         true = law.sample(for_law, len(x))
         true = np.asarray(true + level.sigma * jax.random.normal(for_noise, true.shape))
         labels = ("samples", "true samples")
     elif data.train is data.held_out:
         labels = ("samples", "true samples")
-    if is_image(data.event):
-        return plots.images(x, true, title=title, labels=labels)
-    if data.event == (2,):
-        density = None if law is None else jax.jit(partial(law.log_prob, level=level))
-        return plots.scatter(x, true, log_prob=density, title=title, labels=labels)
-    return plots.marginals(x, true, title=title, labels=labels)
+    density = None if law is None or data.event != (2,) else jax.jit(partial(law.log_prob, level=level))
+    return side_by_side({labels[0]: x, labels[1]: true}, title, density)
+
+
+def side_by_side(sets: dict[str, Any], title: str = "", density: Any = None) -> Any:
+    """Sets of samples by name: as grids of images; as points in the plane or single coordinates, the last two of them.
+
+    Args:
+        sets: samples (n, *event) by name; images may be NaN where nobody has seen them, and complex ones, (h, w, 2),
+            are shown by their absolute values. The last set says what is black and what is white.
+        title: the title of the picture.
+        density: a log density in the plane, which is shaded.
+
+    Returns:
+        A Matplotlib figure, for `jaxsamp.plots.save`.
+    """
+    from jaxsamp import plots
+
+    shown, labels = [_plain(x) for x in sets.values()], list(sets)
+    if is_image(shown[-1].shape[1:]):
+        limits = float(np.nanmin(shown[-1])), float(np.nanmax(shown[-1]))
+        return plots.panels(shown, labels, title=title, limits=limits)
+    samples, true = (np.nan_to_num(x) for x in shown[-2:])
+    if true.shape[1:] == (2,):
+        return plots.scatter(samples, true, log_prob=density, title=title, labels=(labels[-2], labels[-1]))
+    return plots.marginals(samples, true, title=title, labels=(labels[-2], labels[-1]))
+
+
+def _plain(x: Any) -> np.ndarray:
+    """Samples, or the absolute values of complex images."""
+    x = np.asarray(x)
+    return np.hypot(x[..., 0], x[..., 1]) if x.ndim == 4 and x.shape[-1] == 2 else x
 
 
 def alone(x: np.ndarray, data: LearningData, labels: Any = None) -> Any:
@@ -73,9 +104,17 @@ def alone(x: np.ndarray, data: LearningData, labels: Any = None) -> Any:
 
 
 def training_pictures(
-    key: Array, data: LearningData, folder: str | Path, steps: int, labels: bool = False, mesh: Any = None
+    key: Array,
+    data: LearningData,
+    folder: str | Path,
+    steps: int,
+    labels: bool = False,
+    mesh: Any = None,
+    further: float = FURTHER,
 ) -> Callable[[int, Any], None]:
     """A callback for `jaxsamp.fit` that plots samples by the averaged weights, from the same noise each time.
+
+    A network that learns from measurements makes each sample through an operator of its own, the same each time.
 
     Args:
         key: a typed key; draws the noise, the labels and the true samples next to them.
@@ -84,10 +123,13 @@ def training_pictures(
         steps: number of steps of the whole run, for the title.
         labels: whether the network is given labels.
         mesh: the devices that `fit` trains on.
+        further: rate of the further corruption of those operators.
     """
-    for_noise, for_labels, for_truth = jax.random.split(key, 3)
+    for_noise, for_labels, for_truth, for_operators = jax.random.split(key, 4)
     n = DRAWN[is_image(data.event)]
     cond = draw_labels(for_labels, data.labels, 0, n) if labels else None
+    if data.measured is not None:
+        cond = Corrupted(data.measured.law.draw(for_operators, n, data.event, further), cond)
 
     def paint(step: int, state: Any) -> None:
         x = sample(for_noise, state.denoiser(), (n, *data.event), steps=DRAWN_STEPS, cond=cond, mesh=mesh).x

@@ -12,6 +12,7 @@ import numpy as np
 from jaxsamp import __version__, metrics
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS
+from jaxsamp.recipes.measured import against_measurements
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.tasks import SamplingTask
 
@@ -97,13 +98,19 @@ def against_reference(
 
 
 def report(key: Array, task: SamplingTask, x: np.ndarray, level: Level) -> dict[str, dict[str, Any]]:
-    """The metrics of `jaxsamp sample`: samples of a task against its law, as "law", and its data, as "data"."""
-    for_law, for_data = jax.random.split(key)
+    """The metrics of `jaxsamp sample`: samples of a task against its law, as "law", and its data, as "data".
+
+    Of a network that has learned from measurements, also of samples that are measured again, as "measurements".
+    """
+    for_law, for_data, for_measurements = jax.random.split(key, 3)
     results = {}
     if task.law is not None:
         results["law"] = against_law(x, task.law, for_law, level)
     if task.data.train is not None:
         results["data"] = against_data(x, task.data, for_data)
+    if task.data.measured is not None:
+        found = against_measurements(x, task.data.held_out_measured, for_measurements, NULL_SETS)
+        results["measurements"] = {name: _plain(metric) for name, metric in found.items()}
     return results
 
 
@@ -144,11 +151,14 @@ def score_errors(
 def about(law: Any, data: LearningData) -> dict[str, Any]:
     """What was sampled, with which software and on which device."""
     device, weights = jax.local_devices()[0], getattr(law, "weights", None)
+    learned, held_out = data.train, data.held_out
+    if data.measured is not None:
+        learned, held_out = data.measured, data.held_out_measured
     return {
         "law": None if law is None else type(law).__name__,
         "components": None if weights is None else np.size(weights),
-        "train": None if data.train is None else len(data.train),
-        "held_out": None if data.held_out is None else len(data.held_out),
+        "train": None if learned is None else len(learned),
+        "held_out": None if held_out is None else len(held_out),
         "versions": {"jaxsamp": __version__, "jax": jax.__version__, "python": platform.python_version()},
         "device": f"{device.device_kind} ({device.platform})",
     }
@@ -167,7 +177,8 @@ def peak_memory() -> dict[str, Any]:
 
 def _floor(features: Any, data: LearningData) -> dict[str, float]:
     """The Frechet distance of the training data, the smallest that a law learned from them can be expected to reach."""
-    return {"floor": metrics.frechet_distance(features(data.train), features(data.held_out))}
+    clean = data.train if data.kinds is None else data.train[data.kinds == 0]
+    return {"floor": metrics.frechet_distance(features(clean), features(data.held_out))}
 
 
 def _plain(metric: metrics.Metric) -> dict[str, Any]:

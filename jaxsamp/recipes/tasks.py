@@ -32,7 +32,8 @@ class SamplingTask(NamedTuple):
         law: the exact law, or None if it is not known.
         denoiser: the denoiser of the law, or a network.
         event: shape of one sample of the denoiser; samples are reported in the shape `data.event`.
-        cond: labels (n,) as the network numbers them, or None.
+        cond: labels (n,) as the network numbers them, or None; in a `jaxsamp.corruptions.Corrupted` with the operators
+            of a network that has learned from measurements.
         labels: the same labels as they are in the data, (n,), or None.
     """
 
@@ -63,6 +64,10 @@ def exact_task(
     """
     schedule = schedule_of(schedule)
     law = data.law
+    if data.measured is not None:
+        raise ValueError(
+            f"data must be clean samples to become a law; {data.name} holds measurements, from which a network learns."
+        )
     if law is None:
         law = law_of(data.train, model, components, seed)
     return SamplingTask(data, law, law.denoiser(schedule), law.event_shape)
@@ -93,29 +98,46 @@ def learned_task(
         ValueError: the network does not have that label, or has no labels to be guided by; there are too few data of
             that label; the data or the table have other labels; or the network takes samples of another shape.
     """
-    classes, cond = getattr(denoiser.apply.network, "classes", 0), None
-    for name, value in (("label", label), ("guidance", guidance)):
-        if value is not None and not classes:
-            raise ValueError(f"{name} is for a network that was trained with labels; this one was not.")
+    classes = classes_of(denoiser)
+    if guidance is not None and not classes:
+        raise ValueError("guidance is for a network that was trained with labels; this one was not.")
     if guidance is not None and not isfinite(guidance):
         raise ValueError(f"guidance must be finite; got {guidance}.")
-    labels = None
-    if classes:
-        if table is None:
-            table = np.arange(classes) if data.table is None else data.table
-        table = np.asarray(table)
-        if len(table) != classes:
-            raise ValueError(f"table must have the {classes} labels of the network; got {len(table)}.")
-        data = data.numbered(table)
-        if label is None:
-            cond = draw_labels(key, data.labels, classes, n)
-        else:
-            number = number_of(label, table)
-            data, cond = data.only(table.tolist()[number]), jnp.full(n, number)
-        labels = table[np.asarray(cond)]
+    data, cond, labels = labels_for(key, data, denoiser, n, label, table)
     check_event(denoiser, data.event, cond)
     guided = denoiser if guidance is None else guide(denoiser, guidance, classes)
     return SamplingTask(data, data.law, guided, data.event, cond, labels)
+
+
+def classes_of(denoiser: Any) -> int:
+    """The number of labels of a learned network; 0 if it was trained without."""
+    return getattr(denoiser.apply.network, "classes", 0)
+
+
+def labels_for(
+    key: Array, data: LearningData, denoiser: Any, n: int, label: int | str | None, table: Data | None
+) -> tuple[LearningData, Any, Any]:
+    """Data of the labels that are sampled, and n labels as the network numbers them and as they are in the data.
+
+    The labels are None if the network has none; the other arguments are those of `learned_task`.
+    """
+    classes = classes_of(denoiser)
+    if not classes:
+        if label is not None:
+            raise ValueError("label is for a network that was trained with labels; this one was not.")
+        return data, None, None
+    if table is None:
+        table = np.arange(classes) if data.table is None else data.table
+    table = np.asarray(table)
+    if len(table) != classes:
+        raise ValueError(f"table must have the {classes} labels of the network; got {len(table)}.")
+    data = data.numbered(table)
+    if label is None:
+        cond = draw_labels(key, data.labels, classes, n)
+    else:
+        number = number_of(label, table)
+        data, cond = data.only(table.tolist()[number]), jnp.full(n, number)
+    return data, cond, table[np.asarray(cond)]
 
 
 def calibrated(
@@ -130,6 +152,8 @@ def calibrated(
     needed = any(sampler.reads_calibration for sampler in samplers)
     if not needed or getattr(task.denoiser, "calibration", None) is not None:
         return task
+    if task.data.measured is not None:
+        raise ValueError("sampler must not need a calibration, which is measured on clean data; got one that does.")
     data, cond = task.data.law if task.data.held_out is None else task.data.held_out, None
     if task.cond is not None:
         n = LARGEST if task.data.held_out is None else min(LARGEST, len(data))
@@ -212,6 +236,6 @@ def check_event(denoiser: Any, event: tuple[int, ...], cond: Any = None) -> None
     """Raise ValueError unless the network takes samples of that shape."""
     level = Level(jnp.ones(1), jnp.ones(1))
     try:
-        jax.eval_shape(denoiser, jnp.zeros((1, *event)), level, None if cond is None else cond[:1])
+        jax.eval_shape(denoiser, jnp.zeros((1, *event)), level, jax.tree.map(lambda leaf: leaf[:1], cond))
     except Exception as error:  # only shapes are computed; Flax has its own errors for them
         raise ValueError(f"data must have samples of the shape that the network takes; got shape {event}.") from error

@@ -4,15 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from jaxsamp import losses
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.corruptions.condition import split
+from jaxsamp.corruptions.laws import FURTHER, least_seen
 from jaxsamp.training.objective import DenoisingLoss, Loss, check_laws, denoising_loss
-
-CHECKED, NEVER = 64, 1e-6  # operators whose further corruptions are checked; probabilities that are as good as 0
 
 
 @dataclass(frozen=True)
@@ -34,16 +30,7 @@ class AmbientLoss(Loss):
         Raises:
             ValueError: something that the further corruption hides is never seen, so that it cannot be learned.
         """
-        keys = jax.random.split(jax.random.key(0), CHECKED)
-        some = jax.tree.map(lambda leaf: jnp.asarray(leaf[:CHECKED]), operator)
-        keys = keys[: jax.tree.leaves(some)[0].shape[0]]
-        hidden = jax.vmap(law.thinned, (0, 0, None))(keys, some, self.further)
-        least = float(jnp.min(jax.vmap(law.gram, (0, None))(hidden, self.further)))
-        if not least > NEVER:
-            raise ValueError(
-                f"law must see everything that its further corruption hides now and then, E[P | A~] > 0; for {law} "
-                f"the smallest probability is {least:.2g}, so that nothing could be learned there."
-            )
+        least_seen(law, operator, self.further)
         return replace(self, law=law)
 
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
@@ -55,7 +42,7 @@ class AmbientLoss(Loss):
 
 
 def ambient_loss(
-    further: float = 0.1,
+    further: float = FURTHER,
     reweight: bool = False,
     levels: losses.NoiseLevelDistribution = losses.LogNormal(),  # noqa: B008  (frozen)
     weighting: losses.Weighting | str = "edm",
@@ -70,7 +57,7 @@ def ambient_loss(
         weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` with the model's own sigma_data.
 
     Raises:
-        ValueError: a setting is out of range.
+        ValueError: a setting is out of range, or `weighting` is None.
         TypeError: `levels` or `weighting` is of the wrong type.
     """
     if not 0 < further < 1:
@@ -78,6 +65,11 @@ def ambient_loss(
             f"further must be in (0, 1), because what is hidden from the network teaches it the rest; got {further}."
         )
     check_laws(levels, weighting)
+    if weighting is None:
+        raise ValueError(
+            "weighting must weigh the error of x_0 for measurements, such as 'edm' or jaxsamp.losses.UnitWeighting(); "
+            "got None, which is the error of the network's own output."
+        )
     return AmbientLoss(levels, weighting, further, reweight)
 
 

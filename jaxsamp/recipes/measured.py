@@ -1,0 +1,164 @@
+"""Measured data: made from clean data, kept in a folder, and compared with samples that are measured again."""
+
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsamp import metrics
+from jaxsamp.core import checks, disk
+from jaxsamp.core.types import Array
+from jaxsamp.corruptions import Corruption, Measurements, corrupt
+from jaxsamp.corruptions.measurements import LAWS, is_measured
+from jaxsamp.metrics.null import NULL_SETS
+from jaxsamp.recipes.parts import LearningData, checked, labelled, parted
+
+HELD_OUT, LABELS = "held-out", "labels.npy"
+LEAST, DRAWN = 10, 10_000  # measurements in a folder; samples of a law that are measured
+DIRECTIONS = 256  # of the sliced distance
+
+
+def corruption(operator: str, **settings: Any) -> Corruption:
+    """The law of corruptions of that name, with these settings.
+
+    Args:
+        operator: "mask", "box", "fixed-box", "keep-patch", "downsample", "compressed-sensing", "k-space" or "blur".
+        settings: fields of its class in `jaxsamp.corruptions`; the others have its defaults.
+
+    Raises:
+        ValueError: the name is unknown, or a setting is not one of this law or out of range.
+    """
+    make = LAWS[checks.one_of("operator", operator, LAWS)]
+    own = [field.name for field in fields(make)]
+    for name in settings:
+        if name not in own:
+            raise ValueError(f"{name} is not a setting of operator {operator}, which takes {', '.join(own)}.")
+    return make(**settings)
+
+
+def measure(key: Array, data: LearningData, law: Corruption, n: int = DRAWN) -> LearningData:
+    """Measure each training sample and each held-out one once; the clean samples stay in `train` and `held_out`.
+
+    Args:
+        key: a typed key.
+        data: clean data, or a known law.
+        law: one of `jaxsamp.corruptions`.
+        n: number of samples of a known law that are measured, and a fifth of them held out.
+
+    Raises:
+        ValueError: the law does not fit the samples, or they are measured already.
+    """
+    for_law, for_train, for_others = jax.random.split(key, 3)
+    if data.measured is not None:
+        raise ValueError(f"data must be clean samples to be measured; {data.name} has been measured already.")
+    if data.law is not None:
+        x, (first, rest) = np.asarray(data.law.sample(for_law, checks.at_least("n", n, LEAST))), parted(n)
+        data = replace(data, law=None, train=x[rest], held_out=x[first])
+    measured, others = corrupt(for_train, data.train, law), corrupt(for_others, data.held_out, law)
+    return replace(data, measured=measured, held_out_measured=others)
+
+
+def save_measured(data: LearningData, folder: str | Path) -> None:
+    """Write measurements, and labels as they are in the data, and the same of the held-out part in a folder of its own.
+
+    Raises:
+        OSError: the disk is full, or the system refuses for another reason.
+    """
+    for place, measured, labels in (
+        (Path(folder), data.measured, data.labels),
+        (Path(folder) / HELD_OUT, data.held_out_measured, data.held_out_labels),
+    ):
+        measured.save(place)
+        if labels is not None:
+            with disk.writing(place / LABELS):
+                np.save(place / LABELS, data.table[labels])
+
+
+def load_measured(folder: str | Path) -> LearningData:
+    """The measurements in a folder; held out are those in its folder `held-out` or, without one, a fifth of them.
+
+    Raises:
+        ValueError: the folder has none, or fewer than 10, or they cannot be used.
+    """
+    place = Path(folder).expanduser()
+    measured, labels = _read(place)
+    if len(measured) < LEAST:
+        raise ValueError(f"data must hold at least {LEAST} measurements; {place} holds {len(measured)}.")
+    if is_measured(place / HELD_OUT):
+        others, other_labels = _read(place / HELD_OUT)
+        if (others.law, others.event_shape) != (measured.law, measured.event_shape):
+            raise ValueError(
+                f"data must have held-out measurements of the same kind, {measured.law} of {measured.event_shape}; "
+                f"{place / HELD_OUT} holds {others.law} of {others.event_shape}."
+            )
+    else:
+        first, rest = parted(len(measured))
+        other_labels, labels = (None, None) if labels is None else (labels[first], labels[rest])
+        measured, others = measured[rest], measured[first]
+    data = LearningData(place.resolve().name, measured.event_shape, measured=measured, held_out_measured=others)
+    return labelled(data, labels, other_labels)
+
+
+def against_measurements(
+    x: np.ndarray, held_out: Measurements, key: Array, null_sets: int = NULL_SETS
+) -> dict[str, metrics.Metric]:
+    """Distances of samples that are measured again to held-out measurements; no clean sample is needed.
+
+    Half of the held-out operators measure samples, one each, with the noise of the law, and what is seen, A^+ y, is
+    compared with that of the other half. The bands are the same distances between random halves of what is held out.
+
+    Args:
+        x: samples, (n, *event).
+        held_out: the measurements.
+        key: a typed key.
+        null_sets: number of random halves, at least 20.
+
+    Returns:
+        "energy" and "sliced_w2", the latter minus its mean for true samples; nothing for fewer than 4 measurements.
+    """
+    half = min(len(x), len(held_out) // 2)
+    if half < 2:
+        return {}
+    for_noise, for_directions, for_halves = jax.random.split(key, 3)
+    again = held_out[:half].again(for_noise, x[:half])
+    seen, true = (np.asarray(m.back_projection()).reshape(len(m), -1) for m in (again, held_out[: 2 * half]))
+    theta = jax.random.normal(for_directions, (DIRECTIONS, true.shape[1]))
+    theta /= np.linalg.norm(theta, axis=1, keepdims=True)
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(for_halves)))
+    orders = [rng.permutation(2 * half) for _ in range(checks.at_least("null_sets", null_sets, 20))]
+    found = {}
+    sliced = partial(metrics.sliced_wasserstein, theta=theta)
+    for name, distance in (("energy", metrics.energy_distance), ("sliced_w2", sliced)):
+        nulls = np.array([distance(true[order[:half]], true[order[half:]]) for order in orders])
+        shift = nulls.mean() if name == "sliced_w2" else 0.0
+        found[name] = metrics.judged(distance(seen, true[half:]) - shift, nulls - shift)
+    return found
+
+
+def visible(measured: Measurements) -> np.ndarray:
+    """What was seen of each sample in its own shape, A^+ y, NaN in what a mask hides; y of operators without A^+."""
+    if not hasattr(measured.operator, "pseudoinverse"):
+        return np.asarray(measured.y)
+    seen = np.asarray(measured.back_projection())
+    if hasattr(measured.operator, "mask"):
+        seen = np.where(measured.operator.mask, seen, np.nan)
+    return seen
+
+
+def _read(place: Path) -> tuple[Measurements, Any]:
+    """Measurements and their labels as they are in the data, or None."""
+    try:
+        measured = Measurements.load(place)
+    except ValueError as error:
+        raise ValueError(f"data: {error}") from error
+    path = place / LABELS
+    if not path.exists():
+        return measured, None
+    try:
+        labels = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"data must have labels as they were written; {path} could not be read ({error}).") from error
+    return measured, checked(labels, len(measured), str(path))
