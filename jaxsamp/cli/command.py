@@ -148,6 +148,15 @@ def truth(target: str | None, checkpoint: Path | None, image_size: Any, image_fi
     return recipes.load(target or "digits", image_size, image_fit)
 
 
+def clean_run(checkpoint: Path | None) -> None:
+    """Raise one sentence if the network in a folder has learned from measurements, so that it needs operators."""
+    if checkpoint is not None and recipes.further_of(checkpoint) is not None:
+        raise BadArgument(
+            f"--checkpoint must have learned from clean samples; {checkpoint} has learned from measurements, which "
+            "`jaxsamp sample` and `jaxsamp restore` take."
+        )
+
+
 def clean(data: Any) -> Any:
     """The data, unless they are measurements, which only `train`, `sample` and `restore` take."""
     if data.measured is not None:

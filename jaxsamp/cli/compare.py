@@ -9,7 +9,7 @@ import jax
 from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, clean_run
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import INSIDE, Page, Stages
 from jaxsamp.cli.subject import Subject
@@ -43,6 +43,7 @@ class Compare(ReportingCommand):
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the data."""
         self.subject.check()
+        clean_run(self.subject.checkpoint)
         for name in ("samplers", "steps"):
             if not getattr(self, name):
                 raise BadArgument(f"--{name} must hold at least one value.")

@@ -19,7 +19,12 @@ from jaxsamp.core.progress import is_terminal
 from jaxsamp.datasets import DataWarning
 from jaxsamp.metrics import label
 
-REFERENCES = {"law": "against the law", "data": "against held-out data", "samples": "against true samples"}
+REFERENCES = {
+    "law": "against the law",
+    "data": "against held-out data",
+    "samples": "against true samples",
+    "measurements": "measured again, against held-out measurements",
+}
 WIDEST = 1000  # columns of a table
 INSIDE = {True: "[green]inside[/]", False: "[yellow]outside[/]"}
 

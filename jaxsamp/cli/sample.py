@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import jax
 import numpy as np
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes, samplers
 from jaxsamp.cli import output, printing
@@ -15,20 +15,17 @@ from jaxsamp.cli.command import Command, Common, Shared, check_seed, named
 from jaxsamp.cli.devices import chosen, joined
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.printing import Stages
+from jaxsamp.cli.sample_shards import GRID, SMALL, grid, to_shards
 from jaxsamp.cli.settings import plain, value_of
-from jaxsamp.cli.stopping import resumable
 from jaxsamp.cli.subject import Subject
+from jaxsamp.cli.through import OPERATORS, check_data, operators_of, through_operators
 from jaxsamp.core import checks, disk
-from jaxsamp.core.types import Level, is_image
+from jaxsamp.core.types import Level
 from jaxsamp.datasets import DataWarning
+from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.reports import peak_memory
-from jaxsamp.recipes.sampling import costs_of_shards
 from jaxsamp.running import shards
 
-COMPARED = 10_000  # number of samples in shards, the first ones, that are compared with the truth
-SMALL, GRID = ("samples.png", "report.json"), "grid.png"
-LABELS = "labels.npy"
-IN_SHARDS = ("manifest.json", "shard-*.npz", *SMALL)
 CORRECTORS = {
     "overdamped": samplers.OverdampedCorrector(),
     "underdamped": samplers.UnderdampedCorrector(),
@@ -57,6 +54,11 @@ class Sample(Command):
     """Samples per file; more samples than this are written to several files while they are drawn."""
     metrics: bool = True
     """Compare the samples with the law, and with held-out data."""
+    full_mask: FlagCreatePairsOff[bool] = False
+    """Of a network that has learned from measurements: hide nothing, instead of as much as in its training."""
+    reference: Annotated[
+        str | None, arg(metavar="NAME|FILE|FOLDER", help=f"Clean data to compare such samples with too: {PLACES}")
+    ] = None
     devices: Annotated[str, arg(metavar="all|INT")] = "all"
     """Devices of this machine over which the samples are divided."""
     coordinator: Annotated[
@@ -89,6 +91,7 @@ class Sample(Command):
             output.check_free(out, self.files[:1], self.common.force)  # the other files may belong to shards
             with stages("load"):
                 data = self.subject.load()
+            check_data(self, data)
             size = shards.default_size(data.event) if self.shard_size is None else self.shard_size
         split = 0 < size < self.num_samples
         if process.count > 1 and not split:
@@ -101,12 +104,14 @@ class Sample(Command):
         options |= {"microbatch": self.subject.microbatch, "progress": self.watched and process.index == 0}
 
         def task() -> recipes.SamplingTask:
+            if data.measured is not None:
+                return through_operators(self, keys, data, sampler, levels, stages)
             return self.subject.task((keys[4], keys[5]), data, self.num_samples, self.common.seed, [sampler], stages)
 
         if split:
-            self._to_shards(out, keys, task, options, size, stages)
+            to_shards(self, out, keys, task, options, size, stages)
             return
-        files = (*self.files, *_grid(data))
+        files = (*self.files, *grid(data))
         with output.folder(out, files, self.common.force) as folder:
             output.check_free(out, shards.KNOWN_BY, self.common.force)
             with complaints(self):
@@ -151,14 +156,14 @@ class Sample(Command):
         facts: dict[str, Any] = {"target": task.data.name, "settings": plain(self), "noise_levels": ends}
         facts |= {"steps": len(drawn.levels) - 1, **drawn.costs, "peak_memory": memory}
         facts |= {"compared": len(drawn.x), "metrics": results, **stages.facts()}
-        facts |= {**recipes.about(task.law, task.data), "files": files}
+        facts |= {**recipes.about(task.law, task.data), "files": files, "operators": operators_of(self, task)}
         output.write_json(facts, folder / "report.json")
         return facts
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""
         costs = f"{facts['evaluations']:g} evaluations and {facts['rounds']:g} rounds each"
-        headline = f"{self._headline(facts['steps'])}, {costs}"
+        headline = f"{self._headline(facts['steps'])}{OPERATORS[facts['operators']]}, {costs}"
         if facts["metrics"] and facts["compared"] < self.num_samples:
             headline += f"; the first {facts['compared']:,} are compared"
         printing.show(facts["target"], headline, facts, out)
@@ -179,70 +184,3 @@ class Sample(Command):
             checks.at_least("shard_size", self.shard_size, 0)
         steps = sampler.default_steps if self.steps is None else self.steps
         return sampler, self.subject.levels(steps), mesh
-
-    def _to_shards(
-        self, out: Path, keys: jax.Array, task: Any, options: dict[str, Any], size: int, stages: Stages
-    ) -> None:
-        """Draw the missing shards; when all are there, compare the first samples."""
-        if not is_job(out):
-            output.check_free(out, ("samples.npz", *SMALL), self.common.force)
-        with output.made(out), resumable(lambda cause: stopped(cause, out)):
-            with complaints(self):
-                what = task()
-                options |= {"settings": {"target": what.data.name, "seed": self.common.seed}, "shard_size": size}
-                with stages("sample"):
-                    done = self._drawn(out, keys[0], what, options)
-            if not done.complete:
-                printing.Page().line(f"{out}: {missing(done)}")
-            elif (out / "report.json").exists() and not self.common.force:
-                count = len(done.manifest["shards"])
-                printing.Page().line(f"{out} is complete: {len(done):,} samples in {count:,} shards.")
-            else:
-                more = (*_grid(what.data), *(() if what.labels is None else (LABELS,)))
-                with output.folder(out, (*SMALL, *more), True) as folder:
-                    if what.labels is not None:
-                        with disk.writing(folder / LABELS):
-                            np.save(folder / LABELS, what.labels)
-                    costs = costs_of_shards(done.manifest["costs"])
-                    drawn = recipes.Drawing(done[:COMPARED], options["levels"], costs)
-                    facts = self.reported(folder, keys, what, drawn, stages, (*IN_SHARDS, *more))
-                self.show(facts, out)
-
-    def _drawn(self, out: Path, key: jax.Array, task: recipes.SamplingTask, options: dict[str, Any]) -> shards.Shards:
-        for name in ("samples.npz", LABELS, GRID, *SMALL) if self.common.force else ():
-            (out / name).unlink(missing_ok=True)
-        try:
-            return recipes.draw_to_folder(out, key, task, **options, force=self.common.force)
-        except shards.OtherSettings as error:
-            raise BadArgument(f"--out: {error}" + " --force removes them." * (not self.common.force)) from error
-
-
-def _grid(data: recipes.LearningData) -> tuple[str, ...]:
-    """The second picture, if the samples are images."""
-    return (GRID,) if is_image(data.event) else ()
-
-
-def is_job(out: Path) -> bool:
-    """Whether the folder holds a job of shards, finished or not."""
-    return any((out / name).exists() for name in shards.KNOWN_BY)
-
-
-def missing(done: shards.Shards) -> str:
-    """A sentence about the shards that are left to other processes."""
-    names = done.missing
-    if not names:
-        return "a shard of another process is damaged. Run the same command again to replace it."
-    some = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-    return f"{some} {'is' if len(names) == 1 else 'are'} missing and left to other processes."
-
-
-def stopped(cause: str, out: Path) -> str:
-    """A sentence about what is kept and how to continue."""
-    if not is_job(out):
-        return f"stopped by {cause} before the first shard was written; nothing was kept."
-    done = shards.Shards(out)
-    total = -(-len(done) // done.shard_size)
-    return (
-        f"stopped by {cause}; {total - len(done.missing):,} of {total:,} shards are in {out}. "
-        "Run the same command again to continue."
-    )

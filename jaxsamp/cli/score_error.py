@@ -9,11 +9,11 @@ import jax
 from tyro.conf import arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, truth
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, clean_run, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Page, Stages
 from jaxsamp.core import checks
-from jaxsamp.recipes.tasks import check_event, run_folder
+from jaxsamp.recipes.tasks import check_event
 from jaxsamp.targets.toys import TOYS
 
 
@@ -54,7 +54,7 @@ class ScoreErrorCommand(ReportingCommand):
         checks.at_least("num_samples", self.num_samples, 2)
         if self.microbatch is not None:
             checks.at_least("microbatch", self.microbatch, 1)
-        run_folder(self.checkpoint)  # before a folder is made in it
+        clean_run(self.checkpoint)  # before a folder is made in it
 
     def default_out(self) -> Path:
         """CHECKPOINT/score-error."""

@@ -1,70 +1,47 @@
 """`jaxsamp train`: a network learns to denoise data, with a log and pictures, and resumes after any stop."""
 
-import json
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, make_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar
 
 import jax
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 import jaxsamp as js
-from jaxsamp import losses, models, plots, recipes, schedules, training
-from jaxsamp.cli import devices, output
+from jaxsamp import models, plots, recipes, schedules, training
+from jaxsamp.cli import devices
 from jaxsamp.cli.command import Command, check_seed, named
 from jaxsamp.cli.errors import BadArgument, complaints
+from jaxsamp.cli.losses import DROP, LEVELS, WEIGHTINGS, check_loss, loss_for
+from jaxsamp.cli.merged import given as chosen
+from jaxsamp.cli.merged import merged
 from jaxsamp.cli.printing import Page, kept
-from jaxsamp.cli.settings import described, flags, plain, proxy, value_of, words_of
+from jaxsamp.cli.runs import JOURNAL, check_free, held, stored_settings
+from jaxsamp.cli.settings import plain, proxy, words_of
 from jaxsamp.cli.stopping import stoppable
 from jaxsamp.cli.words import ImageSize
 from jaxsamp.core import checks
+from jaxsamp.corruptions.laws import FURTHER
 from jaxsamp.datasets.images import FITS
 from jaxsamp.datasets.labels import listed
-from jaxsamp.recipes.data import PLACES, is_known
+from jaxsamp.recipes.data import LEARNED, absolute, stem
 from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
-from jaxsamp.recipes.tasks import CONFIG, TABLE, schedule_of
+from jaxsamp.recipes.tasks import CONFIG, schedule_of
 from jaxsamp.training import journal
-from jaxsamp.training.checkpoint import alone
 
-JOURNAL, CURVE, PICTURES = "metrics.jsonl", "loss.png", "pictures"
+CURVE, PICTURES = "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
 PREDICTS = ("edm", "x0", "epsilon", "v", "score", "velocity")
-LEVELS = {
-    "log-normal": losses.LogNormal(),
-    "uniform-time": losses.UniformTime(),
-    "uniform-log-snr": losses.UniformLogSNR(),
-}
-WEIGHTINGS = {
-    "edm": "edm",
-    "unit": losses.UnitWeighting(),
-    "snr": losses.SNRWeighting(),
-    "min-snr": losses.MinSNRWeighting(),
-    "none": None,
-}
 
-
-def _network() -> Any:
-    """The settings of all networks as flags, each of them None for a value that suits the data."""
-    settings: dict[str, Any] = {}
-    for name, kind in ((name, getattr(models, kind)) for name, kind in NETWORKS.items()):
-        hints, docs = get_type_hints(kind), described(kind)
-        for field in fields(kind):
-            if field.name not in GIVEN:
-                known = settings.setdefault(field.name, (hints[field.name], docs.get(field.name, ""), []))
-                known[2].append(name)
-    added = []
-    for name, (hint, doc, kinds) in settings.items():
-        metavar = "INT" if hint is int else "INT ..."
-        hints = {"help": doc, "metavar": metavar, "help_behavior_hint": f"({', '.join(kinds)})"}
-        added.append((name, Annotated[hint | None, arg(**hints)], None))
-    doc = "The network; settings that are not given suit the data."
-    return make_dataclass("Network", added, frozen=True, namespace={"__doc__": doc, "__module__": __name__})()
-
-
-NETWORK, OPTIMIZER = _network(), proxy(training.AdamW())
+NETWORK = merged(
+    "Network",
+    {name: getattr(models, kind) for name, kind in NETWORKS.items()},
+    "The network; settings that are not given suit the data.",
+    GIVEN,
+)
+OPTIMIZER = proxy(training.AdamW())
 
 
 @dataclass(frozen=True)
@@ -76,7 +53,7 @@ class Train(Command):
     those of `jaxsamp.fit` with the key of --seed and the same settings.
     """
 
-    data: Annotated[str, arg(metavar="NAME|FILE|FOLDER", help=f"What to learn: {PLACES}")] = "digits"
+    data: Annotated[str, arg(metavar="NAME|FILE|FOLDER", help=f"What to learn: {LEARNED}")] = "digits"
     image_size: ImageSize = 16
     """Size of images of a folder or of a data set on a hub: one number, or height and width."""
     image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
@@ -108,8 +85,12 @@ class Train(Command):
     predicts: Annotated[str, named("What the network predicts", PREDICTS)] = "edm"
     levels: Annotated[str, named("Which noise levels it is trained at", LEVELS)] = "log-normal"
     weighting: Annotated[str, named("How much the error at a level counts", WEIGHTINGS)] = "edm"
-    drop: float = 0.1
-    """Fraction of the labels that are dropped, for guidance."""
+    drop: float = DROP
+    """Fraction of the labels that are dropped, for guidance; none of measurements are."""
+    further: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=f"(default: {FURTHER})")] = None
+    """Rate at which more is hidden from a network that learns from measurements."""
+    annotations: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(optional)")] = None
+    """At which noise levels each sample may train, as `jaxsamp annotate` has written it."""
     batch_size: int = 128
     """Samples per update."""
     accumulate: int = 1
@@ -124,7 +105,7 @@ class Train(Command):
     optimizer: OmitArgPrefixes[type(OPTIMIZER)] = OPTIMIZER  # type: ignore[valid-type]
 
     choices: ClassVar = {"levels": (LEVELS, {}), "weighting": (WEIGHTINGS, {})}
-    names: ClassVar = {"checkpoint": "--out"}
+    names: ClassVar = {"checkpoint": "--out", "path": "--annotations"}
 
     @classmethod
     def parsed(cls, words: Sequence[str], name: str) -> Any:
@@ -136,7 +117,7 @@ class Train(Command):
         if given.config is None and not file.exists():
             raise BadArgument(f"--resume needs a run in --out; {given.folder} has no {CONFIG}.")
         with complaints(given):
-            stored = stored_settings(file.expanduser(), "--config" if given.config else "--resume")
+            stored = stored_settings(cls, file.expanduser(), "--config" if given.config else "--resume")
         chosen = {choice for choice in cls.choices if f"--{choice}" in " ".join(words).replace("=", " ").split()}
         stored = {name: value for name, value in stored.items() if name.split(".")[0] not in chosen}
         again = super().parsed([*words_of(stored), *words], name)
@@ -145,7 +126,7 @@ class Train(Command):
     @property
     def folder(self) -> Path:
         """The folder of the run."""
-        return self.out or Path("runs") / Path(self.data).expanduser().resolve().stem
+        return self.out or Path("runs") / stem(self.data)
 
     def run(self) -> None:
         """Load, train, write and print."""
@@ -156,7 +137,7 @@ class Train(Command):
                 data, network, options = self._prepared()
             for warning in warned:
                 page.line(str(warning))
-            with self._kept(out, data):
+            with held(self, data):
                 with complaints(self), kept([]):  # which has the warnings of `_prepared` again
                     state = js.fit(jax.random.key(self.seed), network, progress=self.progress, **options)
                 entries = journal.read(out / JOURNAL)
@@ -169,17 +150,20 @@ class Train(Command):
         page.line(f"{data.name}: {name} of {weights:,} weights, {done:,} steps; {last}")
         page.line(f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {done} in {out}")
         page.line(f"sample it: jaxsamp sample --checkpoint {shlex.quote(str(out))}")
+        if data.measured is not None:
+            data_of = shlex.quote(self.data)
+            page.line(f"restore by it: jaxsamp restore --checkpoint {shlex.quote(str(out))} --data {data_of}")
 
     def _prepared(self) -> tuple[recipes.LearningData, Any, dict[str, Any]]:
         """The data, the network, and the other arguments of `fit`."""
         check_seed(self.seed)
-        for name, known in (("levels", LEVELS), ("weighting", WEIGHTINGS), ("predicts", PREDICTS)):
-            checks.one_of(name, getattr(self, name), known)
+        checks.one_of("predicts", self.predicts, PREDICTS)
         checks.at_least("samples_every", self.samples_every, 0)
-        loss = training.denoising_loss(value_of(self, "levels"), value_of(self, "weighting"), self.drop)
+        check_loss(self)
         mesh = self._mesh()
-        self._check_free()
+        check_free(self)
         data = recipes.load(self.data, self.image_size, self.image_fit)
+        loss, annotations = loss_for(self, data)
         if self.labels and data.labels is None:
             raise BadArgument(
                 f"--labels needs data with labels; {data.name} has none. Images have those of the folders that each of "
@@ -191,18 +175,19 @@ class Train(Command):
                 f"--resume needs the labels that the run was begun with, {listed(table)}; {data.name} has labels "
                 f"{listed(data.table)}."
             )
-        sizes = {name: value for name, value in flags(self.sizes) if value is not None}
         classes = data.classes if self.labels else 0
-        network = recipes.network_for(data.event, classes, self.network, self.dtype, **sizes)
+        network = recipes.network_for(data.event, classes, self.network, self.dtype, **chosen(self.sizes))
         options = {"data": data.learned, "schedule": schedule_of(self.schedule), "steps": self.steps, "loss": loss}
         options |= {"predicts": self.predicts, "cond": data.labels.astype("int32") if self.labels else None}
+        options |= {"annotations": annotations}
         options |= {"batch_size": self.batch_size, "accumulate": self.accumulate, "ema": self.ema, "mesh": mesh}
         options |= {"optimizer": self.optimizer.made(), "fsdp": self.fsdp, "resume": self.resume}  # type: ignore
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}
         options |= {"metrics_file": self.folder / JOURNAL, "report_every": self.report_every}
         if self.samples_every:
+            further = FURTHER if self.further is None else self.further
             key = jax.random.key((self.seed + 2**31) % 2**32)  # the key of --seed belongs to `fit`
-            paint = recipes.training_pictures(key, data, self.folder / PICTURES, self.steps, self.labels, mesh)
+            paint = recipes.training_pictures(key, data, self.folder / PICTURES, self.steps, self.labels, mesh, further)
             options |= {"callback": paint, "callback_every": self.samples_every}
         return data, network, options
 
@@ -216,62 +201,9 @@ class Train(Command):
             raise BadArgument("--fsdp needs more than one device; add --devices all.")
         return mesh
 
-    @contextmanager
-    def _kept(self, out: Path, data: recipes.LearningData) -> Iterator[None]:
-        """Hold the folder, and keep the settings beside the checkpoints.
-
-        A run that ends before its first checkpoint leaves nothing, and one that another holds up touches nothing.
-        """
-        with output.made(out), ExitStack() as held:
-            with complaints(self):
-                held.enter_context(alone(out))
-                self._check_free()  # again, because another run may have come before
-            new = training.latest_step(out) is None
-            try:
-                if new:
-                    table = {TABLE: data.table.tolist()} if self.labels else {}
-                    output.write_json(self.stored() | table, out / CONFIG)
-                yield
-            except BaseException:
-                if new and training.latest_step(out) is None:
-                    for name in (CONFIG, JOURNAL):
-                        (out / name).unlink(missing_ok=True)
-                raise
-
-    def _check_free(self) -> None:
-        """Raise unless the folder has no run, or --resume is given."""
-        if not self.resume and ((self.folder / CONFIG).exists() or training.latest_step(self.folder) is not None):
-            raise BadArgument(
-                f"--out must be a folder without a run, or add --resume to continue it; {self.folder} has one."
-            )
-
     def stored(self) -> dict[str, Any]:
-        """The settings of the run by the names of their flags; the path of data is absolute."""
-        data = self.data if is_known(self.data) else str(Path(self.data).expanduser().resolve())
-        return {name: value for name, value in plain(self).items() if name not in OF_ONE_CALL} | {"data": data}
-
-
-def stored_settings(path: Path, where: str) -> dict[str, Any]:
-    """The settings that a run has stored.
-
-    Raises:
-        BadArgument: there is no such file, or a setting is unknown or has the wrong type.
-    """
-    try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise BadArgument(
-            f"{where} must be a file of settings that `jaxsamp train` wrote; got {path} ({error})."
-        ) from error
-    if not isinstance(stored, dict):
-        raise BadArgument(f"{where} {path} must hold settings by name; got {stored!r}.")
-    stored.pop(TABLE, None)  # follows from the data
-    known = [name for name, _ in flags(Train())]
-    for name, value in stored.items():
-        checks.one_of(f"{where} {path}: every setting", name.partition(".")[0], known)
-        try:
-            given = {choice: stored.get(choice) for choice in Train.choices if name.startswith(f"{choice}.")}
-            super(Train, Train).parsed(words_of(given | {name: value}), "train")
-        except BadArgument as error:
-            raise BadArgument(f"{where} {path}: {name} must be a setting of `jaxsamp train`; got {value!r}.") from error
-    return stored
+        """The settings of the run by the names of their flags; paths are absolute."""
+        paths = {"data": absolute(self.data)}
+        if self.annotations is not None:
+            paths["annotations"] = str(self.annotations.expanduser().resolve())
+        return {name: value for name, value in plain(self).items() if name not in OF_ONE_CALL} | paths

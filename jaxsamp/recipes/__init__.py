@@ -9,12 +9,22 @@ Nothing here prints or reads a command line. Reading images and plotting need `p
 need "jaxsamp[train]".
 """
 
-from jaxsamp.recipes.ambient import clean_of, further_of, measured_task, restoration, restored
+from jaxsamp.recipes.ambient import (
+    check_learned,
+    clean_of,
+    further_of,
+    learned_law,
+    measured_task,
+    numbered,
+    restoration,
+    restored,
+    trained_above,
+)
 from jaxsamp.recipes.annotating import annotated, levels_histogram
 from jaxsamp.recipes.comparison import compare
 from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
-from jaxsamp.recipes.measured import against_measurements, corruption, measure, save_measured, visible
+from jaxsamp.recipes.measured import against_measurements, corruption, measure, measurements, save_measured, visible
 from jaxsamp.recipes.networks import network_for
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training_pictures
@@ -43,6 +53,7 @@ __all__ = [
     "annotated",
     "beside_truth",
     "calibrated",
+    "check_learned",
     "clean_of",
     "compare",
     "corruption",
@@ -52,6 +63,7 @@ __all__ = [
     "further_of",
     "law_of",
     "learned_denoiser",
+    "learned_law",
     "learned_task",
     "levels_histogram",
     "load",
@@ -59,14 +71,17 @@ __all__ = [
     "load_samples",
     "measure",
     "measured_task",
+    "measurements",
     "network_for",
     "noise_levels",
+    "numbered",
     "report",
     "restoration",
     "restored",
     "save_measured",
     "score_errors",
     "side_by_side",
+    "trained_above",
     "trained_labels",
     "trained_on",
     "training_pictures",

@@ -14,9 +14,11 @@ from jaxsamp.core.types import Array, Data
 from jaxsamp.corruptions import Corrupted, Measurements
 from jaxsamp.corruptions.condition import projected
 from jaxsamp.corruptions.laws import FURTHER
+from jaxsamp.datasets.labels import number_of
 from jaxsamp.denoisers import restore, with_operator
+from jaxsamp.losses.corrupted import BUFFER
 from jaxsamp.recipes.parts import LearningData
-from jaxsamp.recipes.tasks import SamplingTask, check_event, classes_of, labels_for, run_folder
+from jaxsamp.recipes.tasks import SamplingTask, check_event, classes_of, labels_for, run_folder, trained_labels
 
 EXACT = 1e-3  # of the differences between two samples: what rounding leaves of samples without noise
 CHECKED = 64  # measurements that are compared with what may be their clean samples
@@ -91,9 +93,28 @@ def check_learned(checkpoint: str | Path, measured: Measurements) -> None:
         )
 
 
+def trained_above(measured: Measurements) -> float:
+    """The noise level sigma / alpha above which a network learns from measurements, which have noise of their own."""
+    return BUFFER * measured.law.noise
+
+
 def learned_law(checkpoint: str | Path, measured: Measurements) -> bool:
     """Whether a run on measurements has learned from this very law, with all its settings."""
     return _loss(checkpoint)["law"] == describe(measured.law)
+
+
+def numbered(checkpoint: str | Path, denoiser: Any, labels: Data | None) -> Any:
+    """Labels as the network in a folder numbers them; None if it was trained without, whatever the data have.
+
+    Raises:
+        ValueError: it was trained with labels, and the data have none, or others.
+    """
+    if not classes_of(denoiser):
+        return None
+    if labels is None:
+        raise ValueError("data must have labels, as the network was trained with labels; these have none.")
+    table = trained_labels(checkpoint) or list(range(classes_of(denoiser)))
+    return jnp.asarray([number_of(label, table, "data: every label") for label in np.asarray(labels).tolist()])
 
 
 def restored(
@@ -108,12 +129,10 @@ def restored(
         microbatch: largest number of them at a time; None for all.
 
     Raises:
-        ValueError: the network takes other samples or operators, or needs labels, or has none.
+        ValueError: the network takes other samples, operators or labels.
     """
     size = len(measured) if microbatch is None else min(len(measured), checks.at_least("microbatch", microbatch, 1))
-    if classes_of(denoiser) and labels is None:
-        raise ValueError("data must have labels, as the network was trained with labels; these have none.")
-    cond = jnp.asarray(labels) if classes_of(denoiser) else None
+    cond = None if labels is None else jnp.asarray(labels)
     check_event(denoiser, measured.event_shape, Corrupted(measured.operator, cond))
     starts = range(0, len(measured), size)
     parts = [slice(start, start + size) for start in starts]

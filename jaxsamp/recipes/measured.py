@@ -84,11 +84,11 @@ def load_measured(folder: str | Path) -> LearningData:
         ValueError: the folder has none, or fewer than 10, or they cannot be used.
     """
     place = Path(folder).expanduser()
-    measured, labels = _read(place)
+    measured, labels = measurements(place)
     if len(measured) < LEAST:
         raise ValueError(f"data must hold at least {LEAST} measurements; {place} holds {len(measured)}.")
     if is_measured(place / HELD_OUT):
-        others, other_labels = _read(place / HELD_OUT)
+        others, other_labels = measurements(place / HELD_OUT)
         if (others.law, others.event_shape) != (measured.law, measured.event_shape):
             raise ValueError(
                 f"data must have held-out measurements of the same kind, {measured.law} of {measured.event_shape}; "
@@ -148,8 +148,13 @@ def visible(measured: Measurements) -> np.ndarray:
     return seen
 
 
-def _read(place: Path) -> tuple[Measurements, Any]:
-    """Measurements and their labels as they are in the data, or None."""
+def measurements(folder: str | Path) -> tuple[Measurements, Any]:
+    """All measurements in a folder and their labels as they are in the data, or None.
+
+    Raises:
+        ValueError: it has none, or they cannot be read.
+    """
+    place = Path(folder).expanduser()
     try:
         measured = Measurements.load(place)
     except ValueError as error:

@@ -1,0 +1,63 @@
+"""`jaxsamp sample` from a network that has learned from measurements: the operators that samples are made through."""
+
+from typing import Any
+
+import jax
+
+from jaxsamp import recipes
+from jaxsamp.cli.command import clean
+from jaxsamp.cli.errors import BadArgument
+from jaxsamp.cli.printing import Stages
+from jaxsamp.datasets import DataWarning
+
+# How samples were made, in the headline.
+OPERATORS = {"fixed": ", each through an operator of its own", "full": ", with nothing hidden", None: ""}
+
+
+def check_data(command: Any, data: recipes.LearningData) -> None:
+    """Raise one sentence unless the flags, the data and the network are all of measurements, or all of clean data."""
+    subject = command.subject
+    learned = subject.checkpoint is not None and recipes.further_of(subject.checkpoint) is not None
+    if learned and data.measured is None:
+        raise BadArgument(
+            "--target must be the measurements that the network in --checkpoint has learned from, or be left out; "
+            f"{data.name} has none. --reference compares with clean data."
+        )
+    if not learned:
+        clean(data)
+        for name, value in (("--full-mask", command.full_mask), ("--reference", command.reference)):
+            if value:
+                raise BadArgument(f"{name} is for a network that has learned from measurements, with --checkpoint.")
+    if learned and subject.guidance is not None:
+        raise BadArgument("--guidance must be left out for a network that has learned from measurements.")
+
+
+def through_operators(
+    command: Any, keys: jax.Array, data: recipes.LearningData, sampler: Any, levels: Any, stages: Stages
+) -> recipes.SamplingTask:
+    """The task of sampling through operators."""
+    subject = command.subject
+    if sampler.reads_calibration:
+        raise BadArgument(
+            f"--sampler must not need a calibration, which is measured on clean data; {command.sampler} does with "
+            "these settings."
+        )
+    least = recipes.trained_above(data.measured)
+    if levels[-1] < 0.999 * least:
+        sentence = f"The measurements have noise, so the network has not learned noise levels below {least:.3g}; "
+        stages.warnings.append(DataWarning(f"{sentence}--sigma-min {least:.3g} leaves as much in the samples."))
+    reference = None
+    if command.reference is not None:
+        with stages("reference"):
+            reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit))
+    options = {"full": command.full_mask, "label": subject.label, "reference": reference}
+    options |= {"further": recipes.further_of(subject.checkpoint), "table": recipes.trained_labels(subject.checkpoint)}
+    recipes.check_learned(subject.checkpoint, data.measured)
+    return recipes.measured_task(keys[2], data, subject.network, command.num_samples, **options)
+
+
+def operators_of(command: Any, task: recipes.SamplingTask) -> str | None:
+    """How the samples of a task were made: "fixed", "full", or None for samples of clean data."""
+    if task.data.measured is None:
+        return None
+    return "full" if command.full_mask else "fixed"
