@@ -24,7 +24,7 @@ from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES, stem
 from jaxsamp.recipes.measured import DRAWN, HELD_OUT, LABELS, LEAST
 
-SETTINGS = merged("Settings", LAWS, "The operator; settings that are not given have its defaults.")
+SETTINGS = merged("Settings", LAWS, "Those of the operator; the others have its defaults.")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Corrupt(ReportingCommand):
     data: Annotated[str, arg(metavar="NAME|FILE|FOLDER", help=f"What to measure: {PLACES}")] = "digits"
     operator: Annotated[str, named("What hides parts of the samples", LAWS)] = "mask"
     settings: OmitArgPrefixes[type(SETTINGS)] = SETTINGS  # type: ignore[valid-type]
+    """Those of the operator; the others have its defaults."""
     num_samples: Annotated[int | None, arg(metavar="INT", help_behavior_hint=f"(default: {DRAWN:,})")] = None
     """Number of samples of a known law; of data all are measured."""
     image_size: ImageSize = 16

@@ -18,6 +18,7 @@ from jaxsamp.core import checks, disk
 from jaxsamp.datasets import DataWarning
 from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES
+from jaxsamp.recipes.measured import HELD_OUT
 
 RESTORED, SHOWN = "restored.npz", 100
 
@@ -79,10 +80,16 @@ class Restore(ReportingCommand):
         with stages("picture"):
             sets = {"measured": recipes.visible(measured[:SHOWN]), "restored": x[:SHOWN]}
             sets |= {} if clean_ones is None else {"clean": clean_ones[:SHOWN]}
-            figure = recipes.side_by_side(sets, f"{self.data.resolve().name}, restored in one evaluation")
+            figure = recipes.side_by_side(sets, f"{self._name}: restored in one evaluation")
         facts = {"data": str(self.data), "restored": len(x), "law": str(measured.law)}
         facts |= recipes.restoration(measured, x, clean_ones)
         return Made(facts, figure, partial(_write, x, labels))
+
+    @property
+    def _name(self) -> str:
+        """The folder of the measurements in words."""
+        folder = self.data.expanduser().resolve()
+        return f"{folder.parent.name}, held out" if folder.name == HELD_OUT else folder.name
 
     def _clean(self, measured: Any) -> np.ndarray | None:
         """The clean samples in --reference that were measured, in their order."""

@@ -102,7 +102,9 @@ class Train(Command):
     ] = None
     dtype: Annotated[str, named("What the network computes in", DTYPES)] = "float32"
     sizes: OmitArgPrefixes[type(NETWORK)] = NETWORK  # type: ignore[valid-type]
+    """The network; settings that are not given suit the data."""
     optimizer: OmitArgPrefixes[type(OPTIMIZER)] = OPTIMIZER  # type: ignore[valid-type]
+    """The optimizer."""
 
     choices: ClassVar = {"levels": (LEVELS, {}), "weighting": (WEIGHTINGS, {})}
     names: ClassVar = {"checkpoint": "--out", "path": "--annotations"}

@@ -36,5 +36,5 @@ def levels(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
         axes.margins(x=0.12)
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set(xlabel="samples", ylabel="train above sigma / alpha")
+        axes.set_xlabel("number of samples by the noise level sigma / alpha above which they train")
         return titled(figure, title)

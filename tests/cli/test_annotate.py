@@ -1,0 +1,177 @@
+"""`jaxsamp annotate`, and `jaxsamp train --annotations`: clean and damaged data as one."""
+
+import json
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp import cli, recipes
+from jaxsamp.corruptions import Annotations
+from jaxsamp.recipes import annotating
+from tests.cli.train.runs import RUN, weights
+
+PNG = b"\x89PNG\r\n\x1a\n"
+BOTH = ("--data", "clean.npy", "--damaged", "wide.npy", "far.npy", "--no-progress")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Clean points, and points that are damaged in two ways; the clean ones have labels in a file of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    np.save("clean.npy", rng.normal(size=(100, 3)))
+    np.save("wide.npy", 1.5 * rng.normal(size=(60, 3)))
+    np.save("far.npy", 4 + rng.normal(size=(40, 3)))
+    np.save("scores.npy", np.arange(100) / 100)
+    Path("table.json").write_text('{"0.9": 0.0, "0.5": 2.0}')
+
+
+def notes_of(capsys, *words: str) -> tuple[np.ndarray, dict]:
+    """The levels of the damaged samples, and the report of a command that must succeed."""
+    assert cli.main(["annotate", *BOTH, *words, "--out", "out", "--force"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and "80 clean and 100 damaged samples" in out
+    assert "jaxsamp train --data clean.npy+wide.npy+far.npy --annotations out/annotations.jsonl" in out
+    data, facts = recipes.load("clean.npy+wide.npy+far.npy"), json.loads(Path("out/report.json").read_text())
+    notes = Annotations.load("out/annotations.jsonl", data.train)
+    assert (notes.sigma_min[:80] == 0).all() and data.held_out.shape == (20, 3)
+    assert sum(row["count"] for row in facts["histogram"]) == 180
+    assert Path("out/annotations.png").read_bytes().startswith(PNG)
+    return notes.sigma_min[80:], facts
+
+
+def test_each_annotator_gives_its_levels(capsys):
+    x, kinds = (getattr(recipes.load("clean.npy+wide.npy+far.npy"), name) for name in ("train", "kinds"))
+    found, facts = notes_of(capsys)
+    np.testing.assert_array_equal(found, js.learning.annotate_gaussian(x, kinds).sigma_min[80:])
+    assert facts["annotator"] == "gaussian" and [row["count"] for row in facts["histogram"]] == [80, 60, 40]
+    found, _ = notes_of(capsys, "--annotator", "fixed", "--sigma-min", "1", "3", "--sigma-max", "0.1")
+    np.testing.assert_array_equal(found, np.repeat([1.0, 3.0], [60, 40]))
+    found, _ = notes_of(
+        capsys, "--annotator", "percentile", "--scores", "scores.npy", "--sigma-min", "2", "--share", "0.3"
+    )
+    np.testing.assert_array_equal(found, np.where(np.arange(100) < 30, 2.0, 0.0))
+    found, facts = notes_of(capsys, "--annotator", "scores", "--scores", "scores.npy", "--table", "table.json")
+    np.testing.assert_array_equal(found, np.repeat([np.inf, 2.0, 0.0], [50, 40, 10]))
+    assert (facts["never"], facts["as_clean"]) == (50, 10) and facts["histogram"][-1] == {
+        "low": None,
+        "high": None,
+        "count": 50,
+    }
+
+
+def test_a_classifier_is_trained_and_asked(capsys, monkeypatch):
+    asked = {}
+
+    def fit(key, x, damaged, **options):
+        asked.update(options, damaged=damaged)
+        return "classifier"
+
+    def levels(key, classifier, x, damaged, **options):
+        asked.update(options, classifier=classifier)
+        return Annotations(np.where(damaged, np.linspace(1, 2, len(x)), 0), data=x)
+
+    monkeypatch.setattr(annotating.learning, "fit_classifier", fit)
+    monkeypatch.setattr(annotating.learning, "annotate_classifier", levels)
+    words = ("--annotator", "classifier", "--steps", "7", "--eps", "0.1", "--per-sample")
+    _, facts = notes_of(capsys, *words)
+    assert asked.pop("damaged").sum() == 100
+    assert asked == {"steps": 7, "progress": False, "eps": 0.1, "per_sample": True, "classifier": "classifier"}
+    assert len(facts["histogram"]) == 13  # clean, and twelve bins of a hundred different levels
+
+
+def test_a_run_on_annotated_data_is_that_of_fit_and_is_continued_from_anywhere(tmp_path, monkeypatch, capsys):
+    notes_of(capsys, "--annotator", "fixed", "--sigma-min", "1")
+    words = ["train", "--data", "clean.npy+wide.npy+far.npy", "--annotations", "out/annotations.jsonl", *RUN]
+    assert cli.main([*words, "--out", "run"]) == 0
+    data = recipes.load("clean.npy+wide.npy+far.npy")
+    notes = Annotations.load("out/annotations.jsonl", data.train)
+    network = js.models.MLP(width=16, depth=1)
+    options = {"annotations": notes, "batch_size": 16, "ema": 0.5, "loss": js.training.omni_loss(drop=0.1)}
+    state = js.fit(jax.random.key(0), network, data.train, js.schedules.EDM(), 8, **options)
+    for a, b in zip(jax.tree.leaves(state.ema), weights("run"), strict=True):
+        np.testing.assert_array_equal(a, b)
+    monkeypatch.chdir(tmp_path / "run")
+    stored = json.loads(Path("config.json").read_text())
+    assert stored["annotations"] == str(tmp_path / "out/annotations.jsonl")
+    assert stored["data"] == "+".join(str(tmp_path / f"{name}.npy") for name in ("clean", "wide", "far"))
+    assert cli.main(["train", "--resume", "--out", "."]) == 0
+    again = recipes.load(*recipes.trained_on("."))
+    assert again.name == "clean+wide+far" and len(again.train) == 180
+
+
+def test_labels_of_clean_and_damaged_data_become_one_table():
+    for name, labels in (("a", ["cat", "dog"]), ("b", ["fox", "cat"])):
+        np.savez(
+            f"{name}.npz", x=np.zeros((20, 2)) + np.arange(20)[:, None], labels=np.array(labels)[np.arange(20) % 2]
+        )
+    data = recipes.load("a.npz+b.npz")
+    assert data.table.tolist() == ["cat", "dog", "fox"] and len(data.labels) == 36 and len(data.held_out_labels) == 4
+    assert (
+        data.table[data.labels[16:]].tolist() == ["fox", "cat"] * 10
+        and (data.kinds == np.repeat([0, 1], [16, 20])).all()
+    )
+    assert recipes.load("a.npz+clean2.npy" if Path("clean2.npy").exists() else "a.npz").table.tolist() == ["cat", "dog"]
+
+
+TRAIN = ("train", "--data", "clean.npy+wide.npy", *RUN)
+BAD = {
+    "nothing": (("annotate", "--data", "clean.npy"), "annotate needs --damaged"),
+    "none": (("annotate", "--data", "clean.npy", "--damaged"), "--damaged must hold at least one file or folder"),
+    "annotator": (("annotate", *BOTH, "--annotator", "gauss"), "--annotator must be one of .* Did you mean 'gaussian'"),
+    "another's": (
+        ("annotate", *BOTH, "--share", "0.5"),
+        "--share is not a setting of annotator gaussian, which takes eps",
+    ),
+    "missing": (("annotate", *BOTH, "--annotator", "fixed"), "--sigma-min must be given for annotator fixed"),
+    "kinds": (
+        ("annotate", *BOTH, "--annotator", "fixed", "--sigma-min", "1", "2", "3"),
+        "--sigma-min must be one number, or one for each of 2 kinds",
+    ),
+    "scores": (
+        ("annotate", *BOTH, "--annotator", "percentile", "--sigma-min", "1", "--scores", "clean.npy"),
+        r"--scores must have one number per sample, \(100,\)",
+    ),
+    "share": (
+        ("annotate", *BOTH, "--annotator", "percentile", "--scores", "scores.npy", "--sigma-min", "1", "--share", "2"),
+        r"--share must be in \(0, 1\); got 2.0",
+    ),
+    "table": (
+        ("annotate", *BOTH, "--annotator", "scores", "--scores", "scores.npy", "--table", "clean.npy"),
+        "--table must be a dict, or a file of one in JSON",
+    ),
+    "eps": (("annotate", *BOTH, "--eps", "2"), r"--eps must be in \(0, 1\); got 2.0"),
+    "a law": (("annotate", "--data", "ring", "--damaged", "wide.npy"), "--data must be clean samples before the first"),
+    "shape": (
+        ("annotate", "--data", "digits", "--damaged", "wide.npy"),
+        r"--data must have samples of one shape, \(8, 8",
+    ),
+    "no file": (("annotate", "--data", "clean.npy", "--damaged", "none.npy"), "--data must be a file that exists"),
+    "no notes": (TRAIN, "--annotations must be given for clean and damaged samples"),
+    "other notes": (
+        (*TRAIN, "--annotations", "far.jsonl"),
+        "--annotations must have one entry per sample, 140; got 40",
+    ),
+    "no such notes": ((*TRAIN, "--annotations", "no.jsonl"), "--annotations must be a file of annotations"),
+    "notes of a law": (
+        ("train", "--data", "ring", *RUN, "--annotations", "far.jsonl"),
+        "--annotations is for clean and",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_argument_is_one_sentence_exit_code_two_and_no_file(capsys, name):
+    Annotations(np.ones(40)).save("far.jsonl")
+    before = sorted(Path().rglob("*"))
+    argv, sentence = BAD[name]
+    code = cli.main([*argv, "--out", "out"])
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert err.startswith("jaxsamp: ") and re.search(sentence, err), err
+    assert sorted(Path().rglob("*")) == before

@@ -1,0 +1,195 @@
+"""`jaxsamp train`, `sample` and `restore` on measurements: no clean sample is needed, and clean ones score."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp import cli, recipes
+from jaxsamp.recipes import reports
+from tests.cli.train.runs import assert_same_weights
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SMALL = ("--network", "mlp", "--width", "16", "--depth", "1", "--batch-size", "16", "--ema", "0.5", "--no-progress")
+RUN = (*SMALL, "--steps", "4", "--checkpoint-every", "2", "--report-every", "2", "--samples-every", "4")
+DRAW = ("--num-samples", "12", "--steps", "2", "--no-progress")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with images in which each row is one number, their measurements, and a run on these."""
+    folder = tmp_path_factory.mktemp("measured")
+    rows = np.random.default_rng(0).normal(size=(60, 4, 1))
+    np.savez(folder / "clean.npz", x=np.repeat(rows, 4, axis=2).astype(np.float32), labels=np.arange(60) % 2)
+    words = ["corrupt", "--data", str(folder / "clean.npz"), "--operator", "mask", "--rate", "0.25"]
+    assert cli.main([*words, "--out", str(folder / "masked")]) == 0
+    train = ["train", "--data", str(folder / "masked"), *RUN, "--labels", "--further", "0.2"]
+    assert cli.main([*train, "--out", str(folder / "run")]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reports, "NULL_SETS", 20)
+    for name in ("masked", "run", "clean.npz"):
+        Path(name).symlink_to(place / name)
+
+
+def report(folder):
+    return json.loads((Path(folder) / "report.json").read_text())
+
+
+def test_a_run_on_measurements_has_the_ambient_loss_and_resumes_with_the_same_bits(place, tmp_path, capsys):
+    stored = json.loads(Path("run/config.json").read_text())
+    assert stored["further"] == 0.2 and stored["data"] == str(place / "masked") and stored["label_table"] == [0, 1]
+    loss = json.loads(Path("run/4/config.json").read_text())["loss"]
+    assert (loss["type"], loss["further"], loss["law"]["rate"]) == ("AmbientLoss", 0.2, 0.25)
+    for picture in ("run/loss.png", "run/pictures/step-4.png"):
+        assert Path(picture).read_bytes().startswith(PNG)
+    shutil.copytree(place / "run", tmp_path / "cut")
+    shutil.rmtree("cut/4")
+    assert cli.main(["train", "--resume", "--out", "cut", "--samples-every", "0", "--no-progress"]) == 0
+    assert_same_weights("run", "cut")
+    assert "jaxsamp restore --checkpoint cut --data" in capsys.readouterr().out
+
+
+def test_samples_are_measured_again_and_compared_with_held_out_measurements(capsys):
+    assert cli.main(["sample", "--checkpoint", "run", *DRAW, "--out", "out"]) == 0
+    assert "each through an operator of its own" in capsys.readouterr().out
+    facts = report("out")
+    assert list(facts["metrics"]) == ["measurements"] and set(facts["metrics"]["measurements"]) == {
+        "energy",
+        "sliced_w2",
+    }
+    assert (facts["operators"], facts["train"], facts["held_out"], facts["target"]) == ("fixed", 48, 12, "masked")
+    with np.load("out/samples.npz") as stored:
+        x, labels = stored["samples"], stored["labels"]
+    assert x.shape == (12, 4, 4) and set(labels) <= {0, 1}
+    assert all(Path("out", name).read_bytes().startswith(PNG) for name in ("samples.png", "grid.png"))
+    words = ["--full-mask", "--reference", "clean.npz", "--label", "1", "--out", "full"]
+    assert cli.main(["sample", "--checkpoint", "run", *DRAW, *words]) == 0
+    assert "with nothing hidden" in capsys.readouterr().out
+    full = report("full")
+    assert list(full["metrics"]) == ["data", "measurements"] and full["operators"] == "full"
+    assert set(full["metrics"]["data"]) == {"energy", "memorization"} and full["target"] == "masked 1"
+
+
+def test_shards_have_operators_too(capsys):
+    words = ["--num-samples", "20", "--steps", "2", "--no-metrics", "--no-progress"]
+    for more in (["--shard-size", "8", "--out", "many"], ["--out", "one"]):
+        assert cli.main(["sample", "--checkpoint", "run", *words, *more]) == 0
+    with np.load("one/samples.npz") as stored:
+        np.testing.assert_allclose(js.Shards("many")[:], stored["samples"], atol=1e-5)
+
+
+def test_true_samples_lie_in_the_bands_and_others_do_not():
+    """Bands of 20 halves are left by true samples 1 time in 10; both hold for this key."""
+    law = js.corruptions.Mask(0.5, noise=0.1)
+    x = js.targets.ring().sample(jax.random.key(0), 400)
+    held_out = js.corruptions.corrupt(jax.random.key(1), x[:200], law)
+    for shift, inside in ((0.0, True), (0.5, False)):
+        found = recipes.against_measurements(np.asarray(x[200:] + shift), held_out, jax.random.key(2), 20)
+        assert [metric.inside for metric in found.values()] == [inside] * 2
+    assert recipes.against_measurements(np.asarray(x[:1]), held_out, jax.random.key(2), 20) == {}
+
+
+def test_restored_samples_keep_what_was_seen_and_are_scored_where_it_was_hidden(capsys):
+    words = ["restore", "--checkpoint", "run", "--data", "masked/held-out", "--num", "10", "--microbatch", "5"]
+    assert cli.main([*words, "--out", "alone"]) == 0
+    assert "where it was hidden, nothing is known" in capsys.readouterr().out and "hidden" not in report("alone")
+    assert cli.main([*words, "--reference", "clean.npz"]) == 0
+    facts, clean = report("run/restored"), recipes.load("clean.npz").held_out[:10]
+    measured = js.corruptions.Measurements.load("masked/held-out")[:10]
+    with np.load("run/restored/restored.npz") as stored:
+        x, labels = stored["samples"], stored["labels"]
+    mask = np.asarray(measured.operator.mask)
+    labels_of = js.corruptions.Corrupted(measured.operator, jax.numpy.asarray(labels))
+    level = js.schedules.EDM().level(-np.log(0.002))
+    expected = js.training.load_denoiser("run")(jax.numpy.asarray(measured.y), level, labels_of)
+    np.testing.assert_allclose(x, expected, atol=1e-5)
+    assert facts["hidden"] == pytest.approx(np.mean((x - clean)[~mask] ** 2), rel=1e-5)
+    mean = measured.y.sum(0) / np.maximum(mask.sum(0), 1)
+    assert facts["hidden_by_mean"] == pytest.approx(np.mean((mean - clean)[~mask] ** 2), rel=1e-5)
+    assert facts["residual"] == pytest.approx(np.sqrt(np.mean((x - clean)[mask] ** 2)), rel=1e-4) < 0.01
+    assert sorted(facts["files"]) == ["report.json", "restored.npz", "restored.png"]
+    assert Path("run/restored/restored.png").read_bytes().startswith(PNG)
+    shutil.rmtree("run/restored")
+
+
+def test_measurements_by_another_law_of_the_kind_are_restored_and_it_is_said(capsys):
+    flags = ("--operator", "mask", "--rate", "0.5", "--out", "half")
+    assert cli.main(["corrupt", "--data", "clean.npz", *flags]) == 0
+    assert cli.main(["restore", "--checkpoint", "run", "--data", "half", "--num", "10", "--out", "out"]) == 0
+    assert "another law of the same kind than Mask(rate=0.5" in capsys.readouterr().out
+
+
+MASKED = ("train", "--data", "masked", *SMALL)
+BAD = {
+    "rate": ((*MASKED, "--further", "1"), r"--further must be in \(0, 1\), .* got 1.0"),
+    "clean": (("train", "--data", "clean.npz", *SMALL, "--further", "0.1"), "--further is for measurements, .* clean"),
+    "notes": ((*MASKED, "--annotations", "notes.jsonl"), "--annotations is for clean and damaged samples; masked has"),
+    "drop": ((*MASKED, "--labels", "--drop", "0.5"), "--drop must be left out for measurements, .* got 0.5"),
+    "weighting": ((*MASKED, "--weighting", "none"), "--weighting must not be none for measurements"),
+    "predicts": ((*MASKED, "--predicts", "v"), '--predicts must be "edm" or "x0" for corrupted data, .* got \'v\''),
+    "no network": (("sample", "--target", "masked"), "clean data are needed; masked holds measurements"),
+    "target": (
+        ("sample", "--checkpoint", "run", "--target", "clean.npz", *DRAW),
+        "--target must be the measurements .* or be left out; clean has none. --reference compares",
+    ),
+    "guidance": (
+        ("sample", "--checkpoint", "run", "--guidance", "2", *DRAW),
+        "--guidance must be left out for a network that has learned from measurements",
+    ),
+    "full mask": (("sample", "--target", "ring", "--full-mask"), "--full-mask is for a network that has learned from"),
+    "reference": (("sample", "--target", "ring", "--reference", "ring"), "--reference is for a network that has"),
+    "calibrated": (
+        ("sample", "--checkpoint", "run", "--sampler", "unipc", "--sampler.frame", "calibrated", *DRAW),
+        "--sampler must not need a calibration",
+    ),
+    "compare": (("compare", "--checkpoint", "run"), "--checkpoint must have learned from clean samples; run has"),
+    "evaluate": (("evaluate", "few.npy", "--checkpoint", "run"), "clean data are needed; masked holds measurements"),
+    "measured truth": (
+        ("evaluate", "few.npy", "--reference", "masked"),
+        "--reference must hold clean samples; masked holds measurements",
+    ),
+    "error": (("score-error", "--checkpoint", "run", "--target", "ring"), "--checkpoint must have learned from clean"),
+    "no run": (("restore", "--checkpoint", "none", "--data", "masked"), "--checkpoint must be the folder of a run"),
+    "not measured": (("restore", "--checkpoint", "run", "--data", "here"), "--data: folder must have measurements"),
+    "other kind": (
+        ("restore", "--checkpoint", "run", "--data", "sensed"),
+        "--data must be measured as the network has learned it, by a Mask; got CompressedSensing",
+    ),
+    "other clean": (
+        ("restore", "--checkpoint", "run", "--data", "masked", "--reference", "other.npy"),
+        "--reference must be the clean samples that were measured, in their order; other does not have what masked",
+    ),
+    "no number": (
+        ("restore", "--checkpoint", "run", "--data", "masked", "--num", "0"),
+        "--num must be at least 1; got",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_makes_no_sense_is_one_sentence_exit_code_two_and_no_file(capsys, name):
+    Path("here").mkdir()
+    rng = np.random.default_rng(0)
+    np.save("few.npy", rng.normal(size=(12, 4, 4)))
+    np.save("other.npy", rng.normal(size=(60, 4, 4)))
+    js.corruptions.Annotations(np.zeros(48)).save("notes.jsonl")
+    if name == "other kind":
+        sensed = js.corruptions.corrupt(jax.random.key(0), np.load("few.npy"), js.corruptions.CompressedSensing(5))
+        sensed.save("sensed")
+    argv, sentence = BAD[name]
+    before = sorted(Path().rglob("*"))
+    code = cli.main([*argv, "--out", "out"])
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert err.startswith("jaxsamp: ") and re.search(sentence, err), err
+    assert sorted(Path().rglob("*")) == before
