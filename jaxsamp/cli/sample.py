@@ -146,7 +146,8 @@ class Sample(Command):
             with stages("metrics", "comparing with the truth"):
                 results = recipes.report(keys[1], task, drawn.x, level)
         with stages("picture"):
-            title = f"{task.data.name}: {self._headline(len(drawn.levels) - 1)}"
+            how = OPERATORS[operators_of(self, task)]
+            title = f"{task.data.name}: {self._headline(len(drawn.levels) - 1)}{how}"
             figure = recipes.beside_truth(keys[3], drawn.x, task.data, level, task.law, title)
             plots.save(figure, folder / "samples.png")
             if GRID in files:
