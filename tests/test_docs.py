@@ -55,9 +55,13 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_command_line_page_lists_every_option_of_each_command_and_no_other():
+    from jaxsamp.cli import COMMANDS
+    from jaxsamp.cli.annotate import Annotate
     from jaxsamp.cli.command import Common
     from jaxsamp.cli.compare import Compare
+    from jaxsamp.cli.corrupt import Corrupt
     from jaxsamp.cli.evaluate import Evaluate
+    from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
     from jaxsamp.cli.score_error import ScoreErrorCommand
     from jaxsamp.cli.subject import Subject
@@ -74,9 +78,12 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (Evaluate, "evaluate", {"samples"}),
         (ScoreErrorCommand, "score-error", set()),
         (Verify, "verify", {"folder"}),
+        (Corrupt, "corrupt", set()),
+        (Restore, "restore", set()),
+        (Annotate, "annotate", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
-    assert set(sections) == {"train", "sample", "compare", "evaluate", "score-error", "verify"}
+    assert set(sections) == set(COMMANDS)
 
 
 def options(command, left_out):

@@ -23,17 +23,23 @@ OUT = "(default: in runs/, in the folder of --checkpoint, or beside SAMPLES)"
 
 
 @dataclass(frozen=True)
-class Common:
+class Place:
     """The run."""
 
-    seed: int = 0
-    """Seed of all random numbers."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint=OUT)] = None
     """The folder to write."""
     force: FlagCreatePairsOff[bool] = False
     """Overwrite the results of an earlier run."""
     progress: bool = True
     """Show progress: a bar on a terminal, a line a minute in a log."""
+
+
+@dataclass(frozen=True)
+class Common(Place):
+    """The run."""
+
+    seed: int = 0
+    """Seed of all random numbers."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class ReportingCommand(Command):
         stages, common = Stages(self.watched), self.common  # type: ignore[attr-defined]
         with complaints(self):
             self.check()
-            check_seed(common.seed)
+            check_seed(getattr(common, "seed", 0))
             out = common.out or self.default_out()
             output.check_free(out, self.files, common.force)
         with output.folder(out, self.files, common.force, self.replaced) as folder:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from tyro.conf import arg
+from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import recipes
-from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, named
+from jaxsamp.cli.command import Made, Place, ReportingCommand, clean, named
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Page, Stages
 from jaxsamp.cli.words import ImageSize
@@ -46,7 +46,7 @@ class Restore(ReportingCommand):
     image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
     microbatch: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None
     """Largest number of measurements at a time, to limit memory."""
-    common: Shared = Common()
+    common: OmitArgPrefixes[Place] = Place()
 
     files: ClassVar = ("restored.png", "report.json", RESTORED)
     names: ClassVar[Mapping[str, str]] = {"folder": "--data"}
