@@ -155,7 +155,7 @@ def restoration(measured: Measurements, x: np.ndarray, clean: np.ndarray | None 
     """
     diagonal = np.asarray(jax.vmap(lambda a: a.diagonal(measured.event_shape))(measured.operator))
     back = np.asarray(measured.back_projection())
-    seen = np.asarray(projected(measured.operator, x))
+    seen = _seen(measured, x)
     facts = {"seen": float(diagonal.mean()), "noise": measured.law.noise}
     facts["residual"] = float(np.sqrt(np.sum((back - seen) ** 2) / diagonal.sum()))
     if clean is None:
@@ -163,7 +163,7 @@ def restoration(measured: Measurements, x: np.ndarray, clean: np.ndarray | None 
     mean = np.broadcast_to(back.sum(0) / np.maximum(diagonal.sum(0), 1e-6), x.shape)
     for name, guess in (("hidden", x), ("hidden_by_mean", mean)):
         error = guess - clean
-        error = error - np.asarray(projected(measured.operator, error))
+        error = error - _seen(measured, error)
         facts[name] = float(np.sum(error**2) / max(np.sum(1 - diagonal), 1e-6))
     return facts
 
@@ -178,21 +178,25 @@ def clean_of(measured: Measurements, candidates: list[np.ndarray | None]) -> np.
     for x in candidates:
         if x is None or len(x) < len(measured) or x.shape[1:] != measured.event_shape:
             continue
-        own, other = (
-            float(np.sum((np.asarray(projected(some.operator, np.roll(x, -shift, 0)[: len(some)])) - back) ** 2))
-            for shift in (0, 1)
-        )
+        shown = [_seen(some, np.roll(x, -shift, 0)[: len(some)]) for shift in (0, 1)]
+        own, other = (float(np.sum((one - back) ** 2)) for one in shown)
         if own <= (0.7 if measured.law.noise else EXACT) * other:
             return x[: len(measured)]
     return None
+
+
+def _seen(measured: Measurements, x: np.ndarray) -> np.ndarray:
+    """P x of each sample."""
+    return np.asarray(projected(measured.operator, jnp.asarray(x)))
 
 
 def _loss(checkpoint: str | Path) -> dict[str, Any]:
     """The loss of a run, as `describe` has it."""
     from jaxsamp.training.checkpoint import load_config
 
+    folder = run_folder(checkpoint)
     try:
-        loss = load_config(run_folder(checkpoint))["loss"]
+        loss = load_config(folder)["loss"]
     except ValueError as error:
         raise ValueError(f"checkpoint: {error}") from error
     return loss if isinstance(loss, dict) and "type" in loss else {"type": ""}

@@ -10,6 +10,8 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import cli, recipes
+from jaxsamp.cli import output
+from jaxsamp.cli.train import Train
 from jaxsamp.corruptions import Annotations
 from jaxsamp.recipes import annotating
 from tests.cli.train.runs import RUN, weights
@@ -46,23 +48,19 @@ def notes_of(capsys, *words: str) -> tuple[np.ndarray, dict]:
 
 
 def test_each_annotator_gives_its_levels(capsys):
-    x, kinds = (getattr(recipes.load("clean.npy+wide.npy+far.npy"), name) for name in ("train", "kinds"))
+    data, scores = recipes.load("clean.npy+wide.npy+far.npy"), np.arange(100) / 100
     found, facts = notes_of(capsys)
-    np.testing.assert_array_equal(found, js.learning.annotate_gaussian(x, kinds).sigma_min[80:])
+    np.testing.assert_array_equal(found, js.learning.annotate_gaussian(data.train, data.kinds).sigma_min[80:])
     assert facts["annotator"] == "gaussian" and [row["count"] for row in facts["histogram"]] == [80, 60, 40]
-    found, _ = notes_of(capsys, "--annotator", "fixed", "--sigma-min", "1", "3", "--sigma-max", "0.1")
-    np.testing.assert_array_equal(found, np.repeat([1.0, 3.0], [60, 40]))
-    found, _ = notes_of(
-        capsys, "--annotator", "percentile", "--scores", "scores.npy", "--sigma-min", "2", "--share", "0.3"
-    )
-    np.testing.assert_array_equal(found, np.where(np.arange(100) < 30, 2.0, 0.0))
     found, facts = notes_of(capsys, "--annotator", "scores", "--scores", "scores.npy", "--table", "table.json")
     np.testing.assert_array_equal(found, np.repeat([np.inf, 2.0, 0.0], [50, 40, 10]))
-    assert (facts["never"], facts["as_clean"]) == (50, 10) and facts["histogram"][-1] == {
-        "low": None,
-        "high": None,
-        "count": 50,
-    }
+    assert (facts["never"], facts["as_clean"]) == (50, 10)
+    assert facts["histogram"][-1] == {"low": None, "high": None, "count": 50}
+    notes = recipes.annotated(None, data, "fixed", sigma_min=(1.0, 3.0), sigma_max=(0.1,))
+    np.testing.assert_array_equal(notes.sigma_min[80:], np.repeat([1.0, 3.0], [60, 40]))
+    assert set(notes.sigma_max[80:]) == {0.1}
+    notes = recipes.annotated(None, data, "percentile", scores=scores, sigma_min=(2.0,), share=0.3)
+    np.testing.assert_array_equal(notes.sigma_min[80:], np.where(np.arange(100) < 30, 2.0, 0.0))
 
 
 def test_a_classifier_is_trained_and_asked(capsys, monkeypatch):
@@ -85,21 +83,46 @@ def test_a_classifier_is_trained_and_asked(capsys, monkeypatch):
     assert len(facts["histogram"]) == 13  # clean, and twelve bins of a hundred different levels
 
 
-def test_a_run_on_annotated_data_is_that_of_fit_and_is_continued_from_anywhere(tmp_path, monkeypatch, capsys):
-    notes_of(capsys, "--annotator", "fixed", "--sigma-min", "1")
-    words = ["train", "--data", "clean.npy+wide.npy+far.npy", "--annotations", "out/annotations.jsonl", *RUN]
-    assert cli.main([*words, "--out", "run"]) == 0
+@pytest.fixture
+def notes():
+    """Annotations in a file, as the command writes them."""
     data = recipes.load("clean.npy+wide.npy+far.npy")
-    notes = Annotations.load("out/annotations.jsonl", data.train)
-    network = js.models.MLP(width=16, depth=1)
-    options = {"annotations": notes, "batch_size": 16, "ema": 0.5, "loss": js.training.omni_loss(drop=0.1)}
-    state = js.fit(jax.random.key(0), network, data.train, js.schedules.EDM(), 8, **options)
+    Annotations(np.where(data.kinds > 0, 1.0, 0.0), data=data.train).save("notes.jsonl")
+    return data
+
+
+WORDS = ("train", "--data", "clean.npy+wide.npy+far.npy", "--annotations", "notes.jsonl", *RUN)
+
+
+def test_fit_gets_both_data_their_annotations_and_the_loss_of_these(notes, tmp_path, monkeypatch):
+    got = {}
+
+    def fit(key, network, **options):
+        got.update(options)
+        output.write_json(command.stored(), tmp_path / "config.json")
+        raise RuntimeError("enough")
+
+    command = Train.parsed(WORDS[1:], "train")
+    monkeypatch.setattr(js.training, "fit", fit)
+    with pytest.raises(RuntimeError, match="enough"):
+        command.run()
+    np.testing.assert_array_equal(got["data"], notes.train)
+    np.testing.assert_array_equal(got["annotations"].sigma_min, notes.kinds > 0)
+    assert got["loss"] == js.training.omni_loss(drop=0.1)
+    again = Train.parsed(["--config", "config.json"], "train")
+    assert again.annotations == tmp_path / "notes.jsonl" and again.folder == Path("runs/clean+wide+far")
+    assert again.data == "+".join(str(tmp_path / f"{name}.npy") for name in ("clean", "wide", "far"))
+
+
+@pytest.mark.slow
+def test_a_run_on_annotated_data_is_that_of_fit_and_is_continued_from_anywhere(notes, tmp_path, monkeypatch):
+    assert cli.main([*WORDS, "--out", "run"]) == 0
+    network, found = js.models.MLP(width=16, depth=1), Annotations.load("notes.jsonl", notes.train)
+    options = {"annotations": found, "batch_size": 16, "ema": 0.5, "loss": js.training.omni_loss(drop=0.1)}
+    state = js.fit(jax.random.key(0), network, notes.train, js.schedules.EDM(), 8, **options)
     for a, b in zip(jax.tree.leaves(state.ema), weights("run"), strict=True):
         np.testing.assert_array_equal(a, b)
     monkeypatch.chdir(tmp_path / "run")
-    stored = json.loads(Path("config.json").read_text())
-    assert stored["annotations"] == str(tmp_path / "out/annotations.jsonl")
-    assert stored["data"] == "+".join(str(tmp_path / f"{name}.npy") for name in ("clean", "wide", "far"))
     assert cli.main(["train", "--resume", "--out", "."]) == 0
     again = recipes.load(*recipes.trained_on("."))
     assert again.name == "clean+wide+far" and len(again.train) == 180

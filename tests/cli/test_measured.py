@@ -11,12 +11,13 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import cli, recipes
+from jaxsamp.cli.train import Train
 from jaxsamp.recipes import reports
 from tests.cli.train.runs import assert_same_weights
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = ("--network", "mlp", "--width", "16", "--depth", "1", "--batch-size", "16", "--ema", "0.5", "--no-progress")
-RUN = (*SMALL, "--steps", "4", "--checkpoint-every", "2", "--report-every", "2", "--samples-every", "4")
+RUN = (*SMALL, "--steps", "4", "--checkpoint-every", "2", "--report-every", "2")
 DRAW = ("--num-samples", "12", "--steps", "2", "--no-progress")
 
 
@@ -28,7 +29,7 @@ def place(tmp_path_factory):
     np.savez(folder / "clean.npz", x=np.repeat(rows, 4, axis=2).astype(np.float32), labels=np.arange(60) % 2)
     words = ["corrupt", "--data", str(folder / "clean.npz"), "--operator", "mask", "--rate", "0.25"]
     assert cli.main([*words, "--out", str(folder / "masked")]) == 0
-    train = ["train", "--data", str(folder / "masked"), *RUN, "--labels", "--further", "0.2"]
+    train = ["train", "--data", str(folder / "masked"), *RUN, "--labels", "--further", "0.2", "--samples-every", "0"]
     assert cli.main([*train, "--out", str(folder / "run")]) == 0
     return folder
 
@@ -45,42 +46,63 @@ def report(folder):
     return json.loads((Path(folder) / "report.json").read_text())
 
 
-def test_a_run_on_measurements_has_the_ambient_loss_and_resumes_with_the_same_bits(place, tmp_path, capsys):
+def test_a_run_on_measurements_has_the_ambient_loss_and_its_settings_come_back(place):
     stored = json.loads(Path("run/config.json").read_text())
     assert stored["further"] == 0.2 and stored["data"] == str(place / "masked") and stored["label_table"] == [0, 1]
     loss = json.loads(Path("run/4/config.json").read_text())["loss"]
     assert (loss["type"], loss["further"], loss["law"]["rate"]) == ("AmbientLoss", 0.2, 0.25)
-    for picture in ("run/loss.png", "run/pictures/step-4.png"):
-        assert Path(picture).read_bytes().startswith(PNG)
-    shutil.copytree(place / "run", tmp_path / "cut")
+    assert Path("run/loss.png").read_bytes().startswith(PNG)
+    again = Train.parsed(["--resume", "--out", "run"], "train")
+    assert (again.further, again.data, again.labels) == (0.2, str(place / "masked"), True)
+
+
+@pytest.mark.slow
+def test_a_run_on_measurements_resumes_with_the_same_bits_and_paints_samples(capsys):
+    words = ["train", "--data", "masked", *RUN, "--labels", "--further", "0.2", "--samples-every", "2"]
+    assert cli.main([*words, "--out", "cut"]) == 0
+    assert_same_weights("run", "cut")
+    assert "jaxsamp restore --checkpoint cut --data masked" in capsys.readouterr().out
+    assert all(Path(f"cut/pictures/step-{step}.png").read_bytes().startswith(PNG) for step in (2, 4))
     shutil.rmtree("cut/4")
     assert cli.main(["train", "--resume", "--out", "cut", "--samples-every", "0", "--no-progress"]) == 0
     assert_same_weights("run", "cut")
-    assert "jaxsamp restore --checkpoint cut --data" in capsys.readouterr().out
 
 
 def test_samples_are_measured_again_and_compared_with_held_out_measurements(capsys):
     assert cli.main(["sample", "--checkpoint", "run", *DRAW, "--out", "out"]) == 0
     assert "each through an operator of its own" in capsys.readouterr().out
     facts = report("out")
-    assert list(facts["metrics"]) == ["measurements"] and set(facts["metrics"]["measurements"]) == {
-        "energy",
-        "sliced_w2",
-    }
+    assert list(facts["metrics"]) == ["measurements"]
+    assert set(facts["metrics"]["measurements"]) == {"energy", "sliced_w2"}
     assert (facts["operators"], facts["train"], facts["held_out"], facts["target"]) == ("fixed", 48, 12, "masked")
     with np.load("out/samples.npz") as stored:
         x, labels = stored["samples"], stored["labels"]
     assert x.shape == (12, 4, 4) and set(labels) <= {0, 1}
     assert all(Path("out", name).read_bytes().startswith(PNG) for name in ("samples.png", "grid.png"))
-    words = ["--full-mask", "--reference", "clean.npz", "--label", "1", "--out", "full"]
+
+
+def test_a_task_has_operators_of_the_law_or_one_that_hides_nothing():
+    data, denoiser = recipes.load("masked"), recipes.learned_denoiser("run")
+    task = recipes.measured_task(jax.random.key(0), data, denoiser, 9, 0.2, label=0)
+    seen, labels = np.asarray(task.cond.operator.mask), np.asarray(task.cond.cond)
+    assert seen.shape == (9, 4, 4) and (labels == 0).all() and task.data.name == "masked 0"
+    assert abs(seen.mean() - 0.75 * 0.8) < 4 * np.sqrt(0.24 / seen.size)  # 144 entries, of which 0.6 are seen
+    reference = recipes.load("clean.npz")
+    task = recipes.measured_task(jax.random.key(0), data, denoiser, 9, full=True, reference=reference)
+    assert np.asarray(task.denoiser.operator.mask).all() and task.cond.shape == (9,)
+    np.testing.assert_array_equal(task.data.held_out, reference.held_out)
+    with pytest.raises(ValueError, match=r"reference must have samples of shape \(4, 4\), .* got \(2,\)"):
+        recipes.measured_task(jax.random.key(0), data, denoiser, 9, reference=recipes.load("ring"))
+
+
+@pytest.mark.slow
+def test_samples_with_nothing_hidden_are_compared_with_clean_data_and_shards_have_operators_too(capsys):
+    words = ["--full-mask", "--reference", "clean.npz", "--label", "0", "--out", "full"]
     assert cli.main(["sample", "--checkpoint", "run", *DRAW, *words]) == 0
     assert "with nothing hidden" in capsys.readouterr().out
     full = report("full")
     assert list(full["metrics"]) == ["data", "measurements"] and full["operators"] == "full"
-    assert set(full["metrics"]["data"]) == {"energy", "memorization"} and full["target"] == "masked 1"
-
-
-def test_shards_have_operators_too(capsys):
+    assert set(full["metrics"]["data"]) == {"energy", "memorization"} and full["target"] == "masked 0"
     words = ["--num-samples", "20", "--steps", "2", "--no-metrics", "--no-progress"]
     for more in (["--shard-size", "8", "--out", "many"], ["--out", "one"]):
         assert cli.main(["sample", "--checkpoint", "run", *words, *more]) == 0

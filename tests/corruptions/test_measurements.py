@@ -103,3 +103,25 @@ def test_a_missing_file_is_named(tmp_path):
     (tmp_path / "measurements-00000.npz").unlink()
     with pytest.raises(ValueError, match=r"measurements-00000.npz is missing"):
         Measurements.load(tmp_path)
+
+
+def test_other_samples_go_through_the_same_operators():
+    """With the noise of the law, drawn anew; and the share that was seen is that of the masks."""
+    measured = corrupt(jax.random.key(0), X, room.Mask(0.5, noise=0.1))
+    again = measured.again(jax.random.key(1), X + 1)
+    mask = np.asarray(measured.operator.mask)
+    assert again.operator is measured.operator and (again.y[~mask] == 0).all()
+    noise = (again.y - X - 1)[mask]
+    assert 0.08 < noise.std() < 0.12 and not np.allclose(noise, (measured.y - X)[mask], atol=0.05)  # 7 deviations
+    assert measured.seen == pytest.approx(mask.mean()) and corrupt(jax.random.key(0), X, room.Blur()).seen is None
+    with pytest.raises(ValueError, match=r"x must be of shape \(7, 6, 8, 1\); got \(6, 6, 8, 1\)"):
+        measured.again(jax.random.key(1), X[1:])
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    """As what NumPy and JSON raise of it is no ValueError, or names no file."""
+    corrupt(jax.random.key(0), X, room.Mask(0.5)).save(tmp_path)
+    for name, text in (("measurements-00000.npz", "PK"), ("measurements.json", '{"law": {}}')):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ValueError, match=f"folder must have measurements as they were written; .*{name} could not"):
+            Measurements.load(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from jaxsamp import plots
+from jaxsamp.plots.style import MISSING
 
 
 @pytest.fixture
@@ -171,3 +172,21 @@ def test_arrays_that_do_not_fit_are_sentences():
         plots.grid(np.zeros((5, 4, 4)), rows=0)
     with pytest.raises(ValueError, match=r"points \(n, 2\)"):
         plots.scatter(np.zeros((5, 3)), np.zeros((5, 2)))
+
+
+def test_pixels_that_nobody_has_seen_have_a_color_of_their_own(pixels):
+    """And do not count for what is black and what is white."""
+    seen = np.where(np.arange(16).reshape(4, 4) % 2, np.nan, np.linspace(0, 1, 16).reshape(4, 4))
+    shown = pixels(plots.panels([seen[None], np.ones((1, 4, 4))], ["seen", "white"]))
+    blue = (shown == np.round(255 * np.array(MISSING))).all(-1)
+    left = shown[:, : shown.shape[1] // 2]
+    assert blue[:, : left.shape[1]].sum() > 1000 and not blue[:, left.shape[1] :].any()
+    assert (left.reshape(-1, 3) == 0).all(-1).any()  # the darkest pixel is black
+
+
+def test_levels_have_a_bar_and_a_name_each():
+    rows = [{"low": 0.0, "high": 0.0, "count": 8}, {"low": 1.0, "high": 1.5, "count": 2}]
+    rows.append({"low": None, "high": None, "count": 3})
+    (axes,) = plots.levels(rows).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["0, clean", "1 to 1.5", "never"]
+    assert [bar.get_width() for bar in axes.patches] == [8, 2, 3]

@@ -90,6 +90,11 @@ class Deaf(nn.Module):
             "model must read 'channels' of its condition.*Deaf has no weights for it",
         ),
         (
+            lambda: inspect.unwrap(js.training.ambient_loss)(weighting=None),
+            ValueError,
+            "weighting must weigh the error of x_0 for measurements, .* got None",
+        ),
+        (
             lambda: run(predicts="epsilon"),
             ValueError,
             'predicts must be "edm" or "x0" for corrupted data',
