@@ -56,10 +56,10 @@ def test_each_annotator_gives_its_levels(capsys):
     np.testing.assert_array_equal(found, np.repeat([np.inf, 2.0, 0.0], [50, 40, 10]))
     assert (facts["never"], facts["as_clean"]) == (50, 10)
     assert facts["histogram"][-1] == {"low": None, "high": None, "count": 50}
-    notes = recipes.annotated(None, data, "fixed", sigma_min=(1.0, 3.0), sigma_max=(0.1,))
+    notes = recipes.annotated(jax.random.key(0), data, "fixed", sigma_min=(1.0, 3.0), sigma_max=(0.1,))
     np.testing.assert_array_equal(notes.sigma_min[80:], np.repeat([1.0, 3.0], [60, 40]))
     assert set(notes.sigma_max[80:]) == {0.1}
-    notes = recipes.annotated(None, data, "percentile", scores=scores, sigma_min=(2.0,), share=0.3)
+    notes = recipes.annotated(jax.random.key(0), data, "percentile", scores=scores, sigma_min=(2.0,), share=0.3)
     np.testing.assert_array_equal(notes.sigma_min[80:], np.where(np.arange(100) < 30, 2.0, 0.0))
 
 
