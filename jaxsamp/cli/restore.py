@@ -13,9 +13,9 @@ from jaxsamp import recipes
 from jaxsamp.cli.command import Made, Place, ReportingCommand, clean, named
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Page, Stages
+from jaxsamp.cli.through import check_law
 from jaxsamp.cli.words import ImageSize
 from jaxsamp.core import checks, disk
-from jaxsamp.datasets import DataWarning
 from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.measured import HELD_OUT
@@ -67,14 +67,9 @@ class Restore(ReportingCommand):
         with stages("load"):
             measured, labels = recipes.measurements(self.data)
             measured, labels = measured[: self.num], None if labels is None else labels[: self.num]
-            recipes.check_learned(self.checkpoint, measured)
+            check_law(self.checkpoint, measured, stages)
             denoiser, clean_ones = recipes.learned_denoiser(self.checkpoint), self._clean(measured)
             numbers = recipes.numbered(self.checkpoint, denoiser, labels)
-        if not recipes.learned_law(self.checkpoint, measured):
-            sentence = (
-                f"The network has learned from measurements by another law than {measured.law}, of the same kind."
-            )
-            stages.warnings.append(DataWarning(sentence))
         with stages("restore", f"restoring {len(measured):,} samples"):
             x = recipes.restored(denoiser, measured, numbers, self.microbatch)
         with stages("picture"):
@@ -111,7 +106,7 @@ class Restore(ReportingCommand):
         page.head(facts["data"], f": {facts['restored']:,} samples, of which {facts['seen']:.1%} was seen")
         noise = f", where the noise is {facts['noise']:.3g}" if facts["noise"] else ""
         page.line(f"where it was seen, root mean square of y - A x: {facts['residual']:.3g}{noise}")
-        if "hidden" in facts:
+        if facts["hidden"] is not None:
             hidden, mean = facts["hidden"], facts["hidden_by_mean"]
             page.line(f"where it was hidden, mean squared error: {hidden:.3g}; of the mean sample: {mean:.3g}")
         else:

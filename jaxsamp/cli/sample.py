@@ -91,7 +91,7 @@ class Sample(Command):
             output.check_free(out, self.files[:1], self.common.force)  # the other files may belong to shards
             with stages("load"):
                 data = self.subject.load()
-            check_data(self, data)
+            further = check_data(self, data)
             size = shards.default_size(data.event) if self.shard_size is None else self.shard_size
         split = 0 < size < self.num_samples
         if process.count > 1 and not split:
@@ -104,8 +104,8 @@ class Sample(Command):
         options |= {"microbatch": self.subject.microbatch, "progress": self.watched and process.index == 0}
 
         def task() -> recipes.SamplingTask:
-            if data.measured is not None:
-                return through_operators(self, keys, data, sampler, levels, stages)
+            if further is not None:
+                return through_operators(self, keys[2], data, further, sampler, levels, stages)
             return self.subject.task((keys[4], keys[5]), data, self.num_samples, self.common.seed, [sampler], stages)
 
         if split:

@@ -1,5 +1,6 @@
 """`jaxsamp sample` from a network that has learned from measurements: the operators that samples are made through."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,16 +9,22 @@ from jaxsamp import recipes
 from jaxsamp.cli.command import clean
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Stages
+from jaxsamp.corruptions import Measurements
 from jaxsamp.datasets import DataWarning
 
 # How samples were made, in the headline.
 OPERATORS = {"fixed": ", each through an operator of its own", "full": ", with nothing hidden", None: ""}
 
 
-def check_data(command: Any, data: recipes.LearningData) -> None:
-    """Raise one sentence unless the flags, the data and the network are all of measurements, or all of clean data."""
+def check_data(command: Any, data: recipes.LearningData) -> float | None:
+    """Raise one sentence unless the flags, the data and the network are all of measurements, or all of clean data.
+
+    Returns:
+        The rate of the further corruption in training; None for clean data.
+    """
     subject = command.subject
-    learned = subject.checkpoint is not None and recipes.further_of(subject.checkpoint) is not None
+    further = None if subject.checkpoint is None else recipes.further_of(subject.checkpoint)
+    learned = further is not None
     if learned and data.measured is None:
         raise BadArgument(
             "--target must be the measurements that the network in --checkpoint has learned from, or be left out; "
@@ -30,10 +37,24 @@ def check_data(command: Any, data: recipes.LearningData) -> None:
                 raise BadArgument(f"{name} is for a network that has learned from measurements, with --checkpoint.")
     if learned and subject.guidance is not None:
         raise BadArgument("--guidance must be left out for a network that has learned from measurements.")
+    return further
+
+
+def check_law(checkpoint: Path, measured: Measurements, stages: Stages) -> None:
+    """Raise one sentence unless the network has learned from such measurements; warn if not by this very law."""
+    if not recipes.check_learned(checkpoint, measured):
+        sentence = f"The network has learned from measurements by another law of the same kind than {measured.law}."
+        stages.warnings.append(DataWarning(sentence))
 
 
 def through_operators(
-    command: Any, keys: jax.Array, data: recipes.LearningData, sampler: Any, levels: Any, stages: Stages
+    command: Any,
+    key: jax.Array,
+    data: recipes.LearningData,
+    further: float,
+    sampler: Any,
+    levels: Any,
+    stages: Stages,
 ) -> recipes.SamplingTask:
     """The task of sampling through operators."""
     subject = command.subject
@@ -51,9 +72,9 @@ def through_operators(
         with stages("reference"):
             reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit))
     options = {"full": command.full_mask, "label": subject.label, "reference": reference}
-    options |= {"further": recipes.further_of(subject.checkpoint), "table": recipes.trained_labels(subject.checkpoint)}
-    recipes.check_learned(subject.checkpoint, data.measured)
-    return recipes.measured_task(keys[2], data, subject.network, command.num_samples, **options)
+    options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint)}
+    check_law(subject.checkpoint, data.measured, stages)
+    return recipes.measured_task(key, data, subject.network, command.num_samples, **options)
 
 
 def operators_of(command: Any, task: recipes.SamplingTask) -> str | None:

@@ -80,27 +80,25 @@ def further_of(checkpoint: str | Path) -> float | None:
     return float(loss["further"]) if loss["type"] == "AmbientLoss" else None
 
 
-def check_learned(checkpoint: str | Path, measured: Measurements) -> None:
-    """Raise ValueError unless a run has learned from measurements by this law, or by one of its kind."""
+def check_learned(checkpoint: str | Path, measured: Measurements) -> bool:
+    """Whether a run has learned from measurements by this very law, with all its settings.
+
+    Raises:
+        ValueError: it has learned from clean data, or from measurements of another kind.
+    """
     loss = _loss(checkpoint)
     if loss["type"] != "AmbientLoss":
-        raise ValueError(
-            f"checkpoint must have learned from measurements; {checkpoint} has learned from clean samples."
-        )
+        raise ValueError(f"checkpoint must have learned from measurements; {checkpoint} has learned from clean data.")
     if loss["law"]["type"] != type(measured.law).__name__:
         raise ValueError(
             f"data must be measured as the network has learned it, by a {loss['law']['type']}; got {measured.law}."
         )
+    return loss["law"] == describe(measured.law)
 
 
 def trained_above(measured: Measurements) -> float:
     """The noise level sigma / alpha above which a network learns from measurements, which have noise of their own."""
     return BUFFER * measured.law.noise
-
-
-def learned_law(checkpoint: str | Path, measured: Measurements) -> bool:
-    """Whether a run on measurements has learned from this very law, with all its settings."""
-    return _loss(checkpoint)["law"] == describe(measured.law)
 
 
 def numbered(checkpoint: str | Path, denoiser: Any, labels: Data | None) -> Any:
@@ -158,6 +156,7 @@ def restoration(measured: Measurements, x: np.ndarray, clean: np.ndarray | None 
     seen = _seen(measured, x)
     facts = {"seen": float(diagonal.mean()), "noise": measured.law.noise}
     facts["residual"] = float(np.sqrt(np.sum((back - seen) ** 2) / diagonal.sum()))
+    facts |= {"hidden": None, "hidden_by_mean": None}
     if clean is None:
         return facts
     mean = np.broadcast_to(back.sum(0) / np.maximum(diagonal.sum(0), 1e-6), x.shape)
