@@ -117,7 +117,8 @@ def no_command(words: Sequence[str], commands: Mapping[str, Any]) -> BadArgument
     listed = ", ".join(commands)
     if not words:
         return BadArgument(f"a command is needed, one of {listed}; see jaxsamp --help.")
-    return BadArgument(f"the command must be one of {listed}; got {words[0]!r}.{checks.hint(words[0], commands)}")
+    hint = "" if _is_flag(words[0]) else checks.hint(words[0], commands)
+    return BadArgument(f"the command must be one of {listed}; got {words[0]!r}.{hint}")
 
 
 def text_of(box: str) -> str:

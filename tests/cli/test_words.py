@@ -24,7 +24,10 @@ def own_folder(tmp_path, monkeypatch):
 
 
 BAD = [
-    ("", "a command is needed, one of train, sample, compare, evaluate, score-error, verify; see jaxsamp --help."),
+    (
+        "",
+        "a command is needed, one of train, sample, compare, evaluate, score-error, corrupt, restore, annotate, verify; see jaxsamp --help.",
+    ),
     ("smaple", "the command must be one of train, .*; got 'smaple'. Did you mean 'sample'?"),
     ("--steps 3", "the command must be one of train, .*; got '--steps'."),
     ("sample --stps 3", "sample has no --stps. Did you mean '--steps'?"),
