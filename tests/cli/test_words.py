@@ -26,7 +26,7 @@ def own_folder(tmp_path, monkeypatch):
 BAD = [
     (
         "",
-        "a command is needed, one of train, sample, compare, evaluate, score-error, corrupt, restore, annotate, verify; see jaxsamp --help.",
+        f"a command is needed, one of {', '.join(cli.COMMANDS)}; see jaxsamp --help.",
     ),
     ("smaple", "the command must be one of train, .*; got 'smaple'. Did you mean 'sample'?"),
     ("--steps 3", "the command must be one of train, .*; got '--steps'."),
