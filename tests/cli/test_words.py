@@ -24,10 +24,7 @@ def own_folder(tmp_path, monkeypatch):
 
 
 BAD = [
-    (
-        "",
-        f"a command is needed, one of {', '.join(cli.COMMANDS)}; see jaxsamp --help.",
-    ),
+    ("", f"a command is needed, one of {', '.join(cli.COMMANDS)}; see jaxsamp --help."),
     ("smaple", "the command must be one of train, .*; got 'smaple'. Did you mean 'sample'?"),
     ("--steps 3", "the command must be one of train, .*; got '--steps'."),
     ("sample --stps 3", "sample has no --stps. Did you mean '--steps'?"),
