@@ -100,10 +100,10 @@ def quoted(path: Path) -> str:
 
 
 def _called(operator: str, law: Any) -> str:
-    """An operator with its settings in words: "mask of rate 0.5"."""
+    """An operator with its settings in words: "mask (rate 0.5)"."""
     shown = {name: value for name, value in describe(law).items() if name != "type" and value}
     words = [name.replace("_", " ") + ("" if value is True else f" {value:g}") for name, value in shown.items()]
-    return f"{operator} of {', '.join(words)}" if words else operator
+    return f"{operator} ({', '.join(words)})" if words else operator
 
 
 def _learnable(law: Any, operator: Any) -> dict[str, Any]:

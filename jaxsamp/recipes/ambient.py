@@ -147,9 +147,9 @@ def restoration(measured: Measurements, x: np.ndarray, clean: np.ndarray | None 
         clean: the clean ones.
 
     Returns:
-        "residual", the root mean square of A^+ y - P x over the numbers that were seen, which is that of the noise if
-        they agree; and with clean samples "hidden", the mean squared error over the numbers that were hidden,
-        |(1 - P) (x - x_0)|^2 / tr(1 - P), and "hidden_by_mean", that of the mean sample as the measurements show it.
+        "residual", the root mean square of A^+ y - P x over the numbers that were seen, at most about that of the noise
+        if they agree; "hidden", the mean squared error over the numbers that were hidden, |(1 - P) (x - x_0)|^2 /
+        tr(1 - P), and "hidden_by_mean", that of the mean sample as the measurements show it; None without clean ones.
     """
     diagonal = np.asarray(jax.vmap(lambda a: a.diagonal(measured.event_shape))(measured.operator))
     back = np.asarray(measured.back_projection())

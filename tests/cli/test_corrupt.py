@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,7 +32,7 @@ def test_measurements_of_both_parts_are_kept_with_their_labels_and_no_clean_numb
     np.savez("named.npz", x=X, labels=np.array(["cat", "dog"])[np.arange(40) % 2])
     flags = ("--operator", "mask", "--rate", "0.5", "--out", "masked")
     code, out, err = run(capsys, "--data", "named.npz", *flags)
-    assert (code, err) == (0, "") and "named, mask of rate 0.5, 32 measurements and 8 held out" in out
+    assert (code, err) == (0, "") and "named, mask (rate 0.5), 32 measurements and 8 held out" in out
     assert sorted(os.listdir("masked")) == sorted([*BARE, "held-out", "labels.npy"])
     assert sorted(os.listdir("masked/held-out")) == ["labels.npy", "measurements-00000.npz", "measurements.json"]
     clean, hidden = recipes.load("named.npz"), []
@@ -84,10 +85,23 @@ def test_what_cannot_be_learned_from_is_measured_and_said(capsys, operator, sent
     assert (facts["seen"] is None) == (operator[0] == "blur") and facts["law"]["noise"] == 0.1
 
 
-def test_a_known_law_is_drawn_and_measured(capsys):
-    assert run(capsys, "--data", "ring", "--num-samples", "50")[0] == 0
-    data = recipes.load("runs/ring-mask")
-    assert (len(data.measured), len(data.held_out_measured), data.event, data.name) == (40, 10, (2,), "ring-mask")
+class Normal:
+    """A law, as far as this command uses it."""
+
+    event_shape = (2,)
+
+    def sample(self, key, n):
+        return jax.random.normal(key, (n, 2))
+
+
+def test_a_known_law_is_drawn_and_measured():
+    law = recipes.LearningData("normal", (2,), Normal())
+    data = recipes.measure(jax.random.key(0), law, recipes.corruption("mask", rate=0.1), 50)
+    recipes.save_measured(data, "masked")
+    again = recipes.load("masked")
+    assert (len(again.measured), len(again.held_out_measured), again.event, again.name) == (40, 10, (2,), "masked")
+    mask = np.asarray(again.measured.operator.mask)
+    np.testing.assert_array_equal(again.measured.y, np.where(mask, data.train, 0))
 
 
 BAD = {
