@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp import metrics
@@ -14,7 +15,7 @@ from jaxsamp.core.types import Array
 from jaxsamp.corruptions import Corruption, Measurements, corrupt
 from jaxsamp.corruptions.measurements import LAWS, is_measured
 from jaxsamp.metrics.null import NULL_SETS
-from jaxsamp.recipes.parts import LearningData, checked, labelled, parted
+from jaxsamp.recipes.parts import LEAST_COMPARED, LearningData, checked, labelled, parted
 
 HELD_OUT, LABELS = "held-out", "labels.npy"
 LEAST, DRAWN = 10, 10_000  # measurements in a folder; samples of a law that are measured
@@ -107,34 +108,37 @@ def against_measurements(
 ) -> dict[str, metrics.Metric]:
     """Distances of samples that are measured again to held-out measurements; no clean sample is needed.
 
-    Half of the held-out operators measure samples, one each, with the noise of the law, and what is seen, A^+ y, is
-    compared with that of the other half. The bands are the same distances between random halves of what is held out.
+    Each held-out operator measures one sample, with the noise of the law, and what is seen of the samples, A^+ y, is
+    compared with what is held out. If the samples are true, the two that one operator has seen can be exchanged without
+    any change of their law: so the bands are those of the same distances after random exchanges, and true samples leave
+    them with the probability that `jaxsamp.metrics.judged` states.
 
     Args:
         x: samples, (n, *event).
-        held_out: the measurements.
+        held_out: the measurements; the first n of them are used.
         key: a typed key.
-        null_sets: number of random halves, at least 20.
+        null_sets: number of random exchanges, at least 20.
 
     Returns:
-        "energy" and "sliced_w2", the latter minus its mean for true samples; nothing for fewer than 4 measurements.
+        "energy", and "sliced_w2" minus its mean for true samples; nothing if there are fewer than 4 of either.
     """
-    half = min(len(x), len(held_out) // 2)
-    if half < 2:
+    n = min(len(x), len(held_out))
+    if n < LEAST_COMPARED:
         return {}
-    for_noise, for_directions, for_halves = jax.random.split(key, 3)
-    again = held_out[:half].again(for_noise, x[:half])
-    seen, true = (np.asarray(m.back_projection()).reshape(len(m), -1) for m in (again, held_out[: 2 * half]))
-    theta = jax.random.normal(for_directions, (DIRECTIONS, true.shape[1]))
-    theta /= np.linalg.norm(theta, axis=1, keepdims=True)
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(for_halves)))
-    orders = [rng.permutation(2 * half) for _ in range(checks.at_least("null_sets", null_sets, 20))]
+    for_noise, for_directions, for_exchanges = jax.random.split(key, 3)
+    true = held_out[:n]
+    sets = (np.asarray(m.back_projection()).reshape(n, -1) for m in (true.again(for_noise, x[:n]), true))
+    pair = np.stack([*sets])
+    theta = jax.random.normal(for_directions, (DIRECTIONS, pair.shape[2]))
+    theta /= jnp.linalg.norm(theta, axis=1, keepdims=True)
+    shape = (checks.at_least("null_sets", null_sets, 20), n, 1)
+    exchanges = np.asarray(jax.random.bernoulli(for_exchanges, shape=shape))
     found = {}
     sliced = partial(metrics.sliced_wasserstein, theta=theta)
     for name, distance in (("energy", metrics.energy_distance), ("sliced_w2", sliced)):
-        nulls = np.array([distance(true[order[:half]], true[order[half:]]) for order in orders])
+        nulls = np.array([distance(*np.where(swapped, pair[::-1], pair)) for swapped in exchanges])
         shift = nulls.mean() if name == "sliced_w2" else 0.0
-        found[name] = metrics.judged(distance(seen, true[half:]) - shift, nulls - shift)
+        found[name] = metrics.judged(distance(*pair) - shift, nulls - shift)
     return found
 
 
