@@ -10,6 +10,10 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY = ["--samples", "4", "--target", "10", "--repeats", "1", "--dtypes", "float32", "--memory-samples"]
 SMALL = {
+    "ambient_em": [
+        *("--seeds", "1", "--laps", "2", "--steps", "2", "--ambient-steps", "2", "--data", "100", "--width", "16"),
+        *("--depth", "1", "--samples", "80", "--sampling-steps", "4"),
+    ],
     "ambient_mixture": ["--seeds", "1", "--steps", "2", "--data", "300", "--only", "ambient", "raw matrix"],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],

@@ -72,8 +72,7 @@ class Observing(Wrapper):
             if (held is None) == (given is None):
                 got = "neither" if held is None else "both"
                 raise ValueError(f"{name} must be given to the denoiser, for all samples, or in Observed; got {got}.")
-        _check_leaves(cond, n)
-        _check_values(cond, self.operator if cond.operator is None else cond.operator)
+        check_observed(cond, n, self.operator)
         return super().check_cond(cond.cond, n)
 
     def observation(self, x: Array, cond: PyTree) -> tuple[tuple[Any, Any, Any], tuple[int | None, ...], PyTree]:
@@ -94,6 +93,17 @@ class Observing(Wrapper):
             if self.y is None:  # a y that the denoiser holds is zero there already
                 y = jnp.where(jnp.asarray(operator.mask), jnp.asarray(y), 0)
         return (y, operator, noise), axes, cond
+
+
+def check_observed(given: Observed, n: int, held: Any = None) -> None:
+    """Raise unless the parts that are given are those of n samples and fit each other; `held` is A of all samples.
+
+    Raises:
+        TypeError: a part is not an array, or an operator is not one.
+        ValueError: shapes do not fit; noise is negative; a seen entry of y is not finite.
+    """
+    _check_leaves(given, n)
+    _check_values(given, held if given.operator is None else given.operator)
 
 
 def as_operator(got: Any) -> Any:

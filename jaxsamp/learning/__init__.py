@@ -1,11 +1,18 @@
-"""Fitting models other than denoisers, and finding the noise levels at which damaged samples may train."""
+"""Fitting models other than denoisers, denoisers from corrupted data alone, and the levels for damaged samples."""
 
+from typing import TYPE_CHECKING, Any
+
+from jaxsamp.core import extras
 from jaxsamp.learning.annotate import annotate_fixed, annotate_percentile, annotate_scores
 from jaxsamp.learning.annotate_classifier import annotate_classifier
 from jaxsamp.learning.annotate_gaussian import annotate_gaussian
 from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
 from jaxsamp.learning.context import Context, measure_context
+from jaxsamp.learning.gaussian_em import fit_gaussian_em
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
+
+if TYPE_CHECKING:
+    from jaxsamp.learning.em import fit_em as fit_em
 
 __all__ = [
     "Context",
@@ -16,6 +23,17 @@ __all__ = [
     "annotate_percentile",
     "annotate_scores",
     "fit_classifier",
+    "fit_em",
+    "fit_gaussian_em",
     "fit_gaussian_mixture",
     "measure_context",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs networks when it is first used, because the rest needs none."""
+    if name == "fit_em":
+        with extras.needed("jaxsamp.learning.fit_em"):
+            from jaxsamp.learning.em import fit_em
+        return fit_em
+    raise AttributeError(f"module 'jaxsamp.learning' has no attribute {name!r}")

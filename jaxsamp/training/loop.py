@@ -68,6 +68,7 @@ def fit(
     loss: Callable[..., Array] | None = None,
     optimizer: AdamW | optax.GradientTransformation = AdamW(),  # noqa: B008  (frozen)
     ema: float = 0.9999,
+    params: PyTree = None,
     mesh: Mesh | None = None,
     fsdp: bool = False,
     checkpoint: str | Path | None = None,
@@ -109,6 +110,8 @@ def fit(
             method network_cond(cond), that is what the network gets of a batch's conditions.
         optimizer: an `AdamW`, or any optax transformation.
         ema: largest decay of the average of the weights.
+        params: weights to start from, such as the `ema` of another run's state; by default fresh ones. The optimizer
+            starts anew.
         mesh: devices to train on, `jaxsamp.mesh()`; each batch is divided over its axis "batch", whose size must divide
             batch_size / accumulate; "time" is not used. By default the one device that JAX prefers. The result is
             the same up to rounding. On several hosts every process makes the same call.
@@ -130,9 +133,10 @@ def fit(
         The `TrainState`, its arrays where they were in training; `.denoiser()` is that of the averaged weights.
 
     Raises:
-        ValueError: an argument is out of range; data are not finite; the network does not have a label; a folder cannot
-            be written to, or another run is writing to it, or it has checkpoints without `resume`, or all of them are
-            damaged, or of another configuration, and the fields that differ are named.
+        ValueError: an argument is out of range; data are not finite; the network does not have a label;
+            `params` are weights of another model; a folder cannot be written to, or another run is writing to it, or
+            it has checkpoints without `resume`, or all of them are damaged, or of another configuration, and the
+            fields that differ are named.
         OSError: the disk is full, or the system refuses to write for another reason; earlier checkpoints stay.
         TypeError: a key, model or optimizer has the wrong type.
         FloatingPointError: the loss or its gradient became NaN or infinite.
@@ -176,7 +180,7 @@ def fit(
             "ema": ema,
         }
         given |= {"batch_size": batch_size, "accumulate": accumulate, "fsdp": fsdp, "resume": resume}
-        given |= counts | {"report_every": report_every, "callback_every": callback_every}
+        given |= {"params": params} | counts | {"report_every": report_every, "callback_every": callback_every}
         devices.agree(given, True)
     first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
     if not getattr(minimized, "is_resolved", True):
@@ -186,15 +190,16 @@ def fit(
     if (network_cond := getattr(minimized, "network_cond", None)) is not None:
         first = first[0], network_cond(first[1])
     if layout is None:
-        state = TrainState.create(for_training, model, *first, chain, accumulate)
+        state = TrainState.create(for_training, model, *first, chain, accumulate, params)
     else:
         options = {"model": model, "optimizer": chain, "accumulate": accumulate, "layout": layout}
-        state = placement.create(devices.replicate(for_training, mesh), *first, **options)
+        state = placement.create(devices.replicate(for_training, mesh), *first, params, **options)
     kept = nullcontext()
     if checkpoint is not None:
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
         config |= {"accumulate": accumulate, "loss": minimized, "optimizer": optimizer, "ema": ema}
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
+        config |= {} if params is None else {"params": params}
         kept = Checkpoints(checkpoint, describe(config), keep)
     with kept as store:
         state = state if store is None else _begin(store, state, resume, steps)

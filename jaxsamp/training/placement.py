@@ -78,7 +78,15 @@ def step(
 
 @partial(jax.jit, static_argnames=("model", "optimizer", "accumulate", "layout"))
 def create(
-    key: Array, x: Array, cond: PyTree, *, model: Any, optimizer: Any, accumulate: int, layout: Layout
+    key: Array,
+    x: Array,
+    cond: PyTree,
+    params: PyTree = None,
+    *,
+    model: Any,
+    optimizer: Any,
+    accumulate: int,
+    layout: Layout,
 ) -> TrainState:
     """`TrainState.create`, with each array where it belongs from the start: divided ones are whole on no device."""
-    return layout.arranged(TrainState.create(key, model, x, cond, optimizer, accumulate))
+    return layout.arranged(TrainState.create(key, model, x, cond, optimizer, accumulate, params))

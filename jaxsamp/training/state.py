@@ -41,9 +41,15 @@ class TrainState:
 
     @staticmethod
     def create(
-        key: Array, model: Any, x: Array, cond: PyTree = None, optimizer: Any = None, accumulate: int = 1
+        key: Array,
+        model: Any,
+        x: Array,
+        cond: PyTree = None,
+        optimizer: Any = None,
+        accumulate: int = 1,
+        params: PyTree = None,
     ) -> "TrainState":
-        """Fresh weights for data and conditions with the shapes of one batch (x, cond).
+        """The state before the first step, for data and conditions with the shapes of one batch (x, cond).
 
         Args:
             key: a typed key; draws the weights, and the noise of training.
@@ -51,9 +57,14 @@ class TrainState:
             x, cond: an example batch.
             optimizer: an optax transformation; by default optax.adam(1e-3).
             accumulate: number of batches per update.
+            params: weights to start from, copied; None for fresh ones.
+
+        Raises:
+            ValueError: `params` has other arrays than the model's weights.
         """
         for_weights, for_training = jax.random.split(checks.typed_key(key))
-        params = model.init(for_weights, x, cond)
+        fresh = model.init(for_weights, x, cond)
+        params = fresh if params is None else _like(params, fresh)
         chain = accumulated(optax.adam(1e-3) if optimizer is None else optimizer, accumulate)
         ema = jax.tree.map(jnp.copy, params)  # a step may reuse the memory of both
         memory = jax.jit(chain.init)(params)
@@ -67,6 +78,24 @@ class TrainState:
     def denoiser(self, ema: bool = True) -> Any:
         """The denoiser of the averaged weights, or of the last ones."""
         return self.model.denoiser(self.ema if ema else self.params)
+
+
+def _like(params: PyTree, fresh: PyTree) -> PyTree:
+    """A copy of given weights, with the types of fresh ones, whose shapes they must have."""
+    there, here = (
+        {jax.tree_util.keystr(path): jnp.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (params, fresh)
+    )
+    for name in [*here, *there]:
+        if there.get(name) != here.get(name):
+            got, takes = (f"of shape {found[name]}" if name in found else "missing" for found in (there, here))
+            raise ValueError(
+                f"params must be weights of this model, such as the ema of a TrainState; {name} is {got} there and "
+                f"{takes} in the model."
+            )
+    leaves, structure = jax.tree.leaves(params), jax.tree.structure(fresh)
+    copies = [jnp.array(leaf, like.dtype) for leaf, like in zip(leaves, jax.tree.leaves(fresh), strict=True)]
+    return jax.tree.unflatten(structure, copies)
 
 
 def ema_decay(step: ArrayLike, decay: ArrayLike) -> Array:

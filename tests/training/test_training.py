@@ -434,3 +434,14 @@ def test_bad_arguments_are_one_sentence(name):
         fit(**options, door=inspect.unwrap(js.fit))  # as users call it, without the tests' type checker
     with pytest.raises(ValueError, match=r"drop must be in \[0, 1\)"):
         training.denoising_loss(drop=1.0)
+
+
+def test_a_run_starts_from_given_weights_and_leaves_them_alone():
+    first = fit(2)
+    before = jax.tree.map(np.array, first.ema)
+    state = fit(1, params=first.ema, optimizer=optax.sgd(0.0))
+    assert same(state.params, before) and same(first.ema, before)
+    with pytest.raises(ValueError, match=r"params must be weights of this model.*is of shape .* there and"):
+        fit(1, model=models.MLP(width=8, depth=1), params=first.ema)
+    with pytest.raises(ValueError, match="params must be weights of this model.*is missing there"):
+        fit(1, params={})
