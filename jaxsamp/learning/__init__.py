@@ -6,6 +6,7 @@ from jaxsamp.learning.annotate_gaussian import annotate_gaussian
 from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
 from jaxsamp.learning.context import Context, measure_context
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
+from jaxsamp.learning.receptive_field import measure_receptive_field
 
 __all__ = [
     "Context",
@@ -18,4 +19,5 @@ __all__ = [
     "fit_classifier",
     "fit_gaussian_mixture",
     "measure_context",
+    "measure_receptive_field",
 ]
