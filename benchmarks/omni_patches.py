@@ -10,12 +10,10 @@ held-out images, on pixels or on the activations of a classifier of digits; and 
 differences of neighboring pixels over twice the variance, which blur destroys. Medians over seeds.
 """
 
-import statistics
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import about, arguments, show, write
+from common import about, arguments, medians, show, write
 
 import jaxsamp as js
 from jaxsamp.corruptions import Annotations
@@ -143,12 +141,6 @@ def main() -> None:
                 ]
                 write(options.results / "omni_patches.json", about("Ambient Omni", options) | {"rows": rows})
     show("Few clean images and many damaged ones", rows)
-
-
-def medians(each):
-    """Of every column, with the values of the seeds after all of them."""
-    values = {column: [one[column] for one in each] for column in each[0]}
-    return {column: statistics.median(of) for column, of in values.items()} | {"seeds": values}
 
 
 if __name__ == "__main__":
