@@ -10,21 +10,20 @@ seeds.
 """
 
 import statistics
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ambient_arms import Raw, controls
 from common import about, arguments, show, write
 
 import jaxsamp as js
 from jaxsamp import losses
-from jaxsamp.core.pytrees import pytree
-from jaxsamp.corruptions import CompressedSensing, Corrupted, DenseOperator, Mask, corrupt
+from jaxsamp.corruptions import CompressedSensing, Mask, corrupt
 
 SCHEDULE, DIM = js.schedules.VarianceExploding(), 8
+LEVELS = losses.LogNormal(-0.5, 1.5)
 SIGMAS = np.geomspace(0.05, 10, 8)
 FURTHER, TEST = 0.1, 2000
 LAWS = {"masks": Mask(0.5), "random measurements": CompressedSensing(4)}
@@ -37,97 +36,6 @@ def mixture() -> Any:
     means -= means.mean(0)
     total = np.mean(means**2) + np.mean(np.sum(factors**2, 2))
     return js.targets.GaussianMixture.low_rank([1 / 6] * 6, means / total**0.5, factors / total**0.5, np.full(6, 1e-3))
-
-
-@pytree
-@dataclass(frozen=True)
-class Clean:
-    """An operator that hides nothing in the loss, with another one from which the network's is drawn."""
-
-    inner: Any
-
-    def projector(self, x):
-        """x."""
-        return x
-
-    def condition(self):
-        """That of the other."""
-        return self.inner.condition()
-
-
-@pytree
-@dataclass(frozen=True)
-class Frozen:
-    """An operator with the further corruption that belongs to it for ever."""
-
-    inner: Any
-    further: Any
-
-    def projector(self, x):
-        """That of the operator."""
-        return self.inner.projector(x)
-
-    def condition(self):
-        """That of the operator."""
-        return self.inner.condition()
-
-
-@pytree
-@dataclass(frozen=True)
-class Raw(DenseOperator):
-    """The same operator; the network is told its matrix."""
-
-    def condition(self):
-        """All numbers of the matrix."""
-        return {"vector": jnp.asarray(self.matrix).reshape(-1)}
-
-
-class Arm:
-    """The law with a further corruption of another kind."""
-
-    noise = 0.0
-
-    def __init__(self, law, kind):
-        self.law, self.kind = law, kind
-
-    def thinned(self, key, operator, rate):
-        """A~ of this arm."""
-        if self.kind == "frozen":
-            return operator.further
-        if self.kind == "no further":
-            return operator
-        further = self.law.thinned(key, operator.inner if isinstance(operator, Clean) else operator, rate)
-        return Raw(further.matrix) if self.kind == "raw matrix" else further
-
-
-def arms(law, measured, x, key):
-    """(data, operators, loss or None for the default) of each arm."""
-    back, operator = np.asarray(measured.back_projection()), measured.operator
-    hidden = jax.vmap(law.thinned, (0, 0, None))(jax.random.split(key, len(x)), operator, FURTHER)
-    made = {
-        "oracle": (x, Clean(operator)),
-        "frozen": (back, Frozen(operator, hidden)),
-        "no further": (back, operator),
-        "filled": (back, Clean(operator)),
-    }
-    if isinstance(operator, DenseOperator):
-        made["raw matrix"] = (back, Raw(operator.matrix))
-    given = {
-        name: (data, jax.tree.map(np.asarray, Corrupted(chosen)), partial(loss_of, Arm(law, name)))
-        for name, (data, chosen) in made.items()
-    }
-    return {
-        "oracle": given.pop("oracle"),
-        "ambient": (measured, None, js.training.ambient_loss(FURTHER)),
-        "ambient, 1 / q": (measured, None, js.training.ambient_loss(FURTHER, reweight=True)),
-        **given,
-    }
-
-
-def loss_of(law, key, model, params, x, cond):
-    """The ambient loss of an arm."""
-    options = {"levels": losses.LogNormal(-0.5, 1.5), "weighting": losses.EDMWeighting(model.sigma_data)}
-    return losses.ambient(key, model, params, x, cond.operator, law, SCHEDULE, further=FURTHER, **options)
 
 
 def excess(denoiser, target, law, key, raw):
@@ -156,18 +64,19 @@ def main() -> None:
     options = parser.parse_args()
     target, rows = mixture(), []
     network = js.models.MLP(width=128, depth=2)
-    loss = {"levels": losses.LogNormal(-0.5, 1.5)}
     for case, law in LAWS.items():
         found: dict[str, list[float]] = {}
         for seed in range(options.seeds):
             keys = jax.random.split(jax.random.key(seed), 5)
             x = np.asarray(target.sample(keys[0], options.data))
             measured = corrupt(keys[1], x, law)
-            for name, (data, cond, given) in arms(law, measured, x, keys[2]).items():
+            others = controls(law, measured, x, keys[2], SCHEDULE, LEVELS, FURTHER)
+            arms = {"oracle": others.pop("oracle")}
+            for name in ("ambient", "ambient, 1 / q"):
+                arms[name] = measured, None, js.training.ambient_loss(FURTHER, "1 / q" in name, levels=LEVELS)
+            for name, (data, cond, loss) in (arms | others).items():
                 if options.only and name not in options.only:
                     continue
-                if cond is None:
-                    given = js.training.ambient_loss(FURTHER, "1 / q" in name, **loss)
                 state = js.fit(
                     keys[3],
                     js.models.Model(network, SCHEDULE, "edm", 1.0),
@@ -175,7 +84,7 @@ def main() -> None:
                     steps=options.steps,
                     batch_size=256,
                     cond=cond,
-                    loss=given,
+                    loss=loss,
                     optimizer=js.training.AdamW(1e-3),
                     ema=0.995,
                 )

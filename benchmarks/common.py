@@ -101,6 +101,12 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> float:
     return statistics.median(x / y for x, y in zip(a, b, strict=True))
 
 
+def medians(each: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """The median of every column, and as "seeds" all of its values."""
+    values = {column: [one[column] for one in each] for column in each[0]}
+    return {column: statistics.median(of) for column, of in values.items()} | {"seeds": values}
+
+
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,12 +115,13 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Print the rows as a table, with the columns of the first."""
+    """Print the rows as a table, with the columns of the first that are no dicts."""
     table = Table(title=title)
-    for column in rows[0]:
+    columns = [column for column, value in rows[0].items() if not isinstance(value, dict)]
+    for column in columns:
         table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in rows[0]))
+        table.add_row(*(_cell(row.get(column)) for column in columns))
     Console(width=170).print(table)
 
 

@@ -9,12 +9,19 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY = ["--samples", "4", "--target", "10", "--repeats", "1", "--dtypes", "float32", "--memory-samples"]
+SHARED = {"ambient_arms", "common", "peers"}
 SMALL = {
     "ambient_em": [
         *("--seeds", "1", "--laps", "2", "--steps", "2", "--ambient-steps", "2", "--data", "100", "--width", "16"),
         *("--depth", "1", "--samples", "80", "--sampling-steps", "4"),
     ],
     "ambient_mixture": ["--seeds", "1", "--steps", "2", "--data", "300", "--only", "ambient", "raw matrix"],
+    "ambient_digits": ["--seeds", "1", "--steps", "6", "--width", "16", "--samples", "80"],
+    "memorization": ["--seeds", "1", "--steps", "2", "--width", "16", "--samples", "80", "--missing", "0.5"],
+    "omni_patches": [
+        *("--seeds", "1", "--steps", "2", "--checks", "1", "--classifier-steps", "2", "--samples", "80"),
+        *("--cases", "digits, JPEG 10", "--only", "naive", "Omni from 0.4"),
+    ],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
     "dimension_scaling": [
@@ -69,7 +76,9 @@ SMALL = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem not in ("common", "peers")))
+@pytest.mark.parametrize(
+    "name", sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem not in ("common", "peers", "ambient_arms"))
+)
 def test_benchmark_runs(name, tmp_path):
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--results", str(tmp_path), *SMALL[name]]
     subprocess.run(command, check=True, capture_output=True)

@@ -7,6 +7,7 @@ recompile.
 from jaxsamp.denoisers.base import BaseDenoiser, Wrapper, per_event
 from jaxsamp.denoisers.clipping import Clipped, clip
 from jaxsamp.denoisers.corrupted import guide_reconstruction, restore, with_operator
+from jaxsamp.denoisers.dps import DPSDenoiser, dps
 from jaxsamp.denoisers.guidance import Guided, guide
 from jaxsamp.denoisers.inpainting import Inpainted, inpaint
 from jaxsamp.denoisers.network import NetworkDenoiser, denoiser
@@ -16,6 +17,7 @@ from jaxsamp.denoisers.posterior import PosteriorDenoiser, posterior
 __all__ = [
     "BaseDenoiser",
     "Clipped",
+    "DPSDenoiser",
     "Guided",
     "Inpainted",
     "NetworkDenoiser",
@@ -24,6 +26,7 @@ __all__ = [
     "Wrapper",
     "clip",
     "denoiser",
+    "dps",
     "guide",
     "guide_reconstruction",
     "inpaint",

@@ -20,7 +20,7 @@ from jaxsamp.corruptions import Corrupted, Measurements
 from jaxsamp.corruptions.condition import split
 from jaxsamp.denoisers.base import Wrapper, per_event
 
-CLEANEST = 0.002  # sigma / alpha at which exact measurements are restored
+CLEANEST = 0.02  # sigma / alpha at which exact measurements are restored: few networks train at lower ones
 
 
 @pytree
@@ -139,27 +139,33 @@ def guide_reconstruction(denoiser: Denoiser, operators: int = 4, scale: ArrayLik
     return ReconstructionGuidance(denoiser, scale, operators)
 
 
-def restore(denoiser: Denoiser, measured: Measurements, cond: PyTree = None) -> Float[Array, "n *event"]:
+def restore(
+    denoiser: Denoiser, measured: Measurements, cond: PyTree = None, sigma: float = CLEANEST
+) -> Float[Array, "n *event"]:
     """E[x_0 | y, A] of each measurement in one evaluation: the denoiser at the noise level of the measurements.
 
-    Where y has no noise, the level is sigma / alpha = 0.002, with x_t = alpha A^+ y.
+    The level is that of the noise of y, or `sigma` if that is larger, with x_t = alpha A^+ y.
 
     Args:
         denoiser: of a network trained on measurements, or `GaussianMixture.corrupted_denoiser`.
         measured: y and A of each sample.
         cond: other conditions of the network, leaves (n, ...).
+        sigma: smallest level sigma / alpha, above 0. A network guesses at levels far below those of its training.
 
     Returns:
         (n, *event); its entries change where A sees them too, as far as y has noise.
 
     Raises:
         TypeError: `measured` are not `Measurements`.
+        ValueError: `sigma` is not above 0.
 
     Source: the one-step restoration of Daras et al., "Ambient Diffusion", arXiv 2305.19256.
     """
     if not isinstance(measured, Measurements):
         raise TypeError(f"measured must be jaxsamp.corruptions.Measurements; got a {type(measured).__name__}.")
-    level = denoiser.schedule.level(-jnp.log(jnp.asarray(max(measured.law.noise, CLEANEST))))
+    if not sigma > 0:
+        raise ValueError(f"sigma must be above 0; got {sigma}.")
+    level = denoiser.schedule.level(-jnp.log(jnp.asarray(max(measured.law.noise, sigma))))
     x = measured.back_projection()
     return _denoised(denoiser, jnp.asarray(level.alpha, x.dtype) * x, level, Corrupted(measured.operator, cond))
 

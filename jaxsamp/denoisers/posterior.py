@@ -60,7 +60,7 @@ class PosteriorDenoiser(Observing):
             return self.denoiser((alpha * u)[None], *single)[0]
 
         denoised, pull = jax.vjp(mean, x / alpha)
-        predicted, forward, back = _linear(operator, denoised)
+        predicted, forward, back = linear(operator, denoised)
         if predicted.shape != jnp.shape(y):
             raise ValueError(f"operator must return y's shape {jnp.shape(y)}; got {predicted.shape}.")
         if jnp.shape(noise) not in ((), predicted.shape):
@@ -143,7 +143,7 @@ def posterior(
     if variance is not None and jnp.ndim(variance):
         raise ValueError(f"variance must be a number or None; got shape {jnp.shape(variance)}.")
     if operator is not None:
-        operator = _of_all(operator)
+        operator = of_all(operator)
     if isinstance(operator, MaskOperator):
         y = seen(denoiser, y, operator.mask, TAKES)
     elif y is not None and checks.is_concrete(y):
@@ -151,7 +151,7 @@ def posterior(
     return PosteriorDenoiser(denoiser, None if y is None else jnp.asarray(y), operator, noise, variance, iterations)
 
 
-def _of_all(operator: Any) -> Any:
+def of_all(operator: Any) -> Any:
     """The operator of all samples as a pytree: that of a mask, a user's own, or a function by identity."""
     if isinstance(operator, MaskOperator) or not callable(operator):
         mask = operator.mask if isinstance(operator, MaskOperator) else operator
@@ -159,7 +159,7 @@ def _of_all(operator: Any) -> Any:
     return Partial(operator) if is_function(operator) else adopted("operator", operator)
 
 
-def _linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+def linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
     """A at the point `at`, and the linear functions u -> A u and v -> A^T v."""
     if not hasattr(operator, "adjoint"):
         value, forward = jax.linearize(operator, at)

@@ -10,6 +10,7 @@ from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
 from jaxsamp.learning.context import Context, measure_context
 from jaxsamp.learning.gaussian_em import fit_gaussian_em
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
+from jaxsamp.learning.receptive_field import measure_receptive_field
 
 if TYPE_CHECKING:
     from jaxsamp.learning.em import fit_em as fit_em
@@ -27,6 +28,7 @@ __all__ = [
     "fit_gaussian_em",
     "fit_gaussian_mixture",
     "measure_context",
+    "measure_receptive_field",
 ]
 
 

@@ -48,22 +48,33 @@ def measure_context(data: Data, sigma: Data, tolerance: float = 0.05) -> Context
     Source: Daras et al., "Ambient Diffusion Omni: Training Good Models with Bad Data", arXiv 2506.10038, where a
     network is measured.
     """
-    x = datasets.as_samples(data).astype(float)
-    if x.ndim not in (3, 4) or x.shape[1] != x.shape[2] or x.shape[1] % 2:
-        raise ValueError(f"data must be images (n, side, side) or (n, side, side, c) of even side; got {x.shape}.")
-    levels = checks.finite("sigma", sigma)
-    if levels.ndim != 1 or not levels.size or levels[0] <= 0 or (np.diff(levels) <= 0).any():
-        raise ValueError(f"sigma must be increasing levels above 0, (levels,); got {sigma!r}.")
+    x, levels = squares_of(data).astype(float), levels_of(sigma)
     if not tolerance > 0:
         raise ValueError(f"tolerance must be above 0; got {tolerance}.")
-    side = x.shape[1]
-    errors = {size: _errors(_middle(x, size), levels) for size in range(CENTER, side + 1, 2)}
+    errors = {size: _errors(middle(x, size), levels) for size in range(CENTER, x.shape[1] + 1, 2)}
     sizes, table = np.array(list(errors)), np.stack(list(errors.values()))
     enough = table <= (1 + tolerance) * table[-1]
-    return Context(levels.astype(float), sizes[enough.argmax(0)])
+    return Context(levels, sizes[enough.argmax(0)])
 
 
-def _middle(x: np.ndarray, size: int) -> np.ndarray:
+def squares_of(data: Data) -> np.ndarray:
+    """Images of equal, even sides; another shape raises ValueError."""
+    x = datasets.as_samples(data)
+    if x.ndim not in (3, 4) or x.shape[1] != x.shape[2] or x.shape[1] % 2:
+        raise ValueError(f"data must be images (n, side, side) or (n, side, side, c) of even side; got {x.shape}.")
+    return x
+
+
+def levels_of(sigma: Data) -> np.ndarray:
+    """Increasing levels above 0, (levels,); others raise ValueError."""
+    levels = np.asarray(checks.finite("sigma", sigma), float)
+    if levels.ndim != 1 or not levels.size or levels[0] <= 0 or (np.diff(levels) <= 0).any():
+        raise ValueError(f"sigma must be increasing levels above 0, (levels,); got {sigma!r}.")
+    return levels
+
+
+def middle(x: np.ndarray, size: int) -> np.ndarray:
+    """The window of that side around the middle of images (n, side, side, ...)."""
     first = (x.shape[1] - size) // 2
     return x[:, first : first + size, first : first + size]
 
@@ -71,7 +82,7 @@ def _middle(x: np.ndarray, size: int) -> np.ndarray:
 def _errors(window: np.ndarray, levels: Any) -> np.ndarray:
     """Mean squared error of the best linear denoiser in the middle of a window, at each level."""
     values, vectors = np.linalg.eigh(np.cov(window.reshape(len(window), -1), rowvar=False))
-    here = _middle(np.arange(window[0].size).reshape(1, *window.shape[1:]), CENTER).ravel()
+    here = middle(np.arange(window[0].size).reshape(1, *window.shape[1:]), CENTER).ravel()
     values = np.maximum(values, 0)
     left = values * levels[:, None] ** 2 / (values + levels[:, None] ** 2)
     return (left @ (vectors[here] ** 2).T).mean(1)

@@ -12,8 +12,9 @@ from jaxsamp.core import extras
 with extras.needed("jaxsamp.models"):
     from jaxsamp.models.classifier import Classifier
     from jaxsamp.models.dit import DiT
+    from jaxsamp.models.local import LocalMLP
     from jaxsamp.models.mlp import MLP
     from jaxsamp.models.precondition import Model, coefficients
     from jaxsamp.models.unet import UNet
 
-__all__ = ["MLP", "Classifier", "DiT", "Model", "UNet", "coefficients"]
+__all__ = ["MLP", "Classifier", "DiT", "LocalMLP", "Model", "UNet", "coefficients"]

@@ -57,6 +57,19 @@ def test_patches_are_textured_gray_pieces_of_the_photographs_and_no_test_patch_i
     assert other.shape != train.shape or (other != train).any()
 
 
+def test_patches_may_overlap_and_their_blocks_be_smaller():
+    train, _ = datasets.photo_patches()
+    overlapping, apart = datasets.photo_patches(stride=4)
+    rows = {patch.tobytes() for patch in overlapping}
+    assert len(overlapping) > 3 * len(train) and all(patch.tobytes() in rows for patch in train)
+    assert not any(patch.tobytes() in rows for patch in apart)
+    small, _ = datasets.photo_patches(block=32)
+    assert {patch.tobytes() for patch in small} & rows and small.shape != train.shape
+    for given, phrase in (({"stride": 9}, "stride must be from 1 to 8; got 9"), ({"block": 7}, "got 7")):
+        with pytest.raises(ValueError, match=phrase):
+            datasets.photo_patches(**given)
+
+
 def test_arrays_become_float32_and_bytes_become_pixels():
     for given in ([[0, 1], [2, 3]], jnp.array([[0, 1], [2, 3]], jnp.bfloat16)):
         found = datasets.as_samples(given)

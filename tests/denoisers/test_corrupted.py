@@ -65,7 +65,7 @@ def test_guidance_is_the_gradient_of_the_disagreement(x64):
 def test_restoration_is_the_mean_given_what_was_measured(noise):
     """Against the conditioned mixture of each sample."""
     measured = room.corrupt(jax.random.key(5), X, room.Mask(0.4, noise=noise))
-    restored = js.denoisers.restore(EXACT, measured)
+    restored = js.denoisers.restore(EXACT, measured, sigma=0.002)
     for i in range(3):
         rows = np.eye(4)[np.asarray(measured.operator.mask[i])]
         if len(rows):
@@ -78,6 +78,11 @@ def test_restoration_is_the_mean_given_what_was_measured(noise):
     [
         (lambda d: d.with_operator(EXACT, jnp.ones(4)), TypeError, "operator must be one of jaxsamp.corruptions"),
         (lambda d: d.guide_reconstruction(EXACT, 1), ValueError, "operators must be at least 2; got 1"),
+        (
+            lambda d: d.restore(EXACT, room.corrupt(jax.random.key(5), X, room.Mask(0.4)), sigma=0.0),
+            ValueError,
+            "got 0.0",
+        ),
         (lambda d: d.guide_reconstruction(EXACT, 2, -1.0), ValueError, "scale must be at least 0; got -1.0"),
         (
             lambda d: d.guide_reconstruction(EXACT, 3)(X, LEVEL, PAIRS),

@@ -15,10 +15,11 @@ TINY = {
     "mlp": models.MLP(width=16, depth=1, classes=3),
     "unet": models.UNet(channels=8, multipliers=(1, 2), blocks=1, attention=(), classes=3),
     "dit": models.DiT(patch=2, width=16, depth=1, heads=2, classes=3),
+    "local": models.LocalMLP(channels=8, width=16, depth=1, classes=3),
 }
 # The U-Net takes seconds to compile: fewer times in the fast run.
 SLOW_UNET = [pytest.param(name, marks=pytest.mark.slow if name == "unet" else ()) for name in TINY]
-EVENTS = {"mlp": (5,), "unet": (4, 8), "dit": (4, 8)}
+EVENTS = {"mlp": (5,), "unet": (4, 8), "dit": (4, 8), "local": (4, 8)}
 
 
 def size(params):
@@ -92,6 +93,7 @@ SIZES = {
     "unet": (models.UNet(), (32, 32, 3), 6.9e6),
     "large unet": (models.UNet(channels=128, multipliers=(1, 2, 2, 2), blocks=4), (32, 32, 3), 63e6),
     "dit": (models.DiT(), (8, 8), 4.1e6),
+    "local": (models.LocalMLP(), (8, 8), 0.65e6),
 }
 
 
