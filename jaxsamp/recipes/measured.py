@@ -120,7 +120,7 @@ def against_measurements(
         null_sets: number of random exchanges, at least 20.
 
     Returns:
-        "energy", and "sliced_w2" minus its mean for true samples; nothing if there are fewer than 4 of either.
+        "energy" and "sliced_w2", minus their means for true samples; nothing if there are fewer than 4 of either.
     """
     n = min(len(x), len(held_out))
     if n < LEAST_COMPARED:
@@ -137,8 +137,7 @@ def against_measurements(
     sliced = partial(metrics.sliced_wasserstein, theta=theta)
     for name, distance in (("energy", metrics.energy_distance), ("sliced_w2", sliced)):
         nulls = np.array([distance(*np.where(swapped, pair[::-1], pair)) for swapped in exchanges])
-        shift = nulls.mean() if name == "sliced_w2" else 0.0
-        found[name] = metrics.judged(distance(*pair) - shift, nulls - shift)
+        found[name] = metrics.judged(distance(*pair) - nulls.mean(), nulls - nulls.mean())
     return found
 
 

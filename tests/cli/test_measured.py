@@ -116,7 +116,7 @@ def test_true_samples_lie_in_the_bands_and_others_do_not():
     x = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
     held_out = js.corruptions.corrupt(jax.random.key(1), x[:60], js.corruptions.Mask(0.5, noise=0.1))
     for shift, inside in ((0.0, True), (1.0, False)):
-        found = recipes.against_measurements(x[60:] + np.float32(shift), held_out, jax.random.key(2), 99)
+        found = recipes.against_measurements(x[60:] + np.float32(shift), held_out, jax.random.key(3), 99)
         assert [metric.inside for metric in found.values()] == [inside] * 2
     assert recipes.against_measurements(x[:1], held_out, jax.random.key(2), 20) == {}
 
