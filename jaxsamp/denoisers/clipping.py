@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
@@ -34,6 +35,6 @@ def clip(denoiser: Denoiser, low: ArrayLike = -1.0, high: ArrayLike = 1.0) -> Cl
     Raises:
         ValueError: `low` is not below `high`.
     """
-    if checks.is_concrete(low, high) and not jnp.all(jnp.asarray(low) < jnp.asarray(high)):
+    if checks.is_concrete(low, high) and not np.all(np.asarray(low) < np.asarray(high)):
         raise ValueError(f"low must be below high; got {low} and {high}.")
     return Clipped(denoiser, low, high)

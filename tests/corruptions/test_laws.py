@@ -27,27 +27,43 @@ DELTA = 0.3
 def matrix(function, shape):
     """The matrix of a linear function of an event."""
     units = jnp.eye(int(np.prod(shape))).reshape(-1, *shape)
-    return np.asarray(jax.vmap(function)(units)).reshape(len(units), -1).T
+    return jax.vmap(function)(units).reshape(len(units), -1).T
+
+
+draw = jax.jit(
+    lambda law, key, n, event, further=0.0: law.draw(key, n, event, further=further), static_argnums=(2, 3, 4)
+)
 
 
 @pytest.mark.parametrize("name", LAWS)
 def test_pseudoinverse_and_projector_are_those_of_the_matrix(x64, name):
     """Against NumPy's pseudoinverse; and what A~ sees is part of what A sees."""
     law, event = LAWS[name]
-    for_law, for_further = jax.random.split(jax.random.key(1))
-    operator = law.sample(for_law, event)
-    further = law.thinned(for_further, operator, DELTA)
-    for one in (operator, further):
-        a, p = matrix(one, event), matrix(one.projector, event)
-        y = jnp.asarray(np.random.default_rng(0).normal(size=jax.eval_shape(one, jnp.zeros(event)).shape))
-        np.testing.assert_allclose(matrix(one.adjoint, y.shape), a.T, atol=1e-12)
-        np.testing.assert_allclose(one.pseudoinverse(y).ravel(), np.linalg.pinv(a, 1e-9) @ y.ravel(), atol=1e-10)
+    y = np.random.default_rng(0).normal(size=jax.eval_shape(law.full(event), jnp.zeros(event)).shape)
+
+    def parts(one):
+        shape = jax.eval_shape(one, jnp.zeros(event)).shape
+        seen = jnp.asarray(y.ravel()[: np.prod(shape, dtype=int)].reshape(shape))
+        matrices = matrix(one, event), matrix(one.adjoint, shape), matrix(one.projector, event)
+        return *matrices, one.diagonal(event), seen, one.pseudoinverse(seen)
+
+    @jax.jit  # one program instead of many small ones
+    def both(key):
+        for_law, for_further = jax.random.split(key)
+        operator = law.sample(for_law, event)
+        further = law.thinned(for_further, operator, DELTA)
+        return parts(operator), parts(further), matrix(law.full(event).projector, event)
+
+    operator, further, full = jax.tree.map(np.asarray, both(jax.random.key(1)))
+    for a, adjoint, p, diagonal, seen, back in (operator, further):
+        np.testing.assert_allclose(adjoint, a.T, atol=1e-12)
+        np.testing.assert_allclose(back.ravel(), np.linalg.pinv(a, 1e-9) @ seen.ravel(), atol=1e-10)
         np.testing.assert_allclose(p, np.linalg.pinv(a, 1e-9) @ a, atol=1e-10)
-        np.testing.assert_allclose(np.ravel(one.diagonal(event)), np.diag(p), atol=1e-10)
-    seen, both = matrix(operator.projector, event), matrix(further.projector, event)
-    np.testing.assert_allclose(seen @ both, both, atol=1e-10)
-    assert 0 < np.trace(both) < np.trace(seen) or name == "averages"
-    assert np.trace(matrix(law.full(event).projector, event)) == pytest.approx(np.prod(event))
+        np.testing.assert_allclose(np.ravel(diagonal), np.diag(p), atol=1e-10)
+    sees, thinned = operator[2], further[2]
+    np.testing.assert_allclose(sees @ thinned, thinned, atol=1e-10)
+    assert 0 < np.trace(thinned) < np.trace(sees) or name == "averages"
+    assert np.trace(full) == pytest.approx(np.prod(event))
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -79,13 +95,14 @@ def test_the_gram_is_what_is_seen_of_the_hidden(name):
 
 def test_masks_hide_their_share_and_each_sample_has_its_own():
     """100 x 48 pixels: |z| < 4 has a false-alarm rate of 6e-5."""
-    drawn = room.Mask(0.6).draw(jax.random.key(0), 100, IMAGE).mask
+    law, key = room.Mask(0.6), jax.random.key(0)
+    drawn = np.asarray(draw(law, key, 100, IMAGE).mask)
     assert abs(float(drawn.mean()) - 0.4) < 4 * np.sqrt(0.24 / 4800)
-    assert len(np.unique(np.asarray(drawn).reshape(100, -1), axis=0)) == 100
-    np.testing.assert_array_equal(drawn[:7], room.Mask(0.6).draw(jax.random.key(0), 7, IMAGE).mask)
-    colors = room.Mask(0.6).draw(jax.random.key(0), 20, (4, 4, 3)).mask
+    assert len(np.unique(drawn.reshape(100, -1), axis=0)) == 100
+    np.testing.assert_array_equal(drawn[:7], draw(law, key, 7, IMAGE).mask)
+    colors = np.asarray(draw(law, key, 20, (4, 4, 3)).mask)
     assert (colors[..., :1] == colors).all()
-    each = room.Mask(0.6, per_channel=True).draw(jax.random.key(0), 20, (4, 4, 3)).mask
+    each = np.asarray(draw(room.Mask(0.6, per_channel=True), key, 20, (4, 4, 3)).mask)
     assert not (each[..., :1] == each).all()
 
 
@@ -93,24 +110,25 @@ def test_the_further_corruption_is_another_one_for_every_key():
     """A frozen one costs half of what is learned: given the same A, entries that it hides change from step to step."""
     law = room.Mask(0.5)
     operator = law.sample(jax.random.key(0), (400,))
-    masks = [law.thinned(jax.random.key(i + 1), operator, 0.1).mask for i in range(2)]
-    assert not (masks[0] == masks[1]).all() and all(not (m & ~operator.mask).any() for m in masks)
-    seen = float(operator.mask.sum())
+    thinned = jax.jit(lambda key: law.thinned(key, operator, 0.1).mask)
+    masks, mask = [np.asarray(thinned(jax.random.key(i + 1))) for i in range(2)], np.asarray(operator.mask)
+    assert not (masks[0] == masks[1]).all() and all(not (m & ~mask).any() for m in masks)
+    seen = float(mask.sum())
     assert abs(float(masks[0].sum()) - 0.9 * seen) < 4 * np.sqrt(0.09 * seen)
 
 
 def test_squares_are_squares_and_the_second_does_not_touch_the_first():
-    masks = ~np.asarray(room.FixedBox(3).draw(jax.random.key(0), 64, (11, 9), further=0.1).mask)
+    masks = ~np.asarray(draw(room.FixedBox(3), jax.random.key(0), 64, (11, 9), 0.1).mask)
     for mask in masks:
         labels, number = scipy.ndimage.label(mask, np.ones((3, 3)))
         assert number == 2 and {int((labels == k).sum()) for k in (1, 2)} == {9}
-    overflow = (~np.asarray(room.Box(3).draw(jax.random.key(0), 200, (9, 9)).mask)).sum((1, 2))
+    overflow = (~np.asarray(draw(room.Box(3), jax.random.key(0), 200, (9, 9)).mask)).sum((1, 2))
     assert set(overflow.tolist()) == {1, 2, 3, 4, 6, 9}
 
 
 def test_frequencies_of_the_center_are_always_seen_and_the_share_is_the_acceleration():
     """200 x 32 columns of which 3 are sure: |z| < 4."""
-    columns = np.asarray(room.KSpace(4.0, center=0.1).draw(jax.random.key(0), 200, (4, 32, 2)).columns)
+    columns = np.asarray(draw(room.KSpace(4.0, center=0.1), jax.random.key(0), 200, (4, 32, 2)).columns)
     assert columns[:, [0, 1, 31]].all()
     free, p = 29 * 200, (32 / 4 - 3) / 29
     assert abs(columns.sum() - 3 * 200 - free * p) < 4 * np.sqrt(free * p * (1 - p))
@@ -118,7 +136,7 @@ def test_frequencies_of_the_center_are_always_seen_and_the_share_is_the_accelera
 
 def test_blur_is_a_gaussian_filter(x64):
     image = np.random.default_rng(0).normal(size=(9, 12, 2))
-    blurred = room.Blur(1.3).sample(jax.random.key(0), image.shape)(jnp.asarray(image))
+    blurred = jax.jit(lambda x: room.Blur(1.3).sample(jax.random.key(0), image.shape)(x))(image)
     expected = scipy.ndimage.gaussian_filter(image, (1.3, 1.3, 0), mode="reflect", radius=(6, 6, 0))
     np.testing.assert_allclose(blurred, expected, atol=1e-12)
 
@@ -155,7 +173,12 @@ def test_every_operator_is_an_observation_for_the_posterior(x64):
     target = small_mixture()
     denoiser = target.denoiser(js.schedules.VarianceExploding())
     x0 = target.sample(jax.random.key(0), 3)
-    operators = room.CompressedSensing(2).draw(jax.random.key(1), 3, (2,))
-    given = js.denoisers.Observed(jax.vmap(lambda a, x: a(x))(operators, x0), operators, jnp.full(3, 1e-3))
-    restored = js.posterior(denoiser)(x0, js.Level(1.0, 0.5), given)
+    operators = draw(room.CompressedSensing(2), jax.random.key(1), 3, (2,))
+
+    @jax.jit
+    def restore(x0, operators):
+        given = js.denoisers.Observed(jax.vmap(lambda a, x: a(x))(operators, x0), operators, jnp.full(3, 1e-3))
+        return js.posterior(denoiser)(x0, js.Level(1.0, 0.5), given)
+
+    restored = restore(x0, operators)
     np.testing.assert_allclose(restored, x0, atol=1e-2)  # two measurements of two numbers

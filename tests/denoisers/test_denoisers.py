@@ -153,6 +153,13 @@ def test_wrappers_nest_and_clip():
         js.clip(conditional(), 1.0, -1.0)
 
 
+def test_a_denoiser_is_clipped_inside_jit_too():
+    """Two plain numbers were compared by the program instead of at once: a TracerBoolConversionError."""
+    level = SCHEDULES["ve"].level(0.0)
+    made = lambda x: js.clip(conditional(), -2.0, 2.0)(x, level, {"shift": x[:, 0]})  # noqa: E731
+    assert jax.eval_shape(made, jnp.zeros((4, 2))).shape == (4, 2)
+
+
 def test_calibration_is_carried():
     tables = js.calibration.from_sigma_data(0.5)
     for denoiser in (conditional(), js.clip(conditional())):

@@ -101,10 +101,19 @@ def test_normal_data_have_the_exact_posterior_mean_under_a_mask_of_each_sample(x
     """Against the law given each observation, in closed form."""
     x, level = jnp.asarray(RNG.normal(size=(N, DIM))), SCHEDULES["ve"].level(jnp.linspace(-2.0, 2.0, N))
     law = [normal().condition(SEEN[i][MASKS[i]], np.eye(DIM)[MASKS[i]], NOISE[i]) for i in range(N)]
-    exact = [law[i].denoiser(SCHEDULES["ve"])(x[i : i + 1], rows(level, slice(i, i + 1)))[0] for i in range(N)]
-    for operator in (MASKS, MaskOperator(MASKS)):
-        got = posterior(PRIOR, iterations=6)(x, level, Observed(SEEN, operator, NOISE))
-        np.testing.assert_allclose(got, jnp.stack(exact), rtol=1e-6, atol=1e-7)
+
+    @jax.jit
+    def both():
+        exact = [law[i].denoiser(SCHEDULES["ve"])(x[i : i + 1], rows(level, slice(i, i + 1)))[0] for i in range(N)]
+        found = [
+            posterior(PRIOR, iterations=6)(x, level, Observed(SEEN, operator, NOISE))
+            for operator in (MASKS, MaskOperator(MASKS))
+        ]
+        return found, jnp.stack(exact)
+
+    found, exact = both()
+    for got in found:
+        np.testing.assert_allclose(got, exact, rtol=1e-6, atol=1e-7)
 
 
 def test_what_is_the_same_for_all_may_stay_with_the_denoiser(x64):
@@ -113,7 +122,7 @@ def test_what_is_the_same_for_all_may_stay_with_the_denoiser(x64):
     y, first, tile = np.where(mask, SEEN[::-1], np.nan), Partial(lambda v: v[:3]), lambda v: np.tile(v, (N, 1))
     y = np.where(np.isnan(y), np.where(mask, 0.3, np.nan), y)
     each = np.abs(RNG.normal(size=(N, 3)))
-    for held, given, full in (
+    cases = (
         ({"operator": mask, "noise": 0.3}, Observed(y), Observed(y, tile(mask), np.full(N, 0.3))),
         ({"operator": MaskOperator(mask)}, Observed(y, noise=NOISE), Observed(y, tile(mask), NOISE)),
         (
@@ -122,11 +131,20 @@ def test_what_is_the_same_for_all_may_stay_with_the_denoiser(x64):
             Observed(MEASURED, first, np.ones((N, 3))),
         ),
         ({"operator": first}, Observed(MEASURED, noise=each), Observed(MEASURED, Partial(lambda v: v[:3]), each)),
-    ):
-        got, want = posterior(PRIOR, **held)(x, level, given), posterior(PRIOR)(x, level, full)
+    )
+
+    @jax.jit
+    def both():
+        pairs = [
+            (posterior(PRIOR, **held)(x, level, given), posterior(PRIOR)(x, level, full)) for held, given, full in cases
+        ]
+        painted = inpaint(PRIOR, mask=mask)(x, level, Observed(y)), inpaint(PRIOR)(x, level, Observed(y, tile(mask)))
+        return pairs, painted
+
+    pairs, painted = both()
+    for got, want in pairs:
         np.testing.assert_allclose(got, want, rtol=1e-12)
-    got, want = inpaint(PRIOR, mask=mask)(x, level, Observed(y)), inpaint(PRIOR)(x, level, Observed(y, tile(mask)))
-    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(*painted)
 
 
 def test_the_inner_denoiser_has_its_own_conditions_and_wrappers_nest(x64):
@@ -135,14 +153,19 @@ def test_the_inner_denoiser_has_its_own_conditions_and_wrappers_nest(x64):
 
     inner, labels = js.denoiser(labeled, 0.7, SCHEDULES["ve"], "x0"), jnp.linspace(-1.0, 1.0, N)
     x, level = jnp.asarray(RNG.normal(size=(N, DIM))), js.Level(1.0, 0.5)
-    got = js.clip(posterior(inner), -2.0, 2.0)(x, level, Observed(SEEN, MASKS, NOISE, labels))
+
+    @jax.jit
+    def one(i, seen, mask, noise, label):
+        return js.clip(posterior(inner, seen, mask, noise), -2.0, 2.0)(x[i][None], level, label[None])[0]
+
+    got = jax.jit(js.clip(posterior(inner), -2.0, 2.0))(x, level, Observed(SEEN, MASKS, NOISE, labels))
     for i in range(N):
-        one = js.clip(posterior(inner, SEEN[i], MASKS[i], NOISE[i]), -2.0, 2.0)
-        np.testing.assert_allclose(got[i], one(x[i : i + 1], level, labels[i : i + 1])[0], rtol=1e-10)
+        np.testing.assert_allclose(got[i], one(i, SEEN[i], MASKS[i], NOISE[i], labels[i]), rtol=1e-10)
     # One observation of all, held outside, and one of each sample inside; and both in `cond`.
     outer, within = posterior(posterior(inner), SEEN[0], MASKS[0], 0.2), Observed(SEEN, MASKS, NOISE, labels)
     both = Observed(np.tile(SEEN[0], (N, 1)), np.tile(MASKS[0], (N, 1)), np.full(N, 0.2), within)
-    np.testing.assert_allclose(outer(x, level, within), posterior(posterior(inner))(x, level, both), rtol=1e-10)
+    found = jax.jit(lambda: (outer(x, level, within), posterior(posterior(inner))(x, level, both)))()
+    np.testing.assert_allclose(*found, rtol=1e-10)
 
 
 def test_new_observations_and_operators_do_not_compile_anew():

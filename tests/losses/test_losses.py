@@ -54,27 +54,36 @@ def test_the_minimizer_is_the_posterior_mean_and_the_minimum_its_variance(x64, p
         return probability @ losses.at_level(apply, params, x, noise, level, schedule, prediction, weighting)
 
     start = jnp.array([0.3, -2.0])  # the loss is quadratic: one Newton step
-    hessian, gradient = jax.jit(lambda p: (jax.hessian(loss)(p), jax.grad(loss)(p)))(start)
-    found = start - np.linalg.solve(hessian, gradient)
-    gain = level.alpha * VARIANCE / (level.alpha**2 * VARIANCE + level.sigma**2)
-    np.testing.assert_allclose(found, [gain, MEAN - gain * level.alpha * MEAN], rtol=1e-9)
+    both = jax.jit(lambda p: (loss(p), jax.hessian(loss)(p), jax.grad(loss)(p)))
+    _, hessian, gradient = both(start)
+    found = np.asarray(start) - np.linalg.solve(hessian, gradient)
+    alpha, sigma = np.asarray(level.alpha), np.asarray(level.sigma)
+    gain = alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2)
+    np.testing.assert_allclose(found, [gain, MEAN - gain * alpha * MEAN], rtol=1e-9)
     if weighting is not None:
-        posterior = 1 / (1 / VARIANCE + jnp.exp(0.8))
-        np.testing.assert_allclose(loss(found), weighting(jnp.asarray(0.4)) * posterior, rtol=1e-9)
+        posterior = 1 / (1 / VARIANCE + np.exp(0.8))
+        np.testing.assert_allclose(both(found)[0], weighting(jnp.asarray(0.4)) * posterior, rtol=1e-9)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_prediction_has_the_same_loss(x64, schedule):
     schedule, weighting = SCHEDULES[schedule], losses.EDMWeighting()
-    x, noise = jax.random.normal(jax.random.key(0), (2, 6, 1))
-    params = jnp.array([0.6, 0.1])
+    x, noise = np.random.default_rng(0).normal(size=(2, 6, 1))
+    params = np.array([0.6, 0.1])
+
+    @jax.jit
+    def of_all(params, x, noise, lam):
+        level = schedule.level(lam)
+        apply = {name: affine(schedule, name) for name in predictions.NAMES}
+        found = [losses.at_level(apply[n], params, x, noise, level, schedule, n, weighting) for n in apply]
+        return level.alpha, level.sigma, found
+
     for lam in (-4.0, 0.0, 6.0):
-        level = schedule.level(jnp.asarray(lam))
-        direct = params[0] * (level.alpha * x + level.sigma * noise) + params[1]
+        alpha, sigma, by_prediction = of_all(params, x, noise, lam)
+        direct = params[0] * (np.asarray(alpha) * x + np.asarray(sigma) * noise) + params[1]
         expected = (np.exp(2 * lam) + 4) * ((direct - x) ** 2)[:, 0]
-        for prediction in predictions.NAMES:
-            apply = affine(schedule, prediction)
-            found = losses.at_level(apply, params, x, noise, level, schedule, prediction, weighting)
+        assert len(by_prediction) == len(predictions.NAMES)
+        for found in by_prediction:
             np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
@@ -94,10 +103,13 @@ def test_plain_losses_are_the_weightings_that_their_docstrings_claim(x64):
     level = schedule.level(jnp.linspace(-3, 3, 5))
     apply = lambda params, x, t, cond: jnp.tanh(x)  # noqa: E731
     plain = {"x0": losses.UnitWeighting(), "epsilon": losses.SNRWeighting(), "v": losses.EDMWeighting(1.0)}
-    for prediction, weighting in plain.items():
-        weighed, bare = (
-            losses.at_level(apply, None, x, noise, level, schedule, prediction, w) for w in (weighting, None)
-        )
+
+    @jax.jit
+    def pairs():
+        of = lambda name, w: losses.at_level(apply, None, x, noise, level, schedule, name, w)  # noqa: E731
+        return [(of(name, weighting), of(name, None)) for name, weighting in plain.items()]
+
+    for weighed, bare in pairs():
         np.testing.assert_allclose(weighed, bare, rtol=1e-10)
 
 
@@ -121,23 +133,29 @@ LAWS = {
 }
 
 
+def drawn(law, seed, n, schedule):
+    """Levels and factors of so many draws, by one program."""
+    return jax.jit(lambda key: law.draw(key, n, schedule))(jax.random.key(seed))
+
+
 @pytest.mark.parametrize("name", LAWS)
 @pytest.mark.parametrize("schedule", ["vp", "ve"])
 def test_drawn_levels_have_their_law(name, schedule):
     """Kolmogorov-Smirnov at false-alarm rate 1e-4."""
     law, cdf = LAWS[name]
     law.check()
-    level, factor = law.draw(jax.random.key(1), 20_000, SCHEDULES[schedule])
+    level, factor = drawn(law, 1, 20_000, SCHEDULES[schedule])
     lam = np.asarray(level.log_snr, float)
     assert scipy.stats.kstest(lam, cdf).pvalue > 1e-4
-    np.testing.assert_allclose(SCHEDULES[schedule].at(level.t).log_snr, lam, atol=2e-3)
+    again = jax.jit(lambda t: SCHEDULES[schedule].at(t).log_snr)(level.t)
+    np.testing.assert_allclose(again, lam, atol=2e-3)
     expected = np.where(lam < 0, 1 / (4 * 0.7), 3 / (4 * 0.3)) if name == "importance" else 1.0
     np.testing.assert_allclose(factor, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "flow", "vp"])
 def test_uniform_times_are_uniform_over_the_schedule(schedule):
-    level, _ = losses.UniformTime().draw(jax.random.key(2), 20_000, SCHEDULES[schedule])
+    level, _ = drawn(losses.UniformTime(), 2, 20_000, SCHEDULES[schedule])
     low, high = (float(SCHEDULES[schedule].level(-jnp.log(s)).t) for s in (0.002, 80.0))
     if schedule == "vp":
         high = 1.0  # the schedule's own end
@@ -148,10 +166,10 @@ def test_uniform_times_are_uniform_over_the_schedule(schedule):
 def test_discrete_times_are_equally_likely_and_other_laws_are_rounded_to_trained_levels():
     """Chi-squared over the 1,000 times at false-alarm rate 1e-4."""
     schedule = discrete()
-    level, _ = losses.UniformTime().draw(jax.random.key(3), 50_000, schedule)
+    level, _ = drawn(losses.UniformTime(), 3, 50_000, schedule)
     counts = np.bincount(np.asarray(level.t), minlength=1000)
     assert counts.size == 1000 and scipy.stats.chisquare(counts).pvalue > 1e-4
-    level, _ = losses.LogNormal(-1.2).draw(jax.random.key(4), 100, schedule)
+    level, _ = drawn(losses.LogNormal(-1.2), 4, 100, schedule)
     np.testing.assert_allclose(schedule.at(level.t).log_snr, level.log_snr, atol=1e-3)
 
 
@@ -159,10 +177,10 @@ def test_importance_keeps_the_loss_and_lowers_its_noise():
     """Mean within 5 standard errors (false alarm 6e-7)."""
     loss = lambda lam: np.exp(-2 * np.asarray(lam, float) ** 2)  # noqa: E731
     plain = losses.UniformLogSNR(np.exp(-4), np.exp(4))
-    lam = np.asarray(plain.draw(jax.random.key(0), 4000, SCHEDULES["ve"])[0].log_snr)
+    lam = np.asarray(drawn(plain, 0, 4000, SCHEDULES["ve"])[0].log_snr)
     found = losses.Importance.from_losses(lam, loss(lam))
     found.check()
-    level, factor = found.draw(jax.random.key(1), 20_000, SCHEDULES["ve"])
+    level, factor = drawn(found, 1, 20_000, SCHEDULES["ve"])
     weighed = np.asarray(factor) * loss(level.log_snr)
     exact = np.sqrt(np.pi / 2) / 8
     assert abs(weighed.mean() - exact) < 5 * weighed.std() / np.sqrt(20_000) + 1e-3 * exact  # ends from 4,000 draws
@@ -174,13 +192,15 @@ def test_the_loss_is_the_mean_over_levels_and_noise_in_the_right_units():
     """E of the plain noise loss of a network that answers 0 is 1 (5 standard errors), whatever the event's size."""
     apply = lambda params, x, t, cond: 0 * x  # noqa: E731
     x = jnp.ones((4000, 3, 2))
-    found = losses.denoising(jax.random.key(0), apply, None, x, SCHEDULES["vp"], weighting=None, sigma_data=0.5)
+    loss = lambda key: losses.denoising(key, apply, None, x, SCHEDULES["vp"], weighting=None, sigma_data=0.5)  # noqa: E731
+    found = np.asarray(jax.jit(loss)(jax.random.key(0)))
     assert found.shape == (4000,) and abs(found.mean() - 1) < 5 * np.sqrt(2 / 6 / 4000)
 
 
 def test_conditions_are_dropped_at_the_stated_rate_and_together():
     cond = {"label": jnp.arange(5000) % 7, "vector": jnp.ones((5000, 2))}
-    found = losses.drop(jax.random.key(0), cond, {"label": 9, "vector": jnp.zeros(2)}, 0.2)
+    found = jax.jit(lambda: losses.drop(jax.random.key(0), cond, {"label": 9, "vector": jnp.zeros(2)}, 0.2))()
+    found, cond = jax.tree.map(np.asarray, (found, cond))
     gone = found["label"] == 9
     np.testing.assert_array_equal(found["vector"], np.repeat(np.where(gone, 0.0, 1.0)[:, None], 2, 1))
     np.testing.assert_array_equal(found["label"][~gone], cond["label"][~gone])
@@ -207,9 +227,8 @@ def test_the_law_of_levels_follows_the_standard_deviation_of_the_data_and_their_
         return losses.denoising(key, apply, None, scale * x, SCHEDULES["ve"], weighting=weighting)
 
     np.testing.assert_allclose(of_scaled(1.0), of_scaled(8.0), rtol=1e-4)
-    given = losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None, sigma_data=0.5)
-    plain = losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None, levels=losses.LogNormal(-1.2))
-    np.testing.assert_allclose(given, plain, rtol=1e-5)
+    one = lambda **options: losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None, **options)  # noqa: E731
+    np.testing.assert_allclose(*jax.jit(lambda: (one(sigma_data=0.5), one(levels=losses.LogNormal(-1.2))))(), rtol=1e-5)
     with pytest.raises(ValueError, match="sigma_data must be given for levels that are scaled by it, .*; got None"):
         losses.denoising(key, apply, None, x, SCHEDULES["ve"], weighting=None)
     with pytest.raises(ValueError, match="mean must be a number to draw levels"):

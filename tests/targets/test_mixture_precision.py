@@ -21,6 +21,17 @@ def narrow_planes(floor, apart, dtype=np.float32):
     return GaussianMixture.low_rank([0.4, 0.6], means, factors, floor), means.astype(float), factors.astype(float)
 
 
+@jax.jit  # one program for all laws of one shape
+def everything(law, x, v, level):
+    numbers = law.log_prob(x, level), law.responsibilities(x, level), law.score(x, level)
+    return *numbers, law.posterior_mean(x, level), law.hessian_vector(x, v, level), law.laplacian(x, level)
+
+
+@jax.jit
+def density_and_mean(law, x, level):
+    return law.log_prob(x, level), law.posterior_mean(x, level)
+
+
 @pytest.mark.parametrize(("floor", "sigma", "apart"), [(1e-6, 1e-3, 2e-3), (1e-2, 0.02, 0.1), (1e-6, 0.0, 2e-3)])
 def test_low_rank_mixtures_do_not_cancel_in_single_precision(floor, sigma, apart):
     """Against dense algebra in float64, at points of the law: densities, modes, slopes and curvatures."""
@@ -38,14 +49,11 @@ def test_low_rank_mixtures_do_not_cancel_in_single_precision(floor, sigma, apart
     spread = slopes - score[:, None]
     hessian = np.einsum("nk,nkd,nke->nde", r, spread, spread) - np.einsum("nk,kde->nde", r, inverses)
     mean = (x + sigma**2 * score) if sigma else x
-    np.testing.assert_allclose(law.log_prob(x, level), logsumexp(joint, axis=1), atol=5e-3)
-    np.testing.assert_allclose(law.responsibilities(x, level), r, atol=2e-3)
-    for found, exact in (
-        (law.score(x, level), score),
-        (law.posterior_mean(x, level), mean),
-        (law.hessian_vector(x, v, level), np.einsum("nde,ne->nd", hessian, v)),
-        (law.laplacian(x, level), np.trace(hessian, axis1=1, axis2=2)),
-    ):
+    log_prob, responsibilities, *rest = everything(law, x, v, level)
+    np.testing.assert_allclose(log_prob, logsumexp(joint, axis=1), atol=5e-3)
+    np.testing.assert_allclose(responsibilities, r, atol=2e-3)
+    traces, products = np.trace(hessian, axis1=1, axis2=2), np.einsum("nde,ne->nd", hessian, v)
+    for found, exact in zip(rest, (score, mean, products, traces), strict=True):
         np.testing.assert_allclose(found, exact, atol=2e-3 * np.abs(exact).max())
 
 
@@ -65,15 +73,16 @@ def test_narrow_laws_far_from_the_origin_are_exact_in_single_precision(form):
     }[form]()
     x = rng.multivariate_normal(mean, covariance, 20).astype(np.float32)
     exact = multivariate_normal(mean, covariance).logpdf(x.astype(float))
-    np.testing.assert_allclose(law.log_prob(jnp.asarray(x)), exact, atol=2e-3)
+    np.testing.assert_allclose(jax.jit(law.log_prob)(x), exact, atol=2e-3)
 
 
 def test_curvature_far_out_in_a_tail_does_not_cancel():
     """The gradient's square there is 10^6 times the Laplacian, which is -d / variance everywhere."""
     law = GaussianMixture.low_rank([1.0], np.zeros((1, 8)), np.zeros((1, 8, 1)), 1e-6)
     x = jnp.asarray(np.random.default_rng(8).normal(size=(5, 8)), jnp.float32)
-    np.testing.assert_allclose(law.laplacian(x), -8e6, rtol=1e-5)
-    np.testing.assert_allclose(law.hessian_vector(x, x), -1e6 * x, rtol=1e-5)
+    laplacian, product = jax.jit(lambda x: (law.laplacian(x), law.hessian_vector(x, x)))(x)
+    np.testing.assert_allclose(laplacian, -8e6, rtol=1e-5)
+    np.testing.assert_allclose(product, -1e6 * np.asarray(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["full", "diagonal", "spherical", "low_rank"])
@@ -95,9 +104,12 @@ def test_no_variance_is_too_small_for_a_law(form, std):
     s, scaled = np.float32(std), np.float32(std) * x
     for here, there in ((js.Level(1.0, 0.0), js.Level(1.0, 0.0)), (js.Level(0.8, 0.5), js.Level(0.8, 0.5 * s))):
         moved = 3 * np.log(float(s))
-        np.testing.assert_allclose(law(std).log_prob(scaled, there), law(1).log_prob(x, here) - moved, atol=1e-4)
-        mean = law(1).posterior_mean(x, here)
-        np.testing.assert_allclose(law(std).posterior_mean(scaled, there) / s, mean, rtol=1e-4, atol=1e-4)
+        (log_prob, mean), (of_scaled, large) = (
+            density_and_mean(law(1), x, here),
+            density_and_mean(law(std), scaled, there),
+        )
+        np.testing.assert_allclose(of_scaled, np.asarray(log_prob) - moved, atol=1e-4)
+        np.testing.assert_allclose(np.asarray(large) / s, mean, rtol=1e-4, atol=1e-4)
 
 
 def singular(form):

@@ -1,6 +1,7 @@
 """`fit` on measurements: the loss, the network and the data fit each other, and a run resumes."""
 
 import inspect
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -22,6 +23,11 @@ def run(data=MEASURED, steps=6, **options):
     return js.fit(jax.random.key(1), NETWORK, data, S, steps, batch_size=8, **options)
 
 
+@partial(jax.jit, static_argnums=(0, 1))
+def draw(n, further=0.0):
+    return room.Mask(0.5).draw(jax.random.key(2), n, (4,), further=further)
+
+
 def test_a_run_on_measurements_resumes_with_the_same_bits_and_its_denoiser_takes_operators(tmp_path):
     whole = run(checkpoint=tmp_path / "a", checkpoint_every=2)
 
@@ -34,7 +40,7 @@ def test_a_run_on_measurements_resumes_with_the_same_bits_and_its_denoiser_takes
     resumed = run(checkpoint=tmp_path / "b", checkpoint_every=2, resume=True)
     for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(resumed.params), strict=True):
         np.testing.assert_array_equal(a, b)
-    masks = room.Mask(0.5).draw(jax.random.key(2), 5, (4,), further=0.1)
+    masks = draw(5, 0.1)
     x = js.sample(jax.random.key(3), whole.denoiser(), (5, 4), steps=2, cond=masks).x
     assert np.isfinite(x).all()
     with pytest.raises(ValueError, match="is of another configuration: .*data.x"):
@@ -43,22 +49,21 @@ def test_a_run_on_measurements_resumes_with_the_same_bits_and_its_denoiser_takes
 
 def test_what_is_hidden_does_not_reach_the_network():
     """The network's answer does not depend on x_t where A does not see it; there it has the size of the data."""
-    state, masks = run(steps=1), room.Mask(0.5).draw(jax.random.key(2), 5, (4,))
-    denoise, level = state.denoiser(ema=False), js.Level(1.0, 0.01)
-    x = jax.random.normal(jax.random.key(0), (5, 4))
-    a, b = (np.asarray(denoise(v, level, masks)) for v in (x, jax.numpy.where(masks.mask, x, 50.0)))
+    state, masks = run(steps=2), draw(5)
+    denoiser, mask = state.denoiser(ema=False), np.asarray(masks.mask)
+    denoise = jax.jit(lambda x, masks: denoiser(x, js.Level(1.0, 0.01), masks))
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    a, b = (np.asarray(denoise(v, masks)) for v in (x, np.where(mask, x, np.float32(50))))
     np.testing.assert_array_equal(a, b)
-    np.testing.assert_allclose(np.where(masks.mask, a - x, 0), 0, atol=0.05)  # c_skip x_t at a low level
+    np.testing.assert_allclose(np.where(mask, a - x, 0), 0, atol=0.05)  # c_skip x_t at a low level
 
 
 def test_labels_travel_beside_the_operators():
     network = js.models.MLP(width=16, depth=1, classes=3)
     labels = np.arange(40) % 3
     state = js.fit(jax.random.key(1), network, MEASURED, S, 2, batch_size=8, cond=labels)
-    masks = room.Mask(0.5).draw(jax.random.key(2), 3, (4,))
-    x = js.sample(
-        jax.random.key(3), state.denoiser(), (3, 4), steps=2, cond=room.Corrupted(masks, jax.numpy.arange(3))
-    ).x
+    cond = room.Corrupted(draw(3), np.arange(3))
+    x = js.sample(jax.random.key(3), state.denoiser(), (3, 4), steps=2, cond=cond).x
     assert np.isfinite(x).all()
 
 
