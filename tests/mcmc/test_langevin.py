@@ -188,9 +188,9 @@ def test_draws_are_every_thin_th_state_after_the_warmup():
 
 @pytest.mark.parametrize(("sampler", "polish"), [(Overdamped(0.1), 0), (Underdamped(0.3, midpoint=False), 4)])
 def test_progress_bar_changes_no_number(sampler, polish, capsys):
-    options = {"steps": 50, "warmup": 17, "thin": 7, "polish": polish}
+    options = {"steps": 50, "warmup": 17, "thin": 12, "polish": polish}  # 4 draws of 3 chains, as above: one program
     quiet, shown = (
-        js.sample_density(KEY, GAUSSIAN, (5, 2), sampler, progress=progress, **options) for progress in (False, True)
+        js.sample_density(KEY, GAUSSIAN, (3, 2), sampler, progress=progress, **options) for progress in (False, True)
     )
     np.testing.assert_allclose(shown.draws, quiet.draws, rtol=1e-5)
     np.testing.assert_allclose(shown.x, quiet.x, rtol=1e-5)
