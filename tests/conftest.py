@@ -35,11 +35,12 @@ os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 
 def share_contexts(number=100):
     """One context of MLIR for so many compilations in a row. JAX makes one for each, with all of its dialects, which
-    takes as long as the rest of the lowering of a small program; what is compiled is the same.
+    takes as long as the rest of the lowering of a small program; what is compiled is the same. What is compiled while
+    another program is lowered has one of its own: it would be put into that program.
     """
     make, numbers = mlir.make_ir_context, itertools.count()
     shared = functools.lru_cache(1)(lambda _: make())
-    mlir.make_ir_context = lambda: shared(next(numbers) // number)
+    mlir.make_ir_context = lambda: make() if mlir.ir.Context.current else shared(next(numbers) // number)
 
 
 if hasattr(mlir, "make_ir_context"):  # not a public name
