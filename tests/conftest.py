@@ -1,18 +1,14 @@
 """Shared test settings: float64 available, shapes and types checked on every public call."""
 
-import functools
 import gc
-import itertools
 import os
 import shutil
 import tempfile
-import threading
 
 import jax
 import jaxlib
 import jaxtyping
 import pytest
-from jax._src.interpreters import mlir
 from threadpoolctl import threadpool_limits
 
 from tests.smoke import SMOKE
@@ -33,23 +29,6 @@ if jaxlib.version.__version_info__[:2] == (0, 10):
 FLAGS += " --xla_cpu_parallel_codegen_split_count=1"  # small programs in one piece, by one thread
 os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 
-
-def share_contexts(number=100):
-    """One context of MLIR for so many compilations in a row. JAX makes one for each, with all of its dialects, which
-    takes as long as the rest of the lowering of a small program; what is compiled is the same. Other threads than the
-    main one have theirs for themselves.
-    """
-    make, numbers, main = mlir.make_ir_context, itertools.count(), threading.main_thread()
-    shared = functools.lru_cache(1)(lambda _: make())
-
-    def context():
-        return shared(next(numbers) // number) if threading.current_thread() is main else make()
-
-    mlir.make_ir_context = context
-
-
-if hasattr(mlir, "make_ir_context"):  # not a public name
-    share_contexts()
 
 # Each worker of the suite has a processor of its own; more threads of linear algebra would wait for each other.
 threadpool_limits(1)

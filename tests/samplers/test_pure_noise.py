@@ -25,6 +25,8 @@ def network(params, x, t, cond):
 
 SCHEDULE = rescaled()
 DENOISER = js.denoiser(network, None, SCHEDULE, "v")
+# One object, so that the tests of all samplers share what is compiled.
+HALF = js.denoiser(lambda params, x, t, cond: 0.5 * x, None, js.schedules.RectifiedFlow(), "velocity")
 # DDIMScheduler of diffusers 0.42 with rescale_betas_zero_snr, v_prediction and timestep_spacing="trailing", 8 steps.
 TIMES = np.array([999, 874, 749, 624, 499, 374, 249, 124])
 START = np.array([[0.5, -1.0], [1.5, 0.25]])
@@ -61,14 +63,12 @@ def test_samples_from_pure_noise_are_those_of_diffusers(x64):
 )
 def test_samplers_of_the_data_frame_start_at_pure_noise(sampler):
     """The same samples as from a level next to pure noise, up to the distance to it, whatever the coordinates."""
-    schedule = js.schedules.RectifiedFlow()
-    denoiser = js.denoiser(lambda params, x, t, cond: 0.5 * x, None, schedule, "velocity")
     levels = np.geomspace(4.0, 0.1, 5)
-    whole = js.sample(KEY, denoiser, (2, 2), sampler, grid=np.append(np.inf, levels))
-    z = js.sample(KEY, denoiser, (2, 2), DDIM(), grid=np.array([np.inf, 4.0, 1.0]), save_every=1).path[:, 0]
-    first = schedule.level(-np.log(4.0))
+    whole = js.sample(KEY, HALF, (2, 2), sampler, grid=np.append(np.inf, levels))
+    z = js.sample(KEY, HALF, (2, 2), DDIM(), grid=np.array([np.inf, 4.0, 1.0]), save_every=1).path[:, 0]
+    first = HALF.schedule.level(-np.log(4.0))
     start = first.alpha * 0.5 * z + first.sigma * z  # D = x - v = x / 2 at t = 1
-    rest = js.sample(KEY, denoiser, (2, 2), sampler, grid=levels, init=start)
+    rest = js.sample(KEY, HALF, (2, 2), sampler, grid=levels, init=start)
     np.testing.assert_allclose(whole.x, rest.x, rtol=1e-5)
     for count in ("evaluations", "rounds"):
         np.testing.assert_array_equal(whole.stats[count], rest.stats[count] + 1)
