@@ -6,6 +6,7 @@ from jaxsamp.core import extras
 from jaxsamp.learning.annotate import annotate_fixed, annotate_percentile, annotate_scores
 from jaxsamp.learning.annotate_classifier import annotate_classifier
 from jaxsamp.learning.annotate_gaussian import annotate_gaussian
+from jaxsamp.learning.annotate_held_out import HeldOut, annotate_held_out
 from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
 from jaxsamp.learning.context import Context, measure_context
 from jaxsamp.learning.gaussian_em import fit_gaussian_em
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Context",
     "DamageClassifier",
+    "HeldOut",
     "annotate_classifier",
     "annotate_fixed",
     "annotate_gaussian",
+    "annotate_held_out",
     "annotate_percentile",
     "annotate_scores",
     "fit_classifier",

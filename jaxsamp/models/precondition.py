@@ -41,13 +41,15 @@ class Model:
     is log(sigma / alpha) / 4. Models are compared by identity, so keep yours: another one compiles anew.
 
     Where `cond` has the operator of each sample (`jaxsamp.corruptions.Corrupted`), F sees P x_t alone and is told P,
-    and D = c_skip P x_t + c_out P F + sigma_data (I - P) F.
+    and D = c_skip P x_t + c_out P F + sigma_data (I - P) F. With `blind` it is not told, so that a network that was
+    trained on clean data can go on with corrupted data: its output gets another meaning where A does not see x_t.
 
     Attributes:
         network: one of `jaxsamp.models`, or any Linen module that is called like them.
         schedule: how noise grows.
         predicts: "edm", or what the bare network predicts: "x0", "epsilon", "v", "score" or "velocity".
         sigma_data: standard deviation of the data, a number.
+        blind: whether the network is told nothing of the operators in `cond`.
 
     Raises:
         ValueError: `predicts` is unknown, or `sigma_data` is not above 0.
@@ -58,6 +60,7 @@ class Model:
     schedule: Any
     predicts: str = EDM
     sigma_data: float = 0.5
+    blind: bool = False
 
     def __post_init__(self) -> None:
         checks.one_of("predicts", self.predicts, (EDM, *predictions.NAMES))
@@ -74,7 +77,7 @@ class Model:
     def init(self, key: Array, x: Float[Array, "batch *event"], cond: PyTree = None) -> PyTree:
         """Initial weights, for data and conditions of these shapes."""
         operator, cond = split(cond)
-        cond = cond if operator is None else for_network(operator, cond)
+        cond = self._told(operator, cond)
         # Compiled: one program instead of hundreds of small ones.
         arguments = (checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
         try:
@@ -107,10 +110,14 @@ class Model:
             )
         skip, out, inside = scales
         seen = projected(operator, x)
-        answer = self.network.apply(params, inside * seen, noise, for_network(operator, cond))
+        answer = self.network.apply(params, inside * seen, noise, self._told(operator, cond))
         if self.predicts != EDM:
             return answer
         return skip * seen + self.sigma_data * answer + projected(operator, (out - self.sigma_data) * answer)
+
+    def _told(self, operator: Any, cond: PyTree) -> PyTree:
+        """What the network gets of its condition."""
+        return cond if operator is None or self.blind else for_network(operator, cond)
 
     def null(self, cond: PyTree) -> PyTree:
         """The empty condition of one sample: label `classes`, zeros for vectors; None for channels, which stay."""
@@ -122,6 +129,8 @@ class Model:
 
     def check_reads(self, x: Array, operator: Any, cond: PyTree = None) -> None:
         """Raise ValueError if the network has no weights for what it is told of the operators, and so ignores it."""
+        if self.blind:
+            return
 
         def weights(cond: PyTree) -> Any:
             shapes = jax.eval_shape(self.network.init, jax.random.key(0), x, jnp.zeros(x.shape[:1]), cond)
@@ -131,7 +140,8 @@ class Model:
         if weights(told) == weights({name: told[name] for name in told if name not in for_network(operator, None)}):
             raise ValueError(
                 f"model must read {' and '.join(map(repr, for_network(operator, None)))} of its condition, what it is "
-                f"told of the operators of corrupted data; {type(self.network).__name__} has no weights for it."
+                f"told of the operators of corrupted data; {type(self.network).__name__} has no weights for it. A "
+                "network of clean data can be trained further with blind=True."
             )
 
     def check_cond(self, cond: PyTree, n: int | None = None) -> None:

@@ -109,3 +109,38 @@ class Deaf(nn.Module):
 def test_what_cannot_be_learned_is_a_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_blind_model_has_the_weights_of_one_of_clean_data_and_is_told_no_operator():
+    blind, clean = (js.models.Model(NETWORK, S, blind=blind) for blind in (True, False))
+    shapes = [
+        jax.tree.map(np.shape, jax.eval_shape(model.init, jax.random.key(0), X, cond))
+        for model, cond in ((blind, MEASURED.operator), (clean, None), (clean, MEASURED.operator))
+    ]
+    assert shapes[0] == shapes[1] != shapes[2]
+
+
+@pytest.mark.slow
+def test_a_network_of_clean_data_goes_on_with_measurements_of_other_data():
+    """It has no weights for masks; what it has learned of the first law is of use, and it learns what has changed."""
+    rng = np.random.default_rng(1)
+
+    def samples(shift, n):  # four nearly equal numbers
+        return (shift + rng.normal(size=(n, 1)) + 0.1 * rng.normal(size=(n, 4))).astype(np.float32)
+
+    network, options = js.models.MLP(width=32, depth=1), {"batch_size": 64, "ema": 0.9}
+    clean, blind = (js.models.Model(network, S, "edm", 1.0, blind=blind) for blind in (False, True))
+    rate = js.training.AdamW(1e-2)
+    first = js.fit(jax.random.key(0), clean, samples(0, 500), steps=60, optimizer=rate, **options)
+    measured = room.corrupt(jax.random.key(1), samples(1, 500), room.Mask(0.5))
+    tuned = js.fit(jax.random.key(2), blind, measured, steps=400, params=first.ema, optimizer=rate, **options)
+    assert jax.tree.map(np.shape, tuned.params) == jax.tree.map(np.shape, first.params)
+
+    x = samples(1, 500)
+    unseen = room.corrupt(jax.random.key(3), x, room.Mask(0.5))
+    hidden = ~np.asarray(unseen.operator.mask)
+    before, after = (
+        np.mean((np.asarray(js.denoisers.restore(blind.denoiser(of.ema), unseen, sigma=0.1)) - x)[hidden] ** 2)
+        for of in (first, tuned)
+    )
+    assert after < 0.5 * before and after < 0.5  # of a variance of 1, and a mean square of 2
