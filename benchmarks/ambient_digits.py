@@ -11,7 +11,7 @@ mask); and the mean squared error of the missing pixels of held-out digits, rest
 import jax
 import numpy as np
 from ambient_arms import controls
-from common import about, arguments, medians, show, write
+from common import arguments, over_seeds
 
 import jaxsamp as js
 from jaxsamp.metrics.frechet import frechet_distance
@@ -94,15 +94,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--only", nargs="*", help="names of arms")
-    options = parser.parse_args()
-    found: dict[str, list[dict[str, float]]] = {}
-    for seed in range(options.seeds):
-        for arm, row in of_seed(seed, options):
-            found.setdefault(arm, []).append(row)
-            print(seed, arm, {column: round(value, 3) for column, value in row.items()}, flush=True)
-            rows = [{"arm": arm} | medians(each) for arm, each in found.items()]
-            write(options.results / "ambient_digits.json", about("Ambient digits", options) | {"rows": rows})
-    show("Digits learned from their parts", rows)
+    over_seeds("ambient_digits", "Digits learned from their parts", parser.parse_args(), of_seed)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,21 @@ def medians(each: Sequence[dict[str, float]]) -> dict[str, Any]:
     """The median of every column, and as "seeds" all of its values."""
     values = {column: [one[column] for one in each] for column in each[0]}
     return {column: statistics.median(of) for column, of in values.items()} | {"seeds": values}
+
+
+def over_seeds(
+    name: str, title: str, options: argparse.Namespace, of_seed: Callable[..., Iterable[tuple[str, dict[str, float]]]]
+) -> None:
+    """Medians of what `of_seed(seed, options)` yields, (arm, row), printed as a table; NAME.json has what is done."""
+    found: dict[str, list[dict[str, float]]] = {}
+    rows: list[dict[str, Any]] = []
+    for seed in range(options.seeds):
+        for arm, row in of_seed(seed, options):
+            found.setdefault(arm, []).append(row)
+            print(seed, arm, {column: round(value, 3) for column, value in row.items()}, flush=True)
+            rows = [{"arm": arm} | medians(each) for arm, each in found.items()]
+            write(options.results / f"{name}.json", about(title, options) | {"rows": rows})
+    show(title, rows)
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ sample's own, the second one that hides nothing. Median of seeds.
 import jax
 import numpy as np
 from ambient_digits import LEVELS, distance, drawn, fitted
-from common import about, arguments, medians, show, write
+from common import arguments, over_seeds
 
 import jaxsamp as js
 
@@ -52,15 +52,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--missing", type=float, nargs="*", default=(0.2, 0.5, 0.8))
-    options = parser.parse_args()
-    found: dict[str, list[dict[str, float]]] = {}
-    for seed in range(options.seeds):
-        for arm, row in of_seed(seed, options):
-            found.setdefault(arm, []).append(row)
-            print(seed, arm, {column: round(value, 3) for column, value in row.items()}, flush=True)
-            rows = [{"arm": arm} | medians(each) for arm, each in found.items()]
-            write(options.results / "memorization.json", about("Memorization", options) | {"rows": rows})
-    show("Copies of 100 digits", rows)
+    over_seeds("memorization", "Copies of 100 digits", parser.parse_args(), of_seed)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ LINES = {
         f"NetworkDenoiser(apply=network, params=2 arrays of 1,032 numbers, schedule={SCHEDULE}, prediction='v', "
         "dtype=bfloat16)",
     ),
-    "model": (MODEL, f"Model(network=MLP(...), schedule={SCHEDULE}, predicts='edm', sigma_data=0.5)"),
+    "model": (MODEL, f"Model(network=MLP(...), schedule={SCHEDULE}, predicts='edm', sigma_data=0.5, blind=False)"),
     "wrapped": (js.clip(DENOISER, -1.0, jnp.ones(2)), f"Clipped(denoiser={DENOISER}, low=-1.0, high=float32[2])"),
     "samples": (
         js.Samples(jnp.zeros((8, 2)), {"rounds": jnp.zeros(8, int)}),
