@@ -62,6 +62,7 @@ def annotate_held_out(
 
     Raises:
         ValueError: an argument is out of range, or no clean sample would be kept apart or left.
+        TypeError: loss is not a `jaxsamp.training.omni_loss`.
 
     Source: the condition is that of Daras et al., "Ambient Diffusion Omni: Training Good Models with Bad Data", arXiv
     2506.10038; to choose the level by the held-out loss is our own.
@@ -86,14 +87,13 @@ def annotate_held_out(
     apart = np.repeat(x[rows[:count]], draws, 0)
     kept = np.setdiff1d(np.arange(len(x)), rows[:count])
     given = {"loss": omni_loss(), **options}
-    own = given["loss"]
-    plain: Any = denoising_loss(own.levels, own.weighting)
     std = float(np.std(x[kept] - x[kept].mean(0)))
-    plain = plain if plain.is_resolved else plain.resolved(std, x.shape[1:])
     found = []
     for level in levels:
         notes = Annotations(np.where(kinds[kept], level, 0.0), data=x[kept])
         state = fit(for_fit, network, x[kept], schedule, steps, annotations=notes, **given)
+        plain: Any = denoising_loss(given["loss"].levels, given["loss"].weighting)  # after `fit` has checked them
+        plain = plain if plain.is_resolved else plain.resolved(std, x.shape[1:])
         found.append(float(_mean(plain, state.model, for_loss, state.ema, jnp.asarray(apart))))
     best = levels[int(np.argmin(found))]
     return HeldOut(Annotations(np.where(kinds, best, 0.0), data=x), levels, np.array(found))

@@ -63,6 +63,9 @@ def measure_receptive_field(
 
     Raises:
         ValueError: an argument is out of range, or data are not such images.
+
+    Source: the question is that of Daras et al., "Ambient Diffusion Omni: Training Good Models with Bad Data", arXiv
+    2506.10038, which crops the input instead; by derivatives it is our own.
     """
     x, levels = squares_of(data), levels_of(sigma)
     if not 0 < share < 1:

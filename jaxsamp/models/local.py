@@ -25,6 +25,9 @@ class LocalMLP(nn.Module):
         width, depth: of the MLP; see `MLP`.
         classes: number of labels, if `cond` has them; label `classes` is "no label".
         dtype: compute dtype; weights stay in float32.
+
+    Source: our own. That small noise asks for small neighborhoods: Daras et al., "Ambient Diffusion Omni: Training Good
+    Models with Bad Data", arXiv 2506.10038.
     """
 
     channels: int = 32

@@ -39,3 +39,8 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(change, phrase):
     call = {"sigma_min": [1.0], **change}
     with pytest.raises(ValueError, match=phrase):
         inspect.unwrap(annotate_held_out)(jax.random.key(0), NETWORK, DATA, KINDS, SCHEDULE, **call)
+
+
+def test_a_loss_of_another_kind_is_refused_in_a_sentence():
+    with pytest.raises(TypeError, match="loss must be a jaxsamp.training.omni_loss"):
+        annotate_held_out(jax.random.key(0), NETWORK, DATA, KINDS, SCHEDULE, [1.0], loss=js.losses.denoising)
