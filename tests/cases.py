@@ -68,6 +68,12 @@ ADAPTIVE = ("sliding", "sliding_ddim", "speculative", "speculative_start")
 VARIANTS += ADAPTIVE  # their own tests compare them with what they stand for
 EVERY = [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SAMPLERS]
 
+
+def quick(values, *chosen):
+    """Parameters of a test that says the same of all of them: those that were not chosen only in the long run."""
+    return [pytest.param(value, marks=() if value in chosen else pytest.mark.slow) for value in values]
+
+
 SCHEDULES = {
     "ou": js.schedules.OrnsteinUhlenbeck(),
     "vp": js.schedules.VariancePreserving(),

@@ -16,7 +16,7 @@ SMOKE = {
     "models": ["test_networks_start_at_zero_and_their_gradients_are_finite"],
     "targets": ["test_special_forms_equal_the_full_one"],
     "mcmc": ["test_draws_are_every_thin_th_state_after_the_warmup", "test_diagnostics_count_independent_draws"],
-    "samplers": ["test_gaussian_law_is_exact_to_the_sampling_floor[unipc2]", "test_ddim_with_full_noise_is_ddpm"],
+    "samplers": ["test_mixture_law_is_exact_to_the_sampling_floor[unipc2]", "test_ddim_with_full_noise_is_ddpm"],
     "running": ["test_defaults_give_samples_and_stats", "test_shards_are_the_rows_of_one_run"],
     "density": ["test_jacobian_of_ddim_is_the_product_of_its_multipliers"],
     "metrics": ["test_sliced_w2_of_unequal_sizes_is_that_of_ott", "test_frechet_distance_is_the_bures_formula"],

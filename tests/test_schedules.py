@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
-from tests.cases import SCHEDULES
+from tests.cases import SCHEDULES, quick
 
 BETAS = np.linspace(1e-4, 0.02, 1000)
 
@@ -73,6 +73,7 @@ def test_randomized_midpoint_nodes_are_trained_times(discrete):
     assert len(seen) == 3 * 10 + 2 and set(seen) <= set(range(1000)) and len(set(seen)) > 20
 
 
+@pytest.mark.slow
 def test_discrete_randomized_midpoint_still_converges_to_the_flow(x64, discrete):
     # Node times are rounded, so the error stops falling at the spacing of the trained times; it must get there.
     from tests.cases import g64, run
@@ -91,7 +92,7 @@ def test_discrete_randomized_midpoint_still_converges_to_the_flow(x64, discrete)
     assert jnp.median(jnp.sqrt(jnp.mean((samples[0] - samples[1]) ** 2, 1))) < 1e-2
 
 
-@pytest.mark.parametrize("sliding", [False, True])
+@pytest.mark.parametrize("sliding", quick([False, True], False))
 def test_nodes_of_the_sde_stay_in_their_steps_between_trained_levels(discrete, sliding):
     """The trained level nearest to a node was outside of its step: NaN, and a sentence that blamed the denoiser."""
     from tests.cases import gaussian, run

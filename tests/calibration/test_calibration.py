@@ -58,6 +58,7 @@ def test_a_network_is_calibrated_after_guidance_and_with_its_conditions():
     assert jnp.isfinite(out.x).all() and (out.stats["evaluations"] == 2 * 13).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("basis", ["pca", *(pytest.param(b, marks=pytest.mark.slow) for b in ("coordinates", "dct"))])
 def test_a_basis_changes_the_curves_and_not_the_flow(x64, basis):
     """The exact denoiser of Gaussian images whose rows differ in variance v: v / (v + s^2) x."""

@@ -25,6 +25,7 @@ from jaxsamp.core.types import is_image
 from jaxsamp.core.version import VERSION
 from jaxsamp.recipes import reports
 from jaxsamp.samplers import BY_NAME, DDIM, Heun, ParaDiGMS, ParallelCorrector, SlidingWindow, UniPC
+from tests.cases import quick
 
 FILES = Sample.files
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -113,6 +114,7 @@ def test_arrays_in_files_are_targets_and_so_are_earlier_samples(capsys):
     assert outcome(capsys, "--target", "earlier/samples.npz", *SMALL)[0].shape == (12, 3)
 
 
+@pytest.mark.slow
 def test_data_files_are_compared_with_what_was_held_out(capsys):
     _, facts = outcome(capsys, "--target", "blobs.npy", "--model", "empirical", "--num-samples", "20", "--steps", "4")
     assert set(facts["metrics"]["data"]) == {"energy", "memorization"}
@@ -314,6 +316,7 @@ def test_the_flags_of_a_sampler_are_its_fields_and_the_report_has_them(name):
     assert {flag.split(".")[1] for flag in told} == {field.name for field in fields(BY_NAME[name])}
 
 
+@pytest.mark.slow
 def test_settings_of_a_sampler_are_used_and_reported(capsys):
     _, plain = outcome(capsys, *BLOBS, "--sampler", "heun")
     _, churned = outcome(capsys, *BLOBS, "--sampler", "heun", "--sampler.churn", "5")
@@ -336,7 +339,7 @@ def program(*words, **options):
     return subprocess.Popen([sys.executable, "-m", "jaxsamp.cli", *words], stderr=subprocess.PIPE, text=True, **options)
 
 
-@pytest.mark.parametrize("words", [("--version",), ("sample", "--help")])
+@pytest.mark.parametrize("words", quick([("--version",), ("sample", "--help")], ("--version",)))
 def test_output_that_nobody_reads_or_that_cannot_be_written_leaves_no_traceback(words):
     read, write = os.pipe()
     os.close(read)

@@ -44,6 +44,7 @@ def outcome(capsys, *argv: str) -> dict:
     return json.loads(Path("out/report.json").read_text())
 
 
+@pytest.mark.slow
 def test_samples_are_compared_at_the_level_where_their_grid_ends(capsys):
     code, out, err = run(capsys, "ring.npz", "--reference", "ring")
     assert (code, err) == (0, "") and "120 samples at noise level 0.3 against ring" in out

@@ -69,6 +69,7 @@ def test_a_run_on_measurements_resumes_with_the_same_bits_and_paints_samples(cap
     assert_same_weights("run", "cut")
 
 
+@pytest.mark.slow
 def test_samples_are_measured_again_and_compared_with_held_out_measurements(capsys):
     assert cli.main(["sample", "--checkpoint", "run", *DRAW, "--out", "out"]) == 0
     assert "each through an operator of its own" in capsys.readouterr().out

@@ -195,6 +195,7 @@ class Slow(js.schedules.Schedule):
         return jnp.ones_like(t), self.rate * t
 
 
+@pytest.mark.slow
 def test_denoisers_and_schedules_of_a_users_own_work_inside_of_wrappers():
     exact = js.targets.GaussianMixture([1.0], [[0.0, 0.0]], [0.5 * np.eye(2)]).denoiser(js.schedules.EDM())
     mine, mask = Mine(0.5, Slow(2.0)), jnp.array([True, False])

@@ -13,7 +13,7 @@ import jaxsamp as js
 from jaxsamp.corruptions import DenseOperator, MaskOperator
 from jaxsamp.denoisers import Observed, inpaint, posterior
 from jaxsamp.samplers import DDPM
-from tests.cases import SCHEDULES
+from tests.cases import SCHEDULES, quick
 
 N, DIM = 7, 5
 RNG = np.random.default_rng(1)
@@ -66,7 +66,7 @@ def rows(tree, some):
     return jax.tree.map(lambda leaf: leaf[some], tree)
 
 
-@pytest.mark.parametrize("name", ["mask", "inpaint", pytest.param("dense", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", quick(["mask", "inpaint", "dense"], "inpaint"))
 def test_each_sample_is_that_of_a_run_with_its_observation_alone(x64, name):
     """Whatever divides the samples: DDPM draws noise in every step, so that the sample's key counts too."""
     denoiser, cond, alone = CASES[name]

@@ -15,7 +15,7 @@ from jaxsamp import metrics
 from jaxsamp.density.flows import SamplesAndLogProb
 from jaxsamp.samplers import DDIM, DDPM, Heun, ParallelMidpoint, RandomizedMidpoint, UniPC
 from jaxsamp.targets import GaussianMixture
-from tests.cases import SCHEDULES, gaussian, last_level, small_mixture
+from tests.cases import SCHEDULES, gaussian, last_level, quick, small_mixture
 
 SAMPLERS = {"ddim": DDIM(), "heun": Heun(), "unipc2": UniPC(), "unipc3": UniPC(order=3)}
 SCHEDULE = SCHEDULES["ou"]
@@ -34,7 +34,7 @@ def affine(denoiser, sampler, steps, dim):
     return (images[1:] - images[0]).T, images[0]
 
 
-@pytest.mark.parametrize("name", ["ddim", "heun", "unipc3", pytest.param("unipc2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", quick(["ddim", "heun", "unipc3", "unipc2"], "unipc3"))
 def test_density_of_a_gaussian_is_that_of_the_affine_map(name, x64):
     denoiser = gaussian().denoiser(SCHEDULE)
     flow = js.sample_and_log_prob(KEY, denoiser, 50, SAMPLERS[name], 9)
@@ -92,6 +92,7 @@ def on_a_line():
     return law, flow, x, stats.norm.logpdf(z) - np.log(CubicSpline(z, x).derivative()(z)), log_p
 
 
+@pytest.mark.slow
 def test_density_of_a_mixture_is_the_derivative_of_its_map(on_a_line):
     _, flow, x, log_q, _ = on_a_line
     assert np.trapezoid(np.exp(log_q), x) == pytest.approx(1, abs=1e-6)

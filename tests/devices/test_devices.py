@@ -13,7 +13,7 @@ from jaxsamp.samplers import DDIM, ParallelMidpoint, SlidingWindow
 from tests.cases import SAMPLERS, SCHEDULES, g64, network, run, small_mixture
 
 STOPPING = {"tolerance": ParallelMidpoint(6, 8, tolerance=1e-3)}
-FAST = {"ddpm": (4, 1), "sliding": (2, 2), "tolerance": (2, 2)}
+FAST = {"ddpm": (4, 1), "sliding": (2, 2)}
 MESHES = [(4, 1), (2, 2), (1, 4)]
 PAIRS = [
     pytest.param(name, mesh, marks=() if FAST.get(name) == mesh else pytest.mark.slow, id=f"{name}-{mesh[0]}x{mesh[1]}")
@@ -57,6 +57,7 @@ def test_the_same_bits_are_drawn_on_every_mesh():
     np.testing.assert_array_equal(noise[0], noise[2])
 
 
+@pytest.mark.slow
 def test_progress_microbatch_start_and_conditions_over_devices(capsys):
     def network(params, x, t, cond):
         return params * x / (1 + t[:, None]) + cond[:, None]

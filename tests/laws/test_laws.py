@@ -56,6 +56,7 @@ def mixture_p_values(name, steps):
     return 2 * norm.sf(np.abs([occupancy, density]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_gaussian_law_is_exact_to_the_sampling_floor(name):
     assert gaussian_p_value(name, STEPS.get(name, 128)) > FALSE_ALARM

@@ -18,6 +18,7 @@ KINDS = np.arange(len(DATA)) >= len(CLEAN)
 OPTIONS = {"steps": 150, "batch_size": 32, "ema": 0.9}
 
 
+@pytest.mark.slow
 def test_the_level_with_the_smallest_held_out_loss_is_chosen_and_damage_taken_for_clean_is_not():
     rate = js.training.AdamW(1e-2)
     found = annotate_held_out(jax.random.key(0), NETWORK, DATA, KINDS, SCHEDULE, [0.0, 2.0], optimizer=rate, **OPTIONS)

@@ -35,6 +35,7 @@ def test_it_is_that_of_the_matrix_of_a_linear_denoiser():
     assert found.size[0] == 2 < found.size[-1]
 
 
+@pytest.mark.slow
 def test_a_local_network_looks_at_its_neighborhood_where_the_noise_is_small():
     network = js.models.LocalMLP(channels=8, layers=2, width=16, depth=1, crossover=0.5)
     model = js.models.Model(network, js.schedules.VarianceExploding(), "x0")

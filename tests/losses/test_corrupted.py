@@ -10,6 +10,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import corruptions as room
 from jaxsamp.losses import LogNormal, UnitWeighting, ambient
+from tests.cases import quick
 
 LAW = js.targets.GaussianMixture.random(jax.random.key(3), 3, 6)
 S = js.schedules.VariancePreserving()
@@ -58,7 +59,7 @@ def _slopes(law, reweight, change, key, guess):
     return jax.jvp(loss, (0.0,), (1.0,))[1]
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", quick(LAWS, "mask", "noisy"))
 def test_the_exact_denoiser_is_the_minimum(name):
     """The mean slope of 20,000 samples is zero: |z| < 4.5, a false-alarm rate of 7e-6 each."""
     got = slopes(*LAWS[name])
@@ -66,6 +67,7 @@ def test_the_exact_denoiser_is_the_minimum(name):
     assert abs(got.mean()) < 4.5 * got.std() / np.sqrt(N)
 
 
+@pytest.mark.slow
 def test_without_the_further_corruption_it_is_not():
     """If the further corruption hides nothing, or hidden entries count as zeros, another function has less loss."""
 

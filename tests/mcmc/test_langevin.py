@@ -19,6 +19,7 @@ from jaxsamp.core.random import Rng
 from jaxsamp.mcmc import Overdamped, ParallelUnderdamped, Underdamped
 from jaxsamp.running import engine
 from jaxsamp.running.chain import Chain, Counts
+from tests.cases import quick
 from tests.linear_langevin import frozen, midpoint, stationary, transition
 
 KEY = jax.random.key(0)
@@ -81,12 +82,13 @@ def mixture_p_value(x):
 
 
 @pytest.mark.usefixtures("optimized")
-@pytest.mark.parametrize("name", [*list(SAMPLERS)[:3], pytest.param("parallel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", quick(list(SAMPLERS)[:4], "midpoint", "overdamped"))
 def test_gaussian_law_is_right_to_the_sampling_floor(name):
     assert gaussian_p_value(final(GAUSSIAN, SAMPLERS[name], STEPS[name])) > FALSE_ALARM
     assert gaussian_p_value(final(GAUSSIAN, coarse(SAMPLERS[name]), STEPS[name])) < FALSE_ALARM
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimized")
 def test_mixture_law_is_right_to_the_sampling_floor():
     sampler = SAMPLERS["midpoint"]  # the curvature of the mixture is at most 1 / 0.3
@@ -162,7 +164,7 @@ def test_smoothness_is_the_largest_curvature_among_the_points():
 @pytest.mark.parametrize(
     "sampler",
     [
-        Underdamped(0.3),
+        pytest.param(Underdamped(0.3), marks=pytest.mark.slow),
         Overdamped(0.1),
         pytest.param(ParallelUnderdamped(0.8, midpoints=3), marks=pytest.mark.slow),
     ],

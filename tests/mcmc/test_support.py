@@ -39,7 +39,10 @@ def inside(f):
     return np.asarray(run())
 
 
-@pytest.mark.parametrize(("f", "options"), [(exponential, {}), (gamma, {"microbatch": 8}), (gamma, {"progress": True})])
+@pytest.mark.parametrize(
+    ("f", "options"),
+    [(exponential, {}), pytest.param(gamma, {"microbatch": 8}, marks=pytest.mark.slow), (gamma, {"progress": True})],
+)
 def test_chains_that_left_the_support_are_counted(f, options):
     target = js.targets.from_log_density(f, ())
     with pytest.raises(
@@ -78,6 +81,7 @@ def logistic():
     return js.targets.from_log_density(f, (2,))
 
 
+@pytest.mark.slow
 def test_a_step_far_above_the_curvature_is_named():
     with pytest.warns(
         UserWarning,
@@ -88,7 +92,13 @@ def test_a_step_far_above_the_curvature_is_named():
 
 
 @pytest.mark.parametrize(
-    "sampler", [Overdamped(0.9), Underdamped(2.0), ParallelUnderdamped(), Underdamped(0.5, midpoint=False)]
+    "sampler",
+    [
+        Overdamped(0.9),
+        Underdamped(2.0),
+        pytest.param(ParallelUnderdamped(), marks=pytest.mark.slow),
+        Underdamped(0.5, midpoint=False),
+    ],
 )
 def test_the_curvature_of_a_gaussian_is_found_and_stable_steps_are_not_complained_of(sampler, recwarn):
     out = js.sample_density(KEY, UNEVEN, (16, 2), sampler, steps=20)
@@ -96,6 +106,7 @@ def test_the_curvature_of_a_gaussian_is_found_and_stable_steps_are_not_complaine
     assert out.stats["inside"].all() and not recwarn.list
 
 
+@pytest.mark.slow
 def test_the_curvature_is_that_of_the_preconditioned_density():
     scales = jnp.array([1.0, 1e-2])
     target = js.targets.from_log_density(lambda x: -0.5 * jnp.square(x / scales).sum(), (2,))

@@ -18,6 +18,7 @@ from jaxsamp.density.flows import SamplesAndLogProb
 from jaxsamp.metrics.null import NULL_SETS
 from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.targets import GaussianMixture
+from tests.cases import quick
 
 FALSE_ALARM = 2e-4
 LAW = GaussianMixture([0.5, 0.3, 0.2], [[0, 0, 0], [3, 0, 1], [-1, 2, 2]], np.diag([0.5, 1, 0.7])[None].repeat(3, 0))
@@ -64,11 +65,12 @@ def ranked(trials):
     return law_of_count
 
 
-@pytest.mark.parametrize("name", RANKED)
+@pytest.mark.parametrize("name", quick(RANKED, "energy"))
 def test_ranks_under_a_bank_reject_as_stated(name):
     assert not misses(p_values(RANKED[name], 40, 200), ranked(200))
 
 
+@pytest.mark.slow
 def test_raos_test_rejects_as_stated_with_few_samples_too():
     """Thirty samples, six of them in the rarest component: chi-square would reject 4 % of true sets at 1 %."""
     for p in rao_p_values(30, 400, 20_000).values():
@@ -103,7 +105,7 @@ def flown():
     return flows(400, 100)
 
 
-@pytest.mark.parametrize("metric", [metrics.flow_tv, metrics.flow_kl])
+@pytest.mark.parametrize("metric", quick([metrics.flow_tv, metrics.flow_kl], metrics.flow_kl))
 def test_flows_of_the_exact_denoiser_reject_as_stated(flown, metric):
     law, level, pieces, null = flown
     truth = metrics.truth.Truth(law, level)

@@ -22,6 +22,7 @@ from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.pairs import row_sums
 from jaxsamp.metrics.truth import NULL, REFERENCE, Truth, prepared
 from jaxsamp.targets import Empirical, GaussianMixture, UniformBoxes
+from tests.cases import quick
 
 rng = np.random.default_rng(0)
 DIM, N = 4, 400
@@ -177,7 +178,7 @@ def test_p_values_of_true_samples_are_uniform(name):
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize("d", quick([1, 3], 3))
 def test_real_points_are_copies_as_often_as_real_points(held_out, d):
     outside = 0
     for i in range(60):
@@ -202,10 +203,10 @@ def perturbed(name):
 
 SEEN = [
     ("shifted mean", "law", {"sliced_w2", "energy", "frechet"}),
-    ("shifted mean", "array", {"sliced_w2", "energy", "frechet"}),
+    pytest.param("shifted mean", "array", {"sliced_w2", "energy", "frechet"}, marks=pytest.mark.slow),
     ("inflated noise", "law", {"log_density", "frechet"}),
     ("dropped mode", "law", {"occupancy", "sliced_w2", "energy", "frechet"}),
-    ("dropped mode", "array", {"sliced_w2", "energy", "frechet"}),
+    pytest.param("dropped mode", "array", {"sliced_w2", "energy", "frechet"}, marks=pytest.mark.slow),
     ("copied training points", "array", {"memorization"}),
 ]
 
@@ -293,6 +294,7 @@ def test_a_metric_does_not_depend_on_the_others_that_run():
     assert list(both) == ["log_density", "energy"]
 
 
+@pytest.mark.slow
 def test_the_level_is_that_of_the_samples():
     noisy, names = 0.5 * TRUE + 0.8 * normal(3, N, DIM), ("sliced_w2", "log_density")
     for x, inside in ((noisy, True), (TRUE, False)):

@@ -17,8 +17,8 @@ TINY = {
     "dit": models.DiT(patch=2, width=16, depth=1, heads=2, classes=3),
     "local": models.LocalMLP(channels=8, width=16, depth=1, classes=3),
 }
-# The U-Net takes seconds to compile: fewer times in the fast run.
-SLOW_UNET = [pytest.param(name, marks=pytest.mark.slow if name == "unet" else ()) for name in TINY]
+# These take seconds to compile: fewer times in the fast run.
+SLOW_UNET = [pytest.param(name, marks=pytest.mark.slow if name in ("unet", "local") else ()) for name in TINY]
 EVENTS = {"mlp": (5,), "unet": (4, 8), "dit": (4, 8), "local": (4, 8)}
 
 

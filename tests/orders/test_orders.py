@@ -67,7 +67,7 @@ def error(sampler, problem, steps):
     return float(jnp.median(distance.mean(0)))
 
 
-LONG = ("parallel", "parallel_blocked")
+LONG = ("parallel", "parallel_blocked", "randomized_antithetic", "randomized_reuse", "unipc1")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in FULL_ORDER])

@@ -10,6 +10,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli, recipes
 from jaxsamp.recipes import laws, reports
+from tests.cases import quick
 from tests.cli.train.runs import weights
 
 
@@ -63,6 +64,7 @@ def test_data_become_a_law_of_their_own_shape(key):
             call()
 
 
+@pytest.mark.slow
 def test_samplers_are_compared_with_the_flow_and_the_law(key):
     task = recipes.exact_task(recipes.load("ring"))
     samplers = {"mine": js.samplers.DDIM(), "ddpm": js.samplers.DDPM()}
@@ -81,7 +83,7 @@ def test_samplers_are_compared_with_the_flow_and_the_law(key):
             recipes.compare(key, task, 50, *given)
 
 
-@pytest.mark.parametrize("predicts", ["edm", "v"])
+@pytest.mark.parametrize("predicts", quick(["edm", "v"], "edm"))
 def test_fit_and_the_command_give_the_same_weights_to_the_bit(predicts):
     """For the same settings: of data whose standard deviation is neither 1 nor 1/2, which both must measure."""
     x = 7 * np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)

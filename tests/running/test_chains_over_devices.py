@@ -27,6 +27,7 @@ def check_same(a, b, rows=slice(None)):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name)[rows], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_microbatches_and_progress_change_nothing(whole, capsys):
     check_same(chains(microbatch=4), whole)
     check_same(chains(microbatch=4, progress=True), whole)
@@ -43,6 +44,7 @@ def test_chains_over_devices_are_those_of_one(whole, over):
     check_same(chains(mesh=mesh, progress=True), whole)
 
 
+@pytest.mark.slow
 def test_the_path_has_the_start_and_every_kth_state(whole):
     start = jnp.arange(12.0).reshape(6, 2) / 12
     out = chains(init=start)

@@ -11,7 +11,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp.calibration import from_sigma_data
 from jaxsamp.targets import Empirical, GaussianMixture, UniformBoxes
-from tests.cases import SCHEDULES, network, small_mixture
+from tests.cases import SCHEDULES, network, quick, small_mixture
 
 KEY, SCHEDULE = jax.random.key(0), SCHEDULES["ve"]
 ROWS = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
@@ -29,7 +29,7 @@ def drawn(denoiser, n=2, **options):
     return js.sample(KEY, denoiser, (n, *denoiser.event_shape), js.samplers.DDIM(), **({"steps": 2} | options))
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", quick(LAWS, "full", "low_rank", "empirical"))
 def test_a_start_that_does_not_drown_the_law_is_named_once(name):
     with pytest.warns(UserWarning, match=r"grid must start where .* is 80, and the .* sigma_max = ") as caught:
         drawn(LAWS[name].denoiser(SCHEDULE))

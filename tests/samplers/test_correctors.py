@@ -20,7 +20,7 @@ from jaxsamp.samplers import (
     UniPC,
 )
 from jaxsamp.samplers.base import Problem
-from tests.cases import SCHEDULES, gaussian, run, small_mixture
+from tests.cases import SCHEDULES, gaussian, quick, run, small_mixture
 
 SIGMA, N = 0.5, 16_384
 CORRECTORS = {
@@ -50,7 +50,7 @@ def second_moments(x):
     return (np.cov(white) - np.eye(2)) * np.sqrt(len(x) / np.array([[2, 1], [1, 2]]))
 
 
-@pytest.mark.parametrize("name", CORRECTORS)
+@pytest.mark.parametrize("name", quick(CORRECTORS, "overdamped", "midpoint"))
 def test_corrector_keeps_the_law_and_mends_a_wrong_one(name):
     """The bias of these steps is below 3 % of a variance; 1.25 times the spread is 56 % above it."""
     k_law, k_noise = jax.random.split(jax.random.key(6))
@@ -87,6 +87,7 @@ def test_corrected_sampler_uses_what_it_declares(x64):
     assert sum(calls) == sampler.evaluations(6) == evaluations == int(drawn.stats["evaluations"][0])
 
 
+@pytest.mark.slow
 def test_corrector_between_few_steps_improves_the_law():
     """The spread of DDIM with few steps is too large; Langevin steps between them mend a good part of it."""
     target = gaussian()

@@ -7,7 +7,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp.samplers import DPMSolverPP, ParallelMidpoint, RandomizedMidpoint, UniPC
-from tests.cases import SCHEDULES, g64, run, small_mixture
+from tests.cases import SCHEDULES, g64, quick, run, small_mixture
 
 N = 48
 
@@ -25,6 +25,7 @@ def median_error(problem, sampler, steps=None):
     return float(jnp.median(jnp.sqrt(jnp.mean((run(sampler, denoiser, N, steps) - flow) ** 2, -1))))
 
 
+@pytest.mark.slow
 def test_a_trajectory_of_g64_takes_a_handful_of_rounds(x64, problem):
     assert ParallelMidpoint(iterations=3).rounds(1) == 4
     assert median_error(problem, ParallelMidpoint(iterations=3)) < 3e-4
@@ -57,7 +58,7 @@ SEQUENTIAL = {
 }
 
 
-@pytest.mark.parametrize("name", SEQUENTIAL)
+@pytest.mark.parametrize("name", quick(SEQUENTIAL, "random", "warm"))
 def test_one_node_and_one_sweep_is_the_sequential_step(x64, name):
     parallel, sequential = SEQUENTIAL[name]
     denoiser = small_mixture().denoiser(SCHEDULES["ou"])

@@ -74,6 +74,7 @@ def test_samplers_of_the_data_frame_start_at_pure_noise(sampler):
         np.testing.assert_array_equal(whole.stats[count], rest.stats[count] + 1)
 
 
+@pytest.mark.slow
 def test_microbatches_progress_and_paths_do_not_matter():
     draw = lambda **options: js.sample(KEY, DENOISER, (5, 2), DDIM(), grid=grid(), **options)  # noqa: E731
     plain = draw()

@@ -61,7 +61,7 @@ def test_log_densities_are_those_of_scipy_and_the_jacobian(name, precision, tole
 
 @pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize(  # the densities of all laws are those of scipy, by the test above
-    "name", [pytest.param(name, marks=() if name in ("gamma", "dirichlet") else pytest.mark.slow) for name in LAWS]
+    "name", [pytest.param(name, marks=() if name == "gamma" else pytest.mark.slow) for name in LAWS]
 )
 def test_chains_have_the_moments_of_scipy(name):
     target, exact = LAWS[name]

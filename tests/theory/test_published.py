@@ -70,6 +70,7 @@ def test_predictor_steps_are_the_published_ones(x64):
     np.testing.assert_allclose(midpoint.sample(jax.random.key(1), denoiser, (4, 2)).x, x, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_log_density_gaps_of_the_literal_schemes():
     """Five modes in 16 dimensions: Euler is off by 0.7 nats, randomized midpoint by less than can be seen.
 

@@ -181,6 +181,7 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_the_run_can_go_on(tmp_p
     assert [entry["step"] for entry in js.training.journal.read(journal)] == list(range(every, 13, every))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["orbax", "other"])
 def test_writers_of_orbax_left_alone_do_not_print_their_errors_later(caplog, name):
     """They did when Python collected them: a traceback below the one sentence of a full disk."""

@@ -92,11 +92,13 @@ def test_annotated_training_resumes_to_the_same_bits_and_compiles_its_step_once(
         fit(loss=training.omni_loss(drop=0.1, target="x0"), **options)
 
 
+@pytest.mark.slow
 def test_annotated_training_over_devices_is_that_of_one(whole):
     for a, b in zip(leaves(fit(mesh=js.mesh(4))), leaves(whole), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_without_damage_the_loss_is_that_of_clean_samples(whole):
     model, clean = whole.model, Annotations(np.zeros(N))
     made, loss = omni.annotated(Shuffled(X, LABELS, (0,)), clean, training.omni_loss(), model, jax.random.key(0))

@@ -291,6 +291,7 @@ def test_the_weighting_follows_the_standard_deviation_of_the_model():
         training.denoising_loss(weighting="snr")
 
 
+@pytest.mark.slow
 def test_levels_and_network_follow_the_standard_deviation_that_fit_measures(tmp_path):
     """Of a bare network and of a Model alike; the configuration has the numbers, and another prediction the scale."""
     x = 8 * (X - X.mean(0)) / X.std()

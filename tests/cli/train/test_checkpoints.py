@@ -23,6 +23,7 @@ def report(folder, name="report.json"):
     return json.loads((folder / name).read_text())
 
 
+@pytest.mark.slow
 def test_samples_of_a_checkpoint_are_nearer_to_the_truth_than_those_of_an_untrained_network(ring):
     words = ["--num-samples", "300", "--steps", "12", "--no-metrics"]
     assert cli.main(["sample", "--checkpoint", str(ring), *words, "--out", "trained"]) == 0
@@ -94,6 +95,7 @@ def test_a_model_that_is_not_jaxsamps_own_is_refused_by_name(tmp_path, monkeypat
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_labels_are_sampled_as_in_the_data_or_one_alone_and_guidance_sharpens(labeled):
     def drawn(*words):
         words = ["--num-samples", "200", "--steps", "12", "--no-metrics", "--out", "out", "--force", *words]

@@ -21,6 +21,7 @@ def photos():
         Image.fromarray(level).save(file)
 
 
+@pytest.mark.slow
 def test_the_folders_that_images_lie_in_are_labels_by_name(photos, capsys):
     words = ["train", "--data", "photos", "--labels", "--image-size", "4", "6", "--image-fit", "pad"]
     assert cli.main([*words, *RUN, "--out", "my run"]) == 0
@@ -49,6 +50,7 @@ def test_images_in_no_folder_have_no_labels(photos, capsys):
     assert err.startswith("jaxsamp: --labels needs data with labels; photos has none. Images have those of the folders")
 
 
+@pytest.mark.slow
 def test_channels_first_are_said_once_and_refused_by_a_network_for_images(capsys):
     np.save("first.npy", np.random.default_rng(0).normal(size=(40, 3, 6, 6)))
     words = ["train", "--data", "first.npy", "--out", "run"]

@@ -29,12 +29,14 @@ def draw(run, *words):
     return cli.main([*first, *words])
 
 
+@pytest.mark.slow
 def test_labels_with_gaps_do_not_make_millions_of_weights(run):
     assert json.loads((run / "config.json").read_text())["label_table"] == OWN.tolist()
     assert js.training.load_denoiser(run).apply.network.classes == 3
     assert sum(leaf.size for leaf in weights(run)) < 10_000
 
 
+@pytest.mark.slow
 def test_a_label_is_that_of_the_user_and_so_are_those_of_the_samples(run, capsys):
     assert draw(run, "--label", "7") == 0
     with np.load("out/samples.npz") as stored:

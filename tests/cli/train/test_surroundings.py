@@ -19,6 +19,7 @@ from tests.cli.train.runs import RUN, assert_same_weights
 WORDS = ("train", "--data", "two.npz", *RUN, "--no-progress", "--out")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over_by_sample_and_by_a_resumed_run(capsys):
     assert cli.main([*WORDS, "whole"]) == 0
     shutil.copytree("whole", "run")
