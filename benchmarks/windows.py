@@ -1,10 +1,10 @@
 """Critical windows of a mixture: curves from one set of draws, against an evaluation at each time.
 
-A random mixture of `--components` components in `--dim` dimensions. Six curves of total variation at `--times` times from
-`--draws` draws: by `jaxsamp.critical_windows`, of which all statistics come from P(component given x_t) at the same draws;
-and plainly, drawing from both sides of each pair at each time and evaluating the two densities, all in one compiled
-program as well. Both are measured in turn, compilation excluded; the ratio is that of medians. The last column is the
-largest difference of a curve from the plain one, over the two standard errors.
+A random mixture of `--components` components in `--dim` dimensions. Six curves of total variation at `--times` times
+from `--draws` draws: by `jaxsamp.critical_windows`, of which all statistics come from P(component given x_t) at the
+same draws; and plainly, drawing from both sides of each pair at each time and evaluating the two densities, all in one
+compiled program as well. Both are measured in turn, compilation excluded; the ratio is that of medians. The last column
+is the largest difference of a curve from the plain one, in their standard errors.
 """
 
 import statistics
