@@ -39,6 +39,8 @@ _HOMES = {
     "score_error": "metrics",
     # Training
     "fit": "training",
+    # Theory
+    "critical_windows": "theory",
     # Devices
     "mesh": "devices",
     "initialize_distributed": "devices",
@@ -115,6 +117,7 @@ if TYPE_CHECKING:
     from jaxsamp.running.shards import Shards as Shards
     from jaxsamp.running.shards import sample_density_shards as sample_density_shards
     from jaxsamp.running.shards import sample_shards as sample_shards
+    from jaxsamp.theory import critical_windows as critical_windows
     from jaxsamp.training import fit as fit
 
 

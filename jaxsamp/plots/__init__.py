@@ -12,6 +12,7 @@ with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet
     from jaxsamp.plots.style import STYLE, Figure, save
+    from jaxsamp.plots.windows import window
 
 __all__ = [
     "STYLE",
@@ -29,4 +30,5 @@ __all__ = [
     "scatter",
     "score_errors",
     "sheet",
+    "window",
 ]

@@ -57,21 +57,28 @@ def _split(mixture, vectors):
     return inside, None if mixture.floor is None else vectors - _einsum("kdm,km->kd", mixture.basis, inside)
 
 
-def _view(mixture, x, alpha, sigma):
-    def noised(variances):
-        return alpha * alpha * variances + sigma * sigma
+def _noised(mixture, alpha, sigma):
+    """Eigenvalues of C_k inside of the basis, and for low rank the one outside."""
+    inside, floor = alpha * alpha * mixture.eigenvalues + sigma * sigma, mixture.floor
+    return inside, None if floor is None else alpha * alpha * floor + sigma * sigma
 
-    off = None if mixture.floor is None else noised(mixture.floor)
-    return _View(*_split(mixture, x - alpha * mixture.means), noised(mixture.eigenvalues), off)
+
+def _view(mixture, x, alpha, sigma):
+    return _View(*_split(mixture, x - alpha * mixture.means), *_noised(mixture, alpha, sigma))
 
 
 def _log_components(mixture, view, x):
     """log w_k + log N(x; alpha mu_k, C_k), (K,)."""
-    y, residual, c, b = view
-    d = x.shape[0]
+    outside = None if view.residual is None else jnp.sum(view.residual * view.residual, 1)
+    return _log_normals(mixture, view.coordinates, outside, view.variances, view.off_variances)
+
+
+def _log_normals(mixture, y, outside, c, b):
+    """The same from y = U_k^T delta_k, (K, m), and for low rank the square of the part of delta_k outside the basis."""
+    d = mixture.means.shape[1]
     square, log_det = jnp.sum(y * y / c, 1), jnp.sum(jnp.broadcast_to(jnp.log(c), y.shape), 1)
     if b is not None:
-        square += jnp.sum(residual * residual, 1) / b[:, 0]
+        square += outside / b[:, 0]
         log_det += (d - y.shape[1]) * jnp.log(b[:, 0])
     return mixture.log_weights - 0.5 * (square + log_det + d * jnp.log(2 * jnp.pi))
 
@@ -170,3 +177,32 @@ def laplacian(mixture: Mixture, x, alpha, sigma):
         traces += (x.shape[0] - view.coordinates.shape[1]) * off_inverse[:, 0]
     g = _each(mixture, inverse, off_inverse, *view[:2])
     return _matmul(r, jnp.sum(jnp.square(g - _matmul(r, g)), 1) - traces)
+
+
+class Path(NamedTuple):
+    """One pair (x_0, z) as every component sees it: x = alpha x_0 + sigma z follows at each level in O(K m)."""
+
+    start: Array  # U_k^T (x_0 - mu_k), (K, m)
+    noise: Array  # U_k^T z, (K, m)
+    outside: Any  # for low rank, of the parts outside the basis: square, product, square, (3, K); else None
+
+
+def path(mixture: Mixture, x_0, z):
+    """The path of a clean point and its noise, both (d,), through all levels."""
+    start, rest = _split(mixture, x_0 - mixture.means)
+    noise, other = _split(mixture, jnp.broadcast_to(z, mixture.means.shape))
+    outside = (
+        None
+        if rest is None
+        else jnp.stack([jnp.sum(a * b, 1) for a, b in ((rest, rest), (rest, other), (other, other))])
+    )
+    return Path(start, noise, outside)
+
+
+def log_components_on(mixture: Mixture, path: Path, alpha, sigma):
+    """log w_k + log N(alpha x_0 + sigma z; alpha mu_k, C_k), (K,)."""
+    y, outside = alpha * path.start + sigma * path.noise, None
+    if path.outside is not None:
+        square, product, noise = path.outside
+        outside = alpha * alpha * square + 2 * alpha * sigma * product + sigma * sigma * noise
+    return _log_normals(mixture, y, outside, *_noised(mixture, alpha, sigma))

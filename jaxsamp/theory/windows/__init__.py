@@ -1,0 +1,32 @@
+"""Critical windows: when samples decide, going back from noise."""
+
+from jaxsamp.theory.windows.averages import Curve
+from jaxsamp.theory.windows.closed_forms import (
+    class_entropy,
+    collapse_time,
+    masked_strings,
+    pair_total_variation,
+    speciation_time,
+    stay_probability,
+    two_gaussians,
+)
+from jaxsamp.theory.windows.critical import critical_windows
+from jaxsamp.theory.windows.crossings import Crossing
+from jaxsamp.theory.windows.tree import Merge, merge_tree
+from jaxsamp.theory.windows.window import Window
+
+__all__ = [
+    "Crossing",
+    "Curve",
+    "Merge",
+    "Window",
+    "class_entropy",
+    "collapse_time",
+    "critical_windows",
+    "masked_strings",
+    "merge_tree",
+    "pair_total_variation",
+    "speciation_time",
+    "stay_probability",
+    "two_gaussians",
+]

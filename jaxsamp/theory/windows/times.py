@@ -1,0 +1,44 @@
+"""The times at which windows are looked for, and the levels of them in the variance-preserving scale."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp.core import checks
+from jaxsamp.core.protocols import Schedule
+from jaxsamp.core.types import Data
+
+FIRST, LAST, STEPS = 0.02, 30.0, 350  # of times of the Ornstein-Uhlenbeck process
+
+
+def levels_at(tau: np.ndarray) -> np.ndarray:
+    """alpha = e^-tau and sigma of the Ornstein-Uhlenbeck process, (times, 2)."""
+    return np.stack([np.exp(-tau), np.sqrt(-np.expm1(-2 * tau))], 1)
+
+
+def times_of(schedule: Schedule, tau: np.ndarray) -> np.ndarray:
+    """The schedule's own times, where sigma / alpha is that of the Ornstein-Uhlenbeck process at tau."""
+    level = schedule.level(jnp.asarray(-np.log(np.expm1(2 * tau)) / 2))
+    return np.asarray(level.t, float)
+
+
+def checked_times(schedule: Schedule, times: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Times of the schedule, and those of the Ornstein-Uhlenbeck process with the same sigma / alpha.
+
+    Raises:
+        ValueError: times are not one axis of at least two finite ones along which sigma / alpha grows.
+    """
+    got = checks.finite("times", times).astype(float)
+    if got.ndim != 1 or got.size < 2:
+        raise ValueError(f"times must be at least two, along one axis; got shape {got.shape}.")
+    level = jax.vmap(schedule.at)(jnp.asarray(got))
+    lam = np.asarray(level.log_snr, float)
+    if not (np.isfinite(lam).all() and (np.diff(lam) < 0).all()):
+        raise ValueError("times must be increasing, with sigma / alpha above 0 that grows along them.")
+    return got, np.logaddexp(0, -2 * lam) / 2
+
+
+def grid(last: float, schedule: Schedule) -> np.ndarray:
+    """Times of the Ornstein-Uhlenbeck process from 0.02 to `last`, as far as the schedule reaches."""
+    low, high = (float(np.log1p(float(ratio) ** 2) / 2) for ratio in schedule.limits())
+    return np.linspace(max(FIRST, low), min(last, high), STEPS)
