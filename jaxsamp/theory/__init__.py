@@ -1,9 +1,19 @@
 """Published schemes, implemented literally, and critical windows."""
 
 from jaxsamp.theory.published import Scheme, dpom, dpum, gcc, gcc_parallel
-from jaxsamp.theory.windows import Merge, Returned, Window, critical_windows, merge_tree, noise_and_denoise
+from jaxsamp.theory.windows import (
+    LateStart,
+    Merge,
+    Returned,
+    Window,
+    critical_windows,
+    late_start,
+    merge_tree,
+    noise_and_denoise,
+)
 
 __all__ = [
+    "LateStart",
     "Merge",
     "Returned",
     "Scheme",
@@ -13,6 +23,7 @@ __all__ = [
     "dpum",
     "gcc",
     "gcc_parallel",
+    "late_start",
     "merge_tree",
     "noise_and_denoise",
 ]
