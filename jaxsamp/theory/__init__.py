@@ -1,6 +1,29 @@
 """Published schemes, implemented literally, and critical windows."""
 
 from jaxsamp.theory.published import Scheme, dpom, dpum, gcc, gcc_parallel
-from jaxsamp.theory.windows import Merge, Window, critical_windows, merge_tree
+from jaxsamp.theory.windows import (
+    LateStart,
+    Merge,
+    Returned,
+    Window,
+    critical_windows,
+    late_start,
+    merge_tree,
+    noise_and_denoise,
+)
 
-__all__ = ["Merge", "Scheme", "Window", "critical_windows", "dpom", "dpum", "gcc", "gcc_parallel", "merge_tree"]
+__all__ = [
+    "LateStart",
+    "Merge",
+    "Returned",
+    "Scheme",
+    "Window",
+    "critical_windows",
+    "dpom",
+    "dpum",
+    "gcc",
+    "gcc_parallel",
+    "late_start",
+    "merge_tree",
+    "noise_and_denoise",
+]

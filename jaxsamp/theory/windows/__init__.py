@@ -12,19 +12,25 @@ from jaxsamp.theory.windows.closed_forms import (
 )
 from jaxsamp.theory.windows.critical import critical_windows
 from jaxsamp.theory.windows.crossings import Crossing
+from jaxsamp.theory.windows.late import LateStart, late_start
+from jaxsamp.theory.windows.returned import Returned, noise_and_denoise
 from jaxsamp.theory.windows.tree import Merge, merge_tree
 from jaxsamp.theory.windows.window import Window
 
 __all__ = [
     "Crossing",
     "Curve",
+    "LateStart",
     "Merge",
+    "Returned",
     "Window",
     "class_entropy",
     "collapse_time",
     "critical_windows",
+    "late_start",
     "masked_strings",
     "merge_tree",
+    "noise_and_denoise",
     "pair_total_variation",
     "speciation_time",
     "stay_probability",
