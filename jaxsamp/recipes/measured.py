@@ -161,7 +161,7 @@ def measurements(folder: str | Path) -> tuple[Measurements, Any]:
     try:
         measured = Measurements.load(place)
     except ValueError as error:
-        raise ValueError(f"data: {error}") from error
+        raise ValueError(checks.renamed(error, "data")) from error
     path = place / LABELS
     if not path.exists():
         return measured, None
