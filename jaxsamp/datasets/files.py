@@ -9,7 +9,7 @@ from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, disk
 from jaxsamp.datasets.labels import is_one_each, takes_labels
 
 FILES = (".npy", ".npz")
@@ -152,7 +152,9 @@ class _Archive(NamedTuple):
             except ValueError as error:  # objects, which are not loaded
                 if meant:
                     takes = takes_labels(self.argument)
-                    raise ValueError(f"{takes}; those of {self.file} could not be read ({_why(error)}).") from error
+                    raise ValueError(
+                        f"{takes}; those of {self.file} could not be read ({disk.unread(error)})."
+                    ) from error
                 continue
             if meant or is_one_each(found, len(self.array(own))):
                 return found
@@ -164,9 +166,6 @@ def _readable(file: Path, argument: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{argument} must hold arrays of numbers; {file} could not be read ({_why(error)}).") from error
-
-
-def _why(error: Exception) -> str:
-    """What NumPy says of a file; of pickles it says how to load them, unsafely, and takes all other files for them."""
-    return "it holds Python objects, or was not written by NumPy" if "pickle" in str(error) else str(error)
+        raise ValueError(
+            f"{argument} must hold arrays of numbers; {file} could not be read ({disk.unread(error)})."
+        ) from error

@@ -168,5 +168,7 @@ def measurements(folder: str | Path) -> tuple[Measurements, Any]:
     try:
         labels = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"data must have labels as they were written; {path} could not be read ({error}).") from error
+        raise ValueError(
+            f"data must have labels as they were written; {path} could not be read ({disk.unread(error)})."
+        ) from error
     return measured, checked(labels, len(measured), str(path))

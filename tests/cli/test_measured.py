@@ -172,7 +172,10 @@ BAD = {
         "--sampler must not need a calibration",
     ),
     "compare": (("compare", "--checkpoint", "run"), "--checkpoint must have learned from clean samples; run has"),
-    "evaluate": (("evaluate", "few.npy", "--checkpoint", "run"), "--checkpoint must hold clean samples; masked holds meas"),
+    "evaluate": (
+        ("evaluate", "few.npy", "--checkpoint", "run"),
+        "--checkpoint must hold clean samples; masked holds meas",
+    ),
     "measured truth": (
         ("evaluate", "few.npy", "--reference", "masked"),
         "--reference must hold clean samples; masked holds measurements",
