@@ -2,7 +2,7 @@
 
 The photographs are cut from two that scikit-learn brings, in all proportions; put your own folder in their place. The
 names of the folders are the labels, every image becomes one of 8 x 12 pixels, and a mixture of Gaussians is fitted to
-those of a class. A network takes longer and does better, without a program:
+those of a class. A network of all classes is trained by a command:
 
     jaxsamp train --data photos --labels --image-size 8 12 --out runs/photos && jaxsamp sample --checkpoint runs/photos
 """
