@@ -27,6 +27,10 @@ PICTURES = {
     "14_parallel_in_time": 1,
     "15_many_devices": 0,
     "16_missing_pixels": 1,
+    "17_folder_of_photographs": 2,
+    "18_posterior_and_mixture": 1,
+    "19_published_schemes": 1,
+    "20_from_diffusers": 1,
 }
 
 
@@ -38,6 +42,9 @@ BRIEF = {
     "04_guidance",
     "05_noise_and_denoise",
     "15_many_devices",
+    "18_posterior_and_mixture",
+    "19_published_schemes",
+    "20_from_diffusers",
     "digits",
 }
 

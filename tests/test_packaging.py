@@ -38,6 +38,17 @@ def test_the_citation_is_that_of_the_package():
     assert cited["name"] == project["authors"][0]["name"]
 
 
+def test_no_picture_or_link_of_the_description_is_broken_where_the_files_are_not():
+    """What hatch-fancy-pypi-readme makes of the README: its substitutions, one after the other."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]
+    readme = text = (ROOT / "README.md").read_text()
+    for change in settings["fancy-pypi-readme"]["substitutions"]:
+        text, count = re.subn(change["pattern"], change["replacement"], text)
+        assert count, change
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")] == []
+    assert "On the left" not in text and re.findall("```.*?```", text, re.S) == re.findall("```.*?```", readme, re.S)
+
+
 def test_every_room_has_a_smoke_test():
     files = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     missing = [name for names in SMOKE.values() for name in names if not any(f"def {bare(name)}" in f for f in files)]

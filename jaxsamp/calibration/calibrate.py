@@ -73,7 +73,7 @@ def _samples(key: Array, data: Data | Law, n: int) -> Array:
     """The first `n` samples of the data (all if there are fewer), or `n` samples of the law."""
     if isinstance(data, Law):
         return data.sample(key, n)
-    x = jnp.asarray(data, float)
+    x = jnp.asarray(checks.floating("data", data), float)
     if x.ndim < 1 or len(x) < 2:
         raise ValueError(f"data must hold at least 2 samples, (n, *event); got shape {x.shape}.")
     return x[:n]

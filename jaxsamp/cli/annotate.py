@@ -20,7 +20,7 @@ from jaxsamp.corruptions import Annotations
 from jaxsamp.datasets import read_file
 from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.annotating import ANNOTATORS, check_settings
-from jaxsamp.recipes.data import PLACES, stem
+from jaxsamp.recipes.data import PLACES, check_data, stem
 from jaxsamp.recipes.joined import PLUS
 
 WRITTEN, WIDTH = "annotations.jsonl", 40
@@ -79,6 +79,8 @@ class Annotate(ReportingCommand):
         """Raise one sentence if a flag is wrong whatever the data."""
         if not self.damaged:
             raise BadArgument("--damaged must hold at least one file or folder.")
+        for one in self.damaged:  # they are loaded as a part of --data
+            check_data(one, "damaged")
         check_settings(self.annotator, self.settings)
 
     def default_out(self) -> Path:

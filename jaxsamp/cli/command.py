@@ -163,11 +163,11 @@ def clean_run(checkpoint: Path | None) -> None:
         )
 
 
-def clean(data: Any) -> Any:
-    """The data, unless they are measurements, which only `train`, `sample` and `restore` take."""
+def clean(data: Any, given: str = "--target") -> Any:
+    """The data of the flag `given`, unless they are measurements, which only `train`, `sample` and `restore` take."""
     if data.measured is not None:
         raise BadArgument(
-            f"clean data are needed; {data.name} holds measurements, which `jaxsamp train`, `jaxsamp sample "
+            f"{given} must hold clean samples; {data.name} holds measurements, which `jaxsamp train`, `jaxsamp sample "
             "--checkpoint` and `jaxsamp restore` take."
         )
     return data

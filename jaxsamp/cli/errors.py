@@ -38,12 +38,17 @@ class Stopped(Exception):
 def complaints(command: Any) -> Iterator[None]:
     """Turn the library's errors about its arguments into `BadArgument` about the flags of a command.
 
-    Use it around checks and front doors only, never around code whose ValueError would be a bug.
+    Use it around checks and front doors only, never around code whose ValueError would be a bug. A TypeError is a bug
+    unless its sentence is about a flag, such as one whose file does not hold numbers.
     """
     try:
         yield
     except ValueError as error:
         raise BadArgument(about_flags(str(error), command)) from error
+    except TypeError as error:
+        if not re.match(r"--[\w.-]+ must ", sentence := about_flags(str(error), command)):  # then it is a bug
+            raise
+        raise BadArgument(sentence) from error
     except OSError as error:
         raise BadArgument(about_file(error)) from error
 

@@ -83,7 +83,7 @@ class Evaluate(ReportingCommand):
         with stages("load"):
             x, sigma = recipes.load_samples(self.samples, self.image_size, self.image_fit)
             if self.reference is None:
-                data = clean(truth(None, self.checkpoint, self.image_size))
+                data = clean(truth(None, self.checkpoint, self.image_size), "--checkpoint")
             else:
                 data = recipes.load_reference(self.reference, self.image_size, self.image_fit)
         sigma = sigma if self.sigma is None else self.sigma

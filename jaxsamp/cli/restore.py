@@ -90,7 +90,7 @@ class Restore(ReportingCommand):
         """The clean samples in --reference that were measured, in their order."""
         if self.reference is None:
             return None
-        data = clean(recipes.load(self.reference, self.image_size, self.image_fit))
+        data = clean(recipes.load(self.reference, self.image_size, self.image_fit), "--reference")
         whole = recipes.load_reference(self.reference, self.image_size, self.image_fit).train
         found = recipes.clean_of(measured, [data.train, data.held_out, whole])
         if found is None:

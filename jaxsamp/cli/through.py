@@ -70,7 +70,7 @@ def through_operators(
     reference = None
     if command.reference is not None:
         with stages("reference"):
-            reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit))
+            reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit), "--reference")
     options = {"full": command.full_mask, "label": subject.label, "reference": reference}
     options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint)}
     check_law(subject.checkpoint, data.measured, stages)

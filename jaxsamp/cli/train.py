@@ -107,7 +107,7 @@ class Train(Command):
     """The optimizer."""
 
     choices: ClassVar = {"levels": (LEVELS, {}), "weighting": (WEIGHTINGS, {})}
-    names: ClassVar = {"checkpoint": "--out", "path": "--annotations"}
+    names: ClassVar = {"checkpoint": "--out", "path": "--annotations", "x": "--data"}
 
     @classmethod
     def parsed(cls, words: Sequence[str], name: str) -> Any:

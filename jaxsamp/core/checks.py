@@ -43,6 +43,12 @@ def hint(got: Any, options: Iterable[Any], cutoff: float = 0.4) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def renamed(error: Exception, argument: str) -> str:
+    """The sentence of an error about a `folder` as one about the argument that names this folder."""
+    said = str(error)
+    return argument + said.removeprefix("folder") if said.startswith("folder ") else f"{argument}: {said}"
+
+
 def at_least(argument: str, got: Any, least: int) -> int:
     """Return `got` if it is an integer >= least, else raise TypeError or ValueError."""
     if isinstance(got, bool) or not isinstance(got, int | np.integer):

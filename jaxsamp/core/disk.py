@@ -1,10 +1,15 @@
-"""What the system refuses to write is an OSError that names the file."""
+"""Files that cannot be written, OSErrors that name them, or read."""
 
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def unread(error: Exception) -> str:
+    """Why NumPy cannot read a file; it takes whatever it does not know for a pickle, and says how to load that."""
+    return "it holds Python objects, or was not written by NumPy" if "pickle" in str(error) else str(error)
 
 
 @contextmanager

@@ -214,7 +214,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise ValueError(
-            f"folder must have measurements as they were written; {path} could not be read ({error})."
+            f"folder must have measurements as they were written; {path} could not be read ({disk.unread(error)})."
         ) from error
 
 

@@ -9,7 +9,7 @@ from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
-from jaxsamp.core import checks
+from jaxsamp.core import checks, disk
 from jaxsamp.datasets.labels import is_one_each, takes_labels
 
 FILES = (".npy", ".npz")
@@ -44,6 +44,13 @@ def parted(path: str | Path) -> tuple[Path, str | None]:
     return Path(file), name
 
 
+def check_exists(file: Path, argument: str) -> None:
+    """Raise ValueError naming the argument unless there is such a file or folder."""
+    if not file.exists():
+        kind = "file" if file.suffix.lower() in FILES else "file or folder"
+        raise ValueError(f"{argument} must be a {kind} that exists; there is no {file}.")
+
+
 def read_file(path: str | Path, argument: str = "data", *, labels: bool = False) -> Any:
     """The samples in a .npy or .npz file, and their labels.
 
@@ -69,8 +76,7 @@ def read_file(path: str | Path, argument: str = "data", *, labels: bool = False)
 def read_stored(path: str | Path, argument: str, labels: bool, apart: bool = False) -> Stored:
     """What a file holds: samples; labels and the part that it keeps apart if they are wanted."""
     file, name = parted(path)
-    if not file.exists():
-        raise ValueError(f"{argument} must be a file that exists; there is no {file}.")
+    check_exists(file, argument)
     if file.suffix.lower() not in FILES:
         raise ValueError(f"{argument} must be a .npy or .npz file or a folder of images; got the file {file}.")
     with _readable(file, argument):
@@ -146,7 +152,9 @@ class _Archive(NamedTuple):
             except ValueError as error:  # objects, which are not loaded
                 if meant:
                     takes = takes_labels(self.argument)
-                    raise ValueError(f"{takes}; those of {self.file} could not be read ({error}).") from error
+                    raise ValueError(
+                        f"{takes}; those of {self.file} could not be read ({disk.unread(error)})."
+                    ) from error
                 continue
             if meant or is_one_each(found, len(self.array(own))):
                 return found
@@ -158,4 +166,6 @@ def _readable(file: Path, argument: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{argument} must hold arrays of numbers; {file} could not be read ({error}).") from error
+        raise ValueError(
+            f"{argument} must hold arrays of numbers; {file} could not be read ({disk.unread(error)})."
+        ) from error

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsamp.core import checks, extras
+from jaxsamp.core import checks, disk, extras
 from jaxsamp.datasets.arrays import as_sample, warn_if_faint
 from jaxsamp.datasets.folders import classes_of, named_like_images, warn_of_passed
 from jaxsamp.datasets.images import FITS, Unreadable, is_gray, opened, pixels, sides
@@ -135,7 +135,9 @@ def memory_mapped(path: str | Path, cond: Any = None) -> Any:
     try:
         stored = np.load(Path(path).expanduser(), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"path must be a .npy file of numbers; {path} could not be read ({error}).") from error
+        raise ValueError(
+            f"path must be a .npy file of numbers; {path} could not be read ({disk.unread(error)})."
+        ) from error
     if not isinstance(stored, np.ndarray) or stored.ndim < 2 or 0 in stored.shape:
         shape = f"shape {stored.shape}" if isinstance(stored, np.ndarray) else "several arrays"
         raise ValueError(f"path must hold real numbers of shape (n, *event); {path} holds {shape}.")

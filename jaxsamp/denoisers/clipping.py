@@ -34,7 +34,10 @@ def clip(denoiser: Denoiser, low: ArrayLike = -1.0, high: ArrayLike = 1.0) -> Cl
 
     Raises:
         ValueError: `low` is not below `high`.
+        TypeError: one of them is not a number.
     """
+    for name, end in (("low", low), ("high", high)):
+        checks.floating(name, end)
     if checks.is_concrete(low, high) and not np.all(np.asarray(low) < np.asarray(high)):
         raise ValueError(f"low must be below high; got {low} and {high}.")
     return Clipped(denoiser, low, high)

@@ -134,7 +134,7 @@ def guide_reconstruction(denoiser: Denoiser, operators: int = 4, scale: ArrayLik
     from Corrupted Data", arXiv 2305.19256, which subtracts the gradient from x in each step; here it is a denoiser.
     """
     checks.at_least("operators", operators, 2)
-    if checks.is_concrete(scale) and not float(jnp.asarray(scale)) >= 0:
+    if checks.is_concrete(checks.floating("scale", scale)) and not float(jnp.asarray(scale)) >= 0:
         raise ValueError(f"scale must be at least 0; got {scale}.")
     return ReconstructionGuidance(denoiser, scale, operators)
 

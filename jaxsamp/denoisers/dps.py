@@ -89,7 +89,7 @@ def dps(
     """
     if y is not None and operator is None:
         raise ValueError("operator must be given with y; got None.")
-    if checks.is_concrete(scale) and not float(jnp.asarray(scale)) >= 0:
+    if checks.is_concrete(checks.floating("scale", scale)) and not float(jnp.asarray(scale)) >= 0:
         raise ValueError(f"scale must be at least 0; got {scale}.")
     operator = None if operator is None else of_all(operator)
     if isinstance(operator, MaskOperator):

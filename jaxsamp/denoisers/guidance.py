@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree, wide
@@ -66,9 +67,11 @@ def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
 
     Raises:
         ValueError: null is None, or, once cond is known, does not fit it.
+        TypeError: scale is not a number.
 
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598 (scale = 1 + their w).
     """
     if null is None:
         raise ValueError('null must be the cond that means "no condition", such as a label of its own; got None.')
+    checks.floating("scale", scale)
     return Guided(denoiser, scale, null)

@@ -197,5 +197,5 @@ def _loss(checkpoint: str | Path) -> dict[str, Any]:
     try:
         loss = load_config(folder)["loss"]
     except ValueError as error:
-        raise ValueError(f"checkpoint: {error}") from error
+        raise ValueError(checks.renamed(error, "checkpoint")) from error
     return loss if isinstance(loss, dict) and "type" in loss else {"type": ""}

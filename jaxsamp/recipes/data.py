@@ -1,5 +1,6 @@
 """Data by name, file or folder: known laws, or arrays with a held-out part and their labels, if any."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from jaxsamp.datasets import (
 )
 from jaxsamp.datasets.arrays import warn_if_channels_first
 from jaxsamp.datasets.digits import held_out_labels
-from jaxsamp.datasets.files import FILES, Stored, arrays, parted, read_stored
+from jaxsamp.datasets.files import FILES, Stored, arrays, check_exists, parted, read_stored
 from jaxsamp.datasets.folders import class_of, read_images
 from jaxsamp.datasets.images import FITS, sides
 from jaxsamp.recipes.joined import PLUS, joined, several
@@ -28,7 +29,7 @@ from jaxsamp.recipes.parts import LEAST_COMPARED, LearningData, checked, kept_ap
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS
 
-LEAST = 10
+LEAST, PATH = 10, {"/", os.sep}  # PATH: no name has one of these in it
 KNOWN = ("digits", "patches")
 HUBS: dict[str, Callable[..., Any]] = {"hf": hugging_face, "tfds": tfds}  # by prefix, as in hf:ylecun/mnist
 MIXTURE = ("weights", "means", "covariances")
@@ -124,6 +125,13 @@ def load_samples(
     return x, float(grid[-1])
 
 
+def check_data(data: str, argument: str) -> None:
+    """Raise ValueError naming the argument unless there are such data by name, or such a file or folder."""
+    path = _path(data, argument)
+    if path is not None:
+        check_exists(parted(path)[0], argument)
+
+
 def _whole(data: str, images: dict[str, Any]) -> tuple[str, np.ndarray, Any]:
     """The name, samples and labels, or None, of a set of which nothing is held out; of known data the training part."""
     path = _path(data, "data")
@@ -151,7 +159,7 @@ def _path(data: str, argument: str) -> Path | None:
     """The file or folder that an argument names, or None if it names known data."""
     path = Path(data).expanduser()
     file = parted(path)[0]
-    if not is_known(data) and (path.exists() or file.suffix.lower() in FILES or len(path.parts) > 1):
+    if not is_known(data) and (path.exists() or file.suffix.lower() in FILES or PATH & {*data}):
         return path
     checks.one_of(f"{argument}, where no such file or folder exists,", data, (*KNOWN, *TOYS))
     return None

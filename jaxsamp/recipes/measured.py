@@ -161,12 +161,14 @@ def measurements(folder: str | Path) -> tuple[Measurements, Any]:
     try:
         measured = Measurements.load(place)
     except ValueError as error:
-        raise ValueError(f"data: {error}") from error
+        raise ValueError(checks.renamed(error, "data")) from error
     path = place / LABELS
     if not path.exists():
         return measured, None
     try:
         labels = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"data must have labels as they were written; {path} could not be read ({error}).") from error
+        raise ValueError(
+            f"data must have labels as they were written; {path} could not be read ({disk.unread(error)})."
+        ) from error
     return measured, checked(labels, len(measured), str(path))

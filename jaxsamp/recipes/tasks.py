@@ -177,7 +177,7 @@ def learned_denoiser(checkpoint: str | Path) -> Any:
     try:
         return load_denoiser(folder)
     except ValueError as error:
-        raise ValueError(f"checkpoint: {error}") from error
+        raise ValueError(checks.renamed(error, "checkpoint")) from error
 
 
 def trained_on(checkpoint: str | Path) -> tuple[str, int | tuple[int, int], str]:

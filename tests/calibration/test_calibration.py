@@ -1,5 +1,7 @@
 """What `calibrate` measures, and that samplers find it where it is carried."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,10 +103,11 @@ def test_a_target_measures_its_own_once_and_not_under_jit():
         ({"data": jnp.zeros((5, 3))}, r"shape must be \(n, \*event\)"),
         ({"data": jnp.full((5, 2), jnp.nan)}, "data must be finite"),
         ({"data": jnp.zeros((1, 2))}, "data must hold at least 2 samples"),
+        ({"data": [["a", "b"], ["c", "d"]]}, "data must be an array of real numbers; got a list"),
         ({"denoiser": js.denoiser(lambda p, x, t, c: x / 0, None, SCHEDULES["ve"])}, "denoiser must return finite"),
     ],
 )
 def test_bad_input_is_one_sentence(change, message):
     given = {"denoiser": small_mixture().denoiser(SCHEDULES["ve"]), "data": jnp.zeros((5, 2)), "levels": 5} | change
-    with pytest.raises(ValueError, match=message):
-        js.calibrate(KEY, **given)
+    with pytest.raises((TypeError, ValueError), match=message):
+        inspect.unwrap(js.calibrate)(KEY, **given)

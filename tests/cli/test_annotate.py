@@ -30,6 +30,7 @@ def own_folder(tmp_path, monkeypatch):
     np.save("wide.npy", 1.5 * rng.normal(size=(60, 3)))
     np.save("far.npy", 4 + rng.normal(size=(40, 3)))
     np.save("scores.npy", np.arange(100) / 100)
+    np.save("names.npy", np.full(100, "a"))
     Path("table.json").write_text('{"0.9": 0.0, "0.5": 2.0}')
 
 
@@ -173,7 +174,12 @@ BAD = {
         ("annotate", "--data", "digits", "--damaged", "wide.npy"),
         r"--data must have samples of one shape, \(8, 8",
     ),
-    "no file": (("annotate", "--data", "clean.npy", "--damaged", "none.npy"), "--data must be a file that exists"),
+    "no file": (("annotate", "--data", "clean.npy", "--damaged", "none.npy"), "--damaged must be a file that exists"),
+    "no folder": (("annotate", "--data", "clean.npy", "--damaged", "none/"), "--damaged must be a file or folder that"),
+    "no numbers": (
+        ("annotate", *BOTH, "--annotator", "percentile", "--sigma-min", "1", "--scores", "names.npy"),
+        "--scores must be numbers; got dtype <U1",
+    ),
     "no notes": (TRAIN, "--annotations must be given for clean and damaged samples"),
     "other notes": (
         (*TRAIN, "--annotations", "far.jsonl"),

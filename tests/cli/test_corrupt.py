@@ -138,9 +138,9 @@ def test_a_bad_argument_is_one_sentence_exit_code_two_and_no_file(capsys, name):
 def test_files_of_measurements_that_are_damaged_are_a_sentence(capsys):
     assert run(capsys, "--data", "plain.npy", "--out", "masked")[0] == 0
     for name, said in (
-        ("measurements-00000.npz", "measurements as they were written; masked/measurements-00000.npz could not be"),
+        ("measurements-00000.npz", "as they were written; masked/measurements-00000.npz could not be read (it holds"),
         ("measurements.json", "measurements as they were written; masked/measurements.json could not be"),
     ):
         Path("masked", name).write_text("damaged")
         code, _, err = run(capsys, "--data", "masked", "--out", "out")
-        assert code == 2 and said in err and err.startswith("jaxsamp: --data: ") and err.count("\n") == 1
+        assert code == 2 and said in err and err.startswith("jaxsamp: --data must have ") and err.count("\n") == 1

@@ -156,7 +156,7 @@ BAD = {
     "notes": ((*MASKED, "--annotations", "notes.jsonl"), "--annotations is for clean and damaged samples; masked has"),
     "drop": ((*MASKED, "--labels", "--drop", "0.5"), "--drop must be left out for measurements, .* got 0.5"),
     "weighting": ((*MASKED, "--weighting", "none"), "--weighting must not be none for measurements"),
-    "no network": (("sample", "--target", "masked"), "clean data are needed; masked holds measurements"),
+    "no network": (("sample", "--target", "masked"), "--target must hold clean samples; masked holds measurements"),
     "target": (
         ("sample", "--checkpoint", "run", "--target", "clean.npz", *DRAW),
         "--target must be the measurements .* or be left out; clean has none. --reference compares",
@@ -172,14 +172,17 @@ BAD = {
         "--sampler must not need a calibration",
     ),
     "compare": (("compare", "--checkpoint", "run"), "--checkpoint must have learned from clean samples; run has"),
-    "evaluate": (("evaluate", "few.npy", "--checkpoint", "run"), "clean data are needed; masked holds measurements"),
+    "evaluate": (
+        ("evaluate", "few.npy", "--checkpoint", "run"),
+        "--checkpoint must hold clean samples; masked holds meas",
+    ),
     "measured truth": (
         ("evaluate", "few.npy", "--reference", "masked"),
         "--reference must hold clean samples; masked holds measurements",
     ),
     "error": (("score-error", "--checkpoint", "run", "--target", "ring"), "--checkpoint must have learned from clean"),
     "no run": (("restore", "--checkpoint", "none", "--data", "masked"), "--checkpoint must be the folder of a run"),
-    "not measured": (("restore", "--checkpoint", "run", "--data", "here"), "--data: folder must have measurements"),
+    "not measured": (("restore", "--checkpoint", "run", "--data", "here"), "--data must have measurements"),
     "other kind": (
         ("restore", "--checkpoint", "run", "--data", "sensed"),
         "--data must be measured as the network has learned it, by a Mask; got CompressedSensing",

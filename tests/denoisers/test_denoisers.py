@@ -1,6 +1,7 @@
 """Every prediction, every framework's network, and every wrapper is the same denoiser."""
 
 import importlib.util
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -151,6 +152,24 @@ def test_wrappers_nest_and_clip():
     assert clipped.evaluations == 2
     with pytest.raises(ValueError, match="low must be below high"):
         js.clip(conditional(), 1.0, -1.0)
+
+
+WORDS = {
+    "guide": lambda inner: js.guide(inner, "big", null=0),
+    "clip": lambda inner: js.clip(inner, "low", "of the data"),
+    "dps": lambda inner: js.denoisers.dps(inner, scale="big"),
+    "guide_reconstruction": lambda inner: js.denoisers.guide_reconstruction(inner, scale="big"),
+}
+
+
+@pytest.mark.parametrize("wrapper", WORDS)
+def test_a_setting_of_a_wrapper_that_is_no_number_is_one_sentence(wrapper, monkeypatch):
+    for name in ("guide", "clip"):
+        monkeypatch.setattr(js, name, inspect.unwrap(getattr(js, name)))
+    for name in ("dps", "guide_reconstruction"):
+        monkeypatch.setattr(js.denoisers, name, inspect.unwrap(getattr(js.denoisers, name)))
+    with pytest.raises(TypeError, match="^(scale|low) must be an array of real numbers; got (a str|dtype <U3)"):
+        WORDS[wrapper](conditional())
 
 
 def test_a_denoiser_is_clipped_inside_jit_too():

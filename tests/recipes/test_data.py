@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -109,12 +110,15 @@ def test_pixels_of_any_depth_and_transparency_become_plain(tmp_path):
     [
         ("digts", "data, where no such file or folder exists, must be one of 'digits', .* Did you mean 'digits'"),
         ("none.npy", "data must be a file that exists; there is no none.npy"),
-        ("no/where", "data .* there is no no/where"),
+        ("no/where", "data must be a file or folder that exists; there is no no/where"),
+        ("photos/", "data must be a file or folder that exists; there is no photos"),
+        ("text.npy", r"text.npy could not be read \(it holds Python objects, or was not written by NumPy\)"),
         ("few.npy", "data must hold at least 10 samples; few.npy holds 3"),
     ],
 )
 def test_data_that_are_not_there_are_one_sentence(name, sentence):
     np.save("few.npy", np.zeros((3, 2)))
+    Path("text.npy").write_text("1,2\n3,4\n")
     with pytest.raises(ValueError, match=sentence):
         data.load(name)
     with pytest.raises(ValueError, match="image_size must be at least 1; got 0"):

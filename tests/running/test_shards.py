@@ -67,6 +67,19 @@ def test_shards_are_the_rows_of_one_run_and_the_manifest_tells_what_they_are(who
         js.Shards(whole.folder.parent)
 
 
+def test_a_job_warns_once_and_not_once_per_shard(tmp_path):
+    """The curvature of the second warning is another number in each shard."""
+    far = js.targets.GaussianMixture.spherical([1.0], [[300.0, 0.0]], 1.0).denoiser(DENOISER.schedule)
+    with pytest.warns(UserWarning, match="grid must start where noise drowns the data") as caught:
+        assert job(tmp_path / "far", denoiser=far).complete
+    assert len(caught) == 1
+    target, long = js.targets.from_log_density(lambda x: -(x**4).sum() / 4, (2,)), js.mcmc.Underdamped(2.0)
+    options = {"steps": 1, "warmup": 0, "shard_size": SIZE}
+    with pytest.warns(UserWarning, match="step_size must be smaller") as caught:
+        assert js.sample_density_shards(tmp_path / "long", jax.random.key(0), target, (N, 2), long, **options).complete
+    assert len(caught) == 1
+
+
 class Crash(BaseException):
     pass
 

@@ -35,9 +35,10 @@ class Shards:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser()
         # In this order, because a process that finishes writes the manifest before it removes the other files.
-        run = record.read(self.folder, record.RUN)
+        there = self.folder.is_dir()
+        run = record.read(self.folder, record.RUN) if there else None
         entries = [] if run is None else [*record.journaled(self.folder, run).values()]
-        manifest: record.Job | None = record.read(self.folder, record.MANIFEST)
+        manifest: record.Job | None = record.read(self.folder, record.MANIFEST) if there else None
         if manifest is None and run is not None:
             manifest = {**run, "shards": sorted(entries, key=lambda entry: entry["first"])}
         if manifest is None:

@@ -2,9 +2,10 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ def write(
     shards = -(-n // size)
     if shards * size > checks.SAMPLES_PER_KEY:
         raise ValueError(f"shape must have at most 2^32 samples in whole shards, all that a key can number; got {n}.")
-    change = None if options.transform is None else jax.jit(options.transform)
+    change, warned = None if options.transform is None else jax.jit(options.transform), set()
     written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(float))
     written = written if change is None else jax.eval_shape(change, written)
     if written.shape[:1] != (size,):
@@ -74,7 +75,8 @@ def write(
         first = shard * size
         count = min(size, n - first)
         # The last shard too is drawn whole, and then cut: another size would need another compilation.
-        x, stats = draw(first, size)
+        with _warning_once(warned):
+            x, stats = draw(first, size)
         return Drawn(shard, first, count, x if change is None else change(x), _costs(stats, count))
 
     about = {**(options.settings or {}), **about, "transform": options.transform}
@@ -137,6 +139,22 @@ def _stream(drawn: Iterator[Drawn], ledger: Ledger, advance: Callable[..., None]
             del one  # now only the writer holds it, until it is on disk
         if writing is not None:
             wait(writing)
+
+
+@contextmanager
+def _warning_once(known: set[tuple[Any, ...]]) -> Iterator[None]:
+    """Show the warnings of the block, except those from a place that is in `known`, whatever numbers they hold."""
+    found = []
+    try:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        for one in found:
+            place = one.category, one.filename, one.lineno
+            if place not in known:
+                known.add(place)
+                warnings.warn_explicit(one.message, *place)
 
 
 def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
