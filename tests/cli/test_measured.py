@@ -256,6 +256,7 @@ def test_evaluate_measures_samples_again_as_sample_does(capsys):
     }
 
 
+@pytest.mark.slow
 def test_compare_samples_through_operators_and_measures_again(capsys):
     words = ["--samplers", "ddim", "--steps", "2", "--num-samples", "12", "--out", "out", "--no-progress"]
     assert cli.main(["compare", "--checkpoint", "run", *words]) == 0

@@ -62,7 +62,7 @@ def test_moved_operators_measure_moved_images(law):
     assert not np.allclose(y, before, atol=0.1)
 
 
-@pytest.mark.parametrize("data", ["clean", "measured"])
+@pytest.mark.parametrize("data", [pytest.param("clean", marks=pytest.mark.slow), "measured"])
 def test_a_run_with_moved_images_resumes_with_the_same_bits(tmp_path, data):
     data = X if data == "clean" else MEASURED
     whole = run(data, augment="turn")
