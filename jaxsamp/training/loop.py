@@ -222,8 +222,8 @@ def fit(
         with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
             every = Every(checkpoint_every, report_every, callback_every)
             run = Run(batches, size, steps, every, store, book, rate, callback, mesh)
-            loss = minimized if augment is None else augmenting.Augmented(_static(minimized), augment)
-            return run.run(state, partial(STEP, loss=_static(loss), ema=ema, layout=layout), leaving, advance)
+            of_step = _static(minimized if augment is None else augmenting.Augmented(_static(minimized), augment))
+            return run.run(state, partial(STEP, loss=of_step, ema=ema, layout=layout), leaving, advance)
 
 
 def _static(loss: Callable[..., Array]) -> Callable[..., Array]:
