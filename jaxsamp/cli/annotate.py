@@ -24,6 +24,7 @@ from jaxsamp.recipes.data import PLACES, check_data, stem
 from jaxsamp.recipes.joined import PLUS
 
 WRITTEN, WIDTH = "annotations.jsonl", 40
+TRAINED = ("classifier", "held-out")  # annotators that show progress
 SETTINGS = ("sigma_min", "sigma_max", "scores", "table", "share", "eps", "per_sample", "steps")
 
 
@@ -45,8 +46,9 @@ class Annotate(ReportingCommand):
     damaged: Annotated[tuple[str, ...], arg(metavar="FILE|FOLDER ...")]
     """The damaged samples, a file or folder for each kind of damage."""
     annotator: Annotated[str, named("How the levels are found", ANNOTATORS)] = "gaussian"
-    sigma_min: Annotated[tuple[float, ...], _of("fixed", "percentile", metavar="FLOAT ...")] = ()
-    """Noise level sigma / alpha above which damaged samples train; for fixed one number, or one for each kind."""
+    sigma_min: Annotated[tuple[float, ...], _of("fixed", "percentile", "held-out", metavar="FLOAT ...")] = ()
+    """Noise level sigma / alpha above which damaged samples train; for fixed one number, or one for each kind; for
+    held-out the levels to compare, 0 for samples that count as clean and inf for none of them."""
     sigma_max: Annotated[tuple[float, ...], _of("fixed", metavar="FLOAT ...", default="0")] = ()
     """Noise level up to which they train as clean ones, too."""
     scores: Annotated[Path | None, _of("percentile", "scores", metavar="FILE")] = None
@@ -59,8 +61,8 @@ class Annotate(ReportingCommand):
     """How different clean and damaged samples may be, in total variation, where they train."""
     per_sample: FlagCreatePairsOff[bool] = False
     """A level of its own for each damaged sample (classifier)."""
-    steps: Annotated[int | None, _of("classifier", metavar="INT", default="2000")] = None
-    """Number of updates of the classifier."""
+    steps: Annotated[int | None, _of("classifier", "held-out", metavar="INT", default="2000")] = None
+    """Number of updates of the classifier, or of each network."""
     image_size: ImageSize = 16
     """Size of images of a folder or of a data set on a hub: one number, or height and width."""
     image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
@@ -95,13 +97,21 @@ class Annotate(ReportingCommand):
             if self.scores is not None:
                 settings["scores"] = np.ravel(read_file(self.scores, "scores"))
         with stages("annotate", "comparing clean and damaged samples"):
-            key, watched = jax.random.key(self.common.seed), self.watched and self.annotator == "classifier"
-            notes = recipes.annotated(key, data, self.annotator, watched, **settings)
+            key, watched = jax.random.key(self.common.seed), self.watched and self.annotator in TRAINED
+            if self.annotator == "held-out":
+                compared = recipes.compared_levels(key, data, watched, **settings)
+                notes = compared.annotations
+            else:
+                compared, notes = None, recipes.annotated(key, data, self.annotator, watched, **settings)
         rows = recipes.levels_histogram(notes.sigma_min)
         damaged = notes.sigma_min[data.kinds > 0]
         facts = {"data": data.name, "both": self.both, "annotator": self.annotator, "histogram": rows}
         facts |= {"clean": int((data.kinds == 0).sum()), "damaged": len(damaged)}
         facts |= {"never": int(np.isinf(damaged).sum()), "as_clean": int((damaged == 0).sum())}
+        if compared is not None:
+            levels = [None if np.isinf(level) else float(level) for level in compared.sigma_min]
+            pairs = zip(levels, compared.loss.tolist(), strict=True)
+            facts["compared"] = [{"sigma_min": level, "loss": loss} for level, loss in pairs]
         facts |= {"at_low_noise": int((notes.sigma_max > 0).sum()), **recipes.about(None, data)}
         figure = plots.levels(rows, title=f"{data.name}, {self.annotator}")
         return Made(facts, figure, partial(_write, notes))
@@ -119,6 +129,9 @@ class Annotate(ReportingCommand):
         bars = ["#" * round(WIDTH * row["count"] / most) for row in rows]
         lines = [(plots.level_name(row), f"{row['count']:,}", bar) for row, bar in zip(rows, bars, strict=True)]
         page.table(("train above sigma / alpha", "samples", ""), lines, (0, 2))
+        for row in facts.get("compared", ()):
+            level = "never" if row["sigma_min"] is None else f"above {row['sigma_min']:g}"
+            page.line(f"held-out loss, damaged samples {level}: {row['loss']:.4g}")
         if facts["never"] == facts["damaged"]:
             page.line("no damaged sample may train at any level: clean and damaged ones differ under all noise.")
         page.written(facts, out)

@@ -158,8 +158,8 @@ def clean_run(checkpoint: Path | None) -> None:
     """Raise one sentence if the network in a folder has learned from measurements, so that it needs operators."""
     if checkpoint is not None and recipes.further_of(checkpoint) is not None:
         raise BadArgument(
-            f"--checkpoint must have learned from clean samples; {checkpoint} has learned from measurements, which "
-            "`jaxsamp sample` and `jaxsamp restore` take."
+            f"--checkpoint must have learned from clean samples; {checkpoint} has learned from measurements. `jaxsamp "
+            "restore --reference` measures its error."
         )
 
 

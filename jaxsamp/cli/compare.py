@@ -9,10 +9,11 @@ import jax
 from tyro.conf import OmitArgPrefixes, arg
 
 from jaxsamp import plots, recipes
-from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, clean_run
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import INSIDE, Page, Stages
 from jaxsamp.cli.subject import Subject
+from jaxsamp.cli.through import check_data, through_operators
 from jaxsamp.core import checks
 from jaxsamp.recipes.comparison import SHOWN
 from jaxsamp.samplers import BY_NAME, by_name
@@ -26,7 +27,8 @@ class Compare(ReportingCommand):
     coordinate, at the last noise level, in the scale of the data. The flow starts from the same noise, and UniPC of
     order 3 follows it in 1,024 steps or more (256 or more for a network). Samplers of the reverse SDE leave the flow
     on purpose, so they have no such distance. The energy distance compares with true samples (held-out data if a
-    network has learned from data), and is shown with the band where other true samples fall.
+    network has learned from data, and held-out measurements if it has learned from measurements), and is shown with the
+    band where other true samples fall.
     """
 
     samplers: Annotated[tuple[str, ...], arg(metavar="NAME ...", help=f"Which samplers: {', '.join(BY_NAME)}.")] = SHOWN
@@ -43,7 +45,6 @@ class Compare(ReportingCommand):
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the data."""
         self.subject.check()
-        clean_run(self.subject.checkpoint)
         for name in ("samplers", "steps"):
             if not getattr(self, name):
                 raise BadArgument(f"--{name} must hold at least one value.")
@@ -61,15 +62,20 @@ class Compare(ReportingCommand):
     def work(self, stages: Stages) -> Made:
         """Fit, sample with each sampler, measure and plot."""
         with stages("load"):
-            data = clean(self.subject.load())
+            data = self.subject.load()
+            further = check_data(self, data)
         key, for_labels, for_linear = jax.random.split(jax.random.key(self.common.seed), 3)
-        used = [by_name(name) for name in self.samplers]
-        task = self.subject.task((for_labels, for_linear), data, self.num_samples, self.common.seed, used, stages)
+        names = self.samplers
+        if further is not None and names == SHOWN:  # there are no clean data to measure a calibration on
+            names = tuple(name for name in names if not by_name(name).reads_calibration)
+        used = [by_name(name) for name in names]
+        if further is None:
+            task = self.subject.task((for_labels, for_linear), data, self.num_samples, self.common.seed, used, stages)
+        else:
+            task = through_operators(self, for_labels, data, further, used, self.subject.levels(1), stages)
         options = {"grid": self.subject.grid, **self.subject.span, "microbatch": self.subject.microbatch}
         with stages("compare"):
-            results = recipes.compare(
-                key, task, self.num_samples, self.samplers, self.steps, **options, progress=self.watched
-            )
+            results = recipes.compare(key, task, self.num_samples, names, self.steps, **options, progress=self.watched)
         title = f"{task.data.name}: {self.num_samples:,} samples"
         facts = {"target": task.data.name, **results, **recipes.about(task.law, task.data)}
         return Made(facts, plots.comparison(results["rows"], flow=results["flow"], title=title))

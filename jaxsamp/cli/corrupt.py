@@ -18,8 +18,8 @@ from jaxsamp.cli.printing import Page, Stages
 from jaxsamp.cli.words import ImageSize
 from jaxsamp.core import checks
 from jaxsamp.core.fingerprint import describe
+from jaxsamp.corruptions.files import ABOUT, LAWS
 from jaxsamp.corruptions.laws import FURTHER, least_seen
-from jaxsamp.corruptions.measurements import ABOUT, LAWS
 from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES, stem
 from jaxsamp.recipes.measured import DRAWN, HELD_OUT, LABELS, LEAST

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from jaxsamp import recipes
 from jaxsamp.cli import printing
-from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, clean, named, truth
+from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared, named, truth
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import Stages
 from jaxsamp.cli.words import ImageSize
@@ -42,7 +42,8 @@ class Evaluate(ReportingCommand):
         ),
     ] = None
     checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
-    """The truth: the training data of the network that `jaxsamp train` has trained in this folder."""
+    """The truth: the training data of the network that `jaxsamp train` has trained in this folder; of measurements,
+    what the held-out operators see of the samples is compared with what was held out."""
     metrics: Annotated[
         tuple[str, ...],
         arg(metavar="NAME ...", help=f"Metrics: {', '.join(NAMES)}.", help_behavior_hint="(default: all that apply)"),
@@ -83,7 +84,7 @@ class Evaluate(ReportingCommand):
         with stages("load"):
             x, sigma = recipes.load_samples(self.samples, self.image_size, self.image_fit)
             if self.reference is None:
-                data = clean(truth(None, self.checkpoint, self.image_size), "--checkpoint")
+                data = truth(None, self.checkpoint, self.image_size)
             else:
                 data = recipes.load_reference(self.reference, self.image_size, self.image_fit)
         sigma = sigma if self.sigma is None else self.sigma
@@ -94,6 +95,7 @@ class Evaluate(ReportingCommand):
         with stages("picture"):
             picture = recipes.beside_truth(keys[1], x, data, level or CLEAN, title=headline)
         kind = "law" if data.law is not None else "samples" if data.train is data.held_out else "data"
+        kind = kind if data.measured is None else "measurements"
         facts = {"samples": str(self.samples), "reference": data.name, "noise_level": sigma, "num_samples": len(x)}
         facts |= {"metrics": {kind: results}, **recipes.about(data.law, data), "headline": headline}
         return Made(facts, picture)

@@ -51,7 +51,8 @@ def loss_for(command: Any, data: recipes.LearningData) -> tuple[Any, Any]:
         if data.train is None:
             what = "measurements" if data.law is None else "samples of a known law"
             raise BadArgument(f"--annotations is for clean and damaged samples; {data.name} has {what}.")
-        annotations = Annotations.load(command.annotations.expanduser(), data.train)
+        files = None if data.files is None else data.files.tolist()
+        annotations = Annotations.load(command.annotations.expanduser(), data.train, files)
         return training.omni_loss(levels, weighting, command.drop), annotations
     if data.kinds is not None:
         raise BadArgument(

@@ -105,7 +105,7 @@ class Sample(Command):
 
         def task() -> recipes.SamplingTask:
             if further is not None:
-                return through_operators(self, keys[2], data, further, sampler, levels, stages)
+                return through_operators(self, keys[2], data, further, [sampler], levels, stages)
             return self.subject.task((keys[4], keys[5]), data, self.num_samples, self.common.seed, [sampler], stages)
 
         if split:

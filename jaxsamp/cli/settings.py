@@ -29,7 +29,13 @@ def flags(command: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def plain(command: Any) -> dict[str, Any]:
     """The flags of a command as values for JSON, which has no infinity."""
-    return {name: str(value) if value in (math.inf, -math.inf) else value for name, value in flags(command)}
+    return {name: _finite(value) for name, value in flags(command)}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_finite, value))
+    return str(value) if value in (math.inf, -math.inf) else value
 
 
 def flag(name: str) -> str:

@@ -1,5 +1,6 @@
-"""`jaxsamp sample` from a network that has learned from measurements: the operators that samples are made through."""
+"""`jaxsamp sample` and `compare` of a network that has learned from measurements: through which operators."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,16 @@ def check_data(command: Any, data: recipes.LearningData) -> float | None:
     further = None if subject.checkpoint is None else recipes.further_of(subject.checkpoint)
     learned = further is not None
     if learned and data.measured is None:
+        clean_ones = " --reference compares with clean data." if hasattr(command, "reference") else ""
         raise BadArgument(
             "--target must be the measurements that the network in --checkpoint has learned from, or be left out; "
-            f"{data.name} has none. --reference compares with clean data."
+            f"{data.name} has none.{clean_ones}"
         )
     if not learned:
         clean(data)
-        for name, value in (("--full-mask", command.full_mask), ("--reference", command.reference)):
-            if value:
-                raise BadArgument(f"{name} is for a network that has learned from measurements, with --checkpoint.")
+        for name, flag in (("full_mask", "--full-mask"), ("reference", "--reference")):
+            if getattr(command, name, None):
+                raise BadArgument(f"{flag} is for a network that has learned from measurements, with --checkpoint.")
     if learned and subject.guidance is not None:
         raise BadArgument("--guidance must be left out for a network that has learned from measurements.")
     return further
@@ -52,26 +54,28 @@ def through_operators(
     key: jax.Array,
     data: recipes.LearningData,
     further: float,
-    sampler: Any,
+    used: Sequence[Any],
     levels: Any,
     stages: Stages,
 ) -> recipes.SamplingTask:
-    """The task of sampling through operators."""
+    """The task of sampling through operators, by the samplers that are used."""
     subject = command.subject
-    if sampler.reads_calibration:
-        raise BadArgument(
-            f"--sampler must not need a calibration, which is measured on clean data; {command.sampler} does with "
-            "these settings."
-        )
+    for sampler in used:
+        if sampler.reads_calibration:
+            flag = "--sampler" if hasattr(command, "sampler") else "--samplers"
+            raise BadArgument(
+                f"{flag} must not need a calibration, which is measured on clean data; {type(sampler).__name__} does "
+                "with these settings."
+            )
     least = recipes.trained_above(data.measured)
     if levels[-1] < 0.999 * least:
         sentence = f"The measurements have noise, so the network has not learned noise levels below {least:.3g}; "
         stages.warnings.append(DataWarning(f"{sentence}--sigma-min {least:.3g} leaves as much in the samples."))
     reference = None
-    if command.reference is not None:
+    if getattr(command, "reference", None) is not None:
         with stages("reference"):
             reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit), "--reference")
-    options = {"full": command.full_mask, "label": subject.label, "reference": reference}
+    options = {"full": getattr(command, "full_mask", False), "label": subject.label, "reference": reference}
     options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint)}
     check_law(subject.checkpoint, data.measured, stages)
     return recipes.measured_task(key, data, subject.network, command.num_samples, **options)

@@ -30,6 +30,7 @@ from jaxsamp.recipes.data import LEARNED, absolute, stem
 from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
 from jaxsamp.recipes.tasks import CONFIG, schedule_of
 from jaxsamp.training import journal
+from jaxsamp.training.augment import MOVES
 
 CURVE, PICTURES = "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
@@ -91,6 +92,7 @@ class Train(Command):
     """Rate at which more is hidden from a network that learns from measurements."""
     annotations: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(optional)")] = None
     """At which noise levels each sample may train, as `jaxsamp annotate` has written it."""
+    augment: Annotated[str | None, named("How images are moved at random", MOVES, "(default: not)")] = None
     batch_size: int = 128
     """Samples per update."""
     accumulate: int = 1
@@ -161,6 +163,8 @@ class Train(Command):
         check_seed(self.seed)
         checks.one_of("predicts", self.predicts, PREDICTS)
         checks.at_least("samples_every", self.samples_every, 0)
+        if self.augment is not None:
+            checks.one_of("augment", self.augment, MOVES)
         check_loss(self)
         mesh = self._mesh()
         check_free(self)
@@ -181,7 +185,7 @@ class Train(Command):
         network = recipes.network_for(data.event, classes, self.network, self.dtype, **chosen(self.sizes))
         options = {"data": data.learned, "schedule": schedule_of(self.schedule), "steps": self.steps, "loss": loss}
         options |= {"predicts": self.predicts, "cond": data.labels.astype("int32") if self.labels else None}
-        options |= {"annotations": annotations}
+        options |= {"annotations": annotations, "augment": self.augment}
         options |= {"batch_size": self.batch_size, "accumulate": self.accumulate, "ema": self.ema, "mesh": mesh}
         options |= {"optimizer": self.optimizer.made(), "fsdp": self.fsdp, "resume": self.resume}  # type: ignore
         options |= {"checkpoint": self.folder, "checkpoint_every": self.checkpoint_every}

@@ -17,6 +17,7 @@ from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
 from jaxsamp.corruptions.laws import CompressedSensing, Corruption, Mask
 from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOperator, FourierMaskOperator, MaskOperator
 from jaxsamp.corruptions.measurements import Measurements, corrupt
+from jaxsamp.corruptions.stored import StoredMeasurements
 
 __all__ = [
     "Admission",
@@ -44,5 +45,6 @@ __all__ = [
     "Measurements",
     "MotionBlur",
     "Pixelate",
+    "StoredMeasurements",
     "corrupt",
 ]

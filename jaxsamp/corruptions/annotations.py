@@ -16,6 +16,7 @@ from jaxsamp.corruptions.admission import Admission
 
 # Their names in files; `filename`, `sigma` and `annotation` are read too, which other programs write.
 NUMBER, FILE, SIGMA_MIN, SIGMA_MAX = "index", "file", "sigma_min", "sigma_max"
+UNDECIDED = ("probabilities", "crop_predictions")  # answers of a classifier, which are no levels yet
 WORDS = {NUMBER: (NUMBER,), FILE: (FILE, "filename"), SIGMA_MIN: (SIGMA_MIN, "annotation", "sigma")}
 
 
@@ -124,16 +125,26 @@ class Annotations:
         Args:
             path: the file. Instead of `sigma_min` it may say `sigma` or `annotation`.
             data: the data set, to refuse annotations of another one.
-            files: names of the samples in the order of the data, for a file in another order; names that are not
-                among them are left out.
+            files: names of the samples in the order of the data, for a file of names in another order; names that are
+                not among them are left out.
 
         Raises:
             ValueError: a line cannot be read, a sample has none or two, or they are of another data set.
         """
         lines = list(_lines(Path(path)))
         about = lines.pop(0)[1] if lines and "annotations" in lines[0][1] else {}
+        if not any(_word(line, FILE, None) is not None for _, line in lines):
+            files = None
+        if files is not None and len(set(files)) < len(files):
+            twice = next(name for number, name in enumerate(files) if name in files[:number])
+            raise ValueError(f"files must be different names, to find them in {path}; {twice!r} is the name of two.")
         by_name = {}
         for place, line in lines:
+            if words := [word for word in line if word.startswith(UNDECIDED)]:
+                raise ValueError(
+                    f"{path} must have a number {SIGMA_MIN} in each line; line {place + 1} has the {words[0]} of a "
+                    "classifier, from which the level of each sample must be decided first."
+                )
             name = _word(line, FILE, None) if files is not None else _word(line, NUMBER, _word(line, FILE, place))
             if name in by_name:
                 raise ValueError(f"{path} must have one line per sample; {name!r} has a second one, line {place + 1}.")

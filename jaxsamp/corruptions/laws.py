@@ -9,6 +9,7 @@ Source: Daras et al., "Ambient Diffusion: Learning Clean Distributions from Corr
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core import checks
-from jaxsamp.core.pytrees import pytree
-from jaxsamp.core.types import Array, PRNGKey, PyTree
+from jaxsamp.core.pytrees import adopted, pytree
+from jaxsamp.core.types import Array, PRNGKey
 from jaxsamp.corruptions.linear import DenseOperator, MaskOperator
 
 STATIC = {"static": True}
@@ -83,13 +84,26 @@ class Corruption(ABC):
         checks.typed_key(key)
         checks.at_least("n", n, 1)
         rate("further", further)
+        law, keys = adopted("law", self), _keys(key, int(n))
+        operator = _sampled(law, keys, tuple(event_shape))
+        return _thinned(law, keys, operator, float(further)) if further else operator
 
-        def one(i: Array) -> PyTree:
-            for_law, for_further = jax.random.split(jax.random.fold_in(key, i))
-            operator = self.sample(for_law, tuple(event_shape))
-            return self.thinned(for_further, operator, further) if further else operator
 
-        return jax.vmap(one)(jnp.arange(n))
+# Generators of random numbers take most of the time to compile: those of the keys are shared by all laws. The rate is
+# static, because 1 - rate is rounded by Python.
+@partial(jax.jit, static_argnums=1)
+def _keys(key: Array, n: int) -> Array:
+    return jax.vmap(lambda i: jax.random.split(jax.random.fold_in(key, i)))(jnp.arange(n))
+
+
+@partial(jax.jit, static_argnums=2)
+def _sampled(law: Corruption, keys: Array, event_shape: tuple[int, ...]) -> Any:
+    return jax.vmap(lambda pair: law.sample(pair[0], event_shape))(keys)
+
+
+@partial(jax.jit, static_argnums=3)
+def _thinned(law: Corruption, keys: Array, operator: Any, rate: float) -> Any:
+    return jax.vmap(lambda pair, one: law.thinned(pair[1], one, rate))(keys, operator)
 
 
 def least_seen(law: Corruption, operator: Any, rate: float = FURTHER) -> float:
@@ -106,16 +120,20 @@ def least_seen(law: Corruption, operator: Any, rate: float = FURTHER) -> float:
         ValueError: the law has no further corruption, or one that hides what A never sees, so that nothing can be
             learned there.
     """
-    some = jax.tree.map(lambda leaf: jnp.asarray(leaf[:CHECKED]), operator)
-    keys = jax.random.split(jax.random.key(0), CHECKED)[: jax.tree.leaves(some)[0].shape[0]]
-    hidden = jax.vmap(law.thinned, (0, 0, None))(keys, some, rate)
-    least = float(jnp.min(jax.vmap(law.gram, (0, None))(hidden, rate)))
+    least = float(_least_seen(adopted("law", law), jax.tree.map(lambda leaf: leaf[:CHECKED], operator), float(rate)))
     if not least > NEVER:
         raise ValueError(
             f"law must see everything that its further corruption hides now and then, E[P | A~] > 0; for {law} the "
             f"smallest probability is {least:.2g}, so that nothing could be learned there."
         )
     return least
+
+
+@partial(jax.jit, static_argnums=2)
+def _least_seen(law: Corruption, operator: Any, rate: float) -> Array:
+    keys = jax.random.split(jax.random.key(0), CHECKED)[: jax.tree.leaves(operator)[0].shape[0]]
+    hidden = jax.vmap(law.thinned, (0, 0, None))(keys, operator, rate)
+    return jnp.min(jax.vmap(law.gram, (0, None))(hidden, rate))
 
 
 class MaskLaw(Corruption):
@@ -212,7 +230,8 @@ class CompressedSensing(Corruption):
                 f"measurements must be at most the number of entries of a sample; got {self.measurements} for the "
                 f"event {event_shape}."
             )
-        return DenseOperator(jax.random.normal(key, (self.measurements, *event_shape)) / np.sqrt(self.measurements))
+        drawn = jax.random.normal(key, (self.measurements, *event_shape))
+        return DenseOperator(jax.lax.optimization_barrier(drawn) / np.sqrt(self.measurements))  # rounded as without jit
 
     def thinned(self, key: PRNGKey, operator: DenseOperator, rate: Any) -> DenseOperator:
         """The matrix with zeros in the rows that are left out."""

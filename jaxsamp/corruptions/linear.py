@@ -2,8 +2,10 @@
 
 What a measurement knows of x_0 is the projection P x_0 with P = A^+ A, where A^+ is the pseudoinverse: the operators
 here also have `pseudoinverse` and `projector`, which learning from corrupted data needs; `jaxsamp.posterior` does not.
+Those whose law is the same for images that are mirrored or turned have `moved`, A F^-1 for such a move F of images.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jax
@@ -54,6 +56,10 @@ class MaskOperator:
         """Diagonal of P: the mask as numbers."""
         return jnp.asarray(self.mask, float)
 
+    def moved(self, move: Callable[[Array], Array]) -> "MaskOperator":
+        """A F^-1 for a move F of images: the moved mask, for then y moves too."""
+        return MaskOperator(move(jnp.asarray(self.mask)))
+
     def condition(self) -> dict[str, Array]:
         """What a network is told of P: the mask as channels."""
         return {"channels": jnp.asarray(self.mask, float)}
@@ -103,6 +109,10 @@ class DenseOperator:
     def diagonal(self, event: tuple[int, ...]) -> Array:
         """Diagonal of P, of the event's shape."""
         return jnp.diag(self._matrix_of_projector()).reshape(event)
+
+    def moved(self, move: Callable[[Array], Array]) -> "DenseOperator":
+        """A F^-1 for a move F of images: the images of the weights move, and y stays."""
+        return DenseOperator(jax.vmap(move)(jnp.asarray(self.matrix)))
 
     def condition(self) -> dict[str, Array]:
         """What a network is told of P: all its numbers, as a vector. P is the same for all matrices with one span."""
@@ -155,6 +165,10 @@ class AveragingOperator:
     def diagonal(self, event: tuple[int, ...]) -> Array:
         """Diagonal of P: 1 / factor^2, or 1."""
         return jnp.broadcast_to(jnp.where(self.averaged, 1 / self.factor**2, 1.0), event)
+
+    def moved(self, move: Callable[[Array], Array]) -> "AveragingOperator":
+        """A, as P F x = F P x for the moves F of images."""
+        return self
 
     def condition(self) -> dict[str, Array]:
         """What a network is told of P: whether it averages, as a vector of one number."""

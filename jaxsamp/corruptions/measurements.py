@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -14,25 +13,12 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.core import checks, disk
-from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, PRNGKey
-from jaxsamp.corruptions.boxes import Box, FixedBox, KeepPatch
-from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
-from jaxsamp.corruptions.laws import CompressedSensing, Corruption, Mask
+from jaxsamp.corruptions import files
+from jaxsamp.corruptions.laws import Corruption
 
-LAWS = {
-    "mask": Mask,
-    "box": Box,
-    "fixed-box": FixedBox,
-    "keep-patch": KeepPatch,
-    "downsample": Downsample,
-    "compressed-sensing": CompressedSensing,
-    "k-space": KSpace,
-    "blur": Blur,
-}
-SHARD = 10_000  # samples of one file
-PART, ABOUT = "measurements-{:05d}.npz", "measurements.json"
+AT_ONCE = 10_000  # measurements whose A^+ y is summed at once, for the standard deviation
 
 
 @pytree
@@ -89,7 +75,7 @@ class Measurements:
         """Share of each sample that was seen on average, tr P / d; None if the operators do not say."""
         if not hasattr(self.operator, "diagonal"):
             return None
-        return float(jnp.mean(jax.vmap(lambda a: a.diagonal(self.event_shape))(self.operator)))
+        return float(_seen(self.operator, self.event_shape))
 
     def back_projection(self) -> Float[Array, "n *event"]:
         """A^+ y = P x_0 + A^+ noise n: what is known of each sample, in its own shape, and zero elsewhere.
@@ -125,7 +111,7 @@ class Measurements:
         The mean of entry j is estimated by sum_i (A_i^+ y_i)_j / sum_i (P_i)_jj, and the variance by
         sum_i |A_i^+ y_i - P_i mean|^2 / sum_i tr P_i less the variance of the noise.
         """
-        return float(_std(self.operator, self.back_projection(), self.event_shape, self.law.noise))
+        return standard_deviation(self)
 
     def save(self, folder: str | Path) -> None:
         """Write the observations and operators as .npz files of 10,000, masks as bits, and the law as JSON.
@@ -136,17 +122,17 @@ class Measurements:
         """
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"law": _written(self.law), "event_shape": self.event_shape, "n": len(self), "format": 1}
-        for number, start in enumerate(range(0, len(self), SHARD)):
-            part = self[start : start + SHARD]
+        about = {"law": files.written(self.law), "event_shape": self.event_shape, "n": len(self), "format": 1}
+        for number, start in enumerate(range(0, len(self), files.SHARD)):
+            part = self[start : start + files.SHARD]
             leaves = {f"operator_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(part.operator))}
-            arrays = {"y": np.asarray(part.y)} | {name: _packed(leaf) for name, leaf in leaves.items()}
+            arrays = {"y": np.asarray(part.y)} | {name: files.packed(leaf) for name, leaf in leaves.items()}
             about |= {"shapes": {name: leaf.shape[1:] for name, leaf in leaves.items() if leaf.dtype == bool}}
-            path = folder / PART.format(number)
+            path = folder / files.PART.format(number)
             with disk.writing(path):
                 np.savez(path, **arrays)  # type: ignore[arg-type]
-        with disk.writing(folder / ABOUT):
-            (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        with disk.writing(folder / files.ABOUT):
+            (folder / files.ABOUT).write_text(json.dumps(about, indent=2) + "\n")
 
     @staticmethod
     def load(folder: str | Path) -> "Measurements":
@@ -155,24 +141,16 @@ class Measurements:
         Raises:
             ValueError: the folder has no measurements, or not all of their files, or one that cannot be read.
         """
-        folder = Path(folder).expanduser()
-        if not is_measured(folder):
-            raise ValueError(f"folder must have measurements, written by Measurements.save; got {folder}.")
-        with _readable(folder / ABOUT):
-            about = json.loads((folder / ABOUT).read_text())
-            law, event, shapes, n = _read(about["law"]), tuple(about["event_shape"]), about["shapes"], int(about["n"])
-        parts = []
-        for number in range(-(-n // SHARD)):
-            path = folder / PART.format(number)
-            if not path.exists():
-                raise ValueError(f"folder must have all files of its measurements; {path} is missing.")
-            with _readable(path), np.load(path, allow_pickle=False) as file:
-                parts.append({name: _unpacked(file[name], shapes.get(name)) for name in file.files})
-        arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        described = files.about(folder)
+        law, event = described["law"], described["event_shape"]
+        read = []
+        for path in files.parts(folder, described["n"]):
+            with files.readable(path), np.load(path, allow_pickle=False) as file:
+                read.append({name: files.unpacked(file[name], described["shapes"].get(name)) for name in file.files})
+        arrays = {name: np.concatenate([part[name] for part in read]) for name in read[0]}
         y = arrays.pop("y")
-        like = jax.eval_shape(lambda key: law.sample(key, event), jax.random.key(0))
-        operator = jax.tree.unflatten(jax.tree.structure(like), [arrays[f"operator_{i}"] for i in range(len(arrays))])
-        return Measurements(y, operator, law, event)
+        leaves = [arrays[f"operator_{i}"] for i in range(len(arrays))]
+        return Measurements(y, jax.tree.unflatten(jax.tree.structure(files.like(law, event)), leaves), law, event)
 
 
 def corrupt(key: PRNGKey, x: Any, law: Corruption) -> Measurements:
@@ -202,22 +180,6 @@ def corrupt(key: PRNGKey, x: Any, law: Corruption) -> Measurements:
     return Measurements(y, jax.tree.map(np.asarray, operator), law, x.shape[1:])
 
 
-def is_measured(folder: str | Path) -> bool:
-    """Whether a folder has measurements that `Measurements.save` has written."""
-    return (Path(folder).expanduser() / ABOUT).is_file()
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Around whatever reads a file of `Measurements.save`: a file of another kind is a sentence."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-        raise ValueError(
-            f"folder must have measurements as they were written; {path} could not be read ({disk.unread(error)})."
-        ) from error
-
-
 @jax.jit
 def _measured(key: Array, operator: Any, x: Array, noise: Any) -> Array:
     def one(i: Array, a: Any, event: Array) -> Array:
@@ -235,33 +197,38 @@ def _back(operator: Any, y: Array) -> Array:
     return jax.vmap(lambda a, v: a.pseudoinverse(v))(operator, y)
 
 
-def _std(operator: Any, x: Array, event: tuple[int, ...], noise: float) -> Array:
-    seen = jax.vmap(lambda a: a.diagonal(event))(operator)
-    mean = x.sum(0) / jnp.maximum(seen.sum(0), 1e-6)
-    about = x - jax.vmap(lambda a: a.projector(mean))(operator)
-    return jnp.sqrt(jnp.maximum(jnp.sum(about**2) / jnp.sum(seen) - noise**2, 0))
+@partial(jax.jit, static_argnums=1)
+def _seen(operator: Any, event: tuple[int, ...]) -> Array:
+    return jnp.mean(jax.vmap(lambda a: a.diagonal(event))(operator))
 
 
-def _written(law: Any) -> dict[str, Any]:
-    """The law as JSON: its name and settings."""
-    names = [name for name, kind in LAWS.items() if type(law) is kind]
-    if not names:
-        raise ValueError(f"law must be one of {', '.join(LAWS)} to be written; got {law}.")
-    return {"name": names[0]} | {name: value for name, value in describe(law).items() if name != "type"}
+def standard_deviation(measured: Any) -> float:
+    """`Measurements.std`, also of measurements that are read part by part."""
+    first, seen = _total(_first(part) for part in _parts(measured))
+    mean = first / jnp.maximum(seen, 1e-6)
+    squares, count = _total(_second(part, mean) for part in _parts(measured))
+    return float(jnp.sqrt(jnp.maximum(squares / count - measured.law.noise**2, 0)))
 
 
-def _read(about: dict[str, Any]) -> Corruption:
-    settings = {name: value for name, value in about.items() if name != "name"}
-    return LAWS[checks.one_of("law", about["name"], LAWS)](**settings)
+def _parts(measured: Any) -> Iterator[Measurements]:
+    for start in range(0, len(measured), AT_ONCE):
+        part = measured[start : start + AT_ONCE]
+        yield part if isinstance(part, Measurements) else part.read()
 
 
-def _packed(leaf: np.ndarray) -> np.ndarray:
-    """Booleans as bits, one row per sample."""
-    return np.packbits(leaf.reshape(len(leaf), -1), axis=1) if leaf.dtype == bool else leaf
+def _total(sums: Iterator[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Of one part its own sums, to the bit."""
+    return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), sums)
 
 
-def _unpacked(leaf: np.ndarray, shape: list[int] | None) -> np.ndarray:
-    if shape is None:
-        return leaf
-    count = int(np.prod(shape))
-    return np.unpackbits(leaf, axis=1, count=count).astype(bool).reshape(len(leaf), *shape)
+def _first(part: Measurements) -> tuple[Array, Array]:
+    return part.back_projection().sum(0), _diagonal(part).sum(0)
+
+
+def _second(part: Measurements, mean: Array) -> tuple[Array, Array]:
+    about = part.back_projection() - jax.vmap(lambda a: a.projector(mean))(part.operator)
+    return jnp.sum(about**2), jnp.sum(_diagonal(part))
+
+
+def _diagonal(part: Measurements) -> Array:
+    return jax.vmap(lambda a: a.diagonal(part.event_shape))(part.operator)

@@ -27,12 +27,14 @@ class Stored(NamedTuple):
         labels: (n,), or None; unless they are called `labels`, they hold one integer or name per sample.
         held_out: (m, *event), the samples that the file itself keeps apart, or None.
         held_out_labels: (m,), or None.
+        files: (n,) names of the files of `samples`, or None.
     """
 
     samples: np.ndarray
     labels: Any = None
     held_out: Any = None
     held_out_labels: Any = None
+    files: Any = None
 
 
 def parted(path: str | Path) -> tuple[Path, str | None]:

@@ -19,7 +19,7 @@ from jaxsamp.recipes.ambient import (
     restored,
     trained_above,
 )
-from jaxsamp.recipes.annotating import annotated, levels_histogram
+from jaxsamp.recipes.annotating import annotated, compared_levels, levels_histogram
 from jaxsamp.recipes.comparison import compare
 from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
@@ -55,6 +55,7 @@ __all__ = [
     "check_learned",
     "clean_of",
     "compare",
+    "compared_levels",
     "corruption",
     "draw",
     "draw_to_folder",

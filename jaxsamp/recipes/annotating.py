@@ -1,6 +1,7 @@
 """Annotations of clean and damaged data: by each of the annotators of `jaxsamp.learning`, and their histogram."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,7 +11,9 @@ from jaxsamp import learning
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array
 from jaxsamp.corruptions import Annotations
+from jaxsamp.recipes.networks import network_for
 from jaxsamp.recipes.parts import LearningData
+from jaxsamp.recipes.tasks import schedule_of
 
 # Per annotator its settings, and those of them that have no default.
 ANNOTATORS = {
@@ -19,6 +22,7 @@ ANNOTATORS = {
     "fixed": (("sigma_min", "sigma_max"), ("sigma_min",)),
     "percentile": (("scores", "sigma_min", "share"), ("scores", "sigma_min")),
     "scores": (("scores", "table"), ("scores", "table")),
+    "held-out": (("sigma_min", "steps"), ("sigma_min",)),
 }
 BINS = 12  # rows of a histogram of levels that are all different
 
@@ -29,11 +33,11 @@ def annotated(
     """At which noise levels each training sample of clean and damaged data may train.
 
     Args:
-        key: a typed key; for "classifier".
+        key: a typed key; for "classifier" and "held-out".
         data: clean and damaged data, see `load`; each damaged set is a kind of damage.
-        annotator: "gaussian", "classifier", "fixed", "percentile" or "scores": the function of `jaxsamp.learning` of
-            that name. The last two rate damaged samples alone.
-        progress: show a progress bar while a classifier trains.
+        annotator: "gaussian", "classifier", "fixed", "percentile", "scores" or "held-out": the function of
+            `jaxsamp.learning` of that name. "percentile" and "scores" rate damaged samples alone.
+        progress: show a progress bar while a classifier or a network trains.
         settings: arguments of that function, and `steps` of `jaxsamp.learning.fit_classifier`; `scores` are those of
             the damaged samples, of all sets one after the other, for "percentile" too.
 
@@ -44,6 +48,8 @@ def annotated(
     if data.kinds is None:
         raise ValueError(f"data must be clean and damaged samples, CLEAN+DAMAGED; got {data.name} alone.")
     x, kinds = data.train, data.kinds
+    if annotator == "held-out":
+        return compared_levels(key, data, progress, **settings).annotations
     if annotator == "gaussian":
         return learning.annotate_gaussian(x, kinds, **settings)
     if annotator == "fixed":
@@ -62,6 +68,27 @@ def annotated(
     else:
         found = learning.annotate_scores(x[kinds > 0], **settings)
     return Annotations(np.concatenate([np.zeros(int((kinds == 0).sum())), found.sigma_min]), data=x)
+
+
+def compared_levels(
+    key: Array, data: LearningData, progress: bool = False, *, sigma_min: Sequence[float], **settings: Any
+) -> learning.HeldOut:
+    """Levels compared by `jaxsamp.learning.annotate_held_out`, with the network that `jaxsamp train` has by default.
+
+    Args:
+        key, data: as for `annotated`.
+        progress: show a progress bar for each level.
+        sigma_min: the levels.
+        settings: others of `annotate_held_out`.
+
+    Raises:
+        ValueError: as `annotated`.
+    """
+    if data.kinds is None:
+        raise ValueError(f"data must be clean and damaged samples, CLEAN+DAMAGED; got {data.name} alone.")
+    network, schedule = network_for(data.event, 0), schedule_of("edm")
+    given = {"sigma_min": np.asarray(sigma_min, float), "progress": progress, **settings}
+    return learning.annotate_held_out(key, network, data.train, data.kinds > 0, schedule, **given)
 
 
 def check_settings(annotator: str, settings: dict[str, Any]) -> None:

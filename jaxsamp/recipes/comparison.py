@@ -7,11 +7,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsamp import grids, metrics
 from jaxsamp.core import checks
 from jaxsamp.core.progress import bar
 from jaxsamp.core.types import Array, Level, Samples
+from jaxsamp.recipes.measured import against_measurements
+from jaxsamp.recipes.parts import LEAST_COMPARED
 from jaxsamp.recipes.sampling import costs_of, last_level, noise_levels
 from jaxsamp.recipes.tasks import SamplingTask
 from jaxsamp.running.sampling import carrying, raise_if_bad, sample
@@ -40,7 +43,8 @@ def compare(
     The distance to the flow is the median over samples of the root mean square per coordinate, at the last noise level,
     in the scale of the data. The flow starts from the same noise, and UniPC of order 3 follows it in 1,024 steps or
     more (256 or more for a network). Samplers of the reverse SDE leave the flow on purpose, so they have no such
-    distance. The energy distance compares with true samples, or with held-out data if a network has learned from data.
+    distance. The energy distance compares with true samples, or with held-out data if a network has learned from data;
+    if it has learned from measurements, samples are measured again, and compared with held-out measurements.
 
     Args:
         key: a typed key.
@@ -64,7 +68,7 @@ def compare(
             raise ValueError(f"{name} must name at least one; got none.")
     for count in steps:
         checks.at_least("steps", count, 1)
-    checks.at_least("n", n, 2)
+    checks.at_least("n", n, 2 if task.data.measured is None else LEAST_COMPARED)
     finest = max(FINEST if isinstance(task.denoiser, TargetDenoiser) else FINEST_OF_NETWORKS, 8 * max(steps))
     for_noise, for_truth = jax.random.split(key)
     levels = partial(noise_levels, task.denoiser.schedule, grid=grid, sigma_max=sigma_max, sigma_min=sigma_min)
@@ -122,7 +126,18 @@ def _drawn(
 
 
 def _judge(task: SamplingTask, n: int, levels: Any, key: Array) -> Callable[[Any], metrics.Metric]:
-    """The energy distance to the law at the last noise level or, if it is not known, to the held-out data."""
+    """The energy distance to the law at the last noise level or, if it is not known, to the held-out data.
+
+    If nobody has clean data, of samples that are measured again to held-out measurements.
+    """
+    if task.data.measured is not None and task.data.held_out is None:
+        held_out = task.data.held_out_measured
+        if len(held_out) < LEAST_COMPARED:
+            raise ValueError(
+                f"data must have at least {LEAST_COMPARED} held-out measurements to compare with; {task.data.name} has "
+                f"{len(held_out)}."
+            )
+        return lambda x: against_measurements(np.asarray(x), held_out, key, NULL_SETS)["energy"]
     if task.law is None:
         return partial(metrics.energy, reference=task.data.held_out, key=key, null_sets=NULL_SETS)
     bank = metrics.NullBank(task.law, n, key, Level(1.0, float(levels[-1])))

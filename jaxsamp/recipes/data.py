@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxsamp.core import checks
-from jaxsamp.corruptions.measurements import is_measured
+from jaxsamp.corruptions.files import is_measured
 from jaxsamp.datasets import (
     as_samples,
     digit_features,
@@ -132,17 +132,17 @@ def check_data(data: str, argument: str) -> None:
         check_exists(parted(path)[0], argument)
 
 
-def _whole(data: str, images: dict[str, Any]) -> tuple[str, np.ndarray, Any]:
-    """The name, samples and labels, or None, of a set of which nothing is held out; of known data the training part."""
+def _whole(data: str, images: dict[str, Any]) -> tuple[str, Stored]:
+    """The name of a set of which nothing is held out, and its samples; of known data the training part."""
     path = _path(data, "data")
     if path is None:
         known = _named(data)
         if known.law is not None:
             raise ValueError(f"data must be damaged samples after the first +; {data} is a known law.")
-        return data, known.train, None if known.labels is None else known.table[known.labels]
+        return data, Stored(known.train, None if known.labels is None else known.table[known.labels])
     stored = _read(path, images, "data", LEAST_COMPARED, labels=True)
     labels = None if stored.labels is None else checked(stored.labels, len(stored.samples), str(path))
-    return _name(path), stored.samples, labels
+    return _name(path), stored._replace(labels=labels)
 
 
 def _images(image_size: Any, image_fit: str) -> dict[str, Any]:
@@ -186,7 +186,8 @@ def _read(
     if path.is_dir():
         values, place, paths = read_images(path, argument=argument, **images)
         classes = [class_of(place, image) for image in paths]
-        stored = Stored(values, None if None in classes else np.array(classes))
+        names = np.array([image.relative_to(place).as_posix() for image in paths])
+        stored = Stored(values, None if None in classes else np.array(classes), files=names)
     else:
         stored = read_stored(path, argument, labels, apart)
     array = stored.samples

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from jaxsamp.datasets.files import Stored
 from jaxsamp.recipes.parts import LearningData, labelled
 
 PLUS = "+"
@@ -19,12 +19,12 @@ def several(data: str) -> list[str]:
     return [data] if whole else parts
 
 
-def joined(clean: LearningData, damaged: Sequence[tuple[str, np.ndarray, Any]]) -> LearningData:
+def joined(clean: LearningData, damaged: Sequence[tuple[str, Stored]]) -> LearningData:
     """The training samples of clean data, then all samples of damaged sets, as one; held out are clean ones alone.
 
     Args:
         clean: data, not a known law.
-        damaged: of each set its name, samples (n, *event), and labels as they are in the data, or None.
+        damaged: of each set its name, and its samples with labels as they are in the data and names of files, or None.
 
     Returns:
         The data with their `kinds`. They have labels if all of them do.
@@ -35,15 +35,19 @@ def joined(clean: LearningData, damaged: Sequence[tuple[str, np.ndarray, Any]]) 
     if clean.law is not None or clean.measured is not None:
         what = "a known law" if clean.law is not None else "measurements"
         raise ValueError(f"data must be clean samples before the first +; {clean.name} is {what}.")
-    for name, x, _ in damaged:
-        if x.shape[1:] != clean.event:
+    stored = [one for _, one in damaged]
+    for name, one in damaged:
+        if one.samples.shape[1:] != clean.event:
             raise ValueError(
-                f"data must have samples of one shape, {clean.event} as in {clean.name}; {name} has {x.shape[1:]}."
+                f"data must have samples of one shape, {clean.event} as in {clean.name}; {name} has "
+                f"{one.samples.shape[1:]}."
             )
-    sets = [clean.train, *(x for _, x, _ in damaged)]
+    sets = [clean.train, *(one.samples for one in stored)]
     parts = {"train": np.concatenate(sets), "kinds": np.repeat(np.arange(len(sets)), [len(x) for x in sets])}
-    whole = replace(clean, name=PLUS.join([clean.name, *(name for name, *_ in damaged)]), **parts)
-    labels = [None if clean.labels is None else clean.table[clean.labels], *(known for *_, known in damaged)]
+    names = [clean.files, *(one.files for one in stored)]
+    parts["files"] = None if any(known is None for known in names) else np.concatenate(names)
+    whole = replace(clean, name=PLUS.join([clean.name, *(name for name, _ in damaged)]), **parts)
+    labels = [None if clean.labels is None else clean.table[clean.labels], *(one.labels for one in stored)]
     if any(known is None for known in labels):
         return replace(whole, labels=None, held_out_labels=None, table=None)
     return labelled(whole, np.concatenate(labels), clean.table[clean.held_out_labels])

@@ -1,5 +1,6 @@
 """Measured data: made from clean data, kept in a folder, and compared with samples that are measured again."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 from jaxsamp import metrics
 from jaxsamp.core import checks, disk
 from jaxsamp.core.types import Array
-from jaxsamp.corruptions import Corruption, Measurements, corrupt
-from jaxsamp.corruptions.measurements import LAWS, is_measured
+from jaxsamp.corruptions import Corruption, Measurements, StoredMeasurements, corrupt
+from jaxsamp.corruptions.files import LAWS, is_measured
 from jaxsamp.metrics.null import NULL_SETS
 from jaxsamp.recipes.parts import LEAST_COMPARED, LearningData, checked, labelled, parted
 
 HELD_OUT, LABELS = "held-out", "labels.npy"
 LEAST, DRAWN = 10, 10_000  # measurements in a folder; samples of a law that are measured
+LARGE = 2**30  # bytes of the files of measurements that are read when they are used, not at once
 DIRECTIONS = 256  # of the sliced distance
 
 
@@ -81,15 +83,17 @@ def save_measured(data: LearningData, folder: str | Path) -> None:
 def load_measured(folder: str | Path) -> LearningData:
     """The measurements in a folder; held out are those in its folder `held-out` or, without one, a fifth of them.
 
+    Of files of more than 1 GiB nothing is read before it is used, and at most 10,000 are held out.
+
     Raises:
         ValueError: the folder has none, or fewer than 10, or they cannot be used.
     """
     place = Path(folder).expanduser()
-    measured, labels = measurements(place)
+    measured, labels = _with_labels(place, _opened)
     if len(measured) < LEAST:
         raise ValueError(f"data must hold at least {LEAST} measurements; {place} holds {len(measured)}.")
     if is_measured(place / HELD_OUT):
-        others, other_labels = measurements(place / HELD_OUT)
+        others, other_labels = _with_labels(place / HELD_OUT, _opened)
         if (others.law, others.event_shape) != (measured.law, measured.event_shape):
             raise ValueError(
                 f"data must have held-out measurements of the same kind, {measured.law} of {measured.event_shape}; "
@@ -99,6 +103,8 @@ def load_measured(folder: str | Path) -> LearningData:
         first, rest = parted(len(measured))
         other_labels, labels = (None, None) if labels is None else (labels[first], labels[rest])
         measured, others = measured[rest], measured[first]
+    if isinstance(others, StoredMeasurements):
+        others, other_labels = others[:DRAWN].read(), None if other_labels is None else other_labels[:DRAWN]
     data = LearningData(place.resolve().name, measured.event_shape, measured=measured, held_out_measured=others)
     return labelled(data, labels, other_labels)
 
@@ -157,9 +163,18 @@ def measurements(folder: str | Path) -> tuple[Measurements, Any]:
     Raises:
         ValueError: it has none, or they cannot be read.
     """
-    place = Path(folder).expanduser()
+    return _with_labels(Path(folder).expanduser(), Measurements.load)
+
+
+def _opened(place: Path) -> Measurements | StoredMeasurements:
+    """The measurements in a folder: in memory, or read when they are used if the files are large."""
+    size = sum(path.stat().st_size for path in place.glob("measurements-*.npz"))
+    return StoredMeasurements(place) if size > LARGE else Measurements.load(place)
+
+
+def _with_labels(place: Path, read: Callable[[Path], Any]) -> tuple[Any, Any]:
     try:
-        measured = Measurements.load(place)
+        measured = read(place)
     except ValueError as error:
         raise ValueError(checks.renamed(error, "data")) from error
     path = place / LABELS

@@ -32,6 +32,7 @@ class LearningData:
         table: (K,) the labels as they are in the data, integers or names, in increasing order: table[labels] are those
             of `train`.
         kinds: (n,), 0 for clean samples of `train` and k for those of the k-th damaged set; None if all are clean.
+        files: (n,) names of the images of `train` within their folder; None if they are not all in folders.
         measured: `jaxsamp.corruptions.Measurements` to learn from, of samples that nobody has; `train` and `held_out`
             are then clean samples to compare with, or None.
         held_out_measured: the measurements that the law is compared with, or None.
@@ -47,6 +48,7 @@ class LearningData:
     held_out_labels: Any = None
     table: Any = None
     kinds: Any = None
+    files: Any = None
     measured: Any = None
     held_out_measured: Any = None
 
@@ -105,11 +107,12 @@ def learning(name: str, stored: Stored, place: str) -> LearningData:
     if labels is not None:
         labels = checked(labels, len(train), place)
     held_out, others = kept_apart(stored, place, "a fifth of x_train is held out instead")
+    files = stored.files
     if held_out is None:
         first, rest = parted(len(train))
-        train, held_out = train[rest], train[first]
+        train, held_out, files = train[rest], train[first], None if files is None else files[rest]
         labels, others = (None, None) if labels is None else (labels[rest], labels[first])
-    return labelled(LearningData(name, train.shape[1:], None, train, held_out), labels, others)
+    return labelled(LearningData(name, train.shape[1:], None, train, held_out, files=files), labels, others)
 
 
 def parted(n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxsamp import __version__, metrics
+from jaxsamp.core import checks
 from jaxsamp.core.types import Array, Level
 from jaxsamp.metrics.null import NULL_SETS
 from jaxsamp.recipes.measured import against_measurements
@@ -22,6 +23,7 @@ except ImportError:  # on Windows
     resource = None
 
 COPIES = "memorization"
+MEASURED = ("energy", "sliced_w2")  # metrics of samples that are measured again
 
 
 def against_law(
@@ -66,6 +68,8 @@ def against_reference(
 ) -> dict[str, Any]:
     """The metrics called `names`, or all that apply, against a law or data; copies are counted at any level.
 
+    Where the data are measurements, the samples are measured again; see `against_measurements`.
+
     Args:
         x: samples, (n, *event).
         data: see `load_reference` or `load`.
@@ -79,6 +83,11 @@ def against_reference(
     """
     if x.shape[1:] != data.event:
         raise ValueError(f"reference must have samples of shape {x.shape[1:]}, like x; got {data.event}.")
+    if data.measured is not None:
+        for name in names or ():
+            checks.one_of("metrics, for measurements,", name, MEASURED)
+        found = against_measurements(x, data.held_out_measured, key, null_sets or NULL_SETS)
+        return {name: _plain(metric) for name, metric in found.items() if names is None or name in names}
     if data.law is not None:
         results = metrics.evaluate(x, data.law, key, None, names, level, null_sets or NULL_SETS)
         return {name: _plain(metric) for name, metric in results.items()}

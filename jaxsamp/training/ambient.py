@@ -7,7 +7,8 @@ from typing import Any
 from jaxsamp import losses
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.corruptions.condition import split
-from jaxsamp.corruptions.laws import FURTHER, least_seen
+from jaxsamp.corruptions.laws import CHECKED, FURTHER, least_seen
+from jaxsamp.corruptions.measurements import Measurements
 from jaxsamp.training.objective import DenoisingLoss, Loss, check_laws, denoising_loss
 
 
@@ -88,5 +89,6 @@ def for_data(loss: Callable[..., Array] | None, batches: Any) -> Callable[..., A
     if measured is not None and isinstance(loss, DenoisingLoss):
         raise TypeError("data must be clean samples for denoising_loss; got Measurements, for which ambient_loss is.")
     if measured is not None and isinstance(loss, AmbientLoss):
-        return loss.of_law(measured.law, measured.operator)
+        some = measured[:CHECKED]
+        return loss.of_law(measured.law, (some if isinstance(some, Measurements) else some.read()).operator)
     return loss

@@ -2,7 +2,7 @@
 
 Arrays in memory need no pipeline library: one permutation of their indices per pass is enough. It takes 0.02 ms for a
 batch of 128 points, a hundredth of what Grain needs to read samples one at a time. Data that do not fit in memory are
-read by Grain; see `jaxsamp.training.lazy`.
+read by Grain; see `jaxsamp.training.lazy`. Measurements in a folder are read in the order of those in memory.
 """
 
 import itertools
@@ -18,7 +18,7 @@ import numpy as np
 from jaxsamp import datasets, devices
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, PyTree
-from jaxsamp.corruptions import Corrupted, Measurements
+from jaxsamp.corruptions import Corrupted, Measurements, StoredMeasurements
 from jaxsamp.training import lazy
 
 
@@ -58,25 +58,29 @@ class Shuffled:
     """Arrays in memory: each pass has every sample once, in an order of its own.
 
     Attributes:
-        x: (n, *event), float32.
+        x: array (n, *event), float32.
         cond: leaves (n, ...), or None.
         seed: integers that determine the orders.
     """
 
-    x: np.ndarray
+    x: Any
     cond: Any
     seed: tuple[int, ...]
     _orders: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     def batch(self, index: int, size: int) -> tuple[np.ndarray, PyTree]:
         """Samples index * size, ... of all passes, one after the other; a batch may reach into the next pass."""
+        rows = self.rows(index, size)
+        return self.x[rows], jax.tree.map(lambda leaf: leaf[rows], self.cond)
+
+    def rows(self, index: int, size: int) -> np.ndarray:
+        """The numbers of those samples."""
         start, end, parts = index * size, (index + 1) * size, []
         while start < end:
             number, place = divmod(start, len(self.x))
             parts.append(self._order(number)[place : place + end - start])
             start += len(parts[-1])
-        rows = np.concatenate(parts)
-        return self.x[rows], jax.tree.map(lambda leaf: leaf[rows], self.cond)
+        return np.concatenate(parts)
 
     def std(self) -> float:
         """Standard deviation about the mean sample, so that a constant background does not count."""
@@ -107,6 +111,30 @@ class Measured(Shuffled):
         return self.measured.std()
 
 
+class Unread(Shuffled):
+    """Measurements in a folder: the batches of `Measured` of the same ones, each read when it is needed."""
+
+    def __init__(self, measured: StoredMeasurements, cond: PyTree, seed: tuple[int, ...]):
+        self.measured = measured
+        super().__init__(measured, cond, seed)  # of the samples only the number is used
+
+    def batch(self, index: int, size: int) -> tuple[Array, PyTree]:
+        """Those of `Measured`; A^+ y of the samples of this batch alone is computed, by one program for all batches."""
+        rows = self.rows(index, size)
+        part = self.measured[rows].read()
+        return part.back_projection(), Corrupted(part.operator, jax.tree.map(lambda leaf: leaf[rows], self.cond))
+
+    def std(self) -> float:
+        """As that of `Measured`, to the same bits."""
+        return self.measured.std()
+
+    def config(self) -> Any:
+        """Law, number and some of the samples, and the conditions: a change of the other samples is not noticed."""
+        places = np.linspace(0, len(self.measured) - 1, lazy.SAMPLES_FOR_CHECKSUM).astype(int)
+        some = self.measured[places].read()
+        return {"samples": len(self.measured), "law": some.law, "some": (some.y, some.operator), "cond": self.cond}
+
+
 @dataclass
 class Fresh:
     """Samples of a law, fresh ones in every batch: nothing can be memorized."""
@@ -134,7 +162,9 @@ def _drawn(target: Any, key: Array, size: int) -> Array:
 
 
 def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
-    """`Batches` of an array, of measurements, of a law or of a `grain.MapDataset`; `Batches` are returned as they are.
+    """`Batches` of an array, of measurements in memory or in a folder, of a law or of a `grain.MapDataset`.
+
+    Others that are `Batches` are returned as they are.
 
     Each host of a mesh reads only its own part of each batch of a dataset.
 
@@ -156,6 +186,9 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
     if isinstance(data, Measurements):
         checks.conditions(cond, len(data))
         return Measured(data, lazy.condition("cond", cond), words)
+    if isinstance(data, StoredMeasurements):
+        checks.conditions(cond, len(data))
+        return Unread(data, lazy.condition("cond", cond), words)
     if hasattr(data, "sample"):
         if cond is not None:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")

@@ -17,10 +17,11 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.core.progress import bar
 from jaxsamp.core.protocols import Network, Sampled, Schedule
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
-from jaxsamp.corruptions import Annotations, Measurements
+from jaxsamp.corruptions import Annotations, Measurements, StoredMeasurements
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
 from jaxsamp.training import ambient, placement
+from jaxsamp.training import augment as augmenting
 from jaxsamp.training import data as data_of
 from jaxsamp.training.checkpoint import Checkpoints
 from jaxsamp.training.data import Batches, Indexed
@@ -56,13 +57,14 @@ class Trainable(Protocol):
 def fit(
     key: PRNGKey,
     model: Network | Trainable,
-    data: Data | Measurements | Sampled | Batches | Indexed,
+    data: Data | Measurements | StoredMeasurements | Sampled | Batches | Indexed,
     schedule: Schedule | None = None,
     steps: int = 10_000,
     *,
     predicts: str = EDM,
     cond: PyTree = None,
     annotations: Annotations | None = None,
+    augment: str | None = None,
     batch_size: int = 128,
     accumulate: int = 1,
     loss: Callable[..., Array] | None = None,
@@ -91,7 +93,8 @@ def fit(
         key: a typed key; draws the weights, the order of the data and the noise.
         model: a network of `jaxsamp.models`, scaled by the measured standard deviation of the data; or a
             `jaxsamp.models.Model`, which says by what it is scaled.
-        data: samples (n, *event), of any scale; measurements of samples, from `jaxsamp.corruptions.corrupt`; a target,
+        data: samples (n, *event), of any scale; measurements of samples, from `jaxsamp.corruptions.corrupt`, or in a
+            folder, from `jaxsamp.corruptions.StoredMeasurements`, for those that do not fit in memory; a target,
             for fresh samples in every batch; a `grain.MapDataset` of samples or of pairs (sample, condition), for data
             that do not fit in memory, read ahead by threads; or anything with batch(index, size) -> (x, cond), std()
             and config().
@@ -103,6 +106,9 @@ def fit(
         annotations: at which noise levels each sample of an array may train, because noise hides its damage there; the
             loss is then a `jaxsamp.training.omni_loss`. Each batch has levels by their law, and for each of them a
             sample that is uniform over those that may train there.
+        augment: "flip", to mirror each image of each batch with probability 1/2; "turn", to turn square ones by a
+            multiple of 90 degrees too. The operators of measurements move with their images, so that what was hidden
+            stays so; so do the channels of a condition.
         batch_size: samples per update.
         accumulate: number of parts into which the samples of an update are split, to save memory.
         loss: see `jaxsamp.training.denoising_loss` and, for measurements, `ambient_loss`; by default the one with its
@@ -160,6 +166,8 @@ def fit(
     if isinstance(model, Model):
         model.check_cond(cond)
     if annotations is not None:
+        if augment is not None:
+            raise ValueError(f"augment must be left out with annotations, whose noise does not move; got {augment!r}.")
         chosen = omni_loss() if loss is None else loss
         batches, minimized = annotated(batches, annotations, chosen, model, for_data)
     elif isinstance(loss, OmniLoss):
@@ -180,13 +188,19 @@ def fit(
             "ema": ema,
         }
         given |= {"batch_size": batch_size, "accumulate": accumulate, "fsdp": fsdp, "resume": resume}
-        given |= {"params": params} | counts | {"report_every": report_every, "callback_every": callback_every}
+        given |= (
+            {"params": params, "augment": augment}
+            | counts
+            | {"report_every": report_every, "callback_every": callback_every}
+        )
         devices.agree(given, True)
     first = data_of.on_device(batches.batch(0, size), mesh, getattr(batches, "hosts", 1))
     if not getattr(minimized, "is_resolved", True):
         minimized = minimized.resolved(_std(batches), first[0].shape[1:])
     if isinstance(model, Model) and hasattr(batches, "measured"):
         model.check_reads(first[0], *first[1])
+    if augment is not None:
+        augmenting.check(augment, *first)
     if (network_cond := getattr(minimized, "network_cond", None)) is not None:
         first = first[0], network_cond(first[1])
     if layout is None:
@@ -199,7 +213,7 @@ def fit(
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
         config |= {"accumulate": accumulate, "loss": minimized, "optimizer": optimizer, "ema": ema}
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
-        config |= {} if params is None else {"params": params}
+        config |= {name: value for name, value in {"params": params, "augment": augment}.items() if value is not None}
         kept = Checkpoints(checkpoint, describe(config), keep)
     with kept as store:
         state = state if store is None else _begin(store, state, resume, steps)
@@ -208,7 +222,8 @@ def fit(
         with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
             every = Every(checkpoint_every, report_every, callback_every)
             run = Run(batches, size, steps, every, store, book, rate, callback, mesh)
-            return run.run(state, partial(STEP, loss=_static(minimized), ema=ema, layout=layout), leaving, advance)
+            of_step = _static(minimized if augment is None else augmenting.Augmented(_static(minimized), augment))
+            return run.run(state, partial(STEP, loss=of_step, ema=ema, layout=layout), leaving, advance)
 
 
 def _static(loss: Callable[..., Array]) -> Callable[..., Array]:

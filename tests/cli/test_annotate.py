@@ -11,6 +11,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli, recipes
 from jaxsamp.cli import output
+from jaxsamp.cli.losses import loss_for
 from jaxsamp.cli.train import Train
 from jaxsamp.corruptions import Annotations
 from jaxsamp.recipes import annotating
@@ -203,3 +204,39 @@ def test_a_bad_argument_is_one_sentence_exit_code_two_and_no_file(capsys, name):
     assert code == 2 and out == "" and err.count("\n") == 1
     assert err.startswith("jaxsamp: ") and re.search(sentence, err), err
     assert sorted(Path().rglob("*")) == before
+
+
+def test_annotations_by_the_names_of_images_are_found_in_any_order():
+    """As other programs write them: 12 clean images, of which 10 train, and 4 damaged ones, in folders."""
+    from PIL import Image
+
+    for folder, number in (("good", 12), ("bad", 4)):
+        Path(folder).mkdir()
+        for i in range(number):
+            Image.fromarray(np.full((4, 4), 20 * i, np.uint8)).save(f"{folder}/{folder}-{i:02}.png")
+    names = [f"{folder}-{i:02}.png" for folder, number in (("good", 12), ("bad", 4)) for i in range(number)]
+    lines = [{"filename": name, "sigma_min": 0.0 if name < "c" else float(name[-6:-4])} for name in names[::-1]]
+    Path("notes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ["--data", "good+bad", "--image-size", "4", "--annotations", "notes.jsonl"]
+    data = recipes.load("good+bad", 4)
+    _, notes = loss_for(Train.parsed(words, "train"), data)
+    gray = np.round((data.train[:, 0, 0].ravel() + 1) * 127.5 / 20)  # the number of each image is its color
+    np.testing.assert_array_equal(notes.sigma_min[:10], gray[:10])
+    assert len(notes) == 14 and (notes.sigma_min[10:] == 0).all() and list(notes.files[10:]) == names[12:]
+    Path("bad/bad-00.png").rename("bad/good-00.png")
+    twice = recipes.load("good+bad", 4)
+    with pytest.raises(ValueError, match="files must be different names, to find them in .* 'good-00.png'"):
+        loss_for(Train.parsed(words, "train"), twice)
+
+
+def test_levels_are_compared_by_the_loss_of_clean_samples_kept_apart(capsys, monkeypatch):
+    monkeypatch.setattr(annotating, "network_for", lambda event, classes: js.models.MLP(width=8, depth=1))
+    levels = ["--sigma-min", "0.5", "inf", "--steps", "2"]
+    assert cli.main(["annotate", *BOTH, "--annotator", "held-out", *levels, "--out", "out"]) == 0
+    assert "held-out loss" in capsys.readouterr().out
+    compared = json.loads(Path("out/report.json").read_text())["compared"]
+    assert [row["sigma_min"] for row in compared] == [0.5, None] and all(row["loss"] > 0 for row in compared)
+    best = min(compared, key=lambda row: row["loss"])["sigma_min"]
+    data = recipes.load("clean.npy+wide.npy+far.npy")
+    notes = Annotations.load("out/annotations.jsonl", data.train)
+    assert (notes.sigma_min[80:] == (np.inf if best is None else best)).all() and (notes.sigma_min[:80] == 0).all()

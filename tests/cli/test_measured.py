@@ -171,16 +171,27 @@ BAD = {
         ("sample", "--checkpoint", "run", "--sampler", "unipc", "--sampler.frame", "calibrated", *DRAW),
         "--sampler must not need a calibration",
     ),
-    "compare": (("compare", "--checkpoint", "run"), "--checkpoint must have learned from clean samples; run has"),
+    "compare": (
+        ("compare", "--checkpoint", "run", "--target", "clean.npz"),
+        "--target must be the measurements .* or be left out; clean has none.$",
+    ),
+    "compared samplers": (
+        ("compare", "--checkpoint", "run", "--samplers", "ddim", "parallel-midpoint"),
+        "--samplers must not need a calibration, .* ParallelMidpoint does",
+    ),
+    "compared": (("compare", "--target", "masked"), "--target must hold clean samples; masked holds measurements"),
     "evaluate": (
-        ("evaluate", "few.npy", "--checkpoint", "run"),
-        "--checkpoint must hold clean samples; masked holds meas",
+        ("evaluate", "few.npy", "--checkpoint", "run", "--metrics", "mmd"),
+        "--metrics, for measurements, must be one of 'energy', 'sliced_w2'; got 'mmd'",
     ),
     "measured truth": (
         ("evaluate", "few.npy", "--reference", "masked"),
         "--reference must hold clean samples; masked holds measurements",
     ),
-    "error": (("score-error", "--checkpoint", "run", "--target", "ring"), "--checkpoint must have learned from clean"),
+    "error": (
+        ("score-error", "--checkpoint", "run", "--target", "ring"),
+        "--checkpoint must have .* from clean .* `jaxsamp restore --reference` measures",
+    ),
     "no run": (("restore", "--checkpoint", "none", "--data", "masked"), "--checkpoint must be the folder of a run"),
     "not measured": (("restore", "--checkpoint", "run", "--data", "here"), "--data must have measurements"),
     "other kind": (
@@ -215,3 +226,40 @@ def test_what_makes_no_sense_is_one_sentence_exit_code_two_and_no_file(capsys, n
     assert code == 2 and out == "" and err.count("\n") == 1
     assert err.startswith("jaxsamp: ") and re.search(sentence, err), err
     assert sorted(Path().rglob("*")) == before
+
+
+def test_large_measurements_are_read_when_they_are_used_and_train_the_same_network(monkeypatch):
+    whole = recipes.load("masked")
+    monkeypatch.setattr(recipes.measured, "LARGE", 100)
+    data = recipes.load("masked")
+    assert isinstance(data.measured, js.corruptions.StoredMeasurements) and data.learned is data.measured
+    np.testing.assert_array_equal(data.measured.read().y, whole.measured.y)
+    np.testing.assert_array_equal(data.held_out_measured.y, whole.held_out_measured.y)
+    np.testing.assert_array_equal(data.labels, whole.labels)
+    words = ["--labels", "--further", "0.2", "--samples-every", "0", "--out", "again"]
+    assert cli.main(["train", "--data", "masked", *RUN, *words]) == 0
+    assert_same_weights("run", "again")
+
+
+def test_evaluate_measures_samples_again_as_sample_does(capsys):
+    rng = np.random.default_rng(1)
+    x = np.repeat(rng.normal(size=(12, 4, 1)), 4, axis=2).astype(np.float32)  # true samples
+    np.save("true.npy", x)
+    assert cli.main(["evaluate", "true.npy", "--checkpoint", "run", "--out", "out", "--no-progress"]) == 0
+    assert "measured again, against held-out measurements" in capsys.readouterr().out
+    facts, data = report("out"), recipes.load("masked")
+    key = jax.random.split(jax.random.key(0))[0]
+    expected = recipes.against_measurements(x, data.held_out_measured, key, 20)
+    found = facts["metrics"]["measurements"]
+    assert {name: one["value"] for name, one in found.items()} == {
+        name: pytest.approx(one.value) for name, one in expected.items()
+    }
+
+
+@pytest.mark.slow
+def test_compare_samples_through_operators_and_measures_again(capsys):
+    words = ["--samplers", "ddim", "--steps", "2", "--num-samples", "12", "--out", "out", "--no-progress"]
+    assert cli.main(["compare", "--checkpoint", "run", *words]) == 0
+    (row,) = json.loads(Path("out/compare.json").read_text())["rows"]
+    assert row["sampler"] == "ddim" and row["distance_to_flow"] > 0 and np.isfinite(row["energy"])
+    assert row["energy_null"][0] < 0 < row["energy_null"][1]  # of random exchanges, about their mean

@@ -91,6 +91,11 @@ def test_files_keep_the_levels_and_the_data_by_number_and_by_name(tmp_path):
         ('{"index": 0, "sigma_min": 0}\nsigma', "must hold one JSON object per line; line 2 is 'sigma'"),
         ('{"index": 0}', "must have a number sigma_min or null in each line, .* line 1 has none"),
         ('{"index": 0, "sigma_min": "high"}', "line 1 has 'high'"),
+        (
+            '{"filename": "a", "probabilities": [[0.5, 0.4]]}',
+            "line 1 has the probabilities of a classifier",
+        ),
+        ('{"filename": "a", "crop_predictions_8": [0.5]}', "line 1 has the crop_predictions_8 of a classifier"),
     ],
 )
 def test_a_line_that_is_wrong_is_named(text, phrase, tmp_path):
@@ -107,6 +112,10 @@ def test_files_of_other_programs_are_read(tmp_path):
     path.write_text('{"filename": "b", "sigma_min": 300, "sigma_max": 0.05}\n')
     found = Annotations.load(path, files=["b"])
     assert found.sigma_min.tolist() == [300.0] and found.sigma_max.tolist() == [0.05]
+    with pytest.raises(ValueError, match="files must be different names, to find them in .*; 'b' is the name of two"):
+        Annotations.load(path, files=["b", "a", "b"])
+    path.write_text('{"index": 1, "sigma_min": 2}\n{"index": 0, "sigma_min": 0}\n')
+    assert Annotations.load(path, files=["b", "a"]).sigma_min.tolist() == [0.0, 2.0]  # numbers need no names
 
 
 @pytest.mark.parametrize(

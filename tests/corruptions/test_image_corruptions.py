@@ -115,6 +115,7 @@ def test_jpeg_is_that_of_pillow_and_worse_at_low_quality():
         (lambda: JPEG(0), "quality must be at least 1; got 0"),
         (lambda: Pixelate(13)(KEY, IMAGES), r"size must be at most the height and width.*got 13 for \(12, 14\)"),
         (lambda: JPEG(9)(KEY, IMAGES[..., :2]), "images must have 1 or 3 channels for JPEG; got 2"),
+        (lambda: JPEG(9)(KEY, IMAGES[..., [0, 1, 2, 0]]), "images must have 1 or 3 channels for JPEG; got 4"),
         (lambda: GaussianBlur(1.0)(KEY, 2 * IMAGES), r"images must have values in \[-1, 1\]"),
         (lambda: GaussianBlur(1.0)(KEY, np.nan * IMAGES), "images must be finite"),
         (lambda: GaussianBlur(1.0)(KEY, IMAGES[0, 0]), r"images must be \(n, h, w\)"),

@@ -8,7 +8,7 @@ import pytest
 
 from jaxsamp import corruptions as room
 from jaxsamp.corruptions import Measurements, corrupt
-from jaxsamp.corruptions import measurements as module
+from jaxsamp.corruptions import files as module
 
 X = np.random.default_rng(0).normal(size=(7, 6, 8, 1)).astype(np.float32)
 LAWS = {

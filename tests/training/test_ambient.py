@@ -10,6 +10,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import corruptions as room
+from jaxsamp.training import data as data_of
 
 S = js.schedules.VarianceExploding()
 NETWORK = js.models.MLP(width=16, depth=1)
@@ -45,6 +46,34 @@ def test_a_run_on_measurements_resumes_with_the_same_bits_and_its_denoiser_takes
     assert np.isfinite(x).all()
     with pytest.raises(ValueError, match="is of another configuration: .*data.x"):
         run(MEASURED[:30], checkpoint=tmp_path / "b", resume=True)
+
+
+def test_measurements_in_a_folder_train_as_those_in_memory_to_the_bit(tmp_path, monkeypatch):
+    """Read batch by batch, from files of 16, over three passes; and a run that was stopped resumes."""
+    monkeypatch.setattr(room.files, "SHARD", 16)
+    MEASURED.save(tmp_path / "m")
+    stored, labels = room.StoredMeasurements(tmp_path / "m"), np.arange(40)
+    batches = [data_of.batches(data, labels, jax.random.key(5)) for data in (MEASURED, stored)]
+    for index in (0, 2, 4):  # the last one ends in the third pass
+        (x, cond), (y, other) = (each.batch(index, 20) for each in batches)
+        np.testing.assert_array_equal(x, y)
+        np.testing.assert_array_equal(cond.operator.mask, other.operator.mask)
+        np.testing.assert_array_equal(cond.cond, other.cond)
+    divided, _ = data_of.on_device(batches[1].batch(0, 8), js.mesh(4))
+    assert len(divided.sharding.device_set) == 4
+
+    def stop(step, state):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    whole, options = run(), {"checkpoint": tmp_path / "run", "checkpoint_every": 2}
+    with pytest.raises(KeyboardInterrupt):
+        run(stored, callback=stop, callback_every=1, **options)
+    resumed = run(stored, resume=True, **options)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(resumed.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="is of another configuration: .*data.samples"):
+        run(stored[:30], resume=True, **options)
 
 
 def test_what_is_hidden_does_not_reach_the_network():
