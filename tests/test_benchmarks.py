@@ -18,6 +18,7 @@ SMALL = {
     "ambient_mixture": ["--seeds", "1", "--steps", "2", "--data", "300", "--only", "ambient", "raw matrix"],
     "ambient_digits": ["--seeds", "1", "--steps", "6", "--width", "16", "--samples", "80"],
     "memorization": ["--seeds", "1", "--steps", "2", "--width", "16", "--samples", "80", "--missing", "0.5"],
+    "noise_hides_damage": ["--draws", "1"],
     "omni_patches": [
         *("--seeds", "1", "--steps", "2", "--checks", "1", "--classifier-steps", "2", "--samples", "80"),
         *("--cases", "digits, JPEG 10", "--only", "naive", "Omni from 0.4"),
