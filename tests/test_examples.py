@@ -27,6 +27,10 @@ PICTURES = {
     "14_parallel_in_time": 1,
     "15_many_devices": 0,
     "16_missing_pixels": 1,
+    "22_hardly_any_pixel": 1,
+    "23_few_clean_patches": 1,
+    "24_learned_by_heart": 1,
+    "25_accelerated_scanner": 1,
 }
 
 
