@@ -1,7 +1,7 @@
 """100 clean patches of photographs, and 2,000 that are blurred or strongly compressed: what are these worth?
 
 Noise hides damage: from which level on, Gaussians that are fitted to the patches say. Beside a network that uses this
-are two that learn from the clean patches alone, and from all as if they were clean (naive).
+(Omni) are two that learn from the clean patches alone, and from all as if they were clean (naive).
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from scipy.fft import dctn
 import jaxsamp as js
 from jaxsamp.corruptions.images import JPEG, GaussianBlur
 
-OUT, CLEAN, EACH, N, STEPS = Path("runs/examples"), 100, 1000, 1000, 800
+OUT, CLEAN, EACH, STEPS = Path("runs/examples"), 100, 1000, 800
 
 
 def roughness(x):
@@ -24,8 +24,8 @@ def roughness(x):
 
 def spectrum(x):
     """Mean square of the coefficients of the cosine transform by frequency, 0 to 7, along one axis or the other."""
-    squares = np.mean(dctn(x, axes=(1, 2), norm="ortho") ** 2, 0)
-    return [squares[np.maximum(*np.indices((8, 8))) == k].mean() for k in range(8)]
+    squares, frequency = np.mean(dctn(x, axes=(1, 2), norm="ortho") ** 2, 0), np.maximum(*np.indices((8, 8)))
+    return [squares[frequency == k].mean() for k in range(8)]
 
 
 def main():
@@ -38,20 +38,19 @@ def main():
     model = js.models.Model(js.models.LocalMLP(width=128), js.schedules.VarianceExploding(), sigma_data=clean.std())
     options = {"batch_size": 64, "optimizer": js.training.AdamW(learning_rate=2e-3), "ema": 0.99}
     plt.style.use(js.plots.STYLE)
-    figure, panels = plt.subplots(1, 5, figsize=(15, 3.4), width_ratios=(1.3, 1, 1, 1, 1))
-    arms = {"clean alone": (clean, None), "naive": (mixed, None), "where noise hides damage": (mixed, notes)}
-    for axes, name in zip(panels[1:], ("held-out patches", *arms), strict=True):
-        x, frechet = test[:N], ""
-        if name in arms:
-            state = js.fit(keys[2], model, arms[name][0], steps=STEPS, annotations=arms[name][1], **options)
-            x = np.asarray(js.sample(keys[3], state.denoiser(), (N, 8, 8), steps=20).x)
-            frechet = js.evaluate(x, test, keys[4], metrics=("frechet",))
-        print(f"{name:25} roughness {roughness(x):.3f} {frechet}")
-        panels[0].semilogy(spectrum(x), label=name)
+    figure, (left, *panels) = plt.subplots(1, 5, figsize=(15, 3.4), width_ratios=(1.3, 1, 1, 1, 1))
+    arms = {"held-out patches": None, "clean alone": (clean, None), "naive": (mixed, None), "Omni": (mixed, notes)}
+    for axes, (name, arm) in zip(panels, arms.items(), strict=True):
+        x, frechet = test, 0.0
+        if arm:
+            state = js.fit(keys[2], model, arm[0], steps=STEPS, annotations=arm[1], **options)
+            x = np.asarray(js.sample(keys[3], state.denoiser(), (EACH, 8, 8), steps=20).x)
+            frechet = js.evaluate(x, test, keys[4], metrics=("frechet",))["frechet"].value
+        print(f"{name:16} roughness {roughness(x):.3f}   Frechet distance {frechet:.2f}")
+        left.semilogy(spectrum(x), label=name)
         axes.imshow(js.plots.sheet(x[:100], limits=(-1, 1)))
         axes.set(title=name, xticks=[], yticks=[])
-    panels[0].set(xlabel="frequency", ylabel="mean square")
-    panels[0].legend()
+    left.legend(title="mean square by frequency")
     OUT.mkdir(parents=True, exist_ok=True)
     js.plots.save(figure, OUT / "23_few_clean_patches.png")
 
