@@ -14,7 +14,7 @@ import numpy as np
 import jaxsamp as js
 
 OUT = Path("runs/examples")
-SCHEDULE, COUNT, STEPS, N, LAW = js.schedules.VarianceExploding(), 100, 1000, 300, js.corruptions.Mask(rate=0.5)
+SCHEDULE, COUNT, STEPS, N, LAW = js.schedules.VarianceExploding(), 100, 2500, 300, js.corruptions.Mask(rate=0.5)
 
 
 def nearest(x, digits):
@@ -44,7 +44,7 @@ def main():
         x = np.asarray(x)
         near, distance = nearest(x, digits)
         copies = js.metrics.memorization(x, digits)
-        frechet = js.evaluate(x, held_out, keys[0], features=features, metrics=("frechet",))["frechet"].value
+        frechet = js.metrics.frechet_distance(features(x), features(held_out))
         says = "" if x is held_out else f"   Frechet distance {frechet:5.1f}"
         print(f"{name:22} copies {copies.value:6.1%}   nearest training digit at {distance:.2f}{says}")
         rows = [np.concatenate([x[i : i + 10], near[i : i + 10]]) for i in (0, 10, 20)]
