@@ -149,7 +149,9 @@ def main() -> None:
         print(arm, {column: round(value, 4) for column, value in found.items()}, flush=True)
         rows.append({"arm": arm} | found)
         write(path, about("Ambient and Omni with a U-Net", options) | {"rows": rows})
-    show("A U-Net on patches of 28 x 28", rows)
+    for title, arms in (("Half of the pixels missing", MEASURED), ("Blurred, or whole", (*MIXED, "oracle"))):
+        if some := [row for row in rows if row["arm"] in arms]:
+            show(f"A U-Net on patches of 28 x 28: {title}", some)
 
 
 if __name__ == "__main__":
