@@ -16,8 +16,14 @@ SMALL = {
         *("--depth", "1", "--samples", "80", "--sampling-steps", "4"),
     ],
     "ambient_mixture": ["--seeds", "1", "--steps", "2", "--data", "300", "--only", "ambient", "raw matrix"],
+    "ambient_fine_tuning": ["--seeds", "1", "--clean-steps", "2", "--steps", "2", "--channels", "8"],
+    "ambient_unet": [
+        *("--steps", "2", "--batch", "2", "--channels", "8", "--images", "60", "--clean", "20", "--samples", "4"),
+        *("--arms", "ambient", "Omni"),
+    ],
     "ambient_digits": ["--seeds", "1", "--steps", "6", "--width", "16", "--samples", "80"],
     "memorization": ["--seeds", "1", "--steps", "2", "--width", "16", "--samples", "80", "--missing", "0.5"],
+    "noise_hides_damage": ["--draws", "1"],
     "omni_patches": [
         *("--seeds", "1", "--steps", "2", "--checks", "1", "--classifier-steps", "2", "--samples", "80"),
         *("--cases", "digits, JPEG 10", "--only", "naive", "Omni from 0.4"),

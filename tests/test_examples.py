@@ -31,6 +31,10 @@ PICTURES = {
     "18_posterior_and_mixture": 1,
     "19_published_schemes": 1,
     "20_from_diffusers": 1,
+    "22_hardly_any_pixel": 1,
+    "23_few_clean_patches": 1,
+    "24_learned_by_heart": 1,
+    "25_accelerated_scanner": 1,
 }
 
 

@@ -4,13 +4,15 @@ import numpy as np
 
 from jaxsamp.core import extras
 
-BLOCK, PATCH, HEIGHT = 64, 8, 427  # sides of a block and a patch, and height of the photographs, in pixels
+BLOCK, PATCH, HEIGHT = 64, 8, 427  # sides of a block and a patch by default, and height of the photographs, in pixels
 MIN_STD = 0.15  # of a patch that is kept: flat ones, such as the sky, are left out
 TRAINING_SHARE = 0.7  # of the blocks
 
 
-def photo_patches(seed: int = 0, stride: int = PATCH, block: int = BLOCK) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test patches, (n, 8, 8), gray in [-1, 1], with a standard deviation above 0.15.
+def photo_patches(
+    seed: int = 0, stride: int = PATCH, block: int = BLOCK, size: int = PATCH
+) -> tuple[np.ndarray, np.ndarray]:
+    """Training and test patches, (n, size, size), gray in [-1, 1], with a standard deviation above 0.15.
 
     1,281 and 756 of them with the default settings.
 
@@ -19,23 +21,26 @@ def photo_patches(seed: int = 0, stride: int = PATCH, block: int = BLOCK) -> tup
 
     Args:
         seed: of the split.
-        stride: distance of neighboring patches in pixels, from 1 to 8; below 8 they overlap, and there are more.
-        block: side of the blocks in pixels, from 8 to 427. Smaller blocks make the two parts more alike.
+        stride: distance of neighboring patches in pixels, from 1 to `size`; below `size` they overlap.
+        block: side of the blocks in pixels, from `size` to 427. Smaller blocks make the two parts more alike.
+        size: side of the patches in pixels, from 2 to 427.
 
     Raises:
-        ValueError: `stride` or `block` is out of range.
+        ValueError: `stride`, `block` or `size` is out of range.
     """
-    if not 1 <= stride <= PATCH:
-        raise ValueError(f"stride must be from 1 to {PATCH}; got {stride}.")
-    if not PATCH <= block <= HEIGHT:
-        raise ValueError(f"block must be from {PATCH} to {HEIGHT}; got {block}.")
+    if not 2 <= size <= HEIGHT:
+        raise ValueError(f"size must be from 2 to {HEIGHT}; got {size}.")
+    if not 1 <= stride <= size:
+        raise ValueError(f"stride must be from 1 to {size}; got {stride}.")
+    if not size <= block <= HEIGHT:
+        raise ValueError(f"block must be from {size} to {HEIGHT}; got {block}.")
     with extras.needed("photo_patches"):
         from sklearn.datasets import load_sample_images
 
     blocks = np.concatenate([_cut(image.mean(-1) / 127.5 - 1, block, block) for image in load_sample_images().images])
     blocks = blocks[np.random.default_rng(seed).permutation(len(blocks))]
     split = round(TRAINING_SHARE * len(blocks))
-    return _patches(blocks[:split], stride), _patches(blocks[split:], stride)
+    return _patches(blocks[:split], stride, size), _patches(blocks[split:], stride, size)
 
 
 def _cut(image: np.ndarray, size: int, stride: int) -> np.ndarray:
@@ -44,6 +49,6 @@ def _cut(image: np.ndarray, size: int, stride: int) -> np.ndarray:
     return windows.reshape(-1, size, size)
 
 
-def _patches(blocks: np.ndarray, stride: int) -> np.ndarray:
-    patches = np.concatenate([_cut(block, PATCH, stride) for block in blocks])
+def _patches(blocks: np.ndarray, stride: int, size: int) -> np.ndarray:
+    patches = np.concatenate([_cut(block, size, stride) for block in blocks])
     return patches[patches.std((1, 2)) > MIN_STD].astype(np.float32)

@@ -65,9 +65,23 @@ def test_patches_may_overlap_and_their_blocks_be_smaller():
     assert not any(patch.tobytes() in rows for patch in apart)
     small, _ = datasets.photo_patches(block=32)
     assert {patch.tobytes() for patch in small} & rows and small.shape != train.shape
-    for given, phrase in (({"stride": 9}, "stride must be from 1 to 8; got 9"), ({"block": 7}, "got 7")):
+    for given, phrase in (
+        ({"stride": 9}, "stride must be from 1 to 8; got 9"),
+        ({"block": 7}, "got 7"),
+        ({"size": 65}, "block must be from 65 to 427; got 64"),
+        ({"size": 1}, "size must be from 2 to 427; got 1"),
+    ):
         with pytest.raises(ValueError, match=phrase):
             datasets.photo_patches(**given)
+
+
+def test_patches_of_another_size_are_cut_from_the_same_blocks():
+    train, test = datasets.photo_patches(stride=32, size=32)
+    assert train.shape[1:] == test.shape[1:] == (32, 32) and len(train) > 100 < len(test) + 60
+    (small, held_out), cut = datasets.photo_patches(), train.reshape(-1, 4, 8, 4, 8).swapaxes(2, 3).reshape(-1, 8, 8)
+    rows, others = ({patch.tobytes() for patch in patches} for patches in (small, held_out))
+    assert all(patch.tobytes() in rows for patch in cut if patch.std() > 0.15)
+    assert not any(patch.tobytes() in others for patch in cut)
 
 
 def test_arrays_become_float32_and_bytes_become_pixels():
