@@ -31,10 +31,10 @@ PICTURES = {
     "18_posterior_and_mixture": 1,
     "19_published_schemes": 1,
     "20_from_diffusers": 1,
-    "22_hardly_any_pixel": 1,
-    "23_few_clean_patches": 1,
-    "24_learned_by_heart": 1,
-    "25_accelerated_scanner": 1,
+    "21_hardly_any_pixel": 1,
+    "22_few_clean_patches": 1,
+    "23_learned_by_heart": 1,
+    "24_accelerated_scanner": 1,
 }
 
 

@@ -52,7 +52,7 @@ def main():
         axes.imshow(js.plots.sheet(np.hypot(x[..., 0], x[..., 1])[:16], 4, limits=(0, 0.7)))
         axes.set(title=name, xticks=[], yticks=[])
     OUT.mkdir(parents=True, exist_ok=True)
-    js.plots.save(figure, OUT / "25_accelerated_scanner.png")
+    js.plots.save(figure, OUT / "24_accelerated_scanner.png")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main():
         axes.set(title=name, xticks=[], yticks=[])
     left.legend(title="mean square by frequency")
     OUT.mkdir(parents=True, exist_ok=True)
-    js.plots.save(figure, OUT / "23_few_clean_patches.png")
+    js.plots.save(figure, OUT / "22_few_clean_patches.png")
 
 
 if __name__ == "__main__":

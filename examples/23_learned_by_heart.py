@@ -52,7 +52,7 @@ def main():
         axes.set(title=f"{name}: {copies.value:.0%} copies", xticks=[], yticks=[])
         axes.set_xlabel("below each, the training digit next to it")
     OUT.mkdir(parents=True, exist_ok=True)
-    js.plots.save(figure, OUT / "24_learned_by_heart.png")
+    js.plots.save(figure, OUT / "23_learned_by_heart.png")
 
 
 if __name__ == "__main__":

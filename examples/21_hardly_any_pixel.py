@@ -52,7 +52,7 @@ def main():
     left.set(xlabel="steps", ylabel="mean squared error of missing pixels", ylim=(0, None))
     left.legend()
     OUT.mkdir(parents=True, exist_ok=True)
-    js.plots.save(figure, OUT / "22_hardly_any_pixel.png")
+    js.plots.save(figure, OUT / "21_hardly_any_pixel.png")
 
 
 if __name__ == "__main__":
