@@ -88,9 +88,9 @@ def test_labels_are_dropped_and_operators_are_not_so_that_samples_can_be_guided(
     assert (np.asarray(given[0].operator.mask) <= MEASURED.operator.mask).all()
 
     model = js.models.Model(network, S)
-    params = jax.tree.map(
-        lambda leaf: leaf + 0.1, model.init(jax.random.key(1), jnp.asarray(X), cond)
-    )  # 0.1: some start at zero
+    rng = np.random.default_rng(0)  # weights of a trained network; some of a fresh one are zero
+    shapes = jax.eval_shape(model.init, jax.random.key(1), jnp.asarray(X), cond)
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), shapes)
     denoiser = model.denoiser(params)
     masks, guided, level = draw(3), js.guide(denoiser, 3.0, null=3), js.Level(1.0, 0.5)
     free, told, found = jax.jit(
@@ -99,8 +99,8 @@ def test_labels_are_dropped_and_operators_are_not_so_that_samples_can_be_guided(
             for of, label in ((denoiser, [3, 3, 3]), (denoiser, [0, 1, 2]), (guided, [0, 1, 2]))
         ]
     )(X[:3])
-    np.testing.assert_allclose(found, free + 3 * (told - free), atol=1e-5)
-    assert np.abs(told - free).max() > 1e-4
+    np.testing.assert_allclose(found, free + 3 * (told - free), atol=1e-4)
+    assert np.abs(told - free).max() > 0.1
     cond = room.Corrupted(masks, np.arange(3))
     x = js.sample(jax.random.key(3), guided, (3, 4), steps=2, cond=cond, microbatch=2).x
     assert np.isfinite(x).all()
