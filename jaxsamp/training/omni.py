@@ -16,13 +16,15 @@ from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.corruptions import Annotations
 from jaxsamp.corruptions.annotations import factor as factor_of
-from jaxsamp.denoisers import per_event
+from jaxsamp.denoisers import denoiser, per_event
+from jaxsamp.losses.consistency import reverse
 from jaxsamp.losses.omni import TARGETS
 from jaxsamp.training.data import Shuffled
 from jaxsamp.training.objective import DenoisingLoss, denoising_loss
 
 TRIED = 2**14  # levels that are drawn before training, to see whether a sample may train at each
-GAP = 1e-3  # least distance in log(alpha / sigma) over which consistency is measured
+STRETCH = 0.5  # of log(alpha / sigma) at most over which consistency is measured
+GAP = 1e-3  # and at least
 
 
 class Admitted(NamedTuple):
@@ -80,15 +82,17 @@ class OmniLoss(DenoisingLoss):
     def _below(
         self, key: Array, model: Any, params: PyTree, x: Array, added: Array, level: Level, lower: Array, cond: PyTree
     ) -> Array:
-        """The weighted consistency between `level`, where x needs noise of size `added`, and the level `lower`."""
-        for_noise, for_ways = jax.random.split(key)
+        """The weighted consistency a little above the level `lower`, reached from x with noise `added` at `level`."""
+        for_noise, for_reverse, for_ways = jax.random.split(key, 3)
         noise = jax.random.normal(for_noise, x.shape, x.dtype)
         added, alpha = (per_event(v, x).astype(x.dtype) for v in (added, level.alpha))
-        options = {"level": level, "lower": model.schedule.level(lower), "steps": self.ways, "cond": cond}
-        network = model, params, alpha * (x + added * noise), model.schedule, model.prediction
+        between, last = (model.schedule.level(v) for v in (jnp.maximum(level.log_snr, lower - STRETCH), lower))
+        network = denoiser(model, params, model.schedule, model.prediction)
+        x_t = reverse(for_reverse, network, alpha * (x + added * noise), level, between, self.ways, cond)
+        options = {"level": between, "lower": last, "steps": self.ways, "cond": cond}
+        found = losses.consistency(for_ways, model, params, x_t, model.schedule, model.prediction, **options)
         weighting = self.weighting_of(model)
-        weight = 1 if weighting is None else weighting(lower)
-        return (self.consistency * weight * losses.consistency(for_ways, *network, **options)).astype(x.dtype)
+        return (self.consistency * (1 if weighting is None else weighting(lower)) * found).astype(x.dtype)
 
 
 def omni_loss(
@@ -111,10 +115,11 @@ def omni_loss(
         buffer: above 1; a sample trains above (1 - 1 / buffer)^(-1/2) times its sigma_min, 1.15 by default, where the
             noise of the target "x_tn" has at most `buffer` times the variance of the sample's own. Infinity, for "x0"
             alone, is no such distance.
-        consistency: weight of the loss at levels where no sample may train, as with noisy data alone: from the lowest
-            level at which a sample may train, `jaxsamp.losses.consistency` carries what is learned there down to them.
-            0, the default, refuses such levels. A step costs 2 ways + 1 further evaluations.
-        ways: steps of each way down.
+        consistency: weight of `jaxsamp.losses.consistency` at levels where no sample may train, as with noisy data
+            alone: it carries what is learned above down to them. 0, the default, refuses such levels. Above 0, each
+            training step costs 3 ways + 1 further evaluations.
+        ways: steps of each way down: of the reverse process from the lowest level at which the sample may train, and of
+            the two over which consistency is measured.
 
     Raises:
         ValueError: a setting is out of range.
