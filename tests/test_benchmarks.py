@@ -29,6 +29,7 @@ SMALL = {
         *("--cases", "digits, JPEG 10", "--only", "naive", "Omni from 0.4"),
     ],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
+    "annotation_levels": ["--seeds", "1", "--steps", "2", "--stride", "8"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
     "dimension_scaling": [
         *("--dims", "4", "9", "--starts", "4", "--error", "0.5", "--only", "DDIM", "ParallelMidpoint()"),

@@ -69,6 +69,10 @@ class Admission:
             number, noise = jnp.where(chosen < first, number, other), jnp.where(chosen < first, noise, 0)
         return number, noise
 
+    def any(self, key: Array, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
+        """Numbers of samples, uniform over those that some level admits from above."""
+        return self.from_above[jax.random.randint(key, shape, 0, jnp.searchsorted(self.above, jnp.inf))]
+
     def _counts(self, s: Array) -> tuple[Array, Array]:
         """How many samples are admitted because there is noise enough, and because there is little enough."""
         return jnp.searchsorted(self.above, s), len(self.below) - jnp.searchsorted(self.below, s)

@@ -10,6 +10,8 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree, wide
+from jaxsamp.corruptions import Corrupted
+from jaxsamp.corruptions.condition import split
 from jaxsamp.denoisers.base import Wrapper
 
 
@@ -30,15 +32,18 @@ class Guided(Wrapper):
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Raise one sentence unless `cond` is given and the inner denoiser takes it."""
-        _fitting(self.null, cond)
+        _fitting(self.null, split(cond)[1])
         super().check_cond(cond, n)
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """D_null + scale (D_cond - D_null), both in one call of twice the batch."""
-        _fitting(self.null, cond)  # the values of `cond` are checked once at the front door, not at every step
-        cond = jax.tree.map(wide, cond)
-        null = jax.tree.map(lambda leaf, like: jnp.broadcast_to(leaf, like.shape).astype(like.dtype), self.null, cond)
-        twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (cond, x))
+        operator, given = split(cond)
+        _fitting(self.null, given)  # the values of `cond` are checked once at the front door, not at every step
+        given = jax.tree.map(wide, given)
+        null = jax.tree.map(lambda leaf, like: jnp.broadcast_to(leaf, like.shape).astype(like.dtype), self.null, given)
+        if operator is not None:
+            null, given = Corrupted(operator, null), Corrupted(operator, given)
+        twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (given, x))
         doubled = jax.tree.map(lambda v: jnp.tile(v, 2) if jnp.ndim(v) else v, level)
         free, conditional = jnp.split(self.denoiser(twice[1], doubled, twice[0]), 2)
         return free + jnp.asarray(self.scale, free.dtype) * (conditional - free)
@@ -63,7 +68,8 @@ def guide(denoiser: Denoiser, scale: ArrayLike, null: PyTree) -> Guided:
     Args:
         denoiser: a conditional denoiser.
         scale: guidance scale, a number. It is a leaf, so new values do not recompile.
-        null: the `cond` of "no condition" for one sample, or a value that broadcasts to a batch of them.
+        null: the `cond` of "no condition" for one sample, or a value that broadcasts to a batch of them. Where `cond`
+            is a `jaxsamp.corruptions.Corrupted`, it is that of its other conditions: both calls have the operator.
 
     Raises:
         ValueError: null is None, or, once cond is known, does not fit it.

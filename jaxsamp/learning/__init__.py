@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from jaxsamp.core import extras
 from jaxsamp.learning.annotate import annotate_fixed, annotate_percentile, annotate_scores
 from jaxsamp.learning.annotate_classifier import annotate_classifier
+from jaxsamp.learning.annotate_crops import annotate_crops
 from jaxsamp.learning.annotate_gaussian import annotate_gaussian
 from jaxsamp.learning.annotate_held_out import HeldOut, annotate_held_out
 from jaxsamp.learning.classifier import DamageClassifier, fit_classifier
@@ -21,6 +22,7 @@ __all__ = [
     "DamageClassifier",
     "HeldOut",
     "annotate_classifier",
+    "annotate_crops",
     "annotate_fixed",
     "annotate_gaussian",
     "annotate_held_out",

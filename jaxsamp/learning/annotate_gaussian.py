@@ -13,6 +13,7 @@ from jaxsamp.corruptions import Annotations
 from jaxsamp.learning.annotate import kinds_of
 
 LEAST, MOST, LEVELS = 2e-3, 200.0, 400  # levels that are compared, in standard deviations of the clean data
+EXCHANGES = 19  # the largest of them is exceeded by chance at a level with probability 1 / 20
 
 
 def annotate_gaussian(data: Data, damaged: Data, eps: float = 0.05) -> Annotations:
@@ -20,9 +21,10 @@ def annotate_gaussian(data: Data, damaged: Data, eps: float = 0.05) -> Annotatio
 
     Those of images have independent coefficients of the cosine transform, those of other data have any covariance. At
     the level s each covariance has s^2 more on its diagonal, and the total variation is at most sqrt(KL / 2) (Pinsker),
-    with the smaller of the two divergences. From the divergence that is found, what chance is expected to give is
-    subtracted; with few samples, more than that may remain, and the level is too high rather than too low. Nothing is
-    trained, so this takes seconds; but it sees no differences beyond two moments.
+    with the smaller of the two divergences. From the divergence that is found, the largest one is subtracted that 19
+    random exchanges of clean and damaged samples give: what few samples, or large outliers, show by chance is no
+    damage. Nothing is trained, so this takes seconds; but it sees no differences beyond two moments. One of means, such
+    as of the mean image, falls as 1 / s and so needs more noise than one of variances, which falls as 1 / s^2.
 
     Args:
         data: samples (n, *event), two or more clean ones and of each kind.
@@ -30,7 +32,7 @@ def annotate_gaussian(data: Data, damaged: Data, eps: float = 0.05) -> Annotatio
         eps: in (0, 1).
 
     Raises:
-        ValueError: an argument is out of range, or there are too few samples.
+        ValueError: an argument is out of range, or there are too few samples to see whether the kinds differ.
     """
     x = datasets.as_samples(data)
     kinds = kinds_of(damaged, len(x))
@@ -41,28 +43,39 @@ def annotate_gaussian(data: Data, damaged: Data, eps: float = 0.05) -> Annotatio
         raise ValueError(f"damaged must have 2 clean samples and 2 of each kind at least; got {counts.tolist()}.")
     coordinates, spread = _coordinates(x)
     clean = coordinates[kinds == 0]
-    mean, covariance = clean.mean(0), spread(clean)
     s = np.sqrt(clean.var(0).mean()) * np.geomspace(LEAST, MOST, LEVELS)
     levels = np.zeros(len(counts))
     for kind in range(1, len(counts)):
-        others = coordinates[kinds == kind]
-        law, chance = (others.mean(0), spread(others)), 1 / counts[0] + 1 / counts[kind]
-        levels[kind] = first_below(s, gaussian_bound(mean, covariance, *law, s, chance), eps)
+        pair = np.concatenate([clean, coordinates[kinds == kind]])
+        found, chance = _squares(pair, len(clean), s, spread), _by_chance(pair, len(clean), s, spread)
+        if found[0] <= chance[0] > eps**2:
+            raise ValueError(
+                f"damaged must have enough samples of both kinds to see whether they differ; {len(clean)} clean and "
+                f"{counts[kind]} of kind {kind} differ no more than by chance, by which alone the bound would be "
+                f"{np.sqrt(chance[0]):.2g} instead of {eps:g}."
+            )
+        levels[kind] = first_below(s, np.sqrt(np.maximum(found - chance, 0)), eps)
     return Annotations(levels[kinds], data=x)
 
 
-def gaussian_bound(
-    mean: np.ndarray, covariance: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray, s: np.ndarray,
-    chance: float = 0.0,
-) -> np.ndarray:  # fmt: skip
-    """sqrt(KL / 2) of two Gaussians after noise of levels s, (levels,); covariances are (d, d), or (d,) if diagonal.
+def _squares(pair: np.ndarray, count: int, s: np.ndarray, spread: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The squared bound at each level between the first `count` samples and the others."""
+    first, second = pair[:count], pair[count:]
+    return gaussian_bound(first.mean(0), spread(first), second.mean(0), spread(second), s) ** 2
 
-    With chance = 1 / n + 1 / n2, what samples of those numbers of one and the same law are expected to give to the
-    leading order is subtracted from KL. With the eigenvalues v and w = v / (v + s^2) it is chance times sum w / 2 of
-    the means, and (sum w^2) / 2 of diagonal covariances or (sum w^2 + (sum w)^2) / 4 of others.
-    """
+
+def _by_chance(pair: np.ndarray, count: int, s: np.ndarray, spread: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The largest at each level over random exchanges; they are smooth in s, so that every eighth level is enough."""
+    rng, some = np.random.default_rng(0), np.append(s[::8], s[-1])
+    exchanged = [_squares(rng.permutation(pair), count, some, spread) for _ in range(EXCHANGES)]
+    return np.interp(np.log(s), np.log(some), np.max(exchanged, axis=0))
+
+
+def gaussian_bound(
+    mean: np.ndarray, covariance: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray, s: np.ndarray
+) -> np.ndarray:
+    """sqrt(KL / 2) of two Gaussians after noise of levels s, (levels,); covariances are (d, d), or (d,) if diagonal."""
     square, full = (mean - mean2) ** 2, covariance.ndim == 2
-    own = np.linalg.eigvalsh(covariance) if full else covariance
     found = []
     for level in s**2:
         if full:
@@ -72,11 +85,8 @@ def gaussian_bound(
         else:
             ratio = (covariance + level) / (covariance2 + level)
             means = [(square / (c + level)).sum() for c in (covariance, covariance2)]
-        log, share = np.log(ratio), own / (own + level)
-        forward, backward = (ratio - 1 - log).sum() + means[1], (1 / ratio - 1 + log).sum() + means[0]
-        squares = (share**2).sum()
-        by_chance = share.sum() + ((squares + share.sum() ** 2) / 2 if full else squares)
-        found.append(min(forward, backward) / 2 - chance * by_chance / 2)
+        log = np.log(ratio)
+        found.append(min((ratio - 1 - log).sum() + means[1], (1 / ratio - 1 + log).sum() + means[0]) / 2)
     return np.sqrt(np.maximum(found, 0) / 2)
 
 

@@ -8,6 +8,7 @@ determines its noise.
 from jaxsamp.losses.consistency import consistency
 from jaxsamp.losses.corrupted import ambient
 from jaxsamp.losses.denoising import at_level, denoising, drop
+from jaxsamp.losses.gsure import gsure
 from jaxsamp.losses.levels import Importance, LogNormal, NoiseLevelDistribution, UniformLogSNR, UniformTime
 from jaxsamp.losses.omni import ambient_omni
 from jaxsamp.losses.weightings import EDMWeighting, MinSNRWeighting, SNRWeighting, UnitWeighting, Weighting
@@ -29,4 +30,5 @@ __all__ = [
     "consistency",
     "denoising",
     "drop",
+    "gsure",
 ]

@@ -67,8 +67,7 @@ def consistency(
     for way in jax.random.split(key):
         x, denoised = x_t, start
         for step, (before, after) in enumerate(zip(grid[:-1], grid[1:], strict=True)):
-            noise = jax.random.normal(jax.random.fold_in(way, step), x.shape, x.dtype)
-            x = _step(x, denoised, noise, before, after)
+            x = _step(jax.random.fold_in(way, step), x, denoised, before, after)
             if not through_samples:
                 x = jax.lax.stop_gradient(x)
             denoised = network(x, after, cond)
@@ -76,7 +75,25 @@ def consistency(
     return jnp.mean((differences[0] * differences[1]).reshape(len(x_t), -1), -1)
 
 
-def _step(x: Array, denoised: Array, noise: Array, before: Level, after: Level) -> Array:
+def reverse(
+    key: Array, network: Any, x: Float[Array, "batch *event"], level: Level, lower: Level, steps: int, cond: PyTree
+) -> Float[Array, "batch *event"]:
+    """States at the lower levels, by steps of the reverse process from x at `level`; no gradient passes them.
+
+    Args:
+        key: a typed key.
+        network: a denoiser.
+        x, level, lower, steps, cond: as for `consistency`.
+    """
+    first, last = level.log_snr, lower.log_snr
+    for step in range(steps):
+        before, after = (network.schedule.level(first + (last - first) * i / steps) for i in (step, step + 1))
+        x = _step(jax.random.fold_in(key, step), x, network(x, before, cond), before, after)
+    return jax.lax.stop_gradient(x)
+
+
+def _step(key: Array, x: Array, denoised: Array, before: Level, after: Level) -> Array:
+    noise = jax.random.normal(key, x.shape, x.dtype)
     ratio = jnp.exp(before.log_snr - after.log_snr)  # s' / s
     kept, fresh = jnp.square(ratio), jnp.sqrt(1 - jnp.square(ratio))
     terms = ((1 - kept) * after.alpha, kept * after.alpha / before.alpha, after.sigma * fresh)

@@ -1,14 +1,14 @@
 """The ambient loss: E[x_0 | A~ x_t, A~] from measurements of x_0 that are themselves corrupted."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsamp.core import checks
-from jaxsamp.core.types import Array, ArrayLike, PyTree
+from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.corruptions import Corrupted
 from jaxsamp.corruptions.condition import projected
 from jaxsamp.denoisers import per_event
@@ -64,6 +64,41 @@ def ambient(
     Source: Daras et al., "Ambient Diffusion: Learning Clean Distributions from Corrupted Data", arXiv 2305.19256; for
     noise in y, Daras, Dimakis and Daskalakis, "Consistent Diffusion Meets Tweedie", arXiv 2404.10177.
     """
+    seen = seen_of(key, x, operator, law, schedule, levels, further)
+    mean = checked(apply(params, seen.x_t, seen.t, Corrupted(seen.hidden, cond)), x)
+    share = jnp.minimum((seen.floor / seen.s) ** 2, 1 / BUFFER**2)
+    known = projected(seen.hidden, mean - (x - share * seen.noisy) / (1 - share))
+    unseen = unseen_of(mean, x, operator, seen.hidden)
+    if reweight:
+        unseen /= jnp.sqrt(probability(law, seen.hidden, further, x))
+    squares = jnp.mean((known**2 + unseen**2).reshape(len(x), -1), -1)
+    trained = jnp.exp(-seen.level.log_snr) > BUFFER * law.noise
+    return seen.factor * weighting(seen.level.log_snr).astype(x.dtype) * jnp.where(trained, squares, 0)
+
+
+class Seen(NamedTuple):
+    """What a network sees of measurements at the levels that are drawn for them.
+
+    Attributes:
+        level, factor: the level of each sample, and the factor of its loss.
+        hidden: A~ of each sample.
+        s, floor: sigma / alpha, and the noise of y; of the event's number of axes.
+        noisy, x_t: P~ x_t / alpha and P~ x_t.
+        t: time of each sample.
+    """
+
+    level: Level
+    factor: Array
+    hidden: Any
+    s: Array
+    floor: Array
+    noisy: Array
+    x_t: Array
+    t: Array
+
+
+def seen_of(key: Array, x: Array, operator: Any, law: Any, schedule: Any, levels: Any, further: ArrayLike) -> Seen:
+    """Draw a level, a further corruption and noise beside that of y for each sample."""
     checks.typed_key(key)
     for_levels, for_noise, for_further = jax.random.split(key, 3)
     level, factor = levels.draw(for_levels, x.shape[0], schedule)
@@ -72,17 +107,23 @@ def ambient(
     added = jnp.sqrt(jnp.maximum(s**2 - floor**2, 0))
     noisy = projected(hidden, x + added * jax.random.normal(for_noise, x.shape, x.dtype))
     t = jnp.broadcast_to(schedule.level(level.log_snr).t if level.t is None else level.t, x.shape[:1])
-    mean = apply(params, alpha * noisy, t, Corrupted(hidden, cond))
+    return Seen(level, factor.astype(x.dtype), hidden, s, floor, noisy, alpha * noisy, t)
+
+
+def checked(mean: Array, x: Array) -> Array:
+    """What the network returned, in x's type; raises ValueError unless it is of x's shape."""
     if mean.shape != x.shape:
         raise ValueError(f"apply must return an array of x's shape {x.shape}; got {mean.shape}.")
-    mean = mean.astype(x.dtype)
-    share = jnp.minimum((floor / s) ** 2, 1 / BUFFER**2)
-    seen = projected(hidden, mean - (x - share * noisy) / (1 - share))
+    return mean.astype(x.dtype)
+
+
+def unseen_of(mean: Array, x: Array, operator: Any, hidden: Any) -> Array:
+    """(P - P~) h - (P - P~) A^+ y, the error of what A sees and A~ hides."""
     error = projected(operator, mean) - x
-    unseen = error - projected(hidden, error)
-    if reweight:
-        gram = jax.vmap(law.gram, (0, None))(hidden, further)
-        unseen /= jnp.sqrt(per_event(gram, x) if gram.ndim == 1 else gram)
-    squares = jnp.mean((seen**2 + unseen**2).reshape(len(x), -1), -1)
-    trained = jnp.exp(-level.log_snr) > BUFFER * law.noise
-    return factor.astype(x.dtype) * weighting(level.log_snr).astype(x.dtype) * jnp.where(trained, squares, 0)
+    return error - projected(hidden, error)
+
+
+def probability(law: Any, hidden: Any, further: ArrayLike, x: Array) -> Array:
+    """q, with which A sees what A~ hides, of a shape that divides x."""
+    gram = jax.vmap(law.gram, (0, None))(hidden, further)
+    return per_event(gram, x) if gram.ndim == 1 else gram

@@ -11,20 +11,49 @@ from jaxsamp.core.types import CHANNELS_LAST, Array, PyTree, is_channels_first
 from jaxsamp.models.layers import ZERO, Attention, Embedding, Modulate, groups, with_channels
 
 
+class GatedConv(nn.Module):
+    """conv(x) sigmoid(conv_g(x)): a second convolution says where the first one counts.
+
+    Source: Yu et al., "Free-Form Image Inpainting with Gated Convolution", arXiv 1806.03589.
+    """
+
+    channels: int
+    strides: tuple[int, int] = (1, 1)
+    dtype: Any = None
+    kernel_init: Any = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """(batch, h, w, c) -> (batch, h, w, channels), with 3 x 3 kernels."""
+        gate = nn.Conv(self.channels, (3, 3), self.strides, dtype=self.dtype, name="gate")(x)
+        out = nn.Conv(
+            self.channels, (3, 3), self.strides, dtype=self.dtype, kernel_init=self.kernel_init, name="features"
+        )(x)
+        return out * nn.sigmoid(gate)
+
+
+def convolution(gated: bool, channels: int, dtype: Any, strides: tuple[int, int] = (1, 1), **options: Any) -> nn.Module:
+    """A 3 x 3 convolution, gated or plain."""
+    if gated:
+        return GatedConv(channels, strides, dtype, **options)
+    return nn.Conv(channels, (3, 3), strides, dtype=dtype, **options)
+
+
 class Block(nn.Module):
     """A residual block: two 3x3 convolutions, the second modulated by the embedding and zero at initialization."""
 
     channels: int
     dtype: Any = None
+    gated: bool = False
 
     @nn.compact
     def __call__(self, x: Array, embedding: Array) -> Array:
         """(batch, h, w, c) -> (batch, h, w, channels)."""
         h = nn.silu(nn.GroupNorm(groups(x.shape[-1]), dtype=self.dtype)(x))
-        h = nn.Conv(self.channels, (3, 3), dtype=self.dtype)(h)
+        h = convolution(self.gated, self.channels, self.dtype)(h)
         h = nn.GroupNorm(groups(self.channels), dtype=self.dtype)(h)
         h = nn.silu(Modulate(self.dtype)(h, embedding))
-        h = nn.Conv(self.channels, (3, 3), kernel_init=ZERO, dtype=self.dtype)(h)
+        h = convolution(self.gated, self.channels, self.dtype, kernel_init=ZERO)(h)
         if x.shape[-1] != self.channels:
             x = nn.Conv(self.channels, (1, 1), dtype=self.dtype)(x)
         return x + h
@@ -58,6 +87,8 @@ class UNet(nn.Module):
         attention: numbers of the resolutions with attention, 0 being the finest; the middle always has it.
         classes: number of labels, if `cond` has them; label `classes` is "no label".
         dtype: compute dtype; weights stay in float32.
+        gated: multiply each 3 x 3 convolution but the last by the sigmoid of a second one, which can learn to leave out
+            what is missing, of images with a mask as channels. 12.2 million weights with the default settings.
 
     Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv 2006.11239; Dhariwal and Nichol,
     "Diffusion Models Beat GANs on Image Synthesis", arXiv 2105.05233 (modulation by scale and shift).
@@ -69,6 +100,7 @@ class UNet(nn.Module):
     attention: tuple[int, ...] = (2,)
     classes: int = 0
     dtype: Any = None
+    gated: bool = False
 
     @nn.compact
     def __call__(
@@ -82,30 +114,31 @@ class UNet(nn.Module):
         self._check(x.shape[1:])
         image = with_channels(x, cond, 4)
         embedding = Embedding(4 * self.channels, self.classes, self.dtype)(noise, cond)
-        h = nn.Conv(self.channels, (3, 3), dtype=self.dtype)(image)
+        h = convolution(self.gated, self.channels, self.dtype)(image)
         skips = [h]
         for i, multiplier in enumerate(self.multipliers):
             if i:
-                h = nn.Conv(h.shape[-1], (3, 3), (2, 2), dtype=self.dtype)(h)
+                h = convolution(self.gated, h.shape[-1], self.dtype, (2, 2))(h)
                 skips.append(h)
             for _ in range(self.blocks):
                 h = self._block(h, embedding, i, multiplier)
                 skips.append(h)
-        h = Block(h.shape[-1], self.dtype)(h, embedding)
+        h = Block(h.shape[-1], self.dtype, self.gated)(h, embedding)
         h = ImageAttention(dtype=self.dtype)(h)
-        h = Block(h.shape[-1], self.dtype)(h, embedding)
+        h = Block(h.shape[-1], self.dtype, self.gated)(h, embedding)
         for i, multiplier in reversed(list(enumerate(self.multipliers))):
             for _ in range(self.blocks + 1):
                 h = self._block(jnp.concatenate([h, skips.pop()], -1), embedding, i, multiplier)
             if i:
                 n, height, width, c = h.shape
-                h = nn.Conv(c, (3, 3), dtype=self.dtype)(jax.image.resize(h, (n, 2 * height, 2 * width, c), "nearest"))
+                larger = jax.image.resize(h, (n, 2 * height, 2 * width, c), "nearest")
+                h = convolution(self.gated, c, self.dtype)(larger)
         h = nn.silu(nn.GroupNorm(groups(h.shape[-1]), dtype=self.dtype)(h))
         out = nn.Conv(1 if x.ndim == 3 else x.shape[-1], (3, 3), kernel_init=ZERO, dtype=self.dtype)(h)
         return out.reshape(x.shape).astype(x.dtype)
 
     def _block(self, h: Array, embedding: Array, resolution: int, multiplier: int) -> Array:
-        h = Block(self.channels * multiplier, self.dtype)(h, embedding)
+        h = Block(self.channels * multiplier, self.dtype, self.gated)(h, embedding)
         return ImageAttention(dtype=self.dtype)(h) if resolution in self.attention else h
 
     def _check(self, event: tuple[int, ...]) -> None:

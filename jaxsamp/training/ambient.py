@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
+
 from jaxsamp import losses
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.corruptions.condition import split
 from jaxsamp.corruptions.laws import CHECKED, FURTHER, least_seen
 from jaxsamp.corruptions.measurements import Measurements
-from jaxsamp.training.objective import DenoisingLoss, Loss, check_laws, denoising_loss
+from jaxsamp.training.objective import DenoisingLoss, Loss, check_settings, denoising_loss
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class AmbientLoss(Loss):
 
     further: float
     reweight: bool
+    gsure: bool
     law: Any = None  # until the data are known
 
     @property
@@ -36,10 +39,12 @@ class AmbientLoss(Loss):
 
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
         """The ambient loss of each sample at its own level, with a further corruption of its own."""
+        for_loss, for_drop = jax.random.split(key) if self.drop else (key, key)
         operator, rest = split(cond)
         options = {"levels": self.levels, "weighting": self.weighting_of(model), "further": self.further}
-        options["reweight"] = self.reweight
-        return losses.ambient(key, model, params, x, operator, self.law, model.schedule, cond=rest, **options)
+        options |= {"reweight": self.reweight, "cond": self.dropped(for_drop, model, rest)}
+        estimate = losses.gsure if self.gsure else losses.ambient
+        return estimate(for_loss, model, params, x, operator, self.law, model.schedule, **options)
 
 
 def ambient_loss(
@@ -47,6 +52,9 @@ def ambient_loss(
     reweight: bool = False,
     levels: losses.NoiseLevelDistribution = losses.LogNormal(),  # noqa: B008  (frozen)
     weighting: losses.Weighting | str = "edm",
+    drop: float = 0.0,
+    null: PyTree = None,
+    gsure: bool = False,
 ) -> Callable[..., Array]:
     """The loss of `fit` for `jaxsamp.corruptions.Measurements`; see `jaxsamp.losses.ambient`.
 
@@ -56,6 +64,11 @@ def ambient_loss(
         levels: the law of noise levels. The mean of `LogNormal()` depends on the standard deviation of the data, which
             `fit` estimates from the measurements.
         weighting: w(lambda); "edm" for `jaxsamp.losses.EDMWeighting` with the model's own sigma_data.
+        drop: probability that the other conditions of a sample, such as its label, are replaced by "no condition", for
+            `jaxsamp.guide`; its operator stays.
+        null: the value of "no condition" without an operator; by default the model's own.
+        gsure: for noisy measurements, train all levels from their noise on by `jaxsamp.losses.gsure`, at about twice
+            the cost, and not only those from 1.15 times their noise on.
 
     Raises:
         ValueError: a setting is out of range, or `weighting` is None.
@@ -65,13 +78,13 @@ def ambient_loss(
         raise ValueError(
             f"further must be in (0, 1), because what is hidden from the network teaches it the rest; got {further}."
         )
-    check_laws(levels, weighting)
+    check_settings(levels, weighting, drop)
     if weighting is None:
         raise ValueError(
             "weighting must weigh the error of x_0 for measurements, such as 'edm' or jaxsamp.losses.UnitWeighting(); "
             "got None, which is the error of the network's own output."
         )
-    return AmbientLoss(levels, weighting, further, reweight)
+    return AmbientLoss(levels, weighting, drop, null, further, reweight, gsure)
 
 
 def for_data(loss: Callable[..., Array] | None, batches: Any) -> Callable[..., Array]:

@@ -17,10 +17,12 @@ UNKNOWN = 0.5  # sigma_data of a model that has none: the value of EDM for image
 
 @dataclass(frozen=True)
 class Loss:
-    """What the losses of `fit` share: the law of noise levels, and the weighting."""
+    """What the losses of `fit` share: the law of noise levels, the weighting, and conditions that are dropped."""
 
     levels: Any
     weighting: Any  # "edm" until the model is known
+    drop: float
+    null: Any
 
     @property
     def is_resolved(self) -> bool:
@@ -35,13 +37,16 @@ class Loss:
         """The weighting for a model."""
         return losses.EDMWeighting(sigma_data_of(model)) if isinstance(self.weighting, str) else self.weighting
 
+    def dropped(self, key: Array, model: Any, cond: PyTree) -> PyTree:
+        """The condition, replaced by "no condition" at random."""
+        if not self.drop or cond is None:
+            return cond
+        return losses.drop(key, cond, model.null(cond) if self.null is None else self.null, self.drop)
+
 
 @dataclass(frozen=True)
 class DenoisingLoss(Loss):
     """(key, model, params, x, cond) -> denoising losses (batch,); made by `denoising_loss`."""
-
-    drop: float
-    null: Any
 
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
         """Drop conditions at random, then return the denoising loss of each sample at its own level."""
@@ -49,12 +54,6 @@ class DenoisingLoss(Loss):
         options = {"levels": self.levels, "weighting": self.weighting_of(model), "sigma_data": sigma_data_of(model)}
         options["cond"] = self.dropped(for_drop, model, cond)
         return losses.denoising(for_loss, model, params, x, model.schedule, model.prediction, **options)
-
-    def dropped(self, key: Array, model: Any, cond: PyTree) -> PyTree:
-        """The condition, replaced by "no condition" at random."""
-        if not self.drop or cond is None:
-            return cond
-        return losses.drop(key, cond, model.null(cond) if self.null is None else self.null, self.drop)
 
 
 def sigma_data_of(model: Any) -> Any:
@@ -83,14 +82,12 @@ def denoising_loss(
         ValueError: a setting is out of range.
         TypeError: `levels` or `weighting` is of the wrong type.
     """
-    check_laws(levels, weighting)
-    if not 0 <= drop < 1:
-        raise ValueError(f"drop must be in [0, 1); got {drop}.")
+    check_settings(levels, weighting, drop)
     return DenoisingLoss(levels, weighting, drop, null)
 
 
-def check_laws(levels: Any, weighting: Any) -> None:
-    """Raise one sentence unless they are a law of levels and a weighting, with settings in their ranges."""
+def check_settings(levels: Any, weighting: Any, drop: float) -> None:
+    """Raise one sentence unless they are a law of levels, a weighting and a probability, in their ranges."""
     _made("levels", levels, losses.NoiseLevelDistribution, "UniformTime()")
     levels.check()
     if isinstance(weighting, str):
@@ -98,6 +95,8 @@ def check_laws(levels: Any, weighting: Any) -> None:
     elif weighting is not None:
         _made("weighting", weighting, losses.Weighting, "SNRWeighting()")
         weighting.check()
+    if not 0 <= drop < 1:
+        raise ValueError(f"drop must be in [0, 1); got {drop}.")
 
 
 def _made(argument: str, got: Any, kind: type, example: str) -> None:

@@ -13,14 +13,18 @@ import numpy as np
 from jaxsamp import losses
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, PyTree
+from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.corruptions import Annotations
 from jaxsamp.corruptions.annotations import factor as factor_of
+from jaxsamp.denoisers import denoiser, per_event
+from jaxsamp.losses.consistency import reverse
 from jaxsamp.losses.omni import TARGETS
 from jaxsamp.training.data import Shuffled
 from jaxsamp.training.objective import DenoisingLoss, denoising_loss
 
 TRIED = 2**14  # levels that are drawn before training, to see whether a sample may train at each
+STRETCH = 0.5  # of log(alpha / sigma) at most over which consistency is measured
+GAP = 1e-3  # and at least
 
 
 class Admitted(NamedTuple):
@@ -47,6 +51,8 @@ class OmniLoss(DenoisingLoss):
 
     target: str
     buffer: float
+    consistency: float
+    ways: int
 
     def network_cond(self, cond: Admitted) -> PyTree:
         """What the network itself gets of a batch's condition."""
@@ -55,11 +61,38 @@ class OmniLoss(DenoisingLoss):
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: Admitted) -> Array:
         """The loss of each sample at the level that was chosen with it."""
         for_loss, for_drop = jax.random.split(key)
-        options = {"level": model.schedule.level(cond.log_snr), "sigma_n": cond.sigma_n, "target": self.target}
-        options["own"] = jax.vmap(lambda own: jax.random.normal(own, x.shape[1:], x.dtype))(cond.own)
-        options |= {"weighting": self.weighting_of(model), "cond": self.dropped(for_drop, model, cond.cond)}
+        own = jax.vmap(lambda own: jax.random.normal(own, x.shape[1:], x.dtype))(cond.own)
+        given, log_snr = self.dropped(for_drop, model, cond.cond), cond.log_snr
+        least = jnp.asarray(factor_of(self.buffer) * cond.sigma_n, log_snr.dtype)
+        alone = jnp.exp(-log_snr) <= least  # this sample may not train there, nor any other
+        log_snr = jnp.where(alone, -jnp.log(jnp.where(alone, least, 1)), log_snr)
+        if self.consistency:
+            for_loss, for_ways = jax.random.split(for_loss)
+        level = model.schedule.level(log_snr)
+        options = {"level": level, "sigma_n": cond.sigma_n, "target": self.target, "own": own}
+        options |= {"weighting": self.weighting_of(model), "cond": given}
         found = losses.ambient_omni(for_loss, model, params, x, model.schedule, model.prediction, **options)
+        if self.consistency:
+            lower = jnp.where(alone, jnp.maximum(cond.log_snr, log_snr + GAP), log_snr + 1)  # of others it is not used
+            start = x + per_event(cond.sigma_n, x).astype(x.dtype) * own
+            added = jnp.sqrt(jnp.maximum(jnp.exp(-2 * log_snr) - cond.sigma_n**2, 0))
+            found = jnp.where(alone, self._below(for_ways, model, params, start, added, level, lower, given), found)
         return cond.factor.astype(found.dtype) * found
+
+    def _below(
+        self, key: Array, model: Any, params: PyTree, x: Array, added: Array, level: Level, lower: Array, cond: PyTree
+    ) -> Array:
+        """The weighted consistency a little above the level `lower`, reached from x with noise `added` at `level`."""
+        for_noise, for_reverse, for_ways = jax.random.split(key, 3)
+        noise = jax.random.normal(for_noise, x.shape, x.dtype)
+        added, alpha = (per_event(v, x).astype(x.dtype) for v in (added, level.alpha))
+        between, last = (model.schedule.level(v) for v in (jnp.maximum(level.log_snr, lower - STRETCH), lower))
+        network = denoiser(model, params, model.schedule, model.prediction)
+        x_t = reverse(for_reverse, network, alpha * (x + added * noise), level, between, self.ways, cond)
+        options = {"level": between, "lower": last, "steps": self.ways, "cond": cond}
+        found = losses.consistency(for_ways, model, params, x_t, model.schedule, model.prediction, **options)
+        weighting = self.weighting_of(model)
+        return (self.consistency * (1 if weighting is None else weighting(lower)) * found).astype(x.dtype)
 
 
 def omni_loss(
@@ -69,6 +102,8 @@ def omni_loss(
     null: PyTree = None,
     target: str = "x_tn",
     buffer: float = 4.0,
+    consistency: float = 0.0,
+    ways: int = 4,
 ) -> Callable[..., Array]:
     """The loss of `fit(..., annotations=)`: `jaxsamp.losses.ambient_omni` with conditions dropped at random.
 
@@ -80,12 +115,18 @@ def omni_loss(
         buffer: above 1; a sample trains above (1 - 1 / buffer)^(-1/2) times its sigma_min, 1.15 by default, where the
             noise of the target "x_tn" has at most `buffer` times the variance of the sample's own. Infinity, for "x0"
             alone, is no such distance.
+        consistency: weight of `jaxsamp.losses.consistency` at levels where no sample may train, as with noisy data
+            alone: it carries what is learned above down to them. 0, the default, refuses such levels. Above 0, each
+            training step costs 3 ways + 1 further evaluations.
+        ways: steps of each way down: of the reverse process from the lowest level at which the sample may train, and of
+            the two over which consistency is measured.
 
     Raises:
         ValueError: a setting is out of range.
         TypeError: `levels` or `weighting` is of the wrong type.
 
-    Source: Daras et al., "Ambient Diffusion Omni: Training Good Models with Bad Data", arXiv 2506.10038.
+    Source: Daras et al., "Ambient Diffusion Omni: Training Good Models with Bad Data", arXiv 2506.10038; for
+    consistency, Daras, Dimakis and Daskalakis, "Consistent Diffusion Meets Tweedie", arXiv 2404.10177.
     """
     plain: Any = denoising_loss(levels, weighting, drop, null)
     checks.one_of("target", target, TARGETS)
@@ -94,7 +135,11 @@ def omni_loss(
         raise ValueError(
             'buffer must be finite for the target "x_tn", because nothing else bounds its weight; got inf.'
         )
-    return OmniLoss(plain.levels, plain.weighting, plain.drop, plain.null, target, float(buffer))
+    checks.at_least("ways", ways, 1)
+    if not 0 <= consistency < np.inf:
+        raise ValueError(f"consistency must be a weight, finite and at least 0; got {consistency}.")
+    own = target, float(buffer), float(consistency), ways
+    return OmniLoss(plain.levels, plain.weighting, plain.drop, plain.null, *own)
 
 
 @dataclass
@@ -119,6 +164,10 @@ class Admissible:
         self._tables = self.annotations.admission(self.loss.buffer)
         self._keys = jax.random.split(self.key)
         self._law = adopted("levels", self.loss.levels), checks.schedule(self.schedule)
+        if self.loss.consistency:
+            if np.isinf(self.annotations.sigma_min).all():
+                raise ValueError("annotations must let a sample train at high noise; got infinity for all of them.")
+            return
         level, _ = self.loss.levels.draw(jax.random.key(0), TRIED, self.schedule)
         s = jnp.exp(-level.log_snr)
         if (alone := np.asarray(self._tables.count(s)) == 0).any():
@@ -126,7 +175,7 @@ class Admissible:
             raise ValueError(
                 f"annotations must let a sample train at every level that is drawn; at sigma / alpha = "
                 f"{s[np.argmax(alone)]:.3g} there is none, because all of them need more than {least:.3g}. Add clean "
-                "samples, or give omni_loss levels that are all higher."
+                "samples, or give omni_loss levels that are all higher, or a weight of consistency."
             )
 
     def batch(self, index: int, size: int) -> tuple[np.ndarray, Admitted]:
@@ -150,7 +199,7 @@ class Admissible:
         return {**self.samples.config(), "annotations": levels}
 
     def _chosen(self, index: int, size: int) -> tuple[Array, ...]:
-        return _choose(*self._law, self._tables, *self._keys, index, size)
+        return _choose(*self._law, self._tables, *self._keys, index, size, self.loss.consistency > 0)
 
     def _taken(self, chosen: tuple[Array, ...]) -> tuple[np.ndarray, Admitted]:
         number, *others = chosen
@@ -159,16 +208,22 @@ class Admissible:
         return self.samples.x[rows], Admitted(cond, *others)
 
 
-@partial(jax.jit, static_argnames="size")
+@partial(jax.jit, static_argnames=("size", "consistent"))
 def _choose(
-    levels: Any, schedule: Any, tables: Any, for_batches: Array, for_samples: Array, index: Any, size: int
-) -> tuple[Array, ...]:
+    levels: Any, schedule: Any, tables: Any, for_batches: Array, for_samples: Array, index: Any, size: int,
+    consistent: bool,
+) -> tuple[Array, ...]:  # fmt: skip
     """Numbers of samples, and for each its level, factor, noise and key."""
     for_levels, for_numbers = jax.random.split(jax.random.fold_in(for_batches, index))
     level, factor = levels.draw(for_levels, size, schedule)
     s = jnp.exp(-level.log_snr)
     number, noise = tables.draw(for_numbers, s)
-    factor = jnp.where(tables.count(s) > 0, factor, 0)  # of a level that is too rare to have been found before
+    alone = tables.count(s) == 0
+    if consistent:
+        other = tables.any(for_numbers, s.shape)
+        number, noise = jnp.where(alone, other, number), jnp.where(alone, tables.sigma_min[other], noise)
+    else:
+        factor = jnp.where(alone, 0, factor)  # of a level that is too rare to have been found before
     own = jax.vmap(jax.random.fold_in, (None, 0))(for_samples, number)
     return number, level.log_snr, factor, noise, own
 

@@ -82,6 +82,35 @@ def test_blur_needs_more_noise_the_stronger_it_is_and_contrast_more_than_there_i
     assert 0 < levels[1] < levels[2] < levels[3] < 10
 
 
+def test_few_samples_of_one_law_are_refused_and_blurred_ones_have_the_level_of_many():
+    """100 clean patches. False alarms are 1 in 20 at a level; of 6 splits at most 2 have one.
+
+    Patches have large outliers, so that a mean over chance is not enough: it left levels from 0.65 to 3.4.
+    """
+    patches, _ = js.datasets.photo_patches()
+
+    def levels(clean, damage, seeds):
+        for seed in seeds:
+            order = np.random.default_rng(seed).permutation(len(patches))
+            data = np.concatenate([patches[order[:clean]], damage(patches[order[clean:]])])
+            yield js.learning.annotate_gaussian(data, np.arange(len(data)) >= clean).sigma_min[-1]
+
+    def blurred(x):
+        return scipy.ndimage.gaussian_filter(x, 0.8, axes=(1, 2))
+
+    refused = 0
+    for seed in range(6):
+        try:
+            next(levels(100, lambda x: x, [seed]))
+        except ValueError:
+            refused += 1
+    assert refused >= 4
+    (many,) = levels(640, blurred, [0])
+    assert 0.5 * many < np.median(list(levels(100, blurred, range(6)))) < 1.5 * many
+    with pytest.raises(ValueError, match="enough samples of both kinds to see .* 3 clean and 1278 of kind 1 differ no"):
+        next(levels(3, lambda x: x, [0]))
+
+
 def test_the_first_level_below_a_limit_is_one_from_which_on_all_are():
     s = np.array([1.0, 2.0, 3.0, 4.0])
     assert first_below(s, np.array([0.1, 0.4, 0.2, 0.1]), 0.3) == 3.0

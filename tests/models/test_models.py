@@ -91,6 +91,7 @@ SIZES = {
     "mlp": (models.MLP(), (64,), 0.9e6),
     "small unet": (models.UNet(channels=32, multipliers=(1, 2)), (8, 8), 1.0e6),
     "unet": (models.UNet(), (32, 32, 3), 6.9e6),
+    "gated unet": (models.UNet(gated=True), (32, 32, 3), 12.2e6),
     "large unet": (models.UNet(channels=128, multipliers=(1, 2, 2, 2), blocks=4), (32, 32, 3), 63e6),
     "dit": (models.DiT(), (8, 8), 4.1e6),
     "local": (models.LocalMLP(), (8, 8), 0.65e6),
@@ -103,6 +104,49 @@ def test_networks_have_the_sizes_that_their_docstrings_claim(name):
     x = jax.ShapeDtypeStruct((1, *event), jnp.float32)
     params = jax.eval_shape(network.init, jax.random.key(0), x, jax.ShapeDtypeStruct((1,), jnp.float32))
     assert size(params) == pytest.approx(claimed, rel=0.015)
+
+
+def test_a_gated_convolution_is_the_product_with_one_sigmoid():
+    """Not the sigmoid of a sigmoid, which is between 0.5 and 0.74 and so cannot leave anything out."""
+    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 2))
+    shapes = {"kernel": (3, 3, 2, 3), "bias": (3,)}
+    given = {name: {k: jnp.full(shape, 0.1) for k, shape in shapes.items()} for name in ("features", "gate")}
+    one = models.unet.GatedConv(3)
+    plain = models.unet.convolution(False, 3, None).apply({"params": given["features"]}, x)
+    gate = lambda bias: given | {"gate": {"kernel": jnp.zeros((3, 3, 2, 3)), "bias": jnp.array(bias)}}  # noqa: E731
+    found = one.apply({"params": gate([-100.0, 0.0, 100.0])}, x)
+    np.testing.assert_allclose(found, plain * np.array([0.0, 0.5, 1.0]), atol=1e-6)
+
+
+def test_a_gated_unet_has_a_gate_for_each_convolution_but_the_last_and_a_plain_one_has_none():
+    def names(gated):
+        network, x = models.UNet(channels=4, gated=gated), jax.ShapeDtypeStruct((1, 4, 4), jnp.float32)
+        shapes = jax.eval_shape(network.init, jax.random.key(0), x, jax.ShapeDtypeStruct((1,), jnp.float32))
+        leaves = jax.tree_util.tree_leaves_with_path(shapes)
+        return [jax.tree_util.keystr(path) for path, leaf in leaves if leaf.shape[:2] == (3, 3)]
+
+    plain, gated = names(False), names(True)
+    assert not any("gate" in name.lower() for name in plain)
+    assert sum("gate']" in name for name in gated) == len(plain) - 1 == sum("features']" in name for name in gated)
+    assert len(gated) == 2 * len(plain) - 1
+
+
+@pytest.mark.slow
+def test_a_gated_unet_reads_masks_and_its_gradient_is_finite():
+    network = models.UNet(channels=4, multipliers=(1, 2), blocks=1, attention=(), gated=True)
+    x, noise = jax.random.normal(jax.random.key(0), (2, 4, 4)), jnp.zeros(2)
+    cond = {"channels": jnp.ones((2, 4, 4)).at[:, 0].set(0)}
+    params = weights(network, x, noise, cond, 0.3)
+
+    @jax.jit
+    def both(params, cond):
+        return jax.value_and_grad(lambda p: (network.apply(p, x, noise, cond) ** 2).sum())(params)
+
+    value, gradient = both(params, cond)
+    assert value != both(params, {"channels": jnp.ones((2, 4, 4))})[0]
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    names = [jax.tree_util.keystr(path) for path, leaf in jax.tree_util.tree_leaves_with_path(gradient) if leaf.any()]
+    assert sum("gate" in name for name in names) == sum("features" in name for name in names) > 10
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

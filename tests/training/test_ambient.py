@@ -5,7 +5,9 @@ from functools import partial
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxsamp as js
@@ -94,6 +96,55 @@ def test_labels_travel_beside_the_operators():
     cond = room.Corrupted(draw(3), np.arange(3))
     x = js.sample(jax.random.key(3), state.denoiser(), (3, 4), steps=2, cond=cond).x
     assert np.isfinite(x).all()
+
+
+def test_labels_are_dropped_and_operators_are_not_so_that_samples_can_be_guided():
+    """Half of 40 labels, within 4.5 standard deviations; guidance is D_null + scale (D_label - D_null) of one mask."""
+    network = js.models.MLP(width=16, depth=1, classes=3)
+    labels, given = np.arange(40) % 3, []
+
+    class Listening(js.models.Model):
+        def __call__(self, params, x, t, cond=None):
+            given.append(cond)
+            return x
+
+    loss = js.training.ambient_loss(levels=js.losses.LogNormal(0.0), drop=0.5).of_law(MEASURED.law, MEASURED.operator)
+    cond = room.Corrupted(MEASURED.operator, jnp.array(labels))
+    loss(jax.random.key(0), Listening(network, S), None, jnp.asarray(X), cond)
+    dropped = np.asarray(given[0].cond) == 3
+    np.testing.assert_array_equal(np.where(dropped, labels, given[0].cond), labels)
+    assert abs(dropped.sum() - 20) < 4.5 * 40**0.5 / 2
+    assert (np.asarray(given[0].operator.mask) <= MEASURED.operator.mask).all()
+
+    model = js.models.Model(network, S)
+    rng = np.random.default_rng(0)  # weights of a trained network; some of a fresh one are zero
+    shapes = jax.eval_shape(model.init, jax.random.key(1), jnp.asarray(X), cond)
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), shapes)
+    denoiser = model.denoiser(params)
+    masks, guided, level = draw(3), js.guide(denoiser, 3.0, null=3), js.Level(1.0, 0.5)
+    free, told, found = jax.jit(
+        lambda x: [
+            of(x, level, room.Corrupted(masks, jnp.array(label)))
+            for of, label in ((denoiser, [3, 3, 3]), (denoiser, [0, 1, 2]), (guided, [0, 1, 2]))
+        ]
+    )(X[:3])
+    np.testing.assert_allclose(found, free + 3 * (told - free), atol=1e-4)
+    assert np.abs(told - free).max() > 0.1
+    cond = room.Corrupted(masks, np.arange(3))
+    x = js.sample(jax.random.key(3), guided, (3, 4), steps=2, cond=cond, microbatch=2).x
+    assert np.isfinite(x).all()
+
+
+def test_gsure_learns_at_the_level_of_the_measurements():
+    """Variance 1 and noise 1: the best error is 1/2. All levels are below 1.15 times the noise: nothing else learns."""
+    x = np.random.default_rng(2).normal(size=(512, 4)).astype(np.float32)
+    noisy = room.corrupt(jax.random.key(0), x, room.Mask(0.0, noise=1.0))
+    model = js.models.Model(NETWORK, S, sigma_data=3.0)  # for larger data, so that it starts at 0.82
+    loss = js.training.ambient_loss(levels=js.losses.LogNormal(0.06, 0.02), gsure=True)
+    options = {"batch_size": 64, "optimizer": optax.adam(3e-3), "ema": 0.9}
+    state = js.fit(jax.random.key(1), model, noisy, steps=200, loss=loss, **options)
+    error = np.mean((np.asarray(js.denoisers.restore(state.denoiser(), noisy)) - x) ** 2)
+    assert error < 0.6
 
 
 class Deaf(nn.Module):

@@ -5,6 +5,7 @@ from functools import partial
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -148,3 +149,54 @@ def test_noisy_data_alone_train_at_levels_above_their_noise():
     with pytest.raises(ValueError, match='buffer must be finite for the target "x_tn"'):
         training.omni_loss(buffer=np.inf)
     training.omni_loss(buffer=np.inf, target="x0")
+
+
+class Affine:
+    """The exact denoiser of normal numbers, and `params` off it below a level of 0.25."""
+
+    schedule, prediction, sigma_data = VP, "x0", 1.0
+
+    def __call__(self, params, x, t, cond):
+        level = VP.at(t)
+        s = (level.sigma / level.alpha)[:, None]
+        return x / level.alpha[:, None] / (1 + s**2) + params * (s < 0.25)
+
+
+@pytest.mark.parametrize("consistency, off", [(0.0, 0.3), (2.0, 0.0), (2.0, 0.3)])
+def test_levels_below_the_noise_of_all_samples_have_the_consistency_loss_or_none(consistency, off):
+    """Its mean is the weight times the square of what is off, 0 for the exact denoiser: within 4.5 standard errors."""
+    count = 20_000
+    loss = training.omni_loss(weighting=losses.UnitWeighting(), consistency=consistency, ways=2)
+
+    @jax.jit
+    def found(key):
+        for_x, for_own, for_loss = jax.random.split(key, 3)
+        x, ones = jax.random.normal(for_x, (count, 1)), jnp.ones(count)
+        factor = ones * (consistency > 0)  # as the batches have it
+        cond = omni.Admitted(None, -jnp.log(0.2 * ones), factor, 0.6 * ones, jax.random.split(for_own, count))
+        return jax.jvp(lambda off: loss(for_loss, Affine(), off, x, cond), (off,), (1.0,))
+
+    each, slopes = (np.asarray(v, float) for v in found(jax.random.key(0)))
+    mean, spread = each.mean(), each.std() / np.sqrt(count)
+    assert np.isfinite(slopes).all()
+    assert abs(mean - consistency * off**2) <= 4.5 * spread < 0.05
+
+
+def test_batches_have_samples_at_levels_where_none_may_train_only_with_consistency():
+    law = losses.UniformLogSNR(0.05, 80.0)
+    notes, model = Annotations(np.where(np.arange(N) < 5, np.inf, 0.3)), models.Model(NETWORK, VP)
+    loss = training.omni_loss(law, consistency=1.0)
+    made, _ = omni.annotated(Shuffled(X, None, (0,)), notes, loss, model, jax.random.key(0))
+    x, cond = made.batch(0, 512)
+    below = np.exp(-np.asarray(cond.log_snr)) < 0.346
+    assert 100 < below.sum() < 200  # a share of log(0.346 / 0.05) / log(80 / 0.05), 0.26
+    assert (np.asarray(cond.factor) == 1).all() and (np.asarray(cond.sigma_n) == np.float32(0.3)).all()
+    assert len(np.unique(x[below], axis=0)) > 25 and not (X[:5] == x[:, None]).all(-1).any()
+    for options, phrase in (
+        ({"consistency": -1.0}, "consistency must be a weight, .* got -1"),
+        ({"ways": 0}, "ways must"),
+    ):
+        with pytest.raises(ValueError, match=phrase):
+            training.omni_loss(**options)
+    with pytest.raises(ValueError, match="annotations must let a sample train at high noise; got infinity for all"):
+        omni.annotated(Shuffled(X, None, (0,)), Annotations(np.full(N, np.inf)), loss, model, jax.random.key(0))
