@@ -19,7 +19,7 @@ from jaxsamp.cli.merged import given as chosen
 from jaxsamp.cli.merged import merged
 from jaxsamp.cli.printing import Page, kept
 from jaxsamp.cli.runs import JOURNAL, check_free, held, stored_settings
-from jaxsamp.cli.settings import plain, proxy, words_of
+from jaxsamp.cli.settings import flags, plain, proxy, words_of
 from jaxsamp.cli.stopping import stoppable
 from jaxsamp.cli.words import ImageSize
 from jaxsamp.core import checks
@@ -212,4 +212,5 @@ class Train(Command):
         paths = {"data": absolute(self.data)}
         if self.annotations is not None:
             paths["annotations"] = str(self.annotations.expanduser().resolve())
-        return {name: value for name, value in plain(self).items() if name not in OF_ONE_CALL} | paths
+        kept = {name: value for name, value in plain(self).items() if name not in OF_ONE_CALL}
+        return kept | {name: None for name, value in flags(self.sizes) if value is False} | paths  # these: not given

@@ -42,6 +42,8 @@ def network_for(
     for name, value in settings.items():
         if name not in own:
             raise ValueError(f"{name} is not a setting of network {kind}, which takes {', '.join(own)}.")
+        if isinstance(getattr(make, name, None), bool):
+            continue
         for number in value if isinstance(value, tuple) else (value,):
             checks.at_least(name, number, 0 if name == "attention" else 1)
     if settings.get("multipliers") == ():
