@@ -28,6 +28,7 @@ def ends(clean, other):
     return x.astype(np.float32)
 
 
+@pytest.mark.slow
 def test_what_only_whole_images_show_is_no_difference_up_to_the_level_of_small_crops():
     """A classifier that is trained on images that are not cropped, the published mistake, has these apart at once."""
     found = learning.annotate_crops(jax.random.key(0), ends(1, -1), OTHER, CONTEXT, 2.0, steps=100, **OPTIONS)
