@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxsamp import losses
 from jaxsamp.core.types import Array, PyTree
@@ -103,5 +104,18 @@ def for_data(loss: Callable[..., Array] | None, batches: Any) -> Callable[..., A
         raise TypeError("data must be clean samples for denoising_loss; got Measurements, for which ambient_loss is.")
     if measured is not None and isinstance(loss, AmbientLoss):
         some = measured[:CHECKED]
-        return loss.of_law(measured.law, (some if isinstance(some, Measurements) else some.read()).operator)
+        operator = (some if isinstance(some, Measurements) else some.read()).operator
+        if measured.law.noise:
+            _check_noise(measured.law, jax.tree.map(lambda leaf: leaf[0], operator), measured.event_shape)
+        return loss.of_law(measured.law, operator)
     return loss
+
+
+def _check_noise(law: Any, operator: Any, event: tuple[int, ...]) -> None:
+    """Raise ValueError unless A^T A = P, so that A^+ y = P (x_0 + noise n): the noise that x_t has, and of one size."""
+    x = jax.random.normal(jax.random.key(0), event)
+    if jnp.max(jnp.abs(operator.adjoint(operator(x)) - operator.projector(x))) > 1e-3:
+        raise ValueError(
+            "law must have no noise unless the singular values of its operators are 0 and 1, because A^+ y has other "
+            f"noise than x_t otherwise; got {law}. jaxsamp.learning.fit_em learns from such measurements."
+        )

@@ -170,6 +170,11 @@ class Deaf(nn.Module):
             "operator must have pseudoinverse and projector to be learned from, .* a BlurOperator has none",
         ),
         (
+            lambda: run(room.corrupt(jax.random.key(0), IMAGES, room.CompressedSensing(8, noise=0.1))),
+            ValueError,
+            r"law must have no noise unless .* singular values .* 0 and 1, .* got CompressedSensing.*fit_em learns",
+        ),
+        (
             lambda: fit(jax.random.key(0), Deaf(), MEASURED, S, 2, batch_size=8),
             ValueError,
             "model must read 'channels' of its condition.*Deaf has no weights for it",
@@ -224,3 +229,11 @@ def test_a_network_of_clean_data_goes_on_with_measurements_of_other_data():
         for of in (first, tuned)
     )
     assert after < 0.5 * before and after < 0.5  # of a variance of 1, and a mean square of 2
+
+
+def test_noise_is_that_of_x_t_where_operators_neither_stretch_nor_shrink():
+    """Others would have levels that are wrong: A^+ n of a random matrix has up to many times the variance of n."""
+    from jaxsamp.training.ambient import _check_noise
+
+    for law, event in ((room.Mask(0.5), (4, 4)), (room.Downsample(2, rate=1.0), (4, 4)), (room.KSpace(2.0), (4, 4, 2))):
+        _check_noise(law, law.sample(jax.random.key(0), event), event)
