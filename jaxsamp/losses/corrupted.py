@@ -42,8 +42,8 @@ def ambient(
 
     If y has noise of standard deviation s_n, the noise level s = sigma / alpha starts from there: P~ x_t / alpha =
     P~ (A^+ y + sqrt(s^2 - s_n^2) z); the target of what A~ sees is (A^+ y - r P~ x_t / alpha) / (1 - r), r = s_n^2 /
-    s^2, whose mean given x_t is that of x_0; and levels s < 2 s_n / sqrt(3) have no loss. For this A^+ n must be P times white
-    noise: the singular values of A must be 0 and 1.
+    s^2, whose mean given x_t is that of x_0; and levels s < 2 s_n / sqrt(3) have no loss. For
+    this A^+ n must be P times white noise: the singular values of A must be 0 and 1.
 
     Args:
         key: a typed key; draws levels, noise and further corruptions.

@@ -48,6 +48,8 @@ def frechet(
     Dowson and Landau, The Frechet Distance between Multivariate Normal Distributions, 1982; Heusel et al., GANs
     Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, arXiv:1706.08500.
     """
+    from threadpoolctl import threadpool_limits  # not needed for `frechet_distance`
+
     x, truth, key = prepared(x, reference, key, level)
 
     def embed(samples: Array) -> Array:
@@ -56,8 +58,10 @@ def frechet(
             raise ValueError(f"features must give one row per sample, ({len(samples)}, F); got shape {mapped.shape}.")
         return flat(mapped)
 
-    # The kept function holds `features`, so its id stays its own.
-    return judged(*compare(_distance_to, x, truth, key, null_sets, embed, name=("frechet", id(features))))
+    # Threads of linear algebra that wait for each other on a busy machine take a hundred times as long as one alone.
+    with threadpool_limits(1, "blas"):
+        # The kept function holds `features`, so its id stays its own.
+        return judged(*compare(_distance_to, x, truth, key, null_sets, embed, name=("frechet", id(features))))
 
 
 def frechet_distance(x: Float[Array | np.ndarray, "n f"], y: Float[Array | np.ndarray, "m f"]) -> float:

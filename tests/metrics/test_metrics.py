@@ -120,6 +120,21 @@ def test_frechet_distance_is_the_bures_formula():
     assert metrics.frechet_distance(x, y) == pytest.approx(exact, rel=1e-9)
 
 
+def test_frechet_uses_one_thread_of_linear_algebra():
+    """Two that wait for each other on a busy machine took 140 times as long as one."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen = set()
+
+    def features(x):
+        seen.update(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return x
+
+    with threadpool_limits(2, "blas"):
+        metrics.frechet(TRUE[:50], TRAINING[:100], jax.random.key(0), features, null_sets=20)
+    assert seen == {1}
+
+
 def test_frechet_distance_takes_one_feature_and_fewer_samples_than_features():
     x = exact_moments(0, 50, np.zeros(1), 4 * np.eye(1))
     assert metrics.frechet_distance(x, x / 2 + 3) == pytest.approx(1 + 9)
