@@ -22,7 +22,7 @@ def critical_windows(
     target: GaussianMixture,
     groups: Sequence[Sequence[int]],
     *,
-    schedule: Schedule | None = None,
+    schedule: Schedule = OrnsteinUhlenbeck(),  # noqa: B008  (frozen)
     eps: float = 0.1,
     times: Data | None = None,
     n: int = 16384,
@@ -62,7 +62,7 @@ def critical_windows(
         raise TypeError(f"target must be a jaxsamp.targets.GaussianMixture; got a {type(target).__name__}.")
     masks = _checked_groups(groups, len(target.means))
     check_numbers(eps, confidence, checks.at_least("n", n, 2))
-    schedule = OrnsteinUhlenbeck() if schedule is None else checks.schedule(schedule)
+    schedule = checks.schedule(schedule)
     overlaps, nested = Overlaps(target), np.stack([masks[:-1], masks[1:]], 1)
     if times is None:
         tau = clock.grid(open_by(overlaps, nested, eps), schedule)

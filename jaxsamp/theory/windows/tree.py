@@ -49,7 +49,7 @@ def merge_tree(
     key: PRNGKey,
     target: GaussianMixture,
     *,
-    schedule: Schedule | None = None,
+    schedule: Schedule = OrnsteinUhlenbeck(),  # noqa: B008  (frozen)
     eps: float = 0.1,
     n: int = 16384,
 ) -> Merge:
@@ -76,7 +76,7 @@ def merge_tree(
     if components < 2:
         raise ValueError("target must have at least two components; got one.")
     check_numbers(eps, 0.95, checks.at_least("n", n, 2))
-    schedule = OrnsteinUhlenbeck() if schedule is None else checks.schedule(schedule)
+    schedule = checks.schedule(schedule)
     each, none = np.eye(components, dtype=bool), np.zeros((0, components), bool)
     i, j = np.triu_indices(components, 1)
     pairs = np.stack([each[i], each[j]], 1)
