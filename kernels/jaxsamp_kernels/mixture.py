@@ -184,19 +184,17 @@ class Path(NamedTuple):
 
     start: Array  # U_k^T (x_0 - mu_k), (K, m)
     noise: Array  # U_k^T z, (K, m)
-    outside: Any  # for low rank, of the parts outside the basis: square, product, square, (3, K); else None
+    outside: Array | None  # for low rank, of the parts outside the basis: square, product, square, (3, K); else None
 
 
 def path(mixture: Mixture, x_0, z):
     """The path of a clean point and its noise, both (d,), through all levels."""
     start, rest = _split(mixture, x_0 - mixture.means)
     noise, other = _split(mixture, jnp.broadcast_to(z, mixture.means.shape))
-    outside = (
-        None
-        if rest is None
-        else jnp.stack([jnp.sum(a * b, 1) for a, b in ((rest, rest), (rest, other), (other, other))])
-    )
-    return Path(start, noise, outside)
+    if rest is None or other is None:
+        return Path(start, noise, None)
+    pairs = ((rest, rest), (rest, other), (other, other))
+    return Path(start, noise, jnp.stack([_einsum("kd,kd->k", *pair) for pair in pairs]))
 
 
 def log_components_on(mixture: Mixture, path: Path, alpha, sigma):
