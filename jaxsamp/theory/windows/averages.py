@@ -63,14 +63,15 @@ class Averages:
         weights = np.asarray(target.weights, float)
         self.weights, self.z, components = weights / weights.sum(), norm.ppf(0.5 + confidence / 2), len(weights)
         each = max(2, -(-n // components))
-        batch = min(each, max(1, FLOATS // (components**2 * target.event_shape[0])))
+        of_draw = max(components * target.event_shape[0], len(pairs) + len(groups) + len(nested))
+        batch = min(each, max(1, FLOATS // (components * of_draw)))
         batches = -(-each // batch)
         self.n = batches * batch  # of each component
         counts = np.cumsum([len(pairs), len(groups)])
         found = _moments(
             key, target.mixture, jnp.asarray(levels), *map(jnp.asarray, (pairs, groups, nested)), batches, batch
         )
-        mean, square = (np.asarray(part, float).mean(0) for part in found)  # (times, statistics, K)
+        mean, square = (np.asarray(part, float) for part in found)
         variance = np.maximum(square - mean**2, 0) / (self.n - 1)
         self.overlaps, self.members, self.entropies = zip(
             np.split(mean, counts, 1), np.split(variance, counts, 1), strict=True
@@ -123,7 +124,7 @@ def _statistics(r: Array, weights: Array, pairs: Array, groups: Array, nested: A
 def _moments(
     key: Array, mixture: kernel.Mixture, levels: Array, pairs: Array, groups: Array, nested: Array, batches: int, n: int
 ) -> tuple[Array, Array]:
-    """Mean and mean square of each statistic, (batches, times, statistics, K)."""
+    """Mean and mean square of each statistic, (times, statistics, K)."""
     for_x, for_z = jax.random.split(key)
     each = jax.tree.map(lambda leaf: leaf[:, None], mixture)._replace(
         log_weights=jnp.zeros_like(mixture.log_weights)[:, None]
@@ -143,4 +144,9 @@ def _moments(
 
         return jax.lax.map(at, levels)
 
-    return jax.lax.map(batch, jnp.arange(batches))
+    def add(total: tuple[Array, Array], i: Array) -> tuple[tuple[Array, Array], None]:
+        return jax.tree.map(jnp.add, total, batch(i)), None
+
+    shape = len(levels), len(pairs) + len(groups) + len(nested), len(mixture.means)
+    total, _ = jax.lax.scan(add, (jnp.zeros(shape, levels.dtype),) * 2, jnp.arange(batches))
+    return jax.tree.map(lambda found: found / batches, total)
