@@ -148,5 +148,6 @@ def _moments(
         return jax.tree.map(jnp.add, total, batch(i)), None
 
     shape = len(levels), len(pairs) + len(groups) + len(nested), len(mixture.means)
-    total, _ = jax.lax.scan(add, (jnp.zeros(shape, levels.dtype),) * 2, jnp.arange(batches))
+    none = jnp.zeros(shape, levels.dtype)
+    total, _ = jax.lax.scan(add, (none, none), jnp.arange(batches))
     return jax.tree.map(lambda found: found / batches, total)
