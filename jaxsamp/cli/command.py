@@ -164,7 +164,7 @@ def clean_run(checkpoint: Path | None) -> None:
 
 
 def clean(data: Any, given: str = "--target") -> Any:
-    """The data of the flag `given`, unless they are measurements, which only `train`, `sample` and `restore` take."""
+    """The data of the flag `given`, unless they are measurements, which `train`, `restore` and --checkpoint take."""
     if data.measured is not None:
         raise BadArgument(
             f"{given} must hold clean samples; {data.name} holds measurements, which `jaxsamp train`, `jaxsamp sample "
