@@ -61,6 +61,8 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.compare import Compare
     from jaxsamp.cli.corrupt import Corrupt
     from jaxsamp.cli.evaluate import Evaluate
+    from jaxsamp.cli.mixture import COMMANDS as OF_MIXTURES
+    from jaxsamp.cli.mixture_windows import MixtureWindows
     from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
     from jaxsamp.cli.score_error import ScoreErrorCommand
@@ -69,7 +71,7 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.verify import Verify
 
     page = (ROOT / "docs" / "command-line.md").read_text()
-    sections = dict(re.findall(r"^## `jaxsamp ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^## `jaxsamp ([\w -]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     shared = {f.name for f in (*fields(Subject), *fields(Common))}  # said once, in the section of `sample`
     for command, section, left_out in (
         (Train, "train", set()),
@@ -81,9 +83,10 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (Corrupt, "corrupt", set()),
         (Restore, "restore", set()),
         (Annotate, "annotate", set()),
+        (MixtureWindows, "mixture windows", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
-    assert set(sections) == set(COMMANDS)
+    assert set(sections) == {*COMMANDS, *(f"mixture {name}" for name in OF_MIXTURES)} - {"mixture"}
 
 
 def options(command, left_out):

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +39,7 @@ COMMANDS = {  # module, class and summary of each
     "corrupt": ("corrupt", "Corrupt", "Measure data by a law of corruptions, and keep what was measured alone."),
     "restore": ("restore", "Restore", "Restore measured data by a network that has learned from such data."),
     "annotate": ("annotate", "Annotate", "Find the noise levels at which damaged data may train."),
+    "mixture": ("mixture", "Mixture", "Mixtures of Gaussians; see jaxsamp mixture --help."),
     "verify": ("verify", "Verify", "Compare the files of a big job with their checksums."),
 }
 
@@ -130,23 +131,33 @@ def _leave(argv: Sequence[str] | None, code: int) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> Any:
-    """The command. Only its own module is imported, so a package that another command needs may be missing."""
     words = sys.argv[1:] if argv is None else argv
     if list(words) == ["--version"]:
         print(f"jaxsamp {VERSION}")
         raise SystemExit(DONE)
-    if words and words[0] in COMMANDS:
-        module, kind, _ = COMMANDS[words[0]]
-        return getattr(import_module(f"jaxsamp.cli.{module}"), kind).parsed(words[1:], words[0])
+    return chosen(words, COMMANDS, "Sampling with diffusion models in JAX.")
+
+
+def chosen(words: Sequence[str], commands: Mapping[str, tuple[str, str, str]], about: str, group: str = "") -> Any:
+    """The command, or the command of a group, with which the words begin.
+
+    Only its own module is imported, so a package that another command needs may be missing.
+    """
+    if words and words[0] in commands:
+        module, kind, _ = commands[words[0]]
+        named = f"{group} {words[0]}".strip()
+        return getattr(import_module(f"jaxsamp.cli.{module}"), kind).parsed(words[1:], named)
     import tyro
 
     from jaxsamp.cli.words import HELP, no_command
 
     if not HELP & {*words}:
-        raise no_command(words, COMMANDS)
-    commands = {name: _named(summary) for name, (*_, summary) in COMMANDS.items()}
+        raise no_command(words, commands, group)
     return tyro.extras.subcommand_cli_from_dict(
-        commands, prog="jaxsamp", description="Sampling with diffusion models in JAX.", args=words
+        {name: _named(summary) for name, (*_, summary) in commands.items()},
+        prog=f"jaxsamp {group}".strip(),
+        description=about,
+        args=words,
     )
 
 

@@ -112,13 +112,14 @@ def checked(kind: Any, words: Sequence[str], command: str) -> list[str]:
     return out
 
 
-def no_command(words: Sequence[str], commands: Mapping[str, Any]) -> BadArgument:
-    """The sentence about words that begin with no command."""
-    listed = ", ".join(commands)
+def no_command(words: Sequence[str], commands: Mapping[str, Any], group: str = "") -> BadArgument:
+    """The sentence about words that begin with no command, or with none of a group."""
+    listed, after = ", ".join(commands), f" after {group}" if group else ""
     if not words:
-        return BadArgument(f"a command is needed, one of {listed}; see jaxsamp --help.")
+        see = f"jaxsamp {group} --help" if group else "jaxsamp --help"
+        return BadArgument(f"a command is needed{after}, one of {listed}; see {see}.")
     hint = "" if _is_flag(words[0]) else checks.hint(words[0], commands)
-    return BadArgument(f"the command must be one of {listed}; got {words[0]!r}.{hint}")
+    return BadArgument(f"the command{after} must be one of {listed}; got {words[0]!r}.{hint}")
 
 
 def text_of(box: str) -> str:

@@ -10,9 +10,10 @@ with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.bars import level_name, levels
     from jaxsamp.plots.curves import comparison, losses, score_errors
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
-    from jaxsamp.plots.sheets import grid, sheet
+    from jaxsamp.plots.sheets import grid, sheet, strips
     from jaxsamp.plots.style import STYLE, Figure, save
-    from jaxsamp.plots.windows import window
+    from jaxsamp.plots.tree import merge_tree
+    from jaxsamp.plots.windows import timeline, window
 
 __all__ = [
     "STYLE",
@@ -25,10 +26,13 @@ __all__ = [
     "levels",
     "losses",
     "marginals",
+    "merge_tree",
     "panels",
     "save",
     "scatter",
     "score_errors",
     "sheet",
+    "strips",
+    "timeline",
     "window",
 ]

@@ -1,5 +1,6 @@
 """Many images on one sheet, with nothing beside them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from matplotlib import rc_context
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import Data, is_image
-from jaxsamp.plots.style import DPI, STYLE, Figure
+from jaxsamp.plots.style import DPI, STYLE, Figure, titled
 
 SIDE = 900  # dots: images are enlarged by a whole factor as long as the longer side of their sheet stays below it
 MARGIN, LETTER = 0.06, 0.08  # inches: around the sheet, and the width of a letter
@@ -57,6 +58,49 @@ def grid(
         axes.tick_params(length=0, pad=3)
         axes.spines[:].set_visible(False)
     return figure
+
+
+def strips(
+    start: Any, returned: Any, names: Sequence[str], *, limits: Data | None = None, rows: int = 10, title: str = ""
+) -> Figure:
+    """A row for each sample: itself, and what came back from each time; those of a time are a column.
+
+    Args:
+        start: images (n, height, width[, channels]), with 1 or 3 channels.
+        returned: (times, m, height, width[, channels]), of the first m of them.
+        names: of the times.
+        limits: (black, white), the values that are drawn so; by default the smallest and the largest of `start`.
+        rows: largest number of samples.
+        title: shown above.
+
+    Raises:
+        ValueError: these are not images of one shape, or there is not one name for each time.
+    """
+    first, after = np.asarray(start, float), np.asarray(returned, float)
+    if not is_image(first.shape[1:]) or after.shape[2:] != first.shape[1:] or not 0 < after.shape[1] <= len(first):
+        raise ValueError(
+            "returned must be (times, m, height, width[, 1 or 3]), m of the samples of start, (n, height, width[, 1 or "
+            f"3]); got {after.shape} and {first.shape}."
+        )
+    if len(names) != len(after):
+        raise ValueError(f"names must be one for each of the {len(after)} times; got {len(names)}.")
+    if limits is None:
+        limits = first.min(), first.max()
+    rows, columns = min(rows, after.shape[1]), 1 + len(after)
+    images = np.concatenate([first[None, :rows], after[:, :rows]]).swapaxes(0, 1).reshape(-1, *first.shape[1:])
+    whole = sheet(images, columns, rows, limits=limits)
+    with rc_context(STYLE):
+        width = 0.62 * columns
+        figure = Figure(figsize=(width, 0.55 + width * len(whole) / whole.shape[1]), dpi=DPI)
+        axes = figure.subplots()
+        axes.imshow(whole, aspect="auto")
+        middles = (np.arange(columns) + 0.5) * (whole.shape[1] / columns) - 0.5
+        axes.set_xticks(middles, ["start", *names], fontsize=8)
+        axes.set_yticks([])
+        axes.tick_params(length=0)
+        axes.xaxis.tick_top()
+        axes.spines[:].set_visible(False)
+        return titled(figure, title)
 
 
 def sheet(

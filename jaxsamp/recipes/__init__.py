@@ -23,6 +23,7 @@ from jaxsamp.recipes.annotating import annotated, compared_levels, levels_histog
 from jaxsamp.recipes.comparison import compare
 from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
+from jaxsamp.recipes.learned_windows import LearnedWindow, Reader, learned_windows, null_label, reader_of
 from jaxsamp.recipes.measured import against_measurements, corruption, measure, measurements, save_measured, visible
 from jaxsamp.recipes.networks import network_for
 from jaxsamp.recipes.parts import LearningData
@@ -38,10 +39,13 @@ from jaxsamp.recipes.tasks import (
     trained_labels,
     trained_on,
 )
+from jaxsamp.recipes.windows import component_numbers, groups_of, mixture_tree, mixture_windows, tree_row, window_row
 
 __all__ = [
     "Drawing",
+    "LearnedWindow",
     "LearningData",
+    "Reader",
     "SamplingTask",
     "about",
     "against_data",
@@ -56,14 +60,17 @@ __all__ = [
     "clean_of",
     "compare",
     "compared_levels",
+    "component_numbers",
     "corruption",
     "draw",
     "draw_to_folder",
     "exact_task",
     "further_of",
+    "groups_of",
     "law_of",
     "learned_denoiser",
     "learned_task",
+    "learned_windows",
     "levels_histogram",
     "load",
     "load_reference",
@@ -71,9 +78,13 @@ __all__ = [
     "measure",
     "measured_task",
     "measurements",
+    "mixture_tree",
+    "mixture_windows",
     "network_for",
     "noise_levels",
+    "null_label",
     "numbered",
+    "reader_of",
     "report",
     "restoration",
     "restored",
@@ -84,5 +95,7 @@ __all__ = [
     "trained_labels",
     "trained_on",
     "training_pictures",
+    "tree_row",
     "visible",
+    "window_row",
 ]

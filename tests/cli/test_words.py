@@ -25,6 +25,9 @@ def own_folder(tmp_path, monkeypatch):
 
 BAD = [
     ("", f"a command is needed, one of {', '.join(cli.COMMANDS)}; see jaxsamp --help."),
+    ("mixture", "a command is needed after mixture, one of .*windows.*; see jaxsamp mixture --help."),
+    ("mixture windws", "the command after mixture must be one of .*windows; got 'windws'. Did you mean 'windows'?"),
+    ("mixture windows --grups 0", "mixture windows has no --grups. Did you mean '--groups'?"),
     ("smaple", "the command must be one of train, .*; got 'smaple'. Did you mean 'sample'?"),
     ("--steps 3", "the command must be one of train, .*; got '--steps'."),
     ("sample --stps 3", "sample has no --stps. Did you mean '--steps'?"),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from io import BytesIO
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -190,3 +191,53 @@ def test_levels_have_a_bar_and_a_name_each():
     (axes,) = plots.levels(rows).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["0, clean", "1 to 1.5", "never"]
     assert [bar.get_width() for bar in axes.patches] == [8, 2, 3]
+
+
+def decided(after, before, times=(0.1, 0.5, 2.0, 20.0)):
+    """A window as `jaxsamp.critical_windows` gives it, as far as pictures look at it."""
+    stay = SimpleNamespace(mean=np.linspace(1, 0, 4), low=np.linspace(0.9, 0, 4), high=np.ones(4))
+    ends = [SimpleNamespace(point=end, low=0.9 * end, high=1.1 * end) for end in (after, before)]
+    return SimpleNamespace(times=np.array(times), stay=stay, T_after=ends[0], T_before=ends[1])
+
+
+def test_windows_are_bars_on_one_axis_of_time(pixels):
+    """With whiskers; an arrow where an end is not known, and a line of text where none is."""
+    found = [decided(0.5, 2.0), decided(np.nan, 5.0), decided(np.nan, np.nan)]
+    figure = plots.timeline(found, ["one", "two", "three"], time="level")
+    curves, bars = figure.axes
+    assert len(curves.lines) == 3 and bars.get_xscale() == "log" and bars.get_xlim() == (0.1, 20.0)
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["one", "two", "three"]
+    spans = [tuple(line.get_xdata()) for line in bars.lines if line.get_linewidth() == 7]
+    assert spans == [(0.5, 2.0), (0.1, 5.0)]
+    assert [line.get_marker() for line in bars.lines if line.get_marker() in "<>"] == ["<"]
+    assert [text.get_text() for text in bars.texts] == [" not decided between these times"]
+    assert pixels(figure).std() > 0
+    with pytest.raises(ValueError, match="names must be one for each of the windows, at least one; got 0 and 3"):
+        plots.timeline(found, [])
+
+
+def test_a_merge_tree_has_a_line_for_each_node_and_a_joint_for_each_merge(pixels):
+    def node(components, time, *children):
+        return SimpleNamespace(components=components, time=time, children=children)
+
+    a, b, c = (node((k,), 0.0) for k in range(3))
+    for times, scale in (((0.5, 100.0), "log"), ((1.0, 2.0), "linear")):
+        figure = plots.merge_tree(node((0, 1, 2), times[1], node((0, 2), times[0], a, c), b), ["x", "y", "z"])
+        (axes,) = figure.axes
+        assert axes.get_xscale() == scale and len(axes.lines) == 5 + 2
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "z", "y"]
+        joints = [tuple(line.get_ydata()) for line in axes.lines if len({*line.get_xdata()}) == 1]
+        assert joints == [(0, 1), (0.5, 2)]
+    assert pixels(figure).std() > 0
+
+
+def test_strips_have_a_row_for_each_sample_and_a_column_for_each_time():
+    start = np.ones((5, 4, 4)) * np.arange(5).reshape(5, 1, 1)
+    after = np.stack([start[:3] / 2, start[:3] / 4])
+    (axes,) = plots.strips(start, after, ["low", "high"], rows=2).axes
+    middles = np.asarray(axes.images[0].get_array())[2::5, 2::5, 0]
+    np.testing.assert_allclose(middles, [[0, 0, 0], [0.25, 0.125, 0.0625]])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["start", "low", "high"]
+    for given, sentence in (((start, after[..., 0], ["a", "b"]), "returned must be"), ((start, after, ["a"]), "got 1")):
+        with pytest.raises(ValueError, match=sentence):
+            plots.strips(*given)

@@ -50,6 +50,35 @@ def test_a_classifier_that_errs_is_corrected_by_its_confusion():
     assert plain[0] - (0.3 + 0.4 * plain[0]) > 0.2 > abs(got.stay.mean[0] - plain[0])  # what it would be uncorrected
 
 
+def test_what_is_open_is_the_variance_given_the_noisy_sample():
+    """Per coordinate, of N(0, diag(4, 1/4)), against alpha^2 S + sigma^2: half the mean squared difference of the start
+    and what came back. Its relative standard error is sqrt(2 / N) = 0.044 a time; 4 of them, of 4 numbers: 3e-4.
+    """
+    law = js.targets.GaussianMixture([1.0], [[0.0, 0.0]], [np.diag([4.0, 0.25])])
+    start, ratio = law.sample(KEY, N), np.array([0.5, 2.0])
+    schedule = js.schedules.VarianceExploding()
+    options = {"group": 0, "times": ratio, "classes": 2, "steps": 64, "keep": 3}
+    got = noise_and_denoise(KEY, law.denoiser(schedule), start, positive, **options)
+    exact = 1 / (1 / np.array([4.0, 0.25]) + 1 / ratio[:, None] ** 2)
+    np.testing.assert_allclose(got.open, exact, rtol=4 * 0.044)
+    assert got.samples.shape == (2, 3, 2) and np.abs(got.samples[0] - start[:3]).max() < 3
+
+
+def test_the_window_of_a_stay_curve_is_where_it_leaves_its_ends():
+    """From 1 to a floor of 0.2 in a straight line; the band is 0.04 wide on both sides. Times may come in any order."""
+    times = np.linspace(0.0, 1.0, 21)[::-1]
+    mean = 1 - 0.8 * times
+    curve = windows.Curve(mean, mean - 0.04, mean + 0.04)
+    got = windows.Returned(times, curve, *(np.zeros(21),) * 4)
+    after, before = got.window(0.2)
+    np.testing.assert_allclose(after, (0.1, 0.05, 0.15), atol=1e-6)
+    np.testing.assert_allclose(before, (0.9, 0.85, 0.95), atol=1e-6)
+    assert np.isnan(got.window(0.0)[1].point)
+    for floor, ends, sentence in ((1.0, (0.9, 0.1), "floor must be"), (0.1, (0.1, 0.9), "ends must be decreasing")):
+        with pytest.raises(ValueError, match=sentence):
+            got.window(floor, ends)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -61,6 +90,7 @@ def test_a_classifier_that_errs_is_corrected_by_its_confusion():
         ({"times": [1e-5]}, "times must have sigma / alpha above 0.02"),
         ({"confidence": 0.0}, "confidence must be between 0 and 1; got 0.0"),
         ({"classes": 1}, "classes must be at least 2; got 1"),
+        ({"keep": -1}, "keep must be at least 0; got -1"),
     ],
 )
 def test_what_does_not_fit_is_a_sentence(given, sentence):

@@ -17,6 +17,7 @@ from jaxsamp.core.types import Data, PRNGKey, PyTree
 from jaxsamp.running.sampling import sample
 from jaxsamp.samplers import DDPM, Sampler
 from jaxsamp.theory.windows.averages import Curve
+from jaxsamp.theory.windows.crossings import Crossing, crossing
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,38 @@ class Returned:
         stay: probability that a sample comes back to the group, with its band.
         classes: share of each class among what came back, (times, classes).
         unclear: share of samples whose class is none, a negative number.
+        open: E|x' - x_0|^2 / 2 of each number of an event, x' being what came back from x_0, (times, *event). With
+            `DDPM` both have the law of x_0 given x_t, so this is E Var(x_0 given x_t): what is not decided at t.
+        samples: what came back from the first `keep` samples, (times, keep, *event).
     """
 
     times: np.ndarray
     stay: Curve
     classes: np.ndarray
     unclear: np.ndarray
+    open: np.ndarray
+    samples: np.ndarray
+
+    def window(self, floor: float, ends: tuple[float, float] = (0.9, 0.1)) -> tuple[Crossing, Crossing]:
+        """(T_after, T_before): where (stay - floor) / (1 - floor), made non-increasing, passes 0.9 and 0.1.
+
+        Args:
+            floor: probability of the group when nothing is known, its share of the data.
+            ends: the two values, decreasing, in (0, 1).
+
+        Returns:
+            Each time with where the ends of the band pass; nan where a value is not passed between the times.
+
+        Raises:
+            ValueError: the floor or the ends are outside of their ranges.
+        """
+        if not 0 <= floor < 1:
+            raise ValueError(f"floor must be at least 0 and below 1; got {floor}.")
+        if not 1 > ends[0] > ends[1] > 0:
+            raise ValueError(f"ends must be decreasing and between 0 and 1; got {ends}.")
+        order, values = np.argsort(self.times), [floor + value * (1 - floor) for value in ends]
+        times, stay = self.times[order], Curve(*(part[order] for part in self.stay))
+        return crossing(times, stay, values[0], from_start=False), crossing(times, stay, values[1], from_start=False)
 
 
 def noise_and_denoise(
@@ -51,6 +78,7 @@ def noise_and_denoise(
     cond: PyTree = None,
     confidence: float = 0.95,
     microbatch: int | None = None,
+    keep: int = 0,
     progress: bool = False,
 ) -> Returned:
     """How often samples of a group, noised to a time and brought back, are of the group again.
@@ -72,6 +100,7 @@ def noise_and_denoise(
             true classes, p = C^-T p_observed, cut at 0.
         sampler, steps, cond, microbatch: as for `jaxsamp.sample`.
         confidence: of the bands, in (0, 1): Wilson's interval; with a confusion matrix a normal one.
+        keep: how many of the samples that came back are returned, for pictures.
         progress: show a bar.
 
     Raises:
@@ -85,6 +114,7 @@ def noise_and_denoise(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1; got {confidence}.")
     checks.at_least("classes", classes, 2)
+    checks.at_least("keep", keep, 0)
     inside, back = _group(group, classes), _inverse(confusion, classes)
     x_0, times = jnp.asarray(x_0), checks.finite("times", times).astype(float).reshape(-1)
     levels = jax.vmap(denoiser.schedule.at)(jnp.asarray(times))
@@ -92,7 +122,7 @@ def noise_and_denoise(
     if not (first > grids.SIGMA_MIN).all():
         raise ValueError(f"times must have sigma / alpha above {grids.SIGMA_MIN}; the smallest one is {first.min():g}.")
     options = {"cond": cond, "microbatch": microbatch}
-    stay, shares, unclear = [], [], []
+    stay, shares, unclear, moved, kept = [], [], [], [], []
     with bar("coming back", len(times), progress) as advance:
         for i, ratio in enumerate(first):
             for_noise, for_sampler = jax.random.split(jax.random.fold_in(checks.typed_key(key), i))
@@ -100,6 +130,8 @@ def noise_and_denoise(
             x_t = levels.alpha[i] * x_0 + levels.sigma[i] * noise
             grid = np.geomspace(ratio, grids.SIGMA_MIN, steps + 1)
             got = sample(for_sampler, denoiser, x_0.shape, sampler, grid=grid, init=x_t, **options).x
+            moved.append(np.asarray(jnp.square(got - x_0).mean(0) / 2))
+            kept.append(np.asarray(got[:keep]))
             called = _called(classify(got), len(x_0), classes)
             count = np.bincount(called[called >= 0], minlength=classes)
             share = np.clip(back.T @ (count / len(called)), 0, None)
@@ -107,7 +139,8 @@ def noise_and_denoise(
             shares.append(share / max(share.sum(), 1e-12))
             unclear.append(1 - count.sum() / len(called))
             advance(1)
-    return Returned(times, Curve(*np.array(stay).T), np.array(shares), np.array(unclear))
+    rest = (np.array(part) for part in (shares, unclear, moved, kept))
+    return Returned(times, Curve(*np.array(stay).T), *rest)
 
 
 def _band(value: np.ndarray, called: np.ndarray, corrected: bool, confidence: float) -> tuple[float, float, float]:
