@@ -56,7 +56,14 @@ SMALL = {
         *("--dim", "4", "--divergences", "0.1", "--midpoints", "2", "--iterations", "2", "--steps", "300"),
         *("--step-sizes", "3", "--points", "4"),
     ],
-    "windows": ["--components", "5", "--dim", "2", "--times", "3", "--draws", "100", "--repeats", "1"],
+    "windows": [
+        *("--components", "5", "--dim", "2", "--times", "3", "--draws", "100", "--repeats", "1", "--returned", "20"),
+        *("--steps", "2"),
+    ],
+    "late_start": [
+        *("--seeds", "1", "--sets", "2", "--samples", "80", "--train-steps", "2", "--width", "16", "--levels", "2"),
+        *("--starts", "12", "--back", "2", "--steps", "3"),
+    ],
     "vs_diffrax": [*TINY, "128", "--only", "UniPC2", "diffrax Tsit5, controlled, batch", "diffrax Heun, fixed steps"],
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],

@@ -35,6 +35,8 @@ PICTURES = {
     "22_few_clean_patches": 1,
     "23_learned_by_heart": 1,
     "24_accelerated_scanner": 1,
+    "25_when_digits_are_decided": 3,
+    "26_members_and_groups": 1,
 }
 
 
@@ -50,6 +52,7 @@ BRIEF = {
     "19_published_schemes",
     "20_from_diffusers",
     "digits",
+    "windows",
 }
 
 

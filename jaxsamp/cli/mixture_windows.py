@@ -126,9 +126,11 @@ class MixtureWindows(ReportingCommand):
         pictures = {}
         if tree is not None:
             facts["tree"] = recipes.tree_row(tree, names)
-            pictures[TREE] = plots.merge_tree(tree, time=AXIS, title=f"Components of {data.name} merge as noise grows")
+            pictures[TREE] = plots.merge_tree(
+                tree, time=AXIS, log=True, title=f"Components of {data.name} merge as noise grows"
+            )
         shown = [f"{_braced(row['after'])} among {_braced(row['before'])}" for row in facts["rows"]]
-        figure = plots.timeline(found, shown, time=AXIS, title=title) if found else pictures[TREE]
+        figure = plots.timeline(found, shown, time=AXIS, log=True, title=title) if found else pictures[TREE]
         return Made(facts, figure, partial(_write, pictures))
 
     def _of_network(self, data: recipes.LearningData, stages: Stages) -> Made:
@@ -163,7 +165,7 @@ class MixtureWindows(ReportingCommand):
             at = [f"{level:.2g}" for level in found[0].times]
             pictures[STRIPS] = plots.strips(found[0].start, found[0].returned.samples, at, title=f"back from {AXIS}")
         shown = [_braced(row["after"]) for row in facts["rows"]]
-        return Made(facts, plots.timeline(found, shown, time=AXIS, title=title), partial(_write, pictures))
+        return Made(facts, plots.timeline(found, shown, time=AXIS, log=True, title=title), partial(_write, pictures))
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""

@@ -5,29 +5,30 @@ from typing import Any
 from matplotlib import rc_context
 
 from jaxsamp.plots.style import DPI, FAINT, INK, NEW, STYLE, TRUE, Figure, titled
-from jaxsamp.plots.windows import DECADES, TIME, scaled
+from jaxsamp.plots.windows import TIME, logarithmic
 
 
-def merge_tree(tree: Any, names: Any = None, *, time: str = TIME, title: str = "") -> Figure:
+def merge_tree(tree: Any, names: Any = None, *, time: str = TIME, log: bool = False, title: str = "") -> Figure:
     """How the components of a mixture merge as noise grows: components at the left, their root at the right.
 
     Args:
         tree: a `jaxsamp.theory.Merge`.
         names: of the components, by number; default: the numbers.
-        time: what the axis is; it is logarithmic if the times of the merges span a factor of 30.
+        time: what the axis is.
+        log: whether it is logarithmic, as suits noise levels sigma / alpha.
         title: shown above the tree.
     """
     leaves = list(_leaves(tree))
     times = sorted(node.time for node in _nodes(tree) if node.children)
     low, high = (times[0], times[-1]) if times else (1.0, 1.0)
-    logarithmic = low > 0 and high > DECADES * low
-    left, right = (low / 3, high * 2) if logarithmic else (0.0, 1.1 * high)
+    left, right = (low / 3, high * 2) if log else (0.0, 1.1 * high)
     with rc_context(STYLE):
         figure = Figure(figsize=(7.5, 1.1 + 0.26 * len(leaves)), dpi=DPI)
         axes = figure.subplots()
         places = {leaf.components: float(row) for row, leaf in enumerate(leaves)}
         _draw(axes, tree, places, left, right)
-        scaled(axes, left, right)
+        if log:
+            logarithmic(axes)
         axes.set(xlim=(left, right), ylim=(len(leaves) - 0.4, -0.6), xlabel=time)
         shown = [leaf.components[0] for leaf in leaves]
         axes.set_yticks(range(len(leaves)), [str(k if names is None else names[k]) for k in shown])

@@ -10,7 +10,7 @@ from matplotlib.ticker import StrMethodFormatter
 from jaxsamp.plots.style import DPI, FAINT, INK, LINES, SHADES, STYLE, Figure, titled
 
 TIME = "time (noise grows to the right)"
-DECADES = 30.0  # the ratio of two times from which on their axis is logarithmic
+FEW = 4  # windows whose bands can be told apart
 
 
 def window(found: Any, *, title: str = "") -> Figure:
@@ -47,16 +47,19 @@ def window(found: Any, *, title: str = "") -> Figure:
         return titled(figure, title or "{{{}}} among {{{}}}".format(*groups))
 
 
-def timeline(found: Sequence[Any], names: Sequence[str], *, time: str = TIME, title: str = "") -> Figure:
+def timeline(
+    found: Sequence[Any], names: Sequence[str], *, time: str = TIME, log: bool = False, title: str = ""
+) -> Figure:
     """Several windows on one axis of time: how often samples come back to each group, and below when that is decided.
 
     A bar reaches from `T_after` to `T_before`; it ends in an arrow where one of them lies outside of the times, or is
-    not known. Whiskers are the bands of the two times.
+    not known. Whiskers are the bands of the two times, up to the end of the axis where that is not known.
 
     Args:
         found: windows with times, stay, T_after and T_before, such as those of `jaxsamp.critical_windows`.
         names: of each.
-        time: what the axis is; it is logarithmic if the times span a factor of 30.
+        time: what the axis is.
+        log: whether it is logarithmic, as suits noise levels sigma / alpha.
         title: shown above both panels.
 
     Raises:
@@ -70,9 +73,10 @@ def timeline(found: Sequence[Any], names: Sequence[str], *, time: str = TIME, ti
         curves, bars = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 0.5 + 0.34 * len(found)))
         for k, (w, name) in enumerate(zip(found, names, strict=True)):
             color = LINES[k % len(LINES)]
-            _curve(curves, w.times, w.stay, color, name)
+            _curve(curves, w.times, w.stay, color, name, 0.25 if len(found) <= FEW else 0.08)
             _bar(bars, k, w, (low, high), color)
-        scaled(bars, low, high)
+        if log:
+            logarithmic(bars)
         curves.set(ylabel="comes back to the group", ylim=(-0.03, 1.03))
         bars.set(xlabel=time, ylim=(len(found) - 0.4, -0.6), xlim=(low, high))
         bars.set_yticks(range(len(found)), list(names))
@@ -81,15 +85,14 @@ def timeline(found: Sequence[Any], names: Sequence[str], *, time: str = TIME, ti
         return titled(figure, title)
 
 
-def scaled(axes: Any, low: float, high: float) -> None:
-    """A logarithmic axis of times if they span a factor of 30, with plain numbers at it."""
-    if low > 0 and high > DECADES * low:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+def logarithmic(axes: Any) -> None:
+    """A logarithmic axis of times, with plain numbers at it."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _curve(axes: Any, times: np.ndarray, curve: Any, color: str, label: str) -> None:
-    axes.fill_between(times, curve.low, curve.high, color=color, alpha=0.25, linewidth=0)
+def _curve(axes: Any, times: np.ndarray, curve: Any, color: str, label: str, alpha: float = 0.25) -> None:
+    axes.fill_between(times, curve.low, curve.high, color=color, alpha=alpha, linewidth=0)
     axes.plot(times, curve.mean, color=color, linewidth=1.2, label=label)
 
 
@@ -105,5 +108,6 @@ def _bar(axes: Any, row: int, window: Any, limits: tuple[float, float], color: s
     for i, end in enumerate(ends):
         if not known[i]:
             axes.plot(limits[i], row, marker="<>"[i], color=color, markersize=8, clip_on=False)
-        elif np.isfinite([end.low, end.high]).all():
-            axes.plot([end.low, end.high], [row, row], color=INK, linewidth=1.0, marker="|", markersize=5)
+        else:
+            band = [b if np.isfinite(b) else limit for b, limit in zip((end.low, end.high), limits, strict=True)]
+            axes.plot(band, [row, row], color=INK, linewidth=1.0, marker="|", markersize=5)

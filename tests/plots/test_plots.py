@@ -203,7 +203,7 @@ def decided(after, before, times=(0.1, 0.5, 2.0, 20.0)):
 def test_windows_are_bars_on_one_axis_of_time(pixels):
     """With whiskers; an arrow where an end is not known, and a line of text where none is."""
     found = [decided(0.5, 2.0), decided(np.nan, 5.0), decided(np.nan, np.nan)]
-    figure = plots.timeline(found, ["one", "two", "three"], time="level")
+    figure = plots.timeline(found, ["one", "two", "three"], time="level", log=True)
     curves, bars = figure.axes
     assert len(curves.lines) == 3 and bars.get_xscale() == "log" and bars.get_xlim() == (0.1, 20.0)
     assert [label.get_text() for label in bars.get_yticklabels()] == ["one", "two", "three"]
@@ -222,7 +222,9 @@ def test_a_merge_tree_has_a_line_for_each_node_and_a_joint_for_each_merge(pixels
 
     a, b, c = (node((k,), 0.0) for k in range(3))
     for times, scale in (((0.5, 100.0), "log"), ((1.0, 2.0), "linear")):
-        figure = plots.merge_tree(node((0, 1, 2), times[1], node((0, 2), times[0], a, c), b), ["x", "y", "z"])
+        figure = plots.merge_tree(
+            node((0, 1, 2), times[1], node((0, 2), times[0], a, c), b), ["x", "y", "z"], log=scale == "log"
+        )
         (axes,) = figure.axes
         assert axes.get_xscale() == scale and len(axes.lines) == 5 + 2
         assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "z", "y"]
