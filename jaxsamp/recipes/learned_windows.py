@@ -133,15 +133,15 @@ def learned_windows(
     """
     checks.at_least("starts", starts, 1)
     levels = checks.finite("levels", levels).astype(float)
-    labels = np.concatenate([data.held_out_labels, data.labels])
-    x, found = np.concatenate([data.held_out, data.train]), []
+    parts, found = ((data.held_out, data.held_out_labels), (data.train, data.labels)), []
     check_event(denoiser, data.event, None if null is None else jnp.zeros(1, int))
     times = np.asarray(jax.vmap(lambda lam: denoiser.schedule.level(lam).t)(-jnp.log(jnp.asarray(levels))))
     for i, group in enumerate(groups):
-        mine = np.isin(labels, group)
-        if mine.all():
+        rows = [np.flatnonzero(np.isin(labels, group)) for _, labels in parts]
+        floor = sum(map(len, rows)) / sum(len(labels) for _, labels in parts)
+        if floor == 1:
             raise ValueError(f"groups must leave a label out; got {[data.table[k].item() for k in group]}.")
-        start = x[mine][:starts]
+        start = np.concatenate([x[of[:starts]] for (x, _), of in zip(parts, rows, strict=True)])[:starts]
         got = theory.noise_and_denoise(
             jax.random.fold_in(key, i),
             denoiser,
@@ -157,7 +157,7 @@ def learned_windows(
             microbatch=microbatch,
             progress=progress,
         )
-        got, floor = replace(got, times=levels), float(mine.mean())
+        got = replace(got, times=levels)
         found.append(LearnedWindow(tuple(group), floor, start, got, *got.window(floor)))
     return found
 

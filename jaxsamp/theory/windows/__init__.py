@@ -13,6 +13,7 @@ from jaxsamp.theory.windows.closed_forms import (
 from jaxsamp.theory.windows.critical import critical_windows
 from jaxsamp.theory.windows.crossings import Crossing
 from jaxsamp.theory.windows.late import LateStart, late_start
+from jaxsamp.theory.windows.learned import learned_entropy
 from jaxsamp.theory.windows.returned import Returned, noise_and_denoise
 from jaxsamp.theory.windows.tree import Merge, merge_tree
 from jaxsamp.theory.windows.window import Window
@@ -28,6 +29,7 @@ __all__ = [
     "collapse_time",
     "critical_windows",
     "late_start",
+    "learned_entropy",
     "masked_strings",
     "merge_tree",
     "noise_and_denoise",
