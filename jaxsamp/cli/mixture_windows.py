@@ -38,12 +38,19 @@ class MixtureWindows(ReportingCommand):
     any groups of the labels of its data: samples are noised, brought back and read by a classifier.
     """
 
-    target: Annotated[str | None, arg(metavar="NAME|FILE|FOLDER", help=f"A mixture, or data: {PLACES}")] = None
+    target: Annotated[
+        str | None,
+        arg(
+            metavar="NAME|FILE|FOLDER",
+            help=f"A mixture, or data that become one: {PLACES}",
+            help_behavior_hint="(required, or --checkpoint)",
+        ),
+    ] = None
     components: Annotated[int | None, _optional("of data; default: 20, fewer for few data")] = None
     """Size of the mixture fitted to data."""
     checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
     """The network that `jaxsamp train` has trained in this folder on data with labels, instead of a mixture."""
-    groups: Annotated[tuple[str, ...], arg(metavar="GROUP ...")] = ()
+    groups: Annotated[tuple[str, ...], arg(metavar="GROUP ...", help_behavior_hint="(required, or --tree)")] = ()
     """Groups, the members of each joined by commas, 0 0,1 0,1,2,3: numbers of components, or labels of the data."""
     tree: FlagCreatePairsOff[bool] = False
     """Find how the components merge as noise grows."""
