@@ -27,6 +27,7 @@ def windows(key, learned, sets, axes):
         axes.plot(LEVELS, got.stay.mean, label=name)
         found.append((got.stay.mean, ((got.samples - start) ** 2).sum((2, 3))))
     axes.legend()
+    axes.set(xscale="log", xlabel="noise level")
     return found
 
 
@@ -49,7 +50,7 @@ def main():
     found = windows(keys[2], np.concatenate([threes, eights[:few]]), sets, panels[2])
     print("8s of an even mixture:", " ".join(f"{share:.2f}" for share in (found[0][0] + found[1][0]) / 2))
     panels[2].axhline(few / (few + len(threes)), color="grey", ls=":")
-    panels[2].set(title="8s of what comes back; dotted: of what it learned", xscale="log")
+    panels[2].set_title("8s of what comes back; dotted: of what it learned")
     OUT.mkdir(parents=True, exist_ok=True)
     js.plots.save(figure, OUT / "26_members_and_groups.png")
 
