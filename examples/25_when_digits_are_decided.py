@@ -51,7 +51,7 @@ def main():
     plt.style.use(js.plots.STYLE)
     figure, axes = plt.subplots(figsize=(9, 1.6))
     axes.imshow(js.plots.sheet(pixels, len(LEVELS), limits=(0, 1), missing=(0.55, 0.68, 0.8)))
-    axes.set(xticks=9 * np.arange(len(LEVELS)) + 3.5, xticklabels=names, yticks=[], xlabel="black: decided, blue: unused")
+    axes.set(xticks=9 * np.arange(len(LEVELS)) + 3.5, xticklabels=names, yticks=[], xlabel="black decided, blue unused")
     js.plots.save(figure, OUT / "25_which_pixels_are_open.png")
 
 
