@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 COMMANDS = {  # module, class and summary of each
+    "learn": ("mixture_learn", "MixtureLearn", "Learn a mixture from data."),
     "windows": ("mixture_windows", "MixtureWindows", "When samples decide for a group, going back from noise."),
 }
 

@@ -25,6 +25,14 @@ from jaxsamp.recipes.data import load, load_reference, load_samples
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.recipes.learned_windows import LearnedWindow, Reader, learned_windows, null_label, reader_of
 from jaxsamp.recipes.measured import against_measurements, corruption, measure, measurements, save_measured, visible
+from jaxsamp.recipes.mixtures import (
+    LearnedMixture,
+    drawn_from,
+    learn_mixture,
+    mean_log_density,
+    mixture_facts,
+    save_mixture,
+)
 from jaxsamp.recipes.networks import network_for
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training_pictures
@@ -43,6 +51,7 @@ from jaxsamp.recipes.windows import component_numbers, groups_of, mixture_tree, 
 
 __all__ = [
     "Drawing",
+    "LearnedMixture",
     "LearnedWindow",
     "LearningData",
     "Reader",
@@ -64,10 +73,12 @@ __all__ = [
     "corruption",
     "draw",
     "draw_to_folder",
+    "drawn_from",
     "exact_task",
     "further_of",
     "groups_of",
     "law_of",
+    "learn_mixture",
     "learned_denoiser",
     "learned_task",
     "learned_windows",
@@ -75,9 +86,11 @@ __all__ = [
     "load",
     "load_reference",
     "load_samples",
+    "mean_log_density",
     "measure",
     "measured_task",
     "measurements",
+    "mixture_facts",
     "mixture_tree",
     "mixture_windows",
     "network_for",
@@ -89,6 +102,7 @@ __all__ = [
     "restoration",
     "restored",
     "save_measured",
+    "save_mixture",
     "score_errors",
     "side_by_side",
     "trained_above",
