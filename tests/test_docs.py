@@ -62,6 +62,7 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.corrupt import Corrupt
     from jaxsamp.cli.evaluate import Evaluate
     from jaxsamp.cli.mixture import COMMANDS as OF_MIXTURES
+    from jaxsamp.cli.mixture_learn import MixtureLearn
     from jaxsamp.cli.mixture_windows import MixtureWindows
     from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
@@ -83,6 +84,7 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (Corrupt, "corrupt", set()),
         (Restore, "restore", set()),
         (Annotate, "annotate", set()),
+        (MixtureLearn, "mixture learn", set()),
         (MixtureWindows, "mixture windows", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))

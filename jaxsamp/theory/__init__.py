@@ -5,11 +5,13 @@ from jaxsamp.theory.windows import (
     LateStart,
     Merge,
     Returned,
+    Transitions,
     Window,
     critical_windows,
     late_start,
     merge_tree,
     noise_and_denoise,
+    transitions,
 )
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "Merge",
     "Returned",
     "Scheme",
+    "Transitions",
     "Window",
     "critical_windows",
     "dpom",
@@ -26,4 +29,5 @@ __all__ = [
     "late_start",
     "merge_tree",
     "noise_and_denoise",
+    "transitions",
 ]

@@ -15,6 +15,7 @@ from jaxsamp.theory.windows.crossings import Crossing
 from jaxsamp.theory.windows.late import LateStart, late_start
 from jaxsamp.theory.windows.learned import learned_entropy
 from jaxsamp.theory.windows.returned import Returned, noise_and_denoise
+from jaxsamp.theory.windows.transitions import Transitions, transitions
 from jaxsamp.theory.windows.tree import Merge, merge_tree
 from jaxsamp.theory.windows.window import Window
 
@@ -24,6 +25,7 @@ __all__ = [
     "LateStart",
     "Merge",
     "Returned",
+    "Transitions",
     "Window",
     "class_entropy",
     "collapse_time",
@@ -36,5 +38,6 @@ __all__ = [
     "pair_total_variation",
     "speciation_time",
     "stay_probability",
+    "transitions",
     "two_gaussians",
 ]

@@ -151,18 +151,21 @@ def check_numbers(eps: float, confidence: float, n: int) -> None:
         raise ValueError(f"confidence must be between 0 and 1; got {confidence}.")
 
 
+def numbers_of(group: Any, components: int) -> np.ndarray:
+    """Component numbers of a group; raises ValueError unless they are those of components."""
+    numbers = np.asarray(group)
+    if numbers.ndim != 1 or (numbers.size and not np.issubdtype(numbers.dtype, np.integer)):
+        raise ValueError(f"groups must be lists of component numbers; got {group!r}.")
+    if not numbers.size or numbers.min() < 0 or numbers.max() >= components:
+        raise ValueError(f"groups must name components from 0 to {components - 1}, at least one each; got {group!r}.")
+    return numbers
+
+
 def _checked_groups(groups: Sequence[Any], components: int) -> np.ndarray:
     """The groups and, last, all components, as masks of shape (groups + 1, K)."""
     masks = [np.zeros(components, bool)]
     for group in groups:
-        numbers = np.asarray(group)
-        if numbers.ndim != 1 or (numbers.size and not np.issubdtype(numbers.dtype, np.integer)):
-            raise ValueError(f"groups must be lists of component numbers; got {group!r}.")
-        if not numbers.size or numbers.min() < 0 or numbers.max() >= components:
-            raise ValueError(
-                f"groups must name components from 0 to {components - 1}, at least one each; got {group!r}."
-            )
-        masks.append(np.isin(np.arange(components), numbers))
+        masks.append(np.isin(np.arange(components), numbers_of(group, components)))
         if not (masks[-1] > masks[-2]).any() or (masks[-2] & ~masks[-1]).any():
             raise ValueError(f"groups must grow, each holding the one before and more; got {list(map(list, groups))}.")
     if len(masks) == 1:
