@@ -86,4 +86,5 @@ class LawLearner(DensityMixin, BaseEstimator):
         return jax.random.split(checks.typed_key(given))[use]
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "n_features_in_") and any(name.endswith("_") for name in vars(self))
+        # A fit that failed has already noted the features.
+        return any(name.endswith("_") and not name.endswith("_in_") for name in vars(self))
