@@ -36,7 +36,7 @@ class Found(NamedTuple):
 def largest_eigenvalue(key: Array, blocks: Blocks) -> Array:
     """That of the second moments of the data, by 40 steps of power iteration from a random vector."""
 
-    def step(_: int, v: Array) -> Array:
+    def step(_: Array, v: Array) -> Array:
         v = v / jnp.linalg.norm(v)
         return mean_of(lambda x, share, _: _dot(share * _dot(x, v), x), blocks)
 
@@ -74,9 +74,9 @@ def two_gaussians(key: Array, blocks: Blocks, gradient: str, steps: ArrayLike, t
 
     start = jax.random.normal(for_start, (d,))
     start *= 0.1 * jnp.sqrt(square) / jnp.linalg.norm(start)
-    stage = partial(_stage, gradient, None, blocks=blocks, steps=steps, tol=tol)
-    first = stage(for_high, start, t=high, rate=1 / (8 * alpha**2 * square), project=inside)
-    second = stage(for_low, first.means, t=jnp.asarray(LOW), rate=0.5)
+    run = partial(stage, gradient, None, blocks=blocks, steps=steps, tol=tol)
+    first = run(for_high, start, t=high, rate=1 / (8 * alpha**2 * square), project=inside)
+    second = run(for_low, first.means, t=jnp.asarray(LOW), rate=0.5)
     return second._replace(steps=first.steps + second.steps), eigenvalue
 
 
@@ -101,7 +101,7 @@ def gaussians(
     """
     for_power, for_noise = jax.random.split(key)
     rate = 0.5 * jnp.exp(-log_weights)[:, None]
-    found = _stage(
+    found = stage(
         gradient, log_weights, for_noise, start, blocks=blocks, steps=steps, tol=0, t=jnp.asarray(LOW_K), rate=rate
     )
     return found, largest_eigenvalue(for_power, blocks)
@@ -124,7 +124,7 @@ def second_moment(blocks: Blocks) -> Array:
     return mean_of(lambda x, share, _: _dot(share, jnp.square(x).sum(1)), blocks)
 
 
-def _stage(
+def stage(
     gradient: str,
     log_weights: Array | None,
     key: Array,

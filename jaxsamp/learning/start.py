@@ -50,7 +50,7 @@ def whitening(mean: Data, covariance: Data) -> Whitening:
     if covariance.ndim == 0:
         if not covariance > 0:
             raise ValueError(f"covariance must be above 0; got {covariance:g}.")
-        return Whitening(mean, np.sqrt(covariance), 1 / np.sqrt(covariance))
+        return Whitening(mean, np.asarray(np.sqrt(covariance)), np.asarray(1 / np.sqrt(covariance)))
     if covariance.shape != (mean.size, mean.size):
         raise ValueError(f"covariance must have shape {(mean.size, mean.size)}, as mean has; got {covariance.shape}.")
     if not np.allclose(covariance, covariance.T, rtol=1e-5, atol=1e-8 * np.abs(covariance).max()):
