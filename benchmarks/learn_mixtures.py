@@ -1,12 +1,12 @@
 """How near to the truth are the centers of mixtures that gradient descent on the DDPM objective finds?
 
 Two Gaussians at +- R along a random direction, components of unit covariance, n samples: root mean square distance of
-the estimate from the center, up to its sign, over data sets, beside the Cramer-Rao bound sqrt((d - 1) / (n I_t) + 1 / (n
-I_r)), with the Fisher information of one sample across the center, I_t = E tanh^2(R U), and along it, I_r =
-E (U tanh(R U) - R)^2, for U ~ N(R, 1). "Exact", "fresh": `DDPMGaussianMixture` by its two gradients. "EM": of the
-symmetric model, from the spectral estimate sqrt(l - 1) v with the largest eigenvalue l of the covariance. "sklearn":
-`GaussianMixture` of scikit-learn with free centers, weights and variances. The slow ones, fresh and sklearn, have the
-first data sets alone.
+the estimate from the center, up to its sign, over data sets, beside the Cramer-Rao bound
+sqrt((d - 1) / (n I_t) + 1 / (n I_r)), with the Fisher information of one sample across the center,
+I_t = E tanh^2(R U), and along it, I_r = E (U tanh(R U) - R)^2, for U ~ N(R, 1). "Exact", "fresh": `DDPMGaussianMixture`
+by its two gradients. "EM": of the symmetric model, from the spectral estimate sqrt(l - 1) v with the largest
+eigenvalue l of the covariance. "sklearn": `GaussianMixture` of scikit-learn with free centers, weights and variances.
+The slow ones, fresh and sklearn, have the first data sets alone.
 
 Starts: of 20 random ones on one data set, how many end within twice the bound. Gradients: time of one, in turn, and of
 `fresh` the standard deviation between two draws of the noise. Levels: distance from the truth, and from the minimum
@@ -26,7 +26,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import arguments, interleaved, ratio, report, show
+from common import about, arguments, interleaved, ratio, show, write
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -128,8 +128,14 @@ def of_two(options):
                         errors["fresh"].append(distance(by_ddpm(x, "fresh", seed), mu))
             best = bound(radius, d, options.samples)
             found = {name: float(np.sqrt(np.mean(np.square(each)))) if each else None for name, each in errors.items()}
-            row = {"R": radius, "d": d, "sets": sets, "Cramer-Rao": best, **found, "exact / bound": found["exact"] / best}
-            print({name: v if v is None else round(v, 4) for name, v in row.items()}, flush=True)
+            row = {
+                "R": radius,
+                "d": d,
+                "sets": sets,
+                "Cramer-Rao": best,
+                **found,
+                "exact / bound": found["exact"] / best,
+            }
             yield row
 
 
@@ -173,9 +179,11 @@ def of_levels(options):
     x, mu = two_gaussians(radius, d, options.samples, 0)
     blocks, key = in_blocks(x - x.mean(0)), jax.random.key(0)
     run = jax.jit(
-        lambda gradient, t: ddpm_drivers.stage(
-            gradient, None, key, jnp.asarray(mu, jnp.float32), blocks=blocks, steps=200, tol=1e-6, t=t, rate=0.5
-        ).means,
+        lambda gradient, t: (
+            ddpm_drivers.stage(
+                gradient, None, key, jnp.asarray(mu, jnp.float32), blocks=blocks, steps=200, tol=1e-6, t=t, rate=0.5
+            ).means
+        ),
         static_argnums=0,
     )
     for t in options.times:
@@ -246,7 +254,6 @@ def of_centers(options):
                 "stein / EM": float(np.mean(errors["stein"]) / np.mean(errors["EM"])),
                 "sqrt(K d / n)": float(np.sqrt(components * d / options.samples)),
             }
-            print({name: round(v, 4) for name, v in row.items()}, flush=True)
             yield row
 
 
@@ -270,12 +277,12 @@ def main():
     parser.add_argument("--dims", type=int, nargs="+", default=[4, 16, 64, 256])
     parser.add_argument("--sets", type=int, default=100, help="data sets of at most 16 dimensions")
     parser.add_argument("--large-sets", type=int, default=20, help="data sets of more")
-    parser.add_argument("--few", type=int, default=3, help="data sets of what is slow")
+    parser.add_argument("--few", type=int, default=2, help="data sets of what is slow")
     parser.add_argument("--fresh-dim", type=int, default=64, help="largest dimension for `fresh`")
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=15, help="of each gradient that is timed")
     parser.add_argument("--times", type=float, nargs="+", default=[1.0, 0.3, 0.1, 0.01, 0.001], help="levels")
-    parser.add_argument("--center-sets", type=int, default=6, help="data sets of each K")
+    parser.add_argument("--center-sets", type=int, default=5, help="data sets of each K")
     parser.add_argument("--separations", type=float, nargs="+", default=[1.0, 2.0, 4.0])
     parser.add_argument("--components", type=int, nargs=2, action="append", help="K and d")
     parser.add_argument("--memory", type=int, nargs=2, default=[100_000, 256], help="n and d of the fit")
@@ -286,14 +293,24 @@ def main():
         measure_memory(*options.memory)
         return
     command = [sys.executable, __file__, "--measure-memory", "--memory", *map(str, options.memory)]
-    memory = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)]
-    more = {"memory": memory, "starts": [of_starts(options)]}
-    for name, rows in (("gradients", of_gradients), ("levels", of_levels), ("barrier", of_barrier)):
-        more[name] = [*rows(options)]
-    more["centers"] = [*of_centers(options)]
-    for name, rows in more.items():
-        show(name, rows)
-    report("learn_mixtures", "Two Gaussians", [*of_two(options)], options, ["scikit-learn"], **more)
+    parts = {
+        "rows": of_two,
+        "starts": lambda options: [of_starts(options)],
+        "gradients": of_gradients,
+        "levels": of_levels,
+        "barrier": of_barrier,
+        "memory": lambda _: [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)],
+        "centers": of_centers,
+    }
+    found = {}
+    for name, rows in parts.items():
+        found[name] = []
+        for row in rows(options):
+            print({column: round(v, 4) if isinstance(v, float) else v for column, v in row.items()}, flush=True)
+            found[name].append(row)
+            write(options.results / "learn_mixtures.json", about("Mixtures", options, ["scikit-learn"]) | found)
+    for name, rows in found.items():
+        show("Two Gaussians" if name == "rows" else name.capitalize(), rows)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def largest_eigenvalue(key: Array, blocks: Blocks) -> Array:
     """That of the second moments of the data, by 40 steps of power iteration from a random vector."""
 
     def step(_: Array, v: Array) -> Array:
-        v = v / jnp.linalg.norm(v)
+        v = v / jnp.maximum(jnp.linalg.norm(v), jnp.finfo(v.dtype).tiny)  # data that are all the same
         return mean_of(lambda x, share, _: _dot(share * _dot(x, v), x), blocks)
 
     start = jax.random.normal(key, blocks.x.shape[2:])
@@ -108,20 +108,22 @@ def gaussians(
 
 
 @jax.jit
-def occupancy(blocks: Blocks, means: Array, log_weights: Array) -> Array:
-    """Mean probability of each component among the data, over its weight: (K,), 1 where the law fits."""
+def fit_of(blocks: Blocks, means: Array, log_weights: Array) -> tuple[Array, Array]:
+    """Whether a law fits the data: two things that are near 1 if it does.
+
+    Returns:
+        The mean probability of each component over its weight, (K,), and the variance within the components.
+    """
 
     def of_block(x: Array, share: Array, _: Array) -> Array:
-        logits = log_weights + _dot(x, means.T) - 0.5 * jnp.square(means).sum(1)
-        return _dot(share, jax.nn.softmax(logits))
+        p = share[:, None] * jax.nn.softmax(log_weights + _dot(x, means.T) - 0.5 * jnp.square(means).sum(1))
+        far = jax.lax.map(lambda mean: jnp.square(x - mean).sum(1), means)
+        return jnp.concatenate([_dot(p.T, x), p.sum(0)[:, None], jnp.sum(p.T * far, 1)[:, None]], 1)
 
-    return mean_of(of_block, blocks) * jnp.exp(-log_weights)
-
-
-@jax.jit
-def second_moment(blocks: Blocks) -> Array:
-    """The mean of |x|^2."""
-    return mean_of(lambda x, share, _: _dot(share, jnp.square(x).sum(1)), blocks)
+    total = mean_of(of_block, blocks)
+    first, mass, spread = total[:, :-2], total[:, -2], total[:, -1]
+    moved = jnp.square(first - mass[:, None] * means).sum(1) / jnp.maximum(mass, jnp.finfo(mass.dtype).tiny)
+    return mass * jnp.exp(-log_weights), (spread - moved).sum() / means.shape[1]
 
 
 def stage(

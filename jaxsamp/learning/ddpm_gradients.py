@@ -1,9 +1,9 @@
 """Three estimates of the gradient of the DDPM objective of Gaussian mixtures.
 
-Let X = alpha x_0 + sigma Z with alpha^2 + sigma^2 = 1, so that components of unit covariance keep it, and let J(m) be the
-mean of |s_m(X) + Z / sigma|^2. Integrated by parts over Z, and up to a constant, it is E[|s_m|^2 + 2 div s_m]. What is
-estimated is the direction of descent, -grad J / 2. For two symmetric Gaussians, with u = m.X, T = tanh u, T' = 1 - T^2
-and q = |m|^2,
+Let X = alpha x_0 + sigma Z with alpha^2 + sigma^2 = 1, so that components of unit covariance keep it, and let J(m) be
+the mean of |s_m(X) + Z / sigma|^2. Integrated by parts over Z, and up to a constant, it is E[|s_m|^2 + 2 div s_m].
+What is estimated is the direction of descent, -grad J / 2. For two symmetric Gaussians, with u = m.X, T = tanh u,
+T' = 1 - T^2 and q = |m|^2,
 
     -grad J / 2 = E[g(u) X] - E[1 + T'] m,   g(u) = T + T' (u + T q)
 

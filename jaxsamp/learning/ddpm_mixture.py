@@ -21,7 +21,7 @@ from jaxsamp.targets import GaussianMixture
 STEPS = {"exact": 400}, {"stein": 200, "fresh": 200}, {"stein": 80, "fresh": 80}  # one stage; the last for K centers
 FOR_START = 20_000  # samples, at most, among which k-means++ looks for a start
 OCCUPIED = 0.7, 1.4  # share of the data in a component over its weight, outside of which something is wrong
-VARIED = 0.1  # variance about the centers over that of a component, less 1, above which covariance is wrong
+VARIED = 0.1  # variance within components in units of covariance, less 1, above which covariance is wrong
 UPPER = 2.02  # 99 % of the Tracy-Widom law
 
 
@@ -57,7 +57,7 @@ class DDPMGaussianMixture(LawLearner):
         law_: the law that was learned, a `GaussianMixture`.
         n_iter_: number of steps.
         diagnostics_: a dict. "occupancy": share of the data in each component over its weight, near 1 in a good fit;
-            "variance": that about the centers over that of S, near 1 if S is right; "eigenvalue": the largest one of
+            "variance": that within the components in units of S, near 1 if S is right; "eigenvalue": the largest one of
             the data's covariance in units of S, and "edge": what it reaches with one Gaussian in one of 100 data sets;
             "converged": whether "exact" ended before its last step, else None.
 
@@ -120,15 +120,14 @@ class DDPMGaussianMixture(LawLearner):
             start = jnp.asarray(self._start(x, made, for_start), blocks.x.dtype)
             found, eigenvalue = drivers.gaussians(for_fit, blocks, log_weights, start, gradient, steps)
             means = found.means
-        occupancy = drivers.occupancy(blocks, means, jnp.asarray(log_weights, blocks.x.dtype))
-        variance = drivers.second_moment(blocks) - np.exp(log_weights) @ np.square(np.asarray(means, float)).sum(1)
+        occupancy, variance = drivers.fit_of(blocks, means, jnp.asarray(log_weights, blocks.x.dtype))
         self._whitening, self._log_weights, self._whitened = made, log_weights, np.asarray(means, float)
         self.means_, self.weights_, self.centre_ = made.undo(self._whitened), np.exp(log_weights), made.mean
         self.n_iter_ = int(found.steps)
         self.law_ = self._law()
         self.diagnostics_ = {
             "occupancy": np.asarray(occupancy, float),
-            "variance": float(variance) / x.shape[1],
+            "variance": float(variance),
             "eigenvalue": float(eigenvalue),
             "edge": edge(*x.shape),
             "converged": None if found.converged is None else bool(found.converged),
@@ -194,15 +193,17 @@ class DDPMGaussianMixture(LawLearner):
         sentences = []
         if found["eigenvalue"] < found["edge"]:
             sentences.append(
-                f"X shows no more than one Gaussian would: the largest eigenvalue of its covariance, {found['eigenvalue']:.3g}"
-                f" in units of covariance, is below {found['edge']:.3g}. Centers at a distance of 2 R in these units "
-                f"need R^4 > d / n = {d / n:.2g}: give more samples, or leave out features."
+                "X shows no more than one Gaussian would: the largest eigenvalue of its covariance, "
+                f"{found['eigenvalue']:.3g} in units of covariance, is below {found['edge']:.3g}. Centers that are 2 R "
+                f"apart in these units need R^4 > d / n = {d / n:.2g}: give more samples, or leave out features."
             )
         elif found["converged"] is False:
-            sentences.append(f"max_iter must be above {self.max_iter or STEPS[0]['exact']} for the descent to converge.")
+            sentences.append(
+                f"max_iter must be above {self.max_iter or STEPS[0]['exact']} for the descent to converge."
+            )
         if abs(found["variance"] - 1) > VARIED + 4 * np.sqrt(2 / (n * d)):
             sentences.append(
-                "covariance must be that of one component; the variance of X about the centers that were found is "
+                "covariance must be that of one component; the variance of X within those that were found is "
                 f"{found['variance']:.3g} times as large."
             )
         wrong = [k for k, share in enumerate(found["occupancy"]) if not OCCUPIED[0] < share < OCCUPIED[1]]

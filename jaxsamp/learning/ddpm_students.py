@@ -1,7 +1,7 @@
 """The scores that are learned on the DDPM objective, as Flax modules, and that objective.
 
-The laws are mixtures of Gaussians of unit covariance. At a level with alpha^2 + sigma^2 = 1 the noised law is again one,
-with centers m = alpha mu; a student has these as its only parameters.
+The laws are mixtures of Gaussians of unit covariance. At a level with alpha^2 + sigma^2 = 1 the noised law is again
+one, with centers m = alpha mu; a student has these as its only parameters.
 """
 
 from typing import Any

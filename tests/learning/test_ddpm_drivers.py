@@ -53,22 +53,25 @@ def test_k_gaussians_are_found_from_a_warm_start():
     start = jnp.asarray(CENTERS + RNG.normal(size=CENTERS.shape) / 2)
     found, _ = drivers.gaussians(jax.random.key(0), in_blocks(Y), LOG_WEIGHTS, start, "stein", 80)
     np.testing.assert_allclose(found.means, best, atol=0.03)  # errors of both are 0.1
-    shares = drivers.occupancy(in_blocks(Y), found.means, LOG_WEIGHTS)
+    shares, variance = drivers.fit_of(in_blocks(Y), found.means, LOG_WEIGHTS)
     np.testing.assert_allclose(shares, 1, atol=0.1)
+    np.testing.assert_allclose(variance, 1, atol=5 * np.sqrt(2 / (N * D)))
+    _, shifted = drivers.fit_of(in_blocks(Y), found.means + 0.1, LOG_WEIGHTS)  # which the centers are not asked for
+    np.testing.assert_allclose(shifted, variance, atol=0.02)
 
 
 def test_the_same_key_gives_the_same_bits_and_another_one_the_same_center(key):
     blocks = in_blocks(X)
-    one, again, other = (
-        drivers.two_gaussians(k, blocks, "exact", 400, 1e-6)[0] for k in (key, key, jax.random.key(9))
-    )
+    one, again, other = (drivers.two_gaussians(k, blocks, "exact", 400, 1e-6)[0] for k in (key, key, jax.random.key(9)))
     np.testing.assert_array_equal(one.means, again.means)
     np.testing.assert_allclose(np.abs(one.means), np.abs(other.means), atol=1e-4)
 
 
 def test_many_data_sets_are_learned_at_once():
     sets = jnp.stack([in_blocks(x).x for x in (X, X[:, ::-1])])
-    both = jax.vmap(lambda x: drivers.two_gaussians(jax.random.key(0), Blocks(x, in_blocks(X).share), "exact", 400, 1e-6))
+    both = jax.vmap(
+        lambda x: drivers.two_gaussians(jax.random.key(0), Blocks(x, in_blocks(X).share), "exact", 400, 1e-6)
+    )
     means = np.asarray(both(sets)[0].means)
     np.testing.assert_allclose(np.abs(means[0]), np.abs(means[1][::-1]), atol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Gradients of the DDPM objective of mixtures: against differentiation, quadrature and averages, and what they become."""
+"""Gradients of the DDPM objective of mixtures: against differentiation, quadrature and averages."""
 
 import jax
 import jax.numpy as jnp

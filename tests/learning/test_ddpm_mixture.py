@@ -1,4 +1,4 @@
-"""The estimator of mixtures on the DDPM objective: its law, its parameters, its warnings, scikit-learn's conventions."""
+"""The estimator of mixtures on the DDPM objective: law, parameters, warnings, scikit-learn's conventions."""
 
 import warnings
 
@@ -130,7 +130,7 @@ def test_two_starts_in_one_cluster_are_said():
 
 
 def test_a_covariance_of_another_scale_is_said():
-    with pytest.warns(UserWarning, match="covariance must be that of one component; the variance of X about"):
+    with pytest.warns(UserWarning, match="covariance must be that of one component; the variance of X within"):
         DDPMGaussianMixture(covariance=S / 4, random_state=0).fit(PAIR)
 
 
