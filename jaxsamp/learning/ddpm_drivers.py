@@ -1,4 +1,4 @@
-"""Gradient descent on the DDPM objective: two symmetric Gaussians from a random start, K from a warm start.
+"""Gradient descent on the DDPM objective: two symmetric Gaussians from a random start, K from starts near the centers.
 
 Levels are those of the Ornstein-Uhlenbeck process, alpha = e^-t and sigma^2 = 1 - e^-2t. Data have been centered, and
 components have unit covariance.
@@ -84,7 +84,7 @@ def two_gaussians(key: Array, blocks: Blocks, gradient: str, steps: ArrayLike, t
 def gaussians(
     key: Array, blocks: Blocks, log_weights: Array, start: Array, gradient: str, steps: ArrayLike
 ) -> tuple[Found, Array]:
-    """The means of sum_j w_j N(mu_j, I) from a warm start; also the largest eigenvalue.
+    """The means of sum_j w_j N(mu_j, I) from starts near to them; also the largest eigenvalue.
 
     One stage at low noise, with rate 1 / (2 w_j) and the average of the second half of the steps.
 

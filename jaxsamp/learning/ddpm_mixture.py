@@ -30,7 +30,7 @@ class DDPMGaussianMixture(LawLearner):
 
     The score of the law under noise is that of a network of one layer, whose parameters are the means: for the two
     Gaussians centre +- mu of equal weights, s(x) = tanh(m.x) m - x with m = alpha mu. Descent on |s(x_t) + z / sigma|^2
-    starts at random for these two, first at high noise, then at low noise; for K means from a warm start, at low noise.
+    starts at random for these two, first at high noise, then at low noise; for K means from starts near to them, at low noise.
     It is as accurate as expectation-maximization with the same S and w, which it becomes at low noise, and reaches the
     Cramer-Rao bound for two. No method can tell the centers from one where R^4 < d / n, with R half of their distance
     in units of S; `fit` warns there.
@@ -210,7 +210,7 @@ class DDPMGaussianMixture(LawLearner):
         if wrong:
             shares = ", ".join(f"{found['occupancy'][k]:.2g} of component {k}" for k in wrong)
             sentences.append(
-                f"means_init must have one start in each cluster, because descent moves none to another; shares of X "
+                "means_init must have one start in each cluster, because descent may leave two in one; shares of X "
                 f"over weights are {shares}. Give other starts or weights, or another random_state."
             )
         for sentence in sentences:

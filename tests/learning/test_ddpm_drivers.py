@@ -48,7 +48,7 @@ def test_two_gaussians_are_found_from_any_start(gradient, steps, gap):
     np.testing.assert_allclose(eigenvalue, np.linalg.eigvalsh(X.T @ X / N)[-1], rtol=1e-3)
 
 
-def test_k_gaussians_are_found_from_a_warm_start():
+def test_k_gaussians_are_found_from_starts_near_them():
     best = em(Y, CENTERS, np.asarray([0.5, 0.3, 0.2]))
     start = jnp.asarray(CENTERS + RNG.normal(size=CENTERS.shape) / 2)
     found, _ = drivers.gaussians(jax.random.key(0), in_blocks(Y), LOG_WEIGHTS, start, "stein", 80)
