@@ -45,7 +45,7 @@ def largest_eigenvalue(key: Array, blocks: Blocks) -> Array:
 
 
 @partial(jax.jit, static_argnames="gradient")
-def two_gaussians(key: Array, blocks: Blocks, gradient: str, steps: ArrayLike, tol: ArrayLike) -> tuple[Found, Array]:
+def two_gaussians(key: Array, blocks: Blocks, gradient: str, steps: int | Array, tol: ArrayLike) -> tuple[Found, Array]:
     """The mean mu of N(mu, I) / 2 + N(-mu, I) / 2, from a random start; also the largest eigenvalue.
 
     At high noise, where descent is power iteration, centers stay in the ball of twice the estimated radius; at low
@@ -82,7 +82,7 @@ def two_gaussians(key: Array, blocks: Blocks, gradient: str, steps: ArrayLike, t
 
 @partial(jax.jit, static_argnames="gradient")
 def gaussians(
-    key: Array, blocks: Blocks, log_weights: Array, start: Array, gradient: str, steps: ArrayLike
+    key: Array, blocks: Blocks, log_weights: Array, start: Array, gradient: str, steps: int | Array
 ) -> tuple[Found, Array]:
     """The means of sum_j w_j N(mu_j, I) from starts near to them; also the largest eigenvalue.
 
@@ -133,7 +133,7 @@ def stage(
     means: Array,
     *,
     blocks: Blocks,
-    steps: ArrayLike,
+    steps: int | Array,
     tol: ArrayLike,
     t: Array,
     rate: ArrayLike,

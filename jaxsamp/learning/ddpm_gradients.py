@@ -70,7 +70,7 @@ def mean_of(of_block: Callable[[Array, Array, Array], Array], blocks: Blocks) ->
     def add(total: Array, block: tuple[Array, Array, Array]) -> tuple[Array, None]:
         return total + of_block(*block), None
 
-    numbered = (*blocks, jnp.arange(len(blocks.x)))
+    numbered = (blocks.x, blocks.share, jnp.arange(len(blocks.x)))
     zero = jax.eval_shape(of_block, *(part[0] for part in numbered))
     return jax.lax.scan(add, jnp.zeros(zero.shape, zero.dtype), numbered)[0]
 
@@ -116,7 +116,7 @@ def stein(
     m: Array, log_weights: Array | None, x0: Array, share: Array, z: Array, alpha: ArrayLike, sigma: ArrayLike
 ) -> Array:
     """By the formulas above at noise z; the sum over rows, each with its share."""
-    x = alpha * x0 + sigma * z
+    x = jnp.asarray(alpha * x0 + sigma * z)
     if log_weights is None:
         u, q = _dot(x, m), _dot(m, m)
         t = jnp.tanh(u)
@@ -148,7 +148,7 @@ def exact(m: Array, x0: Array, share: Array, alpha: ArrayLike, sigma: ArrayLike)
 
     zero = jnp.zeros_like(along)
     g, pulled = jax.lax.fori_loop(0, NODES, add, (zero, zero))  # twice as fast as an array of all nodes
-    return alpha * _dot(share * g, x0) + (_dot(share, pulled) - share.sum()) * m
+    return jnp.asarray(alpha * _dot(share * g, x0) + (_dot(share, pulled) - share.sum()) * m)
 
 
 def _dot(a: Array, b: ArrayLike) -> Array:

@@ -30,9 +30,9 @@ class DDPMGaussianMixture(LawLearner):
 
     The score of the law under noise is that of a network of one layer, whose parameters are the means: for the two
     Gaussians centre +- mu of equal weights, s(x) = tanh(m.x) m - x with m = alpha mu. Descent on |s(x_t) + z / sigma|^2
-    starts at random for these two, first at high noise, then at low noise; for K means from starts near to them, at low noise.
-    It is as accurate as expectation-maximization with the same S and w, which it becomes at low noise, and reaches the
-    Cramer-Rao bound for two. No method can tell the centers from one where R^4 < d / n, with R half of their distance
+    starts at random for these two, first at high noise, then at low noise; for K means it starts near to them, at low
+    noise. It is as accurate as expectation-maximization with the same S and w, which it nearly is at low noise, and
+    for two within a few percent of the Cramer-Rao bound. No method can tell the centers from one where R^4 < d / n, with R half of their distance
     in units of S; `fit` warns there.
 
     Args:
@@ -219,7 +219,7 @@ class DDPMGaussianMixture(LawLearner):
     def _draw(self, key: Array, n: int) -> tuple[Array, Array]:
         for_components, for_noise = jax.random.split(key)
         components = jax.random.categorical(for_components, jnp.asarray(self._log_weights), shape=(n,))
-        noise = jax.random.normal(for_noise, (n, self.n_features_in_))
+        noise = jax.random.normal(for_noise, (n, self.means_.shape[1]))
         root = jnp.asarray(self._whitening.root, noise.dtype)
         spread = jnp.matmul(noise, root, precision="highest") if root.ndim else noise * root
         return jnp.asarray(self.means_, noise.dtype)[components] + spread, components

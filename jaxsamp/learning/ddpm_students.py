@@ -63,7 +63,7 @@ def ddpm_loss(
     """The DDPM objective |s(x_t) + z / sigma|^2 of each sample at x_t = alpha x_0 + sigma z, for parameters m."""
 
     def apply(m: Array, x: Array, t: Array, cond: None) -> Array:
-        return network.apply({"params": {"means": m}}, x)
+        return jnp.asarray(network.apply({"params": {"means": m}}, x))
 
     level = Level(alpha, sigma, jnp.zeros(()))  # no time: the student has parameters of its own for each level
     return x0.shape[1] * losses.at_level(apply, m, x0, z, level, None, "score", None)
