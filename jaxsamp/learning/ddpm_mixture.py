@@ -31,9 +31,9 @@ class DDPMGaussianMixture(LawLearner):
     The score of the law under noise is that of a network of one layer, whose parameters are the means: for the two
     Gaussians centre +- mu of equal weights, s(x) = tanh(m.x) m - x with m = alpha mu. Descent on |s(x_t) + z / sigma|^2
     starts at random for these two, first at high noise, then at low noise; for K means it starts near to them, at low
-    noise. It is as accurate as expectation-maximization with the same S and w, which it nearly is at low noise, and
-    for two within a few percent of the Cramer-Rao bound. No method can tell the centers from one where R^4 < d / n, with R half of their distance
-    in units of S; `fit` warns there.
+    noise. It is as accurate as expectation-maximization with the same S and w, which it nearly is at low noise, and for
+    two within a few percent of the Cramer-Rao bound. No method can tell the centers from one where R^4 < d / n, with R
+    half of their distance in units of S; `fit` warns there.
 
     Args:
         n_components: K.
