@@ -18,7 +18,7 @@ from jaxsamp.learning.estimator import LawLearner
 from jaxsamp.learning.start import Whitening, k_means_start, whitening
 from jaxsamp.targets import GaussianMixture
 
-STEPS = {"exact": 400}, {"stein": 200, "fresh": 200}, {"stein": 80, "fresh": 80}  # one stage; the last for K centers
+STEPS, STEPS_K = {"exact": 400, "stein": 200, "fresh": 200}, 80  # of one stage, for two symmetric Gaussians and for K
 FOR_START = 20_000  # samples, at most, among which k-means++ looks for a start
 OCCUPIED = 0.7, 1.4  # share of the data in a component over its weight, outside of which something is wrong
 VARIED = 0.1  # variance within components in units of covariance, less 1, above which covariance is wrong
@@ -111,8 +111,9 @@ class DDPMGaussianMixture(LawLearner):
         made = whitening(x.mean(0), self.covariance)
         blocks = in_blocks(x, made.apply)
         for_start, for_fit = jax.random.split(key)
-        stages = STEPS[0] | STEPS[1] if symmetric else STEPS[2]
-        steps = stages[gradient] if self.max_iter is None else checks.at_least("max_iter", self.max_iter, 1)
+        steps = STEPS[gradient] if symmetric else STEPS_K
+        if self.max_iter is not None:
+            steps = checks.at_least("max_iter", self.max_iter, 1)
         if symmetric:
             found, eigenvalue = drivers.two_gaussians(for_fit, blocks, gradient, steps, self.tol)
             means = jnp.stack([found.means, -found.means])
@@ -198,9 +199,7 @@ class DDPMGaussianMixture(LawLearner):
                 f"apart in these units need R^4 > d / n = {d / n:.2g}: give more samples, or leave out features."
             )
         elif found["converged"] is False:
-            sentences.append(
-                f"max_iter must be above {self.max_iter or STEPS[0]['exact']} for the descent to converge."
-            )
+            sentences.append(f"max_iter must be above {self.max_iter or STEPS['exact']} for the descent to converge.")
         if abs(found["variance"] - 1) > VARIED + 4 * np.sqrt(2 / (n * d)):
             sentences.append(
                 "covariance must be that of one component; the variance of X within those that were found is "
