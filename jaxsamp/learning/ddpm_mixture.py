@@ -68,17 +68,18 @@ class DDPMGaussianMixture(LawLearner):
     Source: Shah, Chen and Klivans, "Learning Mixtures of Gaussians Using the DDPM Objective", arXiv 2307.01178.
     """
 
+    # Anything at all, as scikit-learn asks of constructors: `fit` says what is wrong.
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: Any = 2,
         *,
-        gradient: str = "auto",
-        symmetric: bool | str = "auto",
+        gradient: Any = "auto",
+        symmetric: Any = "auto",
         weights: Any = None,
         covariance: Any = 1.0,
         means_init: Any = None,
-        max_iter: int | None = None,
-        tol: float = 1e-6,
+        max_iter: Any = None,
+        tol: Any = 1e-6,
         random_state: Any = None,
     ):
         self.n_components = n_components
