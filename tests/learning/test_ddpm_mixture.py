@@ -18,7 +18,7 @@ TURN = np.array([[2.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.0, 0.0, 0.5]])
 S = TURN @ TURN.T
 MU = np.array([3.0, 0.0, -1.0])
 PAIR = 5 + RNG.choice([-1, 1], N)[:, None] * MU + RNG.normal(size=(N, D)) @ TURN.T
-CENTERS = np.array([[10.0, 0, 0], [0, 5.0, 0], [0, 0, 3.0]])
+CENTERS = 20 + np.array([[10.0, 0, 0], [0, 5.0, 0], [0, 0, 3.0]])
 WEIGHTS = np.array([0.6, 0.25, 0.15])
 THREE = CENTERS[RNG.choice(3, N, p=WEIGHTS)] + RNG.normal(size=(N, D)) @ TURN.T
 
