@@ -48,6 +48,11 @@ SMALL = {
     ],
     "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
+    "learn_mixtures": [
+        *("--samples", "300", "--radii", "1", "--dims", "4", "--sets", "1", "--large-sets", "1", "--few", "1"),
+        *("--starts", "2", "--repeats", "1", "--times", "0.1", "--center-sets", "1", "--separations", "2"),
+        *("--components", "2", "3", "--memory", "1000", "4"),
+    ],
     "log_concave": [
         *("--dim", "6", "--gradients", "40", "--posterior-gradients", "40", "--chains", "8", "--posterior-chains", "8"),
         *("--kept", "8", "--tuning", "40", "--repeats", "1"),

@@ -15,10 +15,12 @@ from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 from jaxsamp.learning.receptive_field import measure_receptive_field
 
 if TYPE_CHECKING:
+    from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as DDPMGaussianMixture
     from jaxsamp.learning.em import fit_em as fit_em
 
 __all__ = [
     "Context",
+    "DDPMGaussianMixture",
     "DamageClassifier",
     "HeldOut",
     "annotate_classifier",
@@ -38,9 +40,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs networks when it is first used, because the rest needs none."""
+    """Load what needs networks or scikit-learn when it is first used, because the rest needs neither."""
     if name == "fit_em":
         with extras.needed("jaxsamp.learning.fit_em"):
             from jaxsamp.learning.em import fit_em
         return fit_em
+    if name == "DDPMGaussianMixture":
+        with extras.needed("jaxsamp.learning.DDPMGaussianMixture"):
+            from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture
+        return DDPMGaussianMixture
     raise AttributeError(f"module 'jaxsamp.learning' has no attribute {name!r}")

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
@@ -39,7 +40,7 @@ class LawLearner(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if n is None:
-            if hasattr(key, "dtype") and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+            if hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
                 raise TypeError("n must be given with a key, as in sample(key, 1000).")
             x, components = self._draw(self._key(SAMPLE), checks.at_least("n", key, 1))
             return np.asarray(x), np.asarray(components)
@@ -81,9 +82,10 @@ class LawLearner(DensityMixin, BaseEstimator):
     def _key(self, use: int) -> Array:
         """The key of one use."""
         given = self.random_state
-        if not (hasattr(given, "dtype") and jax.dtypes.issubdtype(given.dtype, jax.dtypes.prng_key)):
+        if not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
             given = jax.random.key(check_random_state(given).randint(2**31 - 1))
         return jax.random.split(checks.typed_key(given))[use]
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "n_features_in_") and any(name.endswith("_") for name in vars(self))
+        # A fit that failed has already noted the features.
+        return any(name.endswith("_") and not name.endswith("_in_") for name in vars(self))

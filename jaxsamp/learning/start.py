@@ -15,8 +15,8 @@ class Whitening(NamedTuple):
 
     Attributes:
         mean: (d,).
-        root: S^(1/2), (d, d).
-        inverse: S^(-1/2), (d, d).
+        root: S^(1/2), (d, d), or a number times I, ().
+        inverse: S^(-1/2), of the same shape.
     """
 
     mean: np.ndarray
@@ -25,26 +25,32 @@ class Whitening(NamedTuple):
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """S^(-1/2) (x - mean), for x of shape (..., d)."""
-        return (x - self.mean) @ self.inverse
+        return _times(x - self.mean, self.inverse)
 
     def undo(self, y: np.ndarray) -> np.ndarray:
         """mean + S^(1/2) y, for y of shape (..., d)."""
-        return y @ self.root + self.mean
+        return _times(y, self.root) + self.mean
 
     @property
     def log_det(self) -> float:
         """log |det S^(-1/2)|: what is added to a log density of y to give one of x."""
+        if self.inverse.ndim == 0:
+            return float(self.mean.size * np.log(self.inverse))
         return float(np.linalg.slogdet(self.inverse)[1])
 
 
 def whitening(mean: Data, covariance: Data) -> Whitening:
-    """The whitening of a law of this mean (d,) and covariance (d, d).
+    """The whitening of a law of this mean (d,) and covariance (d, d), or a number, which is that times I.
 
     Raises:
         ValueError: shapes do not fit, entries are not finite, or the covariance cannot be whitened: it is not
             symmetric, or an eigenvalue is not above 1e-10 of the largest one.
     """
     mean, covariance = checks.finite("mean", mean).astype(float), checks.finite("covariance", covariance).astype(float)
+    if covariance.ndim == 0:
+        if not covariance > 0:
+            raise ValueError(f"covariance must be above 0; got {covariance:g}.")
+        return Whitening(mean, np.asarray(np.sqrt(covariance)), np.asarray(1 / np.sqrt(covariance)))
     if covariance.shape != (mean.size, mean.size):
         raise ValueError(f"covariance must have shape {(mean.size, mean.size)}, as mean has; got {covariance.shape}.")
     if not np.allclose(covariance, covariance.T, rtol=1e-5, atol=1e-8 * np.abs(covariance).max()):
@@ -57,6 +63,10 @@ def whitening(mean: Data, covariance: Data) -> Whitening:
         )
     roots = np.sqrt(values)
     return Whitening(mean, (basis * roots) @ basis.T, (basis / roots) @ basis.T)
+
+
+def _times(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return x @ matrix if matrix.ndim else x * matrix
 
 
 def whitened(x: Data) -> tuple[np.ndarray, Whitening]:
@@ -89,7 +99,7 @@ def k_means_start(x: Data, components: int, seed: int, iterations: int = 1) -> n
         raise ValueError(f"X must have at least components = {components} samples; got {len(x)}.")
     centers = kmeans_plusplus(x, components, random_state=seed)[0]
     for _ in range(iterations):
-        nearest = np.argmin(np.square(centers).sum(1) - 2 * x @ centers.T, 1)
+        nearest = np.argmin(np.square(centers).sum(1) - 2 * (x @ centers.T), 1)
         counts = np.bincount(nearest, minlength=components)[:, None]
         sums = np.zeros_like(centers)
         np.add.at(sums, nearest, x)
