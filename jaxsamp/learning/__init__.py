@@ -16,11 +16,13 @@ from jaxsamp.learning.receptive_field import measure_receptive_field
 
 if TYPE_CHECKING:
     from jaxsamp.learning.em import fit_em as fit_em
+    from jaxsamp.learning.piecewise import PiecewisePolynomialScore as PiecewisePolynomialScore
 
 __all__ = [
     "Context",
     "DamageClassifier",
     "HeldOut",
+    "PiecewisePolynomialScore",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -38,9 +40,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs networks when it is first used, because the rest needs none."""
+    """Load what needs networks or scikit-learn when it is first used, because the rest needs none."""
     if name == "fit_em":
         with extras.needed("jaxsamp.learning.fit_em"):
             from jaxsamp.learning.em import fit_em
         return fit_em
+    if name == "PiecewisePolynomialScore":
+        with extras.needed("jaxsamp.learning.PiecewisePolynomialScore"):
+            from jaxsamp.learning.piecewise import PiecewisePolynomialScore
+        return PiecewisePolynomialScore
     raise AttributeError(f"module 'jaxsamp.learning' has no attribute {name!r}")
