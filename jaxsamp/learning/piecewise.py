@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from jaxsamp.core import checks
 from jaxsamp.core.batching import each
-from jaxsamp.core.protocols import Schedule
+from jaxsamp.core.protocols import Denoiser, Schedule
 from jaxsamp.core.types import CLEAN, Array, Level
 from jaxsamp.density import log_likelihood
 from jaxsamp.grids import log_snr
@@ -33,7 +33,7 @@ HELD_OUT = 8  # one sample of so many chooses degrees and penalties
 BOUND = 1.2  # of the outputs, in units of the data's largest distances from their mean
 STEPS = 64  # of the sampler
 AT_ONCE = 8192  # samples drawn or judged at once
-DOUBTS = (0.2, 0.5, 1.0)  # levels, in units of the data, where twice as many cells are tried
+DOUBTS = (0.2, 0.5, 1.0)  # levels, in units of the data, where more cells are tried
 SURE, WORTH = 4.0, 0.01  # standard errors, and share of the loss, by which they must be better before it is said
 
 
@@ -52,7 +52,7 @@ class PiecewisePolynomialScore(LawLearner):
     mixture alone, and the penalty are those with the smallest denoising loss on every eighth sample.
 
     If the crude mixture is the law, D is exact without a correction. With fewer cells than the law has components, no
-    degree repairs it, and a warning says so if twice as many cells have a smaller held-out loss. Noise is the same in
+    degree repairs it, and a warning says so if a mixture of more Gaussians has a smaller held-out loss. Noise is the same in
     all directions, so features of very different scales should be brought to one scale first.
 
     Args:
@@ -162,7 +162,7 @@ class PiecewisePolynomialScore(LawLearner):
         self.crude_losses_ = np.array([made.crude_loss for made in found])
         coefficients = np.stack([made.coefficients for made in found])
         self._model = replace(self._model, coefficients=jnp.asarray(coefficients, jnp.result_type(float)))
-        if not isinstance(self.components, GaussianMixture):
+        if isinstance(self.components, int | np.integer):
             self._doubt(for_doubt, y, white, x[: len(held)][: crude.SUBSET], seed)
 
     def _crude(self, y: np.ndarray, white: Whitening, seed: int) -> GaussianMixture:
@@ -188,23 +188,22 @@ class PiecewisePolynomialScore(LawLearner):
         )
 
     def _doubt(self, key: Array, y: np.ndarray, white: Whitening, held: np.ndarray, seed: int) -> None:
-        """Say so if a crude mixture of twice as many cells has a smaller loss on samples that were held out."""
-        number = 2 * len(self.crude_.weights)
-        others = y[len(held) :]
-        if len(others) < number * (y.shape[1] + 1):
+        """Say so if a mixture of more Gaussians, if BIC wants more, has a smaller loss on samples that were held out."""
+        own, others = len(self.crude_.weights), y[len(held) :]
+        number = crude.number_by_bic(others, seed, self.floor, least=own)
+        if number == own:
             return
         more = _law(crude.started(others, number, seed, 1, self.floor)[0], white).denoiser(VarianceExploding())
-        x0, gains, losses = jnp.asarray(held, jnp.result_type(float)), 0.0, 0.0
+        x0, gains = jnp.asarray(held, jnp.result_type(float)), np.zeros(len(held))
         for part, place in zip(jax.random.split(key, len(DOUBTS)), DOUBTS, strict=True):
             sigma = place * self._model.scale
-            x, level = x0 + sigma * jax.random.normal(part, x0.shape), Level(1.0, sigma)
-            own, other = (np.sum((np.asarray(d(x, level)) - held) ** 2, 1) for d in (self._model, more))
-            gains, losses = gains + (own - other) / own.mean(), losses + 1.0
-        error = np.std(gains) / np.sqrt(len(held))
-        if np.mean(gains) > max(SURE * error, WORTH * losses):
+            x, level = x0 + sigma * jax.random.normal(part, x0.shape, x0.dtype), Level(1.0, sigma)
+            now, then = (np.sum((np.asarray(_denoised(d, x, level)) - held) ** 2, 1) for d in (self._model, more))
+            gains += (now - then) / now.mean() / len(DOUBTS)
+        if gains.mean() > max(SURE * gains.std() / np.sqrt(len(gains)), WORTH):
             warnings.warn(
-                f"Twice as many cells have a held-out loss that is {np.mean(gains) / losses:.0%} smaller: with "
-                f"components = {number // 2} there are fewer cells than the law has components, which no degree repairs.",
+                f"A mixture of {number} Gaussians has a held-out loss that is {gains.mean():.1%} smaller: components = "
+                f"{own} are fewer than the law has, which no degree repairs.",
                 stacklevel=4,
             )
 
@@ -220,6 +219,11 @@ class PiecewisePolynomialScore(LawLearner):
                 raise ValueError(f"components must be a law of samples {x.shape[1:]}, as X is; got {given.event_shape}.")
         elif given is not None and len(x) < checks.at_least("components", given, 1):
             raise ValueError(f"X must have at least components = {given} samples; got {len(x)}.")
+
+
+@jax.jit
+def _denoised(denoiser: Denoiser, x: Array, level: Level) -> Array:
+    return denoiser(x, level)
 
 
 def _law(cells: crude.Cells, white: Whitening) -> GaussianMixture:

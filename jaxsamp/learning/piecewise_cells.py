@@ -12,7 +12,7 @@ TOLERANCE = 1e-5  # rise of the mean log density of a sample, in nats, below whi
 CHUNK = 8192  # samples at a time
 SUBSET = 4000  # samples that starts and the number of cells are found from
 SMALLEST = 0.2  # share of a cell, as a part of the mean share, below which it is merged with another
-MOST = 20  # cells that are tried when their number is not given
+MOST = 20  # more cells than the least are tried when their number is not known
 
 
 class Cells(NamedTuple):
@@ -79,11 +79,11 @@ def started(x: np.ndarray, components: int, seed: int, starts: int, floor: float
     return max(found, key=lambda made: made[1])
 
 
-def number_by_bic(x: np.ndarray, seed: int, floor: float) -> int:
+def number_by_bic(x: np.ndarray, seed: int, floor: float, least: int = 1) -> int:
     """The number of Gaussians with the smallest -2 log likelihood + log(n) parameters, on a part of the samples."""
     n, d = x[:SUBSET].shape
-    best, at = np.inf, 1
-    for k in range(1, min(MOST, n // (d + 1)) + 1):
+    best, at = np.inf, least
+    for k in range(least, min(least + MOST, n // (d + 1)) + 1):
         log_prob = started(x, k, seed, 2, floor)[1]
         bic = -2 * n * log_prob + np.log(n) * (k * (1 + d + d * (d + 1) / 2) - 1)
         if bic < best:

@@ -1,5 +1,6 @@
 """The piecewise-polynomial denoiser: gates of crude cells, and Hermite polynomials in each."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,12 +32,13 @@ def chosen_products(dim: int, degree: int, cells: int, most: int) -> Products:
     Both are as many as fit into `most` features of all cells together. The lower degrees are an initial part of it.
     """
     room = most // cells
-    linear = products(min(dim, max(room - 1, 0)), min(degree, 1))
-    for rank in range(len(linear) - 1, 0, -1):
-        found = linear + products(rank, degree, least=2)
-        if len(found) <= room:
-            return found
-    return linear
+    linear = min(dim, max(room - 1, 0))
+
+    def count(rank: int) -> int:
+        return 1 + linear + sum(math.comb(rank + m - 1, m) for m in range(2, degree + 1))
+
+    rank = max((r for r in range(1, linear + 1) if count(r) <= room), default=0)
+    return products(linear, min(degree, 1)) + products(rank, degree, least=2)
 
 
 def pieces(cells: kernel.Mixture, of: Products, hard: bool, scale: Array, x: Array, level: Level) -> Pieces:
@@ -62,7 +64,7 @@ def correction_unit(alpha: Any, sigma: Any, scale: Any) -> Any:
 @pytree
 @dataclass(frozen=True)
 class PiecewiseDenoiser(BaseDenoiser):
-    """D(x, level) = clip(crude(x) + unit sum_{c, i} gate_c(x) h_i(u_c(x)) B_{c, i}), of samples (d,).
+    """D(x, level) = crude(x) + unit sum_{c, i} gate_c(x) h_i(u_c(x)) B_{c, i}, of samples (d,).
 
     Gates, crude part and coordinates u_c are exact at every level; the coefficients B are linear in lambda between
     those that were fitted, and stay the same beyond them. Made by `jaxsamp.learning.PiecewisePolynomialScore`.
@@ -71,7 +73,7 @@ class PiecewiseDenoiser(BaseDenoiser):
         cells: the crude mixture, with full covariances.
         lam: levels of the fit, lambda = log(alpha / sigma), (L,), increasing.
         coefficients: B, (L, P, d), ordered by product and then by cell.
-        low, high: bounds of each entry, (d,).
+        low, high: bounds out of which no correction moves an entry, (d,).
         scale: standard deviation of the data, the root of the mean over the coordinates' variances.
         schedule: how noise grows.
         calibration: a measured linear part, or None.
@@ -107,8 +109,9 @@ class PiecewiseDenoiser(BaseDenoiser):
         """E[x_0 | x_t = x], (batch, d); `cond` is ignored."""
         x = checks.floating("x", x)
         level = Level(*(jnp.asarray(part, x.dtype) for part in (level.alpha, level.sigma)))
-        made = jax.tree.map(lambda leaf: leaf.astype(x.dtype), (self.cells, self.scale, self.lam, self.coefficients))
-        cells, scale, lam, coefficients = made
+        leaves = (self.cells, self.scale, self.lam, self.coefficients, self.low, self.high)
+        made = jax.tree.map(lambda leaf: leaf.astype(x.dtype), leaves)
+        cells, scale, lam, coefficients, low, high = made
         axes = (0, 0 if jnp.ndim(level.alpha) else None, 0 if jnp.ndim(level.sigma) else None)
 
         def one(x: Array, alpha: Array, sigma: Array) -> Array:
@@ -117,6 +120,7 @@ class PiecewiseDenoiser(BaseDenoiser):
             left = jnp.clip(at.astype(int), 0, max(len(lam) - 2, 0))
             right, part = jnp.minimum(left + 1, len(lam) - 1), at - left
             b = (1 - part) * coefficients[left] + part * coefficients[right]
-            return found.crude + found.unit * jnp.matmul(found.features, b, precision="highest")
+            out = found.crude + found.unit * jnp.matmul(found.features, b, precision="highest")
+            return jnp.clip(out, jnp.minimum(low, found.crude), jnp.maximum(high, found.crude))
 
-        return jnp.clip(jax.vmap(one, axes)(x, level.alpha, level.sigma), self.low, self.high).astype(x.dtype)
+        return jax.vmap(one, axes)(x, level.alpha, level.sigma)

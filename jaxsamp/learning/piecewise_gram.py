@@ -11,6 +11,8 @@ import numpy as np
 from jaxsamp.core.types import Array, Level
 from jaxsamp.learning.piecewise_features import PiecewiseDenoiser, correction_unit, pieces
 from jaxsamp_kernels.empirical import empirical_posterior
+from jaxsamp_kernels.hermite import Products
+from jaxsamp_kernels.mixture import Mixture
 
 CHUNK = 2048  # samples whose features are in memory at once
 ROWS = 160_000  # rows of a regression that noise copies of few samples make
@@ -65,7 +67,7 @@ def fit_level(
 
 @partial(jax.jit, static_argnums=(6, 7))
 def _chunk_sums(
-    cells: Array, scale: Array, x0: Array, target: Array, z: Array, sigma: Array, of: tuple, hard: bool, kept: Array
+    cells: Mixture, scale: Array, x0: Array, target: Array, z: Array, sigma: Array, of: Products, hard: bool, kept: Array
 ) -> tuple[Array, ...]:
     """Sums over the rows that are kept."""
     level = Level(jnp.ones_like(sigma), sigma)
@@ -96,13 +98,12 @@ def summed(
 
 
 def _chunks(x: np.ndarray, copies: int) -> Iterator[tuple[Array, Array]]:
-    """Parts of the samples of one size, so that one program serves all, and which of their rows are samples."""
-    size = min(CHUNK, len(x))
-    for _ in range(copies):
-        for start in range(0, len(x), size):
-            part = x[start : start + size]
-            rows = np.resize(part, (size, x.shape[1]))
-            yield jnp.asarray(rows, jnp.result_type(float)), jnp.arange(size) < len(part)
+    """Parts of all copies of one size, so that one program serves all, and which of their rows count."""
+    total = len(x) * copies
+    size = min(CHUNK, total)
+    for start in range(0, total, size):
+        rows = np.arange(start, start + size)
+        yield jnp.asarray(x[rows % len(x)], jnp.result_type(float)), jnp.asarray(rows < total)
 
 
 def solve(fit: Sums, held: Sums, sizes: list[int], pooled: bool) -> Solution:
