@@ -1,8 +1,8 @@
 """How near does score regression by piecewise polynomials come to the law, against EM with the same samples?
 
 Mixtures of k Gaussians in d dimensions (separation 2, eigenvalues of the covariances from 0.25 to 2), 20,000 samples,
-k known. Total variation from the law of the discrete flow of 64 steps of UniPC, from its own density; of EM, and of crude
-cells, from theirs. Arms, of which each changes one thing:
+k known. Total variation from the law of the discrete flow of 64 steps of UniPC, from its own density; of EM, and of
+crude cells, from theirs. Arms, of which each changes one thing:
 
 - EM: scikit-learn, tol 1e-4, 3 starts;
 - default: crude cells by EM on all samples, and corrections where they lower the held-out loss;
@@ -11,7 +11,7 @@ cells, from theirs. Arms, of which each changes one thing:
   probable cell alone; iterated: the crude cells of the law that the wide arm samples; k-means: no EM in 2 k wide cells;
 - k - 1, BIC: the number of cells.
 
-With `--large` 100,000 samples in 64 and 256 dimensions: time, peak memory, score error, and what is said of k - 1 cells.
+With `--large` 100,000 samples in many dimensions: time, peak memory, score error, and what is said of k - 1 cells.
 """
 
 import resource
@@ -120,12 +120,17 @@ def small(options: Any) -> None:
                 row["over EM"] = row["TV"] / em["TV"]
             error = js.score_error(jax.random.key(4), denoiser, law, found.levels_, samples=2048).relative
             row |= {"score error": float(error.max()), "cells": len(found.crude_.weights)}
-            row |= {"degrees": found.degrees_.tolist(), "said": [str(w.message) for w in said if w.category is UserWarning]}
+            row |= {
+                "degrees": found.degrees_.tolist(),
+                "said": [str(w.message) for w in said if w.category is UserWarning],
+            }
             rows.append(row)
             print({name: value for name, value in row.items() if name != "degrees"}, flush=True)
             write(options.results / "piecewise_score.json", about("Score regression", options) | {"rows": rows})
     write(options.results / "piecewise_score.json", about("Score regression", options) | {"rows": rows})
-    show("Total variation from the law", [{n: v for n, v in row.items() if n not in ("degrees", "said")} for row in rows])
+    show(
+        "Total variation from the law", [{n: v for n, v in row.items() if n not in ("degrees", "said")} for row in rows]
+    )
 
 
 def large(options: Any) -> None:
@@ -139,11 +144,23 @@ def large(options: Any) -> None:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always", UserWarning)
                 found = Score(components, levels=options.levels, random_state=0).fit(x)
-            row = {"d": d, "k": k, "cells": components, "fit cpu s": time.process_time() - begun, "s": time.time() - clock}
-            row |= {"peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "data GiB": x.nbytes / 2**30}
+            row = {
+                "d": d,
+                "k": k,
+                "cells": components,
+                "fit cpu s": time.process_time() - begun,
+                "s": time.time() - clock,
+            }
+            row |= {
+                "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+                "data GiB": x.nbytes / 2**30,
+            }
             denoiser = found.denoiser(SCHEDULE)
             error = js.score_error(jax.random.key(4), denoiser, law, found.levels_, samples=512).relative
-            row |= {"score error": float(error.max()), "said": [str(w.message) for w in said if w.category is UserWarning]}
+            row |= {
+                "score error": float(error.max()),
+                "said": [str(w.message) for w in said if w.category is UserWarning],
+            }
             row["degrees"] = found.degrees_.tolist()
             rows.append(row)
             print(row, flush=True)

@@ -12,13 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from jaxsamp.core import checks
 from jaxsamp.core.batching import each
-from jaxsamp.core.protocols import Denoiser, Schedule
-from jaxsamp.core.types import CLEAN, Array, Level
+from jaxsamp.core.protocols import Schedule
+from jaxsamp.core.types import Array
 from jaxsamp.density import log_likelihood
 from jaxsamp.grids import log_snr
 from jaxsamp.learning import piecewise_cells as crude
 from jaxsamp.learning import piecewise_gram as regression
 from jaxsamp.learning.estimator import LawLearner
+from jaxsamp.learning.piecewise_doubt import law_of, more_cells
 from jaxsamp.learning.piecewise_features import PiecewiseDenoiser, chosen_products
 from jaxsamp.learning.start import Whitening, whitened
 from jaxsamp.running import sample
@@ -33,8 +34,6 @@ HELD_OUT = 8  # one sample of so many chooses degrees and penalties
 BOUND = 1.2  # of the outputs, in units of the data's largest distances from their mean
 STEPS = 64  # of the sampler
 AT_ONCE = 8192  # samples drawn or judged at once
-DOUBTS = (0.2, 0.5, 1.0)  # levels, in units of the data, where more cells are tried
-SURE, WORTH = 4.0, 0.01  # standard errors, and share of the loss, by which they must be better before it is said
 
 
 class PiecewisePolynomialScore(LawLearner):
@@ -42,22 +41,23 @@ class PiecewisePolynomialScore(LawLearner):
 
     With sigma a noise level, x = x_0 + sigma z, and the crude mixture sum_c w_c N(m_c, S_c), S_c = U_c Lambda_c U_c^T,
 
-        D(x, sigma) = sum_c gate_c(x) (m_c + S_c (S_c + sigma^2 I)^-1 (x - m_c)) + unit sum_{c, i} gate_c(x) h_i(u_c) B_{c, i}
+        D(x, sigma) = sum_c gate_c(x) (m_c + S_c (S_c + sigma^2 I)^-1 (x - m_c) + unit sum_i h_i(u_c) B_{c, i})
 
-    where gate_c is the probability of cell c given x, u_c = (Lambda_c + sigma^2)^(-1/2) U_c^T (x - m_c), and h_i are
-    normalized Hermite products of total degree at most `degree`. B, by level, is the ridge regression of x_0 less the
-    first sum on the features, whose Gram matrices are summed over the samples, some at a time: memory for the fit is
-    that of the data, and there is no gradient descent. At levels above half of the data's standard deviation the target
-    is the posterior mean of x_0 if it is one of the samples, which has less noise. The degree, where 0 is the crude
-    mixture alone, and the penalty are those with the smallest denoising loss on every eighth sample.
+    where unit = sigma^2 s^2 / (s^2 + sigma^2)^(3/2), s is the standard deviation of the data, gate_c is the probability
+    of cell c given x, u_c = (Lambda_c + sigma^2)^(-1/2) U_c^T (x - m_c), and h_i are normalized Hermite products of
+    total degree at most `degree`. B, by level, is the ridge regression of x_0 less the crude part on the features, whose
+    Gram matrices are summed over the samples, some at a time: memory for the fit is that of the data, and there is no
+    gradient descent. At levels above half of the data's standard deviation the target is the posterior mean of x_0 if
+    it is one of the samples, which has less noise. The degree, where 0 is the crude mixture alone, and the penalty are
+    those with the smallest denoising loss on every eighth sample.
 
     If the crude mixture is the law, D is exact without a correction. With fewer cells than the law has components, no
-    degree repairs it, and a warning says so if a mixture of more Gaussians has a smaller held-out loss. Noise is the same in
-    all directions, so features of very different scales should be brought to one scale first.
+    degree repairs it, and a warning says so if a mixture of more Gaussians has a smaller held-out loss. Noise is the
+    same in all directions, so features of very different scales should be brought to one scale first.
 
     Args:
-        components: number of cells; None for the number of Gaussians with the smallest BIC; or the crude mixture itself,
-            a `jaxsamp.targets.GaussianMixture`.
+        components: number of cells; None for the number of Gaussians with the smallest BIC; or the crude mixture
+            itself, a `jaxsamp.targets.GaussianMixture`.
         degree: largest total degree of the polynomials, at least 0.
         cells: "soft" gates, or "hard" ones: the most probable cell alone, as in the paper, whose denoiser is not
             continuous, so that it has no log density.
@@ -107,7 +107,7 @@ class PiecewisePolynomialScore(LawLearner):
         self.random_state = random_state
 
     def denoiser(self, schedule: Schedule) -> PiecewiseDenoiser:
-        """E[x_0 given x_t] under the law that was learned, for any sampler; raises TypeError unless it is a schedule."""
+        """E[x_0 given x_t] under the law that was learned, for any sampler."""
         check_is_fitted(self)
         return replace(self._model, schedule=checks.schedule(schedule))
 
@@ -163,7 +163,13 @@ class PiecewisePolynomialScore(LawLearner):
         coefficients = np.stack([made.coefficients for made in found])
         self._model = replace(self._model, coefficients=jnp.asarray(coefficients, jnp.result_type(float)))
         if isinstance(self.components, int | np.integer):
-            self._doubt(for_doubt, y, white, x[: len(held)][: crude.SUBSET], seed)
+            number, gain = more_cells(for_doubt, self._model, y[len(held) :], held, white, seed, self.floor)
+            if gain:
+                warnings.warn(
+                    f"A mixture of {number} Gaussians has a held-out loss that is {gain:.1%} smaller: components = "
+                    f"{len(self.crude_.weights)} are fewer than the law has, which no degree repairs.",
+                    stacklevel=3,
+                )
 
     def _crude(self, y: np.ndarray, white: Whitening, seed: int) -> GaussianMixture:
         """The crude mixture of the data, from whitened ones; all of them, because it has few parameters."""
@@ -174,38 +180,22 @@ class PiecewisePolynomialScore(LawLearner):
         number = crude.number_by_bic(y, seed, self.floor) if given is None else given
         cells = crude.started(y, number, seed, STARTS, self.floor)[0]
         cells = crude.climbed(cells, y, self.iterations, crude.TOLERANCE, self.floor)[0]
-        return _law(crude.merged(cells), white)
+        return law_of(crude.merged(cells), white)
 
     def _without_correction(self, x: np.ndarray, mean: np.ndarray, scale: float) -> PiecewiseDenoiser:
         """The model with no coefficients yet."""
         parts, d = len(self.crude_.weights), x.shape[1]
         of = chosen_products(d, self.degree, parts, self.max_features)
         reach = BOUND * np.maximum(x.max(0) - mean, mean - x.min(0))
-        numbers = (-np.log(self.levels_), np.zeros((self.levels, len(of) * parts, d)), mean - reach, mean + reach, scale)
-        arrays = (jnp.asarray(part, jnp.result_type(float)) for part in numbers)
-        return PiecewiseDenoiser(
-            self.crude_.mixture, *arrays, VarianceExploding(), of=of, hard=self.cells == "hard"
+        numbers = (
+            -np.log(self.levels_),
+            np.zeros((self.levels, len(of) * parts, d)),
+            mean - reach,
+            mean + reach,
+            scale,
         )
-
-    def _doubt(self, key: Array, y: np.ndarray, white: Whitening, held: np.ndarray, seed: int) -> None:
-        """Say so if a mixture of more Gaussians, if BIC wants more, has a smaller loss on samples that were held out."""
-        own, others = len(self.crude_.weights), y[len(held) :]
-        number = crude.number_by_bic(others, seed, self.floor, least=own)
-        if number == own:
-            return
-        more = _law(crude.started(others, number, seed, 1, self.floor)[0], white).denoiser(VarianceExploding())
-        x0, gains = jnp.asarray(held, jnp.result_type(float)), np.zeros(len(held))
-        for part, place in zip(jax.random.split(key, len(DOUBTS)), DOUBTS, strict=True):
-            sigma = place * self._model.scale
-            x, level = x0 + sigma * jax.random.normal(part, x0.shape, x0.dtype), Level(1.0, sigma)
-            now, then = (np.sum((np.asarray(_denoised(d, x, level)) - held) ** 2, 1) for d in (self._model, more))
-            gains += (now - then) / now.mean() / len(DOUBTS)
-        if gains.mean() > max(SURE * gains.std() / np.sqrt(len(gains)), WORTH):
-            warnings.warn(
-                f"A mixture of {number} Gaussians has a held-out loss that is {gains.mean():.1%} smaller: components = "
-                f"{own} are fewer than the law has, which no degree repairs.",
-                stacklevel=4,
-            )
+        arrays = (jnp.asarray(part, jnp.result_type(float)) for part in numbers)
+        return PiecewiseDenoiser(self.crude_.mixture, *arrays, VarianceExploding(), of=of, hard=self.cells == "hard")
 
     def _check_settings(self, x: np.ndarray) -> None:
         checks.one_of("cells", self.cells, ("soft", "hard"))
@@ -216,16 +206,6 @@ class PiecewisePolynomialScore(LawLearner):
         given = self.components
         if isinstance(given, GaussianMixture):
             if given.event_shape != x.shape[1:]:
-                raise ValueError(f"components must be a law of samples {x.shape[1:]}, as X is; got {given.event_shape}.")
+                raise ValueError(f"components must be a law of samples {x.shape[1:]}; got one of {given.event_shape}.")
         elif given is not None and len(x) < checks.at_least("components", given, 1):
             raise ValueError(f"X must have at least components = {given} samples; got {len(x)}.")
-
-
-@jax.jit
-def _denoised(denoiser: Denoiser, x: Array, level: Level) -> Array:
-    return denoiser(x, level)
-
-
-def _law(cells: crude.Cells, white: Whitening) -> GaussianMixture:
-    """Whitened cells as a law of the data."""
-    return GaussianMixture(cells.weights, white.undo(cells.means), white.root @ cells.covariances @ white.root)

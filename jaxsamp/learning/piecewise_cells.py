@@ -1,4 +1,4 @@
-"""Crude cells: a Gaussian mixture by a few iterations of expectation-maximization, in float64, some samples at a time."""
+"""Crude cells: a Gaussian mixture by expectation-maximization, in float64, some samples at a time."""
 
 from typing import NamedTuple
 

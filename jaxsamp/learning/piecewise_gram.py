@@ -67,7 +67,15 @@ def fit_level(
 
 @partial(jax.jit, static_argnums=(6, 7))
 def _chunk_sums(
-    cells: Mixture, scale: Array, x0: Array, target: Array, z: Array, sigma: Array, of: Products, hard: bool, kept: Array
+    cells: Mixture,
+    scale: Array,
+    x0: Array,
+    target: Array,
+    z: Array,
+    sigma: Array,
+    of: Products,
+    hard: bool,
+    kept: Array,
 ) -> tuple[Array, ...]:
     """Sums over the rows that are kept."""
     level = Level(jnp.ones_like(sigma), sigma)

@@ -124,9 +124,7 @@ def test_the_solution_is_ridge_regression_and_its_loss_that_of_the_other_rows():
     phi, other = rng.normal(size=(2, 300, 4))
     truth = np.array([[1.0], [2.0], [0.0], [0.0]])
     y, held = phi @ truth + rng.normal(size=(300, 1)), other @ truth + rng.normal(size=(300, 1))
-    fit, test = (
-        gram.Sums(300.0, f.T @ f, f.T @ t, float(np.sum(t**2))) for f, t in ((phi, y), (other, held))
-    )
+    fit, test = (gram.Sums(300.0, f.T @ f, f.T @ t, float(np.sum(t**2))) for f, t in ((phi, y), (other, held)))
     found = gram.solve(fit, test, [2, 4], pooled=False)
     assert found.degree == 1 and found.loss < found.crude_loss == pytest.approx(np.mean(held**2))
     assert not found.coefficients[2:].any()
@@ -150,5 +148,3 @@ def test_a_regression_on_cells_that_are_the_law_finds_no_more_than_noise():
     den = dataclasses.replace(model(), coefficients=jnp.asarray(b[None], jnp.float32))
     error = js.score_error(jax.random.key(7), den, LAW, [sigma], samples=2048)
     assert 1e-6 < float(error.relative[0]) < 0.004
-
-

@@ -152,7 +152,7 @@ BAD = {
     "degree": (Score(1, degree=-1), X, "degree must be at least 0"),
     "levels": (Score(1, levels=1), X, "levels must be at least 2"),
     "floor": (Score(1, floor=-0.1), X, "floor must be at least 0; got -0.1"),
-    "law": (Score(LAW), X[:, :1], r"components must be a law of samples \(1,\), as X is; got \(2,\)"),
+    "law": (Score(LAW), X[:, :1], r"components must be a law of samples \(1,\); got one of \(2,\)"),
 }
 
 
