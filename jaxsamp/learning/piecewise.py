@@ -45,7 +45,7 @@ class PiecewisePolynomialScore(LawLearner):
 
     where unit = sigma^2 s^2 / (s^2 + sigma^2)^(3/2), s is the standard deviation of the data, gate_c is the probability
     of cell c given x, u_c = (Lambda_c + sigma^2)^(-1/2) U_c^T (x - m_c), and h_i are normalized Hermite products of
-    total degree at most `degree`. B, by level, is the ridge regression of x_0 less the crude part on the features, whose
+    total degree at most `degree`. B, by level, is the ridge regression of x_0 less the crude part on features whose
     Gram matrices are summed over the samples, some at a time: memory for the fit is that of the data, and there is no
     gradient descent. At levels above half of the data's standard deviation the target is the posterior mean of x_0 if
     it is one of the samples, which has less noise. The degree, where 0 is the crude mixture alone, and the penalty are
