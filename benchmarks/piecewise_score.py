@@ -29,7 +29,7 @@ import jaxsamp as js
 from jaxsamp.learning import piecewise_cells, piecewise_gram, start
 
 SCHEDULE = js.schedules.VarianceExploding()
-CASES, ALL_ARMS, TWO_ARMS = ((4, 4), (2, 3), (8, 4), (16, 6), (2, 6)), ((4, 4),), ((2, 3), (8, 4))
+CASES, ALL_ARMS, TWO_ARMS = ((2, 3), (8, 4), (2, 6), (16, 6), (4, 4)), ((4, 4),), ((8, 4),)
 FIRST = 1000.0  # first level of the flow, where the law's mean is drowned too
 WIDE = {"iterations": 0, "floor": 0.05}
 Score = js.learning.PiecewisePolynomialScore

@@ -15,12 +15,13 @@ from jaxsamp_kernels.hermite import Products
 from jaxsamp_kernels.mixture import Mixture
 
 CHUNK = 2048  # samples whose features are in memory at once
-ROWS = 160_000  # rows of a regression that noise copies of few samples make
+ROWS = 80_000  # rows of a regression that noise copies of few samples make
 COPIES = 8  # most noise copies of a sample
 KEYS = 8192  # data points at once in a posterior mean
-PAIRS = 5e7  # of a noisy sample and a data point, in the posterior means of one level
+PAIRS = 3e7  # of a noisy sample and a data point, in the posterior means of one level
 HIGH = 0.5  # least level, in units of the data, from which targets are posterior means
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # penalties, in units of the mean square of a feature
+RIDGES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # penalties, in units of the mean square of a feature
+SLACK = 0.03  # share of the best gain that a lower degree or a larger penalty may miss
 
 
 class Sums(NamedTuple):
@@ -115,32 +116,30 @@ def _chunks(x: np.ndarray, copies: int) -> Iterator[tuple[Array, Array]]:
 
 
 def solve(fit: Sums, held: Sums, sizes: list[int], pooled: bool) -> Solution:
-    """The degree and penalty with the smallest held-out loss; `sizes` are the numbers of features of degrees 1, 2, ...
+    """The smallest degree, and for it the largest penalty, with nearly the smallest held-out loss.
 
-    With G and r the means of features^T features and of features^T targets, B = (G + ridge tr(G) / P)^-1 r. Its loss on
-    other samples is a quadratic form in their own sums, so that no sample is read again. `pooled` says whether the
-    coefficients of the choice are then computed from both.
+    `sizes` are the numbers of features of degrees 1, 2, ... With G and r the means of features^T features and of
+    features^T targets, B = (G + ridge tr(G) / P)^-1 r. Its loss on other samples is a quadratic form in their own sums,
+    so that no sample is read again. The largest penalty, because directions that hardly occur at one level may occur at
+    the next. `pooled` says whether the coefficients of the choice are then computed from both.
     """
-    count = held.count
-    crude = best = held.square / count
-    chosen = (0, 0.0)
-    for degree, size in enumerate(sizes, 1):
+    crude, found = held.square / held.count, []
+    for size in sizes:
         values, basis = _spectrum(fit, size)
-        back = basis.T @ fit.back[:size] / fit.count
-        gram = basis.T @ held.gram[:size, :size] @ basis / count
-        cross = basis.T @ held.back[:size] / count
+        back, gram = basis.T @ fit.back[:size] / fit.count, basis.T @ held.gram[:size, :size] @ basis / held.count
+        cross = basis.T @ held.back[:size] / held.count
         for ridge in RIDGES:
             b = back / (values + ridge * values.mean())[:, None]
-            loss = crude + np.sum(b * (gram @ b - 2 * cross))
-            if loss < best:
-                best, chosen = loss, (degree, ridge)
-    coefficients = np.zeros_like(fit.back)
-    if chosen[0]:
-        size, used = sizes[chosen[0] - 1], fit + held if pooled else fit
+            found.append(crude + np.sum(b * (gram @ b - 2 * cross)))
+    coefficients, losses = np.zeros_like(fit.back), np.array([crude, *found])
+    chosen = int(np.argmax(losses <= losses.min() + SLACK * (crude - losses.min())))
+    degree, place = divmod(chosen - 1, len(RIDGES))
+    if chosen:
+        size, used = sizes[degree], fit + held if pooled else fit
         values, basis = _spectrum(used, size)
-        shrunk = basis.T @ used.back[:size] / used.count / (values + chosen[1] * values.mean())[:, None]
+        shrunk = basis.T @ used.back[:size] / used.count / (values + RIDGES[place] * values.mean())[:, None]
         coefficients[:size] = basis @ shrunk
-    return Solution(coefficients, chosen[0], float(best), float(crude))
+    return Solution(coefficients, degree + 1, float(losses[chosen]), float(crude))
 
 
 def _spectrum(sums: Sums, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import jaxsamp as js
 from jaxsamp.core.types import Level
 
 Score = js.learning.PiecewisePolynomialScore
-LAW = js.targets.GaussianMixture.random(jax.random.key(0), 3, 2)
+LAW = js.targets.GaussianMixture.random(jax.random.key(0), 3, 2, separation=4.0)
 X = np.asarray(LAW.sample(jax.random.key(1), 2304), float)
 SCHEDULE = js.schedules.VarianceExploding()
 
@@ -20,14 +20,14 @@ SCHEDULE = js.schedules.VarianceExploding()
 @pytest.fixture(scope="module")
 def crude():
     """On cells that are too wide, so that there is something to correct."""
-    return Score(3, iterations=0, floor=0.15, levels=8, random_state=0).fit(X)
+    return Score(3, iterations=0, floor=0.1, random_state=0).fit(X)
 
 
 @pytest.fixture(scope="module")
 def sharp(crude):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # three cells are enough
-        return Score(3, levels=8, random_state=0).fit(X)
+        return Score(3, random_state=0).fit(X)
 
 
 @jax.jit
@@ -51,14 +51,14 @@ def relative(denoiser, levels):
 def test_polynomials_repair_wide_cells_and_levels_between_are_as_good(crude):
     levels = crude.levels_
     found = relative(crude.denoiser(SCHEDULE), levels)
-    assert found.mean() < 0.5 * relative(crude.crude_.denoiser(SCHEDULE), levels).mean()
+    assert found.mean() < 0.4 * relative(crude.crude_.denoiser(SCHEDULE), levels).mean()
     between = relative(crude.denoiser(SCHEDULE), np.sqrt(levels[1:] * levels[:-1]))
     assert between.mean() < 1.5 * found.mean()
-    assert (crude.losses_ <= crude.crude_losses_).all() and crude.degrees_.max() == 2
+    assert (crude.losses_ <= crude.crude_losses_).all() and 0 < crude.degrees_.max() <= 2
 
 
 def test_cells_that_are_the_law_need_no_correction():
-    found = Score(LAW, levels=8, random_state=0).fit(X)
+    found = Score(LAW, random_state=0).fit(X)
     assert relative(found.denoiser(SCHEDULE), found.levels_).max() < 0.004
 
 
@@ -132,12 +132,12 @@ def test_log_density_and_cells_are_those_of_the_law(sharp):
 
 def test_fewer_cells_than_components_are_said():
     with pytest.warns(UserWarning, match="components = 1 are fewer than the law has, which no degree repairs"):
-        Score(1, levels=8, random_state=0).fit(X)
+        Score(1, random_state=0).fit(X)
 
 
 @pytest.mark.slow
 def test_hard_cells_sample_and_have_no_density():
-    found = Score(3, cells="hard", levels=8, random_state=0).fit(X)
+    found = Score(3, cells="hard", random_state=0).fit(X)
     assert np.isfinite(found.sample(jax.random.key(0), 8)).all()
     with pytest.raises(ValueError, match="cells must be 'soft' for a log density"):
         found.score_samples(X)
