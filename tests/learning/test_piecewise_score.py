@@ -122,10 +122,14 @@ def test_it_is_an_estimator_of_scikit_learn():
     assert not failed
 
 
-def test_log_density_and_cells_are_those_of_the_law(sharp):
+@pytest.mark.slow
+def test_log_density_is_that_of_the_law(sharp):
     found, exact = sharp.score_samples(X[:64]), np.asarray(LAW.log_prob(jnp.asarray(X[:64])))
     assert np.abs(found - exact).mean() < 0.1
     np.testing.assert_allclose(sharp.score(X[:64]), found.mean(), rtol=1e-5)
+
+
+def test_cells_have_their_weights(sharp):
     np.testing.assert_allclose(sharp.predict_proba(X).mean(0), sharp.crude_.weights, atol=0.01)
     np.testing.assert_array_equal(np.unique(sharp.predict(X)), [0, 1, 2])
 
