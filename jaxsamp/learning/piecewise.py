@@ -48,8 +48,8 @@ class PiecewisePolynomialScore(LawLearner):
     total degree at most `degree`. B, by level, is the ridge regression of x_0 less the crude part on features whose
     Gram matrices are summed over the samples, some at a time: memory for the fit is that of the data, and there is no
     gradient descent. At levels above half of the data's standard deviation the target is the posterior mean of x_0 if
-    it is one of the samples, which has less noise. Every eighth sample is held out and chooses the smallest degree, where
-    0 is the crude mixture alone, and for it the largest penalty, with nearly the smallest denoising loss.
+    it is one of the samples, which has less noise. Every eighth sample is held out to choose the smallest degree, where
+    0 is the crude mixture alone, and the largest penalty with nearly the smallest denoising loss.
 
     If the crude mixture is the law, D is exact without a correction. With fewer cells than the law has components, no
     degree repairs it, and a warning says so if a mixture of more Gaussians has a smaller held-out loss. Noise is the
