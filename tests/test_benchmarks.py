@@ -28,6 +28,9 @@ SMALL = {
         *("--seeds", "1", "--steps", "2", "--checks", "1", "--classifier-steps", "2", "--samples", "80"),
         *("--cases", "digits, JPEG 10", "--only", "naive", "Omni from 0.4"),
     ],
+    "piecewise_score": [
+        *("--cases", "2x3", "--data", "300", "--samples", "20", "--only", "default", "iterated", "k-means"),
+    ],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "annotation_levels": ["--seeds", "1", "--steps", "2", "--stride", "8"],
     "compile_time": ["--samples", "4", "--repeats", "1"],

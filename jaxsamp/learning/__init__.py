@@ -17,12 +17,14 @@ from jaxsamp.learning.receptive_field import measure_receptive_field
 if TYPE_CHECKING:
     from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as DDPMGaussianMixture
     from jaxsamp.learning.em import fit_em as fit_em
+    from jaxsamp.learning.piecewise import PiecewisePolynomialScore as PiecewisePolynomialScore
 
 __all__ = [
     "Context",
     "DDPMGaussianMixture",
     "DamageClassifier",
     "HeldOut",
+    "PiecewisePolynomialScore",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -41,12 +43,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load what needs networks or scikit-learn when it is first used, because the rest needs neither."""
-    if name == "fit_em":
-        with extras.needed("jaxsamp.learning.fit_em"):
-            from jaxsamp.learning.em import fit_em
-        return fit_em
-    if name == "DDPMGaussianMixture":
-        with extras.needed("jaxsamp.learning.DDPMGaussianMixture"):
-            from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture
-        return DDPMGaussianMixture
-    raise AttributeError(f"module 'jaxsamp.learning' has no attribute {name!r}")
+    with extras.needed(f"jaxsamp.learning.{name}"):
+        if name == "DDPMGaussianMixture":
+            from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as found
+        elif name == "PiecewisePolynomialScore":
+            from jaxsamp.learning.piecewise import PiecewisePolynomialScore as found
+        elif name == "fit_em":
+            from jaxsamp.learning.em import fit_em as found
+        else:
+            raise AttributeError(f"module 'jaxsamp.learning' has no attribute {name!r}")
+    return found

@@ -134,6 +134,18 @@ def posterior_mean(mixture: Mixture, x, alpha, sigma):
     return _matmul(r, mixture.means) + _mix(mixture, r, *_gains(mixture, view, alpha), *view[:2])
 
 
+def component_means(mixture: Mixture, x, alpha, sigma):
+    """E[x_0 given x, component k] = mu_k + alpha S_k C_k^-1 delta_k, (K, d)."""
+    view = _view(mixture, x, alpha, sigma)
+    return mixture.means + _each(mixture, *_gains(mixture, view, alpha), *view[:2])
+
+
+def standardized(mixture: Mixture, x, alpha, sigma):
+    """C_k^(-1/2) delta_k in the eigenbasis of S_k, (K, m): standard normal, if component k is the law."""
+    view = _view(mixture, x, alpha, sigma)
+    return view.coordinates / jnp.sqrt(view.variances)
+
+
 def posterior_covariance(mixture: Mixture, x, alpha, sigma):
     """Cov[x_0 given x] = sum_k r_k (sigma^2 S_k C_k^-1 + m_k m_k^T) - m m^T, (d, d)."""
     view = _view(mixture, x, alpha, sigma)
@@ -145,7 +157,7 @@ def posterior_covariance(mixture: Mixture, x, alpha, sigma):
         off = 0.0 if mixture.floor is None else sigma**2 * mixture.floor / view.off_variances
         within = _einsum("k,kdm,km,kem->de", r, mixture.basis, own - off, mixture.basis)
         within += jnp.sum(r[:, None] * off) * jnp.eye(x.shape[0], dtype=x.dtype)
-    means = mixture.means + _each(mixture, *_gains(mixture, view, alpha), *view[:2])
+    means = component_means(mixture, x, alpha, sigma)
     spread = means - _matmul(r, means)
     return within + _einsum("k,kd,ke->de", r, spread, spread)
 

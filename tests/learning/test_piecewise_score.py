@@ -1,0 +1,167 @@
+"""The piecewise-polynomial learner: what it learns, between levels, under every schedule, and its sentences."""
+
+import inspect
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsamp as js
+from jaxsamp.core.types import Level
+
+Score = js.learning.PiecewisePolynomialScore
+LAW = js.targets.GaussianMixture.random(jax.random.key(0), 3, 2, separation=4.0)
+X = np.asarray(LAW.sample(jax.random.key(1), 2304), float)
+SCHEDULE = js.schedules.VarianceExploding()
+
+
+@pytest.fixture(scope="module")
+def crude():
+    """On cells that are too wide, so that there is something to correct."""
+    return Score(3, iterations=0, floor=0.1, random_state=0).fit(X)
+
+
+@pytest.fixture(scope="module")
+def sharp(crude):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # three cells are enough
+        return Score(3, random_state=0).fit(X)
+
+
+@jax.jit
+def denoised(denoiser, x, alpha, sigma):
+    return denoiser(x, Level(alpha, sigma))
+
+
+TEST = LAW.sample(jax.random.key(2), 1024)
+NOISE = jax.random.normal(jax.random.key(4), TEST.shape)
+
+
+def relative(denoiser, levels):
+    """E|D - D*|^2 / E|x_0 - D*|^2 at each level, on 1,024 samples."""
+    found = []
+    for sigma in levels:
+        one, other = (denoised(d, TEST + sigma * NOISE, 1.0, sigma) for d in (denoiser, LAW.denoiser(SCHEDULE)))
+        found.append(float(jnp.sum((one - other) ** 2) / jnp.sum((TEST - other) ** 2)))
+    return np.array(found)
+
+
+def test_polynomials_repair_wide_cells_and_levels_between_are_as_good(crude):
+    levels = crude.levels_
+    found = relative(crude.denoiser(SCHEDULE), levels)
+    assert found.mean() < 0.4 * relative(crude.crude_.denoiser(SCHEDULE), levels).mean()
+    between = relative(crude.denoiser(SCHEDULE), np.sqrt(levels[1:] * levels[:-1]))
+    assert between.mean() < 1.5 * found.mean()
+    assert (crude.losses_ <= crude.crude_losses_).all() and 0 < crude.degrees_.max() <= 2
+
+
+def test_cells_that_are_the_law_need_no_correction():
+    found = Score(LAW, random_state=0).fit(X)
+    assert relative(found.denoiser(SCHEDULE), found.levels_).max() < 0.004
+
+
+def test_levels_are_the_same_under_every_schedule_and_stay_sound_beyond_those_of_the_fit(crude):
+    own, other = crude.denoiser(SCHEDULE), crude.denoiser(js.schedules.VariancePreserving())
+    sigma = jnp.linspace(0.1, 3.0, 1024)
+    found = denoised(own, TEST, jnp.ones(1024), sigma)
+    for i in (0, 500):
+        alpha = 1 / jnp.sqrt(1 + sigma[i] ** 2)
+        np.testing.assert_allclose(denoised(own, TEST, 1.0, sigma[i])[i], found[i], rtol=1e-4, atol=1e-4)
+        moved = denoised(other, alpha * TEST, alpha, alpha * sigma[i])[i]
+        np.testing.assert_allclose(moved, found[i], rtol=1e-4, atol=1e-4)
+    noise = denoised(own, 1e4 * NOISE, 1.0, jnp.asarray(1e4))
+    assert np.abs(noise - crude.crude_.posterior_mean(1e4 * NOISE, Level(1.0, 1e4))).max() < 0.01
+    np.testing.assert_allclose(denoised(own, TEST, 1.0, jnp.asarray(1e-3)), TEST, atol=1e-3)
+
+
+def test_samples_have_the_law(sharp):
+    x = sharp.sample(jax.random.key(3), 500)
+    error = np.std(LAW.log_prob(x)) / 500**0.5
+    assert abs(float(LAW.log_prob(x).mean() - LAW.log_prob(jnp.asarray(X)).mean())) < 5 * error
+    (first, cells), (again, _) = sharp.sample(500), sharp.sample(500)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(cells, sharp.predict(first))
+    assert not np.isin(first, np.asarray(x)).any()
+
+
+@pytest.mark.slow
+def test_samples_do_not_depend_on_their_number(sharp):
+    key = jax.random.key(3)
+    np.testing.assert_allclose(sharp.sample(key, 20), sharp.sample(key, 500)[:20], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("components", [3, None])
+def test_total_variation_is_at_most_twice_that_of_maximum_likelihood(components, optimized):
+    """20,000 samples; the standard error of each distance is below 4 % of it."""
+    law = js.targets.GaussianMixture.random(jax.random.key(230), 3, 2)
+    x = np.asarray(law.sample(jax.random.key(7), 20_000), float)
+    best = js.learning.fit_gaussian_mixture(x, 3, tol=1e-4, n_init=3)
+    drawn = best.sample(jax.random.key(1), 20_000)
+    bound = 2 * float(jnp.mean(jnp.maximum(0, 1 - jnp.exp(law.log_prob(drawn) - best.log_prob(drawn)))))
+    found = Score(components, random_state=0).fit(x)
+    grid = js.grids.log_snr(SCHEDULE, 48, sigma_max=1000.0, sigma_min=found.levels_[-1])
+    flow = js.sample_and_log_prob(jax.random.key(2), found.denoiser(SCHEDULE), 2000, grid=grid)
+    assert js.metrics.flow_tv(flow, law, SCHEDULE.level(-jnp.log(grid[-1]))).value < bound
+
+
+# What a learner with noise of its own and a continuous range of samples cannot be asked.
+EXCEPTIONS: dict[str, str] = {}
+
+
+@pytest.mark.slow
+def test_it_is_an_estimator_of_scikit_learn():
+    from sklearn.utils.estimator_checks import check_estimator
+
+    found = check_estimator(
+        Score(1, degree=1, levels=3, random_state=0), on_fail=None, expected_failed_checks=EXCEPTIONS
+    )
+    failed = {one["check_name"]: str(one["exception"])[:200] for one in found if one["status"] == "failed"}
+    assert not failed
+
+
+@pytest.mark.slow
+def test_log_density_is_that_of_the_law(sharp):
+    found, exact = sharp.score_samples(X[:64]), np.asarray(LAW.log_prob(jnp.asarray(X[:64])))
+    assert np.abs(found - exact).mean() < 0.1
+    np.testing.assert_allclose(sharp.score(X[:64]), found.mean(), rtol=1e-5)
+
+
+def test_cells_have_their_weights(sharp):
+    np.testing.assert_allclose(sharp.predict_proba(X).mean(0), sharp.crude_.weights, atol=0.01)
+    np.testing.assert_array_equal(np.unique(sharp.predict(X)), [0, 1, 2])
+
+
+def test_fewer_cells_than_components_are_said():
+    with pytest.warns(UserWarning, match="components = 1 are fewer than the law has, which no degree repairs"):
+        Score(1, random_state=0).fit(X)
+
+
+@pytest.mark.slow
+def test_hard_cells_sample_and_have_no_density():
+    found = Score(3, cells="hard", random_state=0).fit(X)
+    assert np.isfinite(found.sample(jax.random.key(0), 8)).all()
+    with pytest.raises(ValueError, match="cells must be 'soft' for a log density"):
+        found.score_samples(X)
+
+
+BAD = {
+    "nan": (Score(2), np.where(np.arange(8)[:, None] == 3, np.nan, X[:8]), "contains NaN"),
+    "few samples": (Score(9), X[:8], "X must have at least components = 9 samples; got 8"),
+    "fewer than features": (Score(1), X[:8].reshape(2, 8), "more samples than features"),
+    "dependent": (Score(1), X[:50, [0, 0]], "so that data can be whitened"),
+    "cells": (Score(1, cells="sharp"), X, "cells must be one of 'soft', 'hard'; got 'sharp'"),
+    "degree": (Score(1, degree=-1), X, "degree must be at least 0"),
+    "levels": (Score(1, levels=1), X, "levels must be at least 2"),
+    "floor": (Score(1, floor=-0.1), X, "floor must be at least 0; got -0.1"),
+    "law": (Score(LAW), X[:, :1], r"components must be a law of samples \(1,\); got one of \(2,\)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_learned_is_a_sentence(case):
+    learner, x, sentence = BAD[case]
+    with pytest.raises(ValueError, match=sentence):
+        inspect.unwrap(Score.fit)(learner, x)
