@@ -12,6 +12,7 @@ need "jaxsamp[train]".
 from jaxsamp.recipes.ambient import (
     check_learned,
     clean_of,
+    dropped_of,
     further_of,
     measured_task,
     numbered,
@@ -59,6 +60,7 @@ __all__ = [
     "corruption",
     "draw",
     "draw_to_folder",
+    "dropped_of",
     "exact_task",
     "further_of",
     "law_of",
