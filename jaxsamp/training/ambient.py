@@ -12,6 +12,7 @@ from jaxsamp.corruptions.condition import split
 from jaxsamp.corruptions.laws import CHECKED, FURTHER, least_seen
 from jaxsamp.corruptions.linear import stretches
 from jaxsamp.corruptions.measurements import Measurements
+from jaxsamp.losses.corrupted import check_further
 from jaxsamp.training.objective import DenoisingLoss, Loss, check_settings, denoising_loss
 
 
@@ -75,10 +76,7 @@ def ambient_loss(
         ValueError: a setting is out of range, or `weighting` is None.
         TypeError: `levels` or `weighting` is of the wrong type.
     """
-    if not 0 < further < 1:
-        raise ValueError(
-            f"further must be in (0, 1), because what is hidden from the network teaches it the rest; got {further}."
-        )
+    check_further(further)
     check_settings(levels, weighting, drop)
     if weighting is None:
         raise ValueError(
