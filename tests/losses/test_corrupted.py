@@ -106,6 +106,30 @@ def test_levels_below_the_noise_have_no_loss():
     assert (np.asarray(loss(0.57)) == 0).all() and (np.asarray(loss(0.59)) > 0).all()
 
 
+@pytest.mark.parametrize("loss", [ambient, gsure])
+def test_the_further_corruption_is_another_one_for_every_step(loss):
+    """What the network is told is a part of the same measurement, and a new part with every key."""
+    law = room.Mask(0.5)
+    operator = law.draw(jax.random.key(0), 8, (6,))
+    options = {"levels": LogNormal(0.0), "weighting": UnitWeighting(), "further": 0.5}
+
+    @jax.jit
+    def told(key):
+        seen = []
+
+        def apply(params, x, t, cond):
+            seen.append(cond.operator.mask)
+            return 0 * x
+
+        loss(key, apply, None, jnp.ones((8, 6)), operator, law, S, **options)
+        return seen[0]
+
+    masks = [np.asarray(told(jax.random.key(i))) for i in (1, 2, 1)]
+    assert not any((mask & ~np.asarray(operator.mask)).any() for mask in masks)
+    np.testing.assert_array_equal(masks[0], masks[2])
+    assert (masks[0] != masks[1]).any(1).sum() >= 5  # of 8 samples, of which each has three entries or so
+
+
 class Deaf(nn.Module):
     """It has no weights for masks."""
 
