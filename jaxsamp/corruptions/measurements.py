@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,11 @@ class Measurements:
             raise ValueError(f"operator must have one entry per observation, {n}; got arrays of shapes {leaves}.")
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf)[1:], jnp.result_type(leaf)), self.operator)
         event = jax.ShapeDtypeStruct(self.event_shape, jnp.result_type(float))
-        takes = jax.eval_shape(lambda a, x: a(x), one, event).shape
+        try:
+            takes = jax.eval_shape(lambda a, x: a(x), one, event).shape
+        except (TypeError, ValueError) as error:
+            said = f"event_shape must be that of samples which the operators take; got {self.event_shape} ({error})."
+            raise ValueError(said) from error
         if np.shape(self.y)[1:] != takes:
             raise ValueError(f"y must be of shape ({n}, {', '.join(map(str, takes))}); got {np.shape(self.y)}.")
         if checks.is_readable(self.y):
@@ -62,9 +66,12 @@ class Measurements:
         return len(self.y)
 
     def __getitem__(self, rows: Any) -> "Measurements":
-        rows = slice(rows, rows + 1 or None) if isinstance(rows, int) else rows
+        rows = one_row(rows, len(self))
         y, operator = jax.tree.map(lambda leaf: leaf[rows], (self.y, self.operator))
         return replace(self, y=y, operator=operator)
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        refuse_array(self)
 
     @property
     def noise(self) -> Array:
@@ -154,6 +161,23 @@ class Measurements:
         y = arrays.pop("y")
         leaves = [arrays[f"operator_{i}"] for i in range(len(arrays))]
         return Measurements(y, jax.tree.unflatten(jax.tree.structure(files.like(law, event)), leaves), law, event)
+
+
+def one_row(rows: Any, n: int) -> Any:
+    """What slices arrays of n rows: a slice of one row for an integer; raises IndexError if there is no such row."""
+    if not isinstance(rows, int):
+        return rows
+    if not -n <= rows < n:  # or a loop over all of them would never end
+        raise IndexError(f"rows must be among the {n} measurements; got {rows}.")
+    return slice(rows, rows + 1 or None)
+
+
+def refuse_array(measured: Any) -> NoReturn:
+    """Raise TypeError where measurements are taken for an array of clean samples."""
+    raise TypeError(
+        f"clean samples are needed here, (n, *event); got {type(measured).__name__}, whose A^+ y, back_projection(), "
+        "lacks what was not seen."
+    )
 
 
 def corrupt(key: PRNGKey, x: Any, law: Corruption) -> Measurements:

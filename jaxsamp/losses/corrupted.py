@@ -51,7 +51,8 @@ def ambient(
         params: the weights.
         x: what is known of the data, A^+ y, (batch, *event); see `Measurements.back_projection`.
         operator: A of each sample.
-        law: the law of A, one of `jaxsamp.corruptions`.
+        law: the law of A, one of `jaxsamp.corruptions`; `jaxsamp.corruptions.laws.least_seen` raises an error for one
+            that cannot be learned from, as `jaxsamp.fit` does.
         schedule: how noise grows.
         levels: the law from which each sample's noise level is drawn.
         weighting: w(lambda).

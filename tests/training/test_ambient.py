@@ -165,6 +165,11 @@ class Deaf(nn.Module):
             "law must see everything that its further corruption hides .* smallest probability is 0",
         ),
         (
+            lambda: run(room.corrupt(jax.random.key(0), IMAGES, room.Downsample(2, rate=1.0))),
+            ValueError,
+            r"law must see everything that its further corruption hides .* for Downsample.* smallest probability is 0",
+        ),
+        (
             lambda: run(room.corrupt(jax.random.key(0), IMAGES, room.Blur(1.0))),
             ValueError,
             "operator must have pseudoinverse and projector to be learned from, .* a BlurOperator has none",
