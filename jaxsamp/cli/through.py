@@ -37,12 +37,18 @@ def check_data(command: Any, data: recipes.LearningData) -> float | None:
         for name, flag in (("full_mask", "--full-mask"), ("reference", "--reference")):
             if getattr(command, name, None):
                 raise BadArgument(f"{flag} is for a network that has learned from measurements, with --checkpoint.")
-    if subject.guidance is not None and recipes.dropped_of(subject.checkpoint) == 0 and subject.classes:
+    if subject.checkpoint is not None and subject.guidance is not None:
+        _check_guidance(subject)
+    return further
+
+
+def _check_guidance(subject: Any) -> None:
+    """Raise one sentence if the network was never asked without a label."""
+    if subject.classes and recipes.dropped_of(subject.checkpoint) == 0:
         raise BadArgument(
             "--guidance needs a network that was trained with some labels dropped, as `jaxsamp train --drop` does; for "
             "this one none were."
         )
-    return further
 
 
 def check_law(checkpoint: Path, measured: Measurements, stages: Stages) -> None:

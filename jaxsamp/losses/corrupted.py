@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.core import checks
@@ -95,7 +96,7 @@ def check(apply: Any, x: Array, operator: Any, further: ArrayLike, cond: PyTree)
 
 def check_further(further: ArrayLike) -> None:
     """Raise ValueError unless the rate of the further corruption is one to learn from."""
-    if checks.is_concrete(further) and not 0 < float(further) < 1:
+    if checks.is_concrete(further) and not 0 < float(np.asarray(further)) < 1:
         raise ValueError(
             f"further must be in (0, 1), because what is hidden from the network teaches it the rest; got {further}."
         )
