@@ -113,9 +113,10 @@ def measured(network, batch, each, repeats):
     return marks[1:, 0] - marks[:-1, 1], marks[1:, 1] - marks[1:, 0], COMPILED[before:].count("jit(train_step)")
 
 
-def in_turn(network, batch, each, repeats):
+def in_turn(network, batch, each, repeats, side):
     """Seconds and processor seconds, (repeats, 2), of fit on measurements and of fit on the clean samples."""
     x, *_ = js.datasets.digits()
+    x = x.repeat(side // 8, 1).repeat(side // 8, 2)
     kinds = js.corruptions.corrupt(jax.random.key(2), x, js.corruptions.Mask(0.5)), x
     turns, marks = [threading.Semaphore(0) for _ in kinds], [[] for _ in kinds]
 
@@ -148,13 +149,14 @@ def main():
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--steps", type=int, help="of each interval, instead of each network's own")
     parser.add_argument("--measured", action="store_true", help="only fit on measurements over fit on clean samples")
+    parser.add_argument("--side", type=int, choices=(8, 16, 24), default=8, help="of the digits for that, enlarged")
     options = parser.parse_args()
     jax.monitoring.register_event_duration_secs_listener(note)
     rows, measurements = [], []
     for name in options.only:
         network, batch, each = NETWORKS[name]
         each = options.steps or each
-        through, clean = in_turn(network, batch, each, options.repeats)
+        through, clean = in_turn(network, batch, each, options.repeats, options.side)
         low, high = np.quantile(through[:, 0] / clean[:, 0], [0.25, 0.75])
         measurements.append(
             {
@@ -165,7 +167,8 @@ def main():
                 "processor time": ratio(through[:, 1], clean[:, 1]),
             }
         )
-    report("fit_measured", "fit on measurements over fit on clean samples", measurements, options, ("flax", "optax"))
+    name = "fit_measured" if options.side == 8 else f"fit_measured_{options.side}"
+    report(name, "fit on measurements over fit on clean samples", measurements, options, ("flax", "optax"))
     for name in options.only if not options.measured else ():
         network, batch, each = NETWORKS[name]
         each = options.steps or each

@@ -24,8 +24,8 @@ from jaxsamp.recipes.data import PLACES, check_data, stem
 from jaxsamp.recipes.joined import PLUS
 
 WRITTEN, WIDTH = "annotations.jsonl", 40
-TRAINED = ("classifier", "held-out")  # annotators that show progress
-SETTINGS = ("sigma_min", "sigma_max", "scores", "table", "share", "eps", "per_sample", "steps")
+TRAINED = ("classifier", "held-out", "crops")  # annotators that show progress
+SETTINGS = ("sigma_min", "sigma_max", "scores", "table", "share", "eps", "least", "per_sample", "steps")
 
 
 def _of(*annotators: str, metavar: str, default: str = "") -> Any:
@@ -46,9 +46,10 @@ class Annotate(ReportingCommand):
     damaged: Annotated[tuple[str, ...], arg(metavar="FILE|FOLDER ...")]
     """The damaged samples, a file or folder for each kind of damage."""
     annotator: Annotated[str, named("How the levels are found", ANNOTATORS)] = "gaussian"
-    sigma_min: Annotated[tuple[float, ...], _of("fixed", "percentile", "held-out", metavar="FLOAT ...")] = ()
-    """Noise level sigma / alpha above which damaged samples train; for fixed one number, or one for each kind; for
-    held-out the levels to compare, 0 for samples that count as clean and inf for none of them."""
+    sigma_min: Annotated[tuple[float, ...], _of("fixed", "percentile", "held-out", "crops", metavar="FLOAT ...")] = ()
+    """Noise level sigma / alpha above which damaged samples train; for fixed and crops one number, or one for each
+    kind, for crops by default inf; for held-out the levels to compare, 0 for samples that count as clean and inf for
+    none of them."""
     sigma_max: Annotated[tuple[float, ...], _of("fixed", metavar="FLOAT ...", default="0")] = ()
     """Noise level up to which they train as clean ones, too."""
     scores: Annotated[Path | None, _of("percentile", "scores", metavar="FILE")] = None
@@ -59,17 +60,23 @@ class Annotate(ReportingCommand):
     """Share of the damaged samples, those of the lowest scores, that get --sigma-min; the others count as clean."""
     eps: Annotated[float | None, _of("gaussian", "classifier", metavar="FLOAT", default="0.05")] = None
     """How different clean and damaged samples may be, in total variation, where they train."""
+    least: Annotated[float | None, _of("crops", metavar="FLOAT", default="0.25")] = None
+    """Probability below 1/2 of being clean, above which crops of a sample may train as clean ones."""
     per_sample: FlagCreatePairsOff[bool] = False
     """A level of its own for each damaged sample (classifier)."""
-    steps: Annotated[int | None, _of("classifier", "held-out", metavar="INT", default="2000")] = None
-    """Number of updates of the classifier, or of each network."""
+    steps: Annotated[int | None, _of("classifier", "held-out", "crops", metavar="INT", default="2000")] = None
+    """Number of updates of the classifier, of each network, or of the classifier of each size of crops."""
     image_size: ImageSize = 16
     """Size of images of a folder or of a data set on a hub: one number, or height and width."""
     image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
     common: Shared = Common()
 
     files: ClassVar = ("annotations.png", "report.json", WRITTEN)
-    names: ClassVar[Mapping[str, str]] = {"classifier": "--annotator classifier", "quality": "--scores"}
+    names: ClassVar[Mapping[str, str]] = {
+        "classifier": "--annotator classifier",
+        "network": "--annotator crops",
+        "quality": "--scores",
+    }
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -104,6 +111,7 @@ class Annotate(ReportingCommand):
             else:
                 compared, notes = None, recipes.annotated(key, data, self.annotator, watched, **settings)
         rows = recipes.levels_histogram(notes.sigma_min)
+        below = recipes.levels_histogram(notes.sigma_max[notes.sigma_max > 0])
         damaged = notes.sigma_min[data.kinds > 0]
         facts = {"data": data.name, "both": self.both, "annotator": self.annotator, "histogram": rows}
         facts |= {"clean": int((data.kinds == 0).sum()), "damaged": len(damaged)}
@@ -112,8 +120,9 @@ class Annotate(ReportingCommand):
             levels = [None if np.isinf(level) else float(level) for level in compared.sigma_min]
             pairs = zip(levels, compared.loss.tolist(), strict=True)
             facts["compared"] = [{"sigma_min": level, "loss": loss} for level, loss in pairs]
-        facts |= {"at_low_noise": int((notes.sigma_max > 0).sum()), **recipes.about(None, data)}
-        figure = plots.levels(rows, title=f"{data.name}, {self.annotator}")
+        facts |= {"at_low_noise": int((notes.sigma_max > 0).sum()), "histogram_below": below}
+        facts |= recipes.about(None, data)
+        figure = plots.levels(rows, below, title=f"{data.name}, {self.annotator}")
         return Made(facts, figure, partial(_write, notes))
 
     @property
@@ -123,16 +132,18 @@ class Annotate(ReportingCommand):
 
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""
-        page, rows = Page(), facts["histogram"]
+        page, rows, below = Page(), facts["histogram"], facts["histogram_below"]
         page.head(facts["data"], f": {facts['clean']:,} clean and {facts['damaged']:,} damaged samples")
-        most = max(row["count"] for row in rows)
-        bars = ["#" * round(WIDTH * row["count"] / most) for row in rows]
-        lines = [(plots.level_name(row), f"{row['count']:,}", bar) for row, bar in zip(rows, bars, strict=True)]
-        page.table(("train above sigma / alpha", "samples", ""), lines, (0, 2))
+        most = max(row["count"] for row in [*rows, *below])
+        for title, some in (("train above sigma / alpha", rows), ("train as clean up to", below)):
+            bars = ["#" * round(WIDTH * row["count"] / most) for row in some]
+            lines = [(plots.level_name(row), f"{row['count']:,}", bar) for row, bar in zip(some, bars, strict=True)]
+            if some:
+                page.table((title, "samples", ""), lines, (0, 2))
         for row in facts.get("compared", ()):
             level = "never" if row["sigma_min"] is None else f"above {row['sigma_min']:g}"
             page.line(f"held-out loss, damaged samples {level}: {row['loss']:.4g}")
-        if facts["never"] == facts["damaged"]:
+        if facts["never"] == facts["damaged"] and not below:
             page.line("no damaged sample may train at any level: clean and damaged ones differ under all noise.")
         page.written(facts, out)
         words = f"{quoted(Path(facts['both']))} --annotations {quoted(out / WRITTEN)}"

@@ -43,10 +43,11 @@ def loss_for(command: Any, data: recipes.LearningData) -> tuple[Any, Any]:
         ValueError: the annotations are those of other data.
     """
     levels, weighting = value_of(command, "levels"), value_of(command, "weighting")
-    if data.measured is None and command.further is not None:
-        raise BadArgument(
-            f"--further is for measurements, which `jaxsamp corrupt` writes; {data.name} has clean samples."
-        )
+    for flag, given in (("--further", command.further is not None), ("--gsure", command.gsure)):
+        if data.measured is None and given:
+            raise BadArgument(
+                f"{flag} is for measurements, which `jaxsamp corrupt` writes; {data.name} has clean samples."
+            )
     if command.annotations is not None:
         if data.train is None:
             what = "measurements" if data.law is None else "samples of a known law"
@@ -61,9 +62,14 @@ def loss_for(command: Any, data: recipes.LearningData) -> tuple[Any, Any]:
         )
     if data.measured is None:
         return training.denoising_loss(levels, weighting, command.drop), None
-    if command.drop != DROP:
-        raise BadArgument(f"--drop must be left out for measurements, whose loss drops no labels; got {command.drop}.")
+    if command.gsure and not data.measured.law.noise:
+        raise BadArgument(
+            f"--gsure is for measurements with noise, as `jaxsamp corrupt --noise` makes them; those of {data.name} "
+            "have none, so that it would train the same at twice the cost."
+        )
     if weighting is None:
         raise BadArgument("--weighting must not be none for measurements, whose loss is an error of x_0.")
-    rate = {} if command.further is None else {"further": command.further}
-    return training.ambient_loss(**rate, levels=levels, weighting=weighting), None
+    options = {"levels": levels, "weighting": weighting, "gsure": command.gsure}
+    options |= {} if command.further is None else {"further": command.further}
+    options |= {"drop": command.drop} if command.labels else {}
+    return training.ambient_loss(**options), None

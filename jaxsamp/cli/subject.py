@@ -19,7 +19,7 @@ from jaxsamp.cli.words import ImageSize
 from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.laws import MODELS
-from jaxsamp.recipes.tasks import schedule_of
+from jaxsamp.recipes.tasks import classes_of, schedule_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class Subject:
         return None if self.checkpoint is None else recipes.learned_denoiser(self.checkpoint)
 
     @property
+    def classes(self) -> int:
+        """The number of labels of the network in --checkpoint."""
+        return classes_of(self.network)
+
+    @property
     def span(self) -> dict[str, float]:
         """The first and the last noise level."""
         return {"sigma_max": self.sigma_max, "sigma_min": self.sigma_min}
@@ -96,7 +101,7 @@ class Subject:
     def _table(self) -> Any:
         """The labels of the network in --checkpoint as they are in its data, in the order of its numbers."""
         table = None if self.checkpoint is None else recipes.trained_labels(self.checkpoint)
-        return np.arange(getattr(self.network.apply.network, "classes", 0)) if table is None else table
+        return np.arange(self.classes) if table is None else table
 
     def task(
         self,

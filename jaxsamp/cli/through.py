@@ -37,9 +37,18 @@ def check_data(command: Any, data: recipes.LearningData) -> float | None:
         for name, flag in (("full_mask", "--full-mask"), ("reference", "--reference")):
             if getattr(command, name, None):
                 raise BadArgument(f"{flag} is for a network that has learned from measurements, with --checkpoint.")
-    if learned and subject.guidance is not None:
-        raise BadArgument("--guidance must be left out for a network that has learned from measurements.")
+    if subject.checkpoint is not None and subject.guidance is not None:
+        _check_guidance(subject)
     return further
+
+
+def _check_guidance(subject: Any) -> None:
+    """Raise one sentence if the network was never asked without a label."""
+    if subject.classes and recipes.dropped_of(subject.checkpoint) == 0:
+        raise BadArgument(
+            "--guidance needs a network that was trained with some labels dropped, as `jaxsamp train --drop` does; for "
+            "this one none were."
+        )
 
 
 def check_law(checkpoint: Path, measured: Measurements, stages: Stages) -> None:
@@ -67,7 +76,7 @@ def through_operators(
                 f"{flag} must not need a calibration, which is measured on clean data; {type(sampler).__name__} does "
                 "with these settings."
             )
-    least = recipes.trained_above(data.measured)
+    least = recipes.trained_above(subject.checkpoint)
     if levels[-1] < 0.999 * least:
         sentence = f"The measurements have noise, so the network has not learned noise levels below {least:.3g}; "
         stages.warnings.append(DataWarning(f"{sentence}--sigma-min {least:.3g} leaves as much in the samples."))
@@ -76,7 +85,7 @@ def through_operators(
         with stages("reference"):
             reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit), "--reference")
     options = {"full": getattr(command, "full_mask", False), "label": subject.label, "reference": reference}
-    options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint)}
+    options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint), "guidance": subject.guidance}
     check_law(subject.checkpoint, data.measured, stages)
     return recipes.measured_task(key, data, subject.network, command.num_samples, **options)
 

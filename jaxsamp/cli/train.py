@@ -87,9 +87,11 @@ class Train(Command):
     levels: Annotated[str, named("Which noise levels it is trained at", LEVELS)] = "log-normal"
     weighting: Annotated[str, named("How much the error at a level counts", WEIGHTINGS)] = "edm"
     drop: float = DROP
-    """Fraction of the labels that are dropped, for guidance; none of measurements are."""
+    """Fraction of the labels that are dropped, for guidance."""
     further: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint=f"(default: {FURTHER})")] = None
     """Rate at which more is hidden from a network that learns from measurements."""
+    gsure: bool = False
+    """Train on noisy measurements at all levels from their noise on, at about twice the cost."""
     annotations: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(optional)")] = None
     """At which noise levels each sample may train, as `jaxsamp annotate` has written it."""
     augment: Annotated[str | None, named("How images are moved at random", MOVES, "(default: not)")] = None

@@ -7,6 +7,7 @@ Those whose law is the same for images that are mirrored or turned have `moved`,
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -248,6 +249,15 @@ class BlurOperator:
     def _product(self, sums: str, x: Array) -> Array:
         matrices = (jnp.asarray(m, x.dtype) for m in (self.rows, self.columns))
         return jnp.einsum(sums, *matrices, x, precision="highest")
+
+
+def stretches(operator: Any, event: tuple[int, ...]) -> bool:
+    """Whether an operator has singular values other than 0 and 1, A^T A being another map than P, as a probe shows.
+
+    The noise of A^+ y has one size in all directions that A sees only if it has not.
+    """
+    x = jax.random.normal(jax.random.key(0), event)
+    return bool(jnp.max(jnp.abs(operator.adjoint(operator(x)) - operator.projector(x))) > 1e-3)
 
 
 def _pair(image: Array) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, PRNGKey
 from jaxsamp.corruptions import files
 from jaxsamp.corruptions.laws import Corruption
+from jaxsamp.corruptions.linear import stretches
 
 AT_ONCE = 10_000  # measurements whose A^+ y is summed at once, for the standard deviation
 
@@ -51,7 +52,11 @@ class Measurements:
             raise ValueError(f"operator must have one entry per observation, {n}; got arrays of shapes {leaves}.")
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf)[1:], jnp.result_type(leaf)), self.operator)
         event = jax.ShapeDtypeStruct(self.event_shape, jnp.result_type(float))
-        takes = jax.eval_shape(lambda a, x: a(x), one, event).shape
+        try:
+            takes = jax.eval_shape(lambda a, x: a(x), one, event).shape
+        except (TypeError, ValueError) as error:
+            said = f"event_shape must be that of samples which the operators take; got {self.event_shape} ({error})."
+            raise ValueError(said) from error
         if np.shape(self.y)[1:] != takes:
             raise ValueError(f"y must be of shape ({n}, {', '.join(map(str, takes))}); got {np.shape(self.y)}.")
         if checks.is_readable(self.y):
@@ -61,9 +66,12 @@ class Measurements:
         return len(self.y)
 
     def __getitem__(self, rows: Any) -> "Measurements":
-        rows = slice(rows, rows + 1 or None) if isinstance(rows, int) else rows
+        rows = one_row(rows, len(self))
         y, operator = jax.tree.map(lambda leaf: leaf[rows], (self.y, self.operator))
         return replace(self, y=y, operator=operator)
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        refuse_array(self)
 
     @property
     def noise(self) -> Array:
@@ -109,7 +117,9 @@ class Measurements:
         """Standard deviation of the entries of x_0 about the mean sample, estimated from what was seen of them.
 
         The mean of entry j is estimated by sum_i (A_i^+ y_i)_j / sum_i (P_i)_jj, and the variance by
-        sum_i |A_i^+ y_i - P_i mean|^2 / sum_i tr P_i less the variance of the noise.
+        sum_i |A_i^+ y_i - P_i mean|^2 / sum_i tr P_i less the variance of the noise. Operators with singular values
+        other than 0 and 1 change the noise by A_i^+ to a variance of noise^2 v_i on average, v_i = |A_i^+|^2 / tr P_i:
+        all sums are then weighted by 1 / v_i, and the noise^2 that is subtracted by the mean of v_i.
         """
         return standard_deviation(self)
 
@@ -151,6 +161,23 @@ class Measurements:
         y = arrays.pop("y")
         leaves = [arrays[f"operator_{i}"] for i in range(len(arrays))]
         return Measurements(y, jax.tree.unflatten(jax.tree.structure(files.like(law, event)), leaves), law, event)
+
+
+def one_row(rows: Any, n: int) -> Any:
+    """What slices arrays of n rows: a slice of one row for an integer; raises IndexError if there is no such row."""
+    if not isinstance(rows, int):
+        return rows
+    if not -n <= rows < n:  # or a loop over all of them would never end
+        raise IndexError(f"rows must be among the {n} measurements; got {rows}.")
+    return slice(rows, rows + 1 or None)
+
+
+def refuse_array(measured: Any) -> NoReturn:
+    """Raise TypeError where measurements are taken for an array of clean samples."""
+    raise TypeError(
+        f"clean samples are needed here, (n, *event); got {type(measured).__name__}, whose A^+ y, back_projection(), "
+        "lacks what was not seen."
+    )
 
 
 def corrupt(key: PRNGKey, x: Any, law: Corruption) -> Measurements:
@@ -204,10 +231,13 @@ def _seen(operator: Any, event: tuple[int, ...]) -> Array:
 
 def standard_deviation(measured: Any) -> float:
     """`Measurements.std`, also of measurements that are read part by part."""
-    first, seen = _total(_first(part) for part in _parts(measured))
+    one = next(_parts(measured[:1]))
+    changed = measured.law.noise > 0 and hasattr(one.operator, "projector")
+    changed = changed and stretches(jax.tree.map(lambda leaf: leaf[0], one.operator), one.event_shape)
+    first, seen = _total(_first(part, changed) for part in _parts(measured))
     mean = first / jnp.maximum(seen, 1e-6)
-    squares, count = _total(_second(part, mean) for part in _parts(measured))
-    return float(jnp.sqrt(jnp.maximum(squares / count - measured.law.noise**2, 0)))
+    squares, count, plain = _total(_second(part, mean, changed) for part in _parts(measured))
+    return float(jnp.sqrt(jnp.maximum(squares / count - measured.law.noise**2 * (plain / count), 0)))
 
 
 def _parts(measured: Any) -> Iterator[Measurements]:
@@ -216,19 +246,42 @@ def _parts(measured: Any) -> Iterator[Measurements]:
         yield part if isinstance(part, Measurements) else part.read()
 
 
-def _total(sums: Iterator[tuple[Array, Array]]) -> tuple[Array, Array]:
+def _total(sums: Iterator[tuple[Array, ...]]) -> tuple[Array, ...]:
     """Of one part its own sums, to the bit."""
-    return reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), sums)
+    return reduce(lambda a, b: tuple(map(jnp.add, a, b)), sums)
 
 
-def _first(part: Measurements) -> tuple[Array, Array]:
-    return part.back_projection().sum(0), _diagonal(part).sum(0)
+def _first(part: Measurements, changed: bool) -> tuple[Array, Array]:
+    back, diagonal = part.back_projection(), _diagonal(part)
+    if changed:
+        weight = _weights(part, diagonal)
+        back, diagonal = weight * back, weight * diagonal
+    return back.sum(0), diagonal.sum(0)
 
 
-def _second(part: Measurements, mean: Array) -> tuple[Array, Array]:
+def _second(part: Measurements, mean: Array, changed: bool) -> tuple[Array, Array, Array]:
     about = part.back_projection() - jax.vmap(lambda a: a.projector(mean))(part.operator)
-    return jnp.sum(about**2), jnp.sum(_diagonal(part))
+    squares, diagonal = about**2, _diagonal(part)
+    plain = jnp.sum(diagonal)
+    if not changed:
+        return jnp.sum(squares), plain, plain
+    weight = _weights(part, diagonal)
+    return jnp.sum(weight * squares), jnp.sum(weight * diagonal), plain
 
 
 def _diagonal(part: Measurements) -> Array:
     return jax.vmap(lambda a: a.diagonal(part.event_shape))(part.operator)
+
+
+def _weights(part: Measurements, diagonal: Array) -> Array:
+    """1 / v_i = tr P_i / |A_i^+|^2 of each sample, of a shape that divides samples."""
+    sizes = _sizes(part.operator, np.shape(part.y)[1:])
+    each = diagonal.reshape(len(sizes), -1).sum(1) / sizes
+    return each.reshape(-1, *(1,) * (diagonal.ndim - 1))
+
+
+@partial(jax.jit, static_argnums=1)
+def _sizes(operator: Any, shape: tuple[int, ...]) -> Array:
+    """|A_i^+|^2, the sum of all squares, from the images of the unit vectors of y; a few samples at a time."""
+    units = jnp.eye(int(np.prod(shape))).reshape(-1, *shape)
+    return jax.lax.map(lambda a: jnp.sum(jax.vmap(a.pseudoinverse)(units) ** 2), operator, batch_size=16)

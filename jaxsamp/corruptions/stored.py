@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxsamp.corruptions import files
-from jaxsamp.corruptions.measurements import Measurements, standard_deviation
+from jaxsamp.corruptions.measurements import Measurements, one_row, refuse_array, standard_deviation
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 LOCAL_HEADER, NAME_LENGTH, EXTRA_LENGTH = 30, 26, 28  # bytes of a file in a zip archive: its size, and two places in it
@@ -47,10 +47,13 @@ class StoredMeasurements:
         return f"StoredMeasurements({str(self.folder)!r}, {len(self)} of {self.event_shape} by {self.law})"
 
     def __getitem__(self, rows: Any) -> "StoredMeasurements":
-        rows = slice(rows, rows + 1 or None) if isinstance(rows, int) else rows
+        rows = one_row(rows, len(self))
         made = replace(self, rows=self.rows[rows])
         made.__dict__.update({name: self.__dict__[name] for name in ("_about", "_files", "_like")})
         return made
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        refuse_array(self)
 
     @property
     def law(self) -> Any:

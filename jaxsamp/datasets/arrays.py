@@ -35,6 +35,8 @@ def as_samples(data: Any, argument: str = "data") -> np.ndarray:
     """
     try:
         array = np.asarray(data)
+    except TypeError as error:
+        raise TypeError(f"{argument} must be an array of samples; {error}") from None
     except ValueError:  # samples of several shapes
         shapes = [np.shape(item) for item in data]
         odd = next(i for i, shape in enumerate(shapes) if shape != shapes[0])

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.core import checks
@@ -51,7 +52,8 @@ def ambient(
         params: the weights.
         x: what is known of the data, A^+ y, (batch, *event); see `Measurements.back_projection`.
         operator: A of each sample.
-        law: the law of A, one of `jaxsamp.corruptions`.
+        law: the law of A, one of `jaxsamp.corruptions`; `jaxsamp.corruptions.laws.least_seen` raises an error for one
+            that cannot be learned from, as `jaxsamp.fit` does.
         schedule: how noise grows.
         levels: the law from which each sample's noise level is drawn.
         weighting: w(lambda).
@@ -62,9 +64,14 @@ def ambient(
     Returns:
         (batch,), the mean over the entries of each sample.
 
+    Raises:
+        ValueError: further is not in (0, 1), there is not one operator per sample, the output has another shape, or
+            `apply` is a `jaxsamp.models.Model` whose network does not read what it is told of the operators.
+
     Source: Daras et al., "Ambient Diffusion: Learning Clean Distributions from Corrupted Data", arXiv 2305.19256; for
     noise in y, Daras, Dimakis and Daskalakis, "Consistent Diffusion Meets Tweedie", arXiv 2404.10177.
     """
+    check(apply, x, operator, further, cond)
     seen = seen_of(key, x, operator, law, schedule, levels, further)
     mean = checked(apply(params, seen.x_t, seen.t, Corrupted(seen.hidden, cond)), x)
     share = jnp.minimum((seen.floor / seen.s) ** 2, 1 / BUFFER**2)
@@ -75,6 +82,24 @@ def ambient(
     squares = jnp.mean((known**2 + unseen**2).reshape(len(x), -1), -1)
     trained = jnp.exp(-seen.level.log_snr) > BUFFER * law.noise
     return seen.factor * weighting(seen.level.log_snr).astype(x.dtype) * jnp.where(trained, squares, 0)
+
+
+def check(apply: Any, x: Array, operator: Any, further: ArrayLike, cond: PyTree) -> None:
+    """Raise ValueError unless these arguments of `ambient` fit each other."""
+    check_further(further)
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(operator)]
+    if any(shape[:1] != x.shape[:1] for shape in shapes):
+        raise ValueError(f"operator must have one entry per sample of x, {len(x)}; got arrays of shapes {shapes}.")
+    if hasattr(apply, "check_reads"):
+        apply.check_reads(x, operator, cond, "apply")
+
+
+def check_further(further: ArrayLike) -> None:
+    """Raise ValueError unless the rate of the further corruption is one to learn from."""
+    if checks.is_concrete(further) and not 0 < float(np.asarray(further)) < 1:
+        raise ValueError(
+            f"further must be in (0, 1), because what is hidden from the network teaches it the rest; got {further}."
+        )
 
 
 class Seen(NamedTuple):

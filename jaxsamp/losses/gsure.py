@@ -12,7 +12,7 @@ from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions import Corrupted
 from jaxsamp.corruptions.condition import projected
 from jaxsamp.denoisers import per_event
-from jaxsamp.losses.corrupted import checked, probability, seen_of, unseen_of
+from jaxsamp.losses.corrupted import check, checked, probability, seen_of, unseen_of
 from jaxsamp.losses.levels import NoiseLevelDistribution
 from jaxsamp.losses.weightings import Weighting
 
@@ -48,11 +48,12 @@ def gsure(
     `jaxsamp.denoisers.restore` denoises. Levels s < s_n have no loss. Without noise it is `ambient`. A step costs about
     twice as much.
 
-    Args, returns: those of `jaxsamp.losses.ambient`.
+    Args, returns, raises: those of `jaxsamp.losses.ambient`.
 
     Source: Kawar, Elata, Michaeli and Elad, "GSURE-Based Diffusion Model Training with Corrupted Data", arXiv
     2305.13128; Eldar, "Generalized SURE for Exponential Families", IEEE Trans. Signal Processing 57 (2009).
     """
+    check(apply, x, operator, further, cond)
     for_seen, for_probe = jax.random.split(checks.typed_key(key))
     seen = seen_of(for_seen, x, operator, law, schedule, levels, further)
     probe = projected(seen.hidden, jax.random.rademacher(for_probe, x.shape, x.dtype))

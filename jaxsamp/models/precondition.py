@@ -1,7 +1,7 @@
 """A network, scaled so that its input, output and loss have unit size at every noise level, as a denoiser."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -80,9 +80,7 @@ class Model:
         cond = self._told(operator, cond)
         # Compiled: one program instead of hundreds of small ones.
         arguments = (checks.typed_key(key), x, jnp.zeros(x.shape[:1]), cond)
-        try:
-            hash(self.network)
-        except TypeError:  # a network with arrays among its settings: compiled for this call alone
+        if not _hashable(self.network):  # compiled for this call alone
             return jax.jit(self.network.init)(*arguments)
         return _init(self.network, *arguments)
 
@@ -127,21 +125,26 @@ class Model:
             return {key: nulls[key] if key in given else None for key in cond}
         return None if cond is None else nulls[next(iter(parts(cond)))]
 
-    def check_reads(self, x: Array, operator: Any, cond: PyTree = None) -> None:
-        """Raise ValueError if the network has no weights for what it is told of the operators, and so ignores it."""
+    def check_reads(self, x: Array, operator: Any, cond: PyTree = None, argument: str = "model") -> None:
+        """Raise ValueError if the network has no weights for what it is told of the operators, and so ignores it.
+
+        Args:
+            x, operator, cond: samples, their operators and other conditions, of which the shapes alone are used.
+            argument: whose argument the model is, for the sentence.
+        """
         if self.blind:
             return
-
-        def weights(cond: PyTree) -> Any:
-            shapes = jax.eval_shape(self.network.init, jax.random.key(0), x, jnp.zeros(x.shape[:1]), cond)
-            return jax.tree.map(jnp.shape, shapes)
-
-        told = for_network(operator, cond)
-        if weights(told) == weights({name: told[name] for name in told if name not in for_network(operator, None)}):
+        one = jax.eval_shape(lambda *given: jax.tree.map(lambda leaf: leaf[:1], given), x, operator, cond)
+        told = jax.eval_shape(lambda operator, cond: for_network(operator, cond), *one[1:])
+        own = jax.eval_shape(lambda operator: for_network(operator, None), one[1])
+        rest = {name: told[name] for name in told if name not in own}
+        shapes = _shapes if _hashable(self.network) else _shapes.__wrapped__
+        event = one[0].shape, one[0].dtype
+        if shapes(self.network, *event, tuple(told.items())) == shapes(self.network, *event, tuple(rest.items())):
             raise ValueError(
-                f"model must read {' and '.join(map(repr, for_network(operator, None)))} of its condition, what it is "
-                f"told of the operators of corrupted data; {type(self.network).__name__} has no weights for it. A "
-                "network of clean data can be trained further with blind=True."
+                f"{argument} must read {' and '.join(map(repr, own))} of its condition, what it is told of the "
+                f"operators of corrupted data; {type(self.network).__name__} has no weights for it. A network of clean "
+                "data can be trained further with blind=True."
             )
 
     def check_cond(self, cond: PyTree, n: int | None = None) -> None:
@@ -173,6 +176,24 @@ class Model:
     def denoiser(self, params: PyTree) -> NetworkDenoiser:
         """The denoiser of these weights."""
         return denoiser(self, params, self.schedule, self.prediction)
+
+
+def _hashable(network: Any) -> bool:
+    """Whether a network has no arrays among its settings."""
+    try:
+        hash(network)
+    except TypeError:
+        return False
+    return True
+
+
+@lru_cache(64)
+def _shapes(network: Any, event: tuple[int, ...], dtype: Any, cond: tuple[tuple[str, Any], ...]) -> Any:
+    """The shapes of the weights for samples and conditions of these shapes, hashable."""
+    x = jax.ShapeDtypeStruct(event, dtype)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), x, jnp.zeros(event[:1]), dict(cond))
+    leaves, structure = jax.tree.flatten(shapes)
+    return structure, tuple(leaf.shape for leaf in leaves)
 
 
 @partial(jax.jit, static_argnums=0)

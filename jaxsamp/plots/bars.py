@@ -1,5 +1,6 @@
 """Bars: how many samples train above which noise level."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -17,16 +18,19 @@ def level_name(row: dict[str, Any]) -> str:
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
 
-def levels(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
+def levels(rows: list[dict[str, Any]], below: Sequence[dict[str, Any]] = (), *, title: str = "") -> Figure:
     """Horizontal bars, one for each row of levels.
 
     Args:
         rows: as `jaxsamp annotate` writes them: "low" and "high", which are 0 for clean samples and None for never,
             and "count".
+        below: the same of the levels up to which samples train as clean.
         title: shown above the panel.
     """
-    names, counts = [level_name(row) for row in rows], [row["count"] for row in rows]
-    colors = [FAINT if row["low"] is None else TRUE if row["high"] == 0 else NEW for row in rows]
+    names = [level_name(row) for row in rows] + [f"up to {level_name(row)}" for row in below]
+    colors = [FAINT if row["low"] is None else TRUE if row["high"] == 0 else NEW for row in rows] + [TRUE] * len(below)
+    rows = [*rows, *below]
+    counts = [row["count"] for row in rows]
     with rc_context(STYLE):
         figure = Figure(figsize=(7.0, 1.1 + 0.32 * len(rows)), dpi=DPI)
         axes = figure.subplots()
@@ -36,5 +40,5 @@ def levels(rows: list[dict[str, Any]], *, title: str = "") -> Figure:
         axes.margins(x=0.12)
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_xlabel("number of samples by the noise level sigma / alpha above which they train")
+        axes.set_xlabel("number of samples by the noise level sigma / alpha above or up to which they train")
         return titled(figure, title)

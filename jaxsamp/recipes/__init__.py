@@ -12,6 +12,7 @@ need "jaxsamp[train]".
 from jaxsamp.recipes.ambient import (
     check_learned,
     clean_of,
+    dropped_of,
     further_of,
     measured_task,
     numbered,
@@ -74,6 +75,7 @@ __all__ = [
     "draw",
     "draw_to_folder",
     "drawn_from",
+    "dropped_of",
     "exact_task",
     "further_of",
     "groups_of",

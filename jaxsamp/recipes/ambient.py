@@ -18,7 +18,15 @@ from jaxsamp.datasets.labels import number_of
 from jaxsamp.denoisers import restore, with_operator
 from jaxsamp.losses.corrupted import BUFFER
 from jaxsamp.recipes.parts import LearningData
-from jaxsamp.recipes.tasks import SamplingTask, check_event, classes_of, labels_for, run_folder, trained_labels
+from jaxsamp.recipes.tasks import (
+    SamplingTask,
+    check_event,
+    classes_of,
+    guided,
+    labels_for,
+    run_folder,
+    trained_labels,
+)
 
 EXACT = 1e-3  # of the differences between two samples: what rounding leaves of samples without noise
 CHECKED = 64  # measurements that are compared with what may be their clean samples
@@ -32,6 +40,7 @@ def measured_task(
     further: float = FURTHER,
     full: bool = False,
     label: int | str | None = None,
+    guidance: float | None = None,
     table: Data | None = None,
     reference: LearningData | None = None,
 ) -> SamplingTask:
@@ -45,29 +54,30 @@ def measured_task(
         further: rate of the further corruption of training; each sample is made through an operator of its own, which
             hides as much as those of training.
         full: make samples through an operator that hides nothing instead.
-        label, table: as for `learned_task`.
+        label, guidance, table: as for `learned_task`; both evaluations of guidance see through the same operator.
         reference: clean data, or a law, to compare with too.
 
     Raises:
         ValueError: as `learned_task`; or the law of the measurements has no such operators.
     """
     for_labels, for_operators = jax.random.split(key)
+    chosen = guided(denoiser, guidance)
     data, cond, labels = labels_for(for_labels, data, denoiser, n, label, table)
     law = data.measured.law
     operators = law.draw(for_operators, 1 if full else n, data.event, further)
     check_event(denoiser, data.event, Corrupted(operators, cond))
     if full:
-        denoiser = with_operator(denoiser, law.full(data.event))
+        chosen = with_operator(chosen, law.full(data.event))
     else:
         cond = Corrupted(operators, cond)
     if reference is None:
-        return SamplingTask(data, None, denoiser, data.event, cond, labels)
+        return SamplingTask(data, None, chosen, data.event, cond, labels)
     if reference.event != data.event:
         raise ValueError(f"reference must have samples of shape {data.event}, as the network; got {reference.event}.")
     if label is not None:
         reference = reference.only(labels[0].item())
     parts = {"train": reference.train, "held_out": reference.held_out, "fit_features": reference.fit_features}
-    return SamplingTask(replace(data, **parts), reference.law, denoiser, data.event, cond, labels)
+    return SamplingTask(replace(data, **parts), reference.law, chosen, data.event, cond, labels)
 
 
 def further_of(checkpoint: str | Path) -> float | None:
@@ -96,9 +106,24 @@ def check_learned(checkpoint: str | Path, measured: Measurements) -> bool:
     return loss["law"] == describe(measured.law)
 
 
-def trained_above(measured: Measurements) -> float:
-    """The noise level sigma / alpha above which a network learns from measurements, which have noise of their own."""
-    return BUFFER * measured.law.noise
+def trained_above(checkpoint: str | Path) -> float:
+    """The noise level sigma / alpha above which a run has learned: that of its measurements or, without GSURE, more.
+
+    Raises:
+        ValueError: as `further_of`.
+    """
+    loss = _loss(checkpoint)
+    noise = float(loss["law"]["noise"]) if loss["type"] == "AmbientLoss" else 0.0
+    return noise if loss.get("gsure") else BUFFER * noise
+
+
+def dropped_of(checkpoint: str | Path) -> float | None:
+    """The fraction of the labels that were dropped in a run; None for a loss of the user's own.
+
+    Raises:
+        ValueError: as `further_of`.
+    """
+    return _loss(checkpoint).get("drop")
 
 
 def numbered(checkpoint: str | Path, denoiser: Any, labels: Data | None) -> Any:

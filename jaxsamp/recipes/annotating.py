@@ -23,8 +23,10 @@ ANNOTATORS = {
     "percentile": (("scores", "sigma_min", "share"), ("scores", "sigma_min")),
     "scores": (("scores", "table"), ("scores", "table")),
     "held-out": (("sigma_min", "steps"), ("sigma_min",)),
+    "crops": (("sigma_min", "least", "steps"), ()),
 }
 BINS = 12  # rows of a histogram of levels that are all different
+CROPPED = np.geomspace(0.02, 2, 12)  # levels of "crops", in standard deviations of the clean samples
 
 
 def annotated(
@@ -33,10 +35,12 @@ def annotated(
     """At which noise levels each training sample of clean and damaged data may train.
 
     Args:
-        key: a typed key; for "classifier" and "held-out".
+        key: a typed key; for "classifier", "held-out" and "crops".
         data: clean and damaged data, see `load`; each damaged set is a kind of damage.
-        annotator: "gaussian", "classifier", "fixed", "percentile", "scores" or "held-out": the function of
-            `jaxsamp.learning` of that name. "percentile" and "scores" rate damaged samples alone.
+        annotator: "gaussian", "classifier", "fixed", "percentile", "scores", "held-out" or "crops": the function of
+            `jaxsamp.learning` of that name. "percentile" and "scores" rate damaged samples alone; "crops" finds
+            `sigma_max`, with the context of the clean images at 12 levels from 0.02 to 2 times their standard
+            deviation, and takes `sigma_min` as "fixed" does, by default infinity.
         progress: show a progress bar while a classifier or a network trains.
         settings: arguments of that function, and `steps` of `jaxsamp.learning.fit_classifier`; `scores` are those of
             the damaged samples, of all sets one after the other, for "percentile" too.
@@ -53,8 +57,12 @@ def annotated(
     if annotator == "gaussian":
         return learning.annotate_gaussian(x, kinds, **settings)
     if annotator == "fixed":
-        given = {name: value[0] if len(value) == 1 else list(value) for name, value in settings.items()}
-        return learning.annotate_fixed(x, kinds, **given)
+        return learning.annotate_fixed(x, kinds, **{name: _by_kind(value) for name, value in settings.items()})
+    if annotator == "crops":
+        high = learning.annotate_fixed(x, kinds, _by_kind(settings.pop("sigma_min", (math.inf,)))).sigma_min
+        clean = x[kinds == 0]
+        context = learning.measure_context(clean, CROPPED * np.std(clean - clean.mean(0)))
+        return learning.annotate_crops(key, x, kinds > 0, context, high, progress=progress, **settings)
     if annotator == "classifier":
         for_fit, for_levels = jax.random.split(key)
         steps = {name: settings.pop(name) for name in ("steps",) if name in settings}
@@ -68,6 +76,11 @@ def annotated(
     else:
         found = learning.annotate_scores(x[kinds > 0], **settings)
     return Annotations(np.concatenate([np.zeros(int((kinds == 0).sum())), found.sigma_min]), data=x)
+
+
+def _by_kind(levels: Sequence[float]) -> float | list[float]:
+    """One level for all kinds of damage, or a list of one for each."""
+    return levels[0] if len(levels) == 1 else list(levels)
 
 
 def compared_levels(
@@ -105,7 +118,8 @@ def check_settings(annotator: str, settings: dict[str, Any]) -> None:
 def levels_histogram(sigma_min: np.ndarray) -> list[dict[str, Any]]:
     """How many samples train above which level: rows with "low", "high" and "count", in increasing order.
 
-    Both ends are 0 for clean samples and None for those that never train at high noise. Up to 12 different levels have
+    Both ends are 0 for clean samples and None for those that never train at high noise. Of `sigma_max` above 0 they
+    say how many train as clean up to which level. Up to 12 different levels have
     a row each; more are counted between 12 levels at equal ratios, from `low` on and below `high`.
     """
     rows = [{"low": 0.0, "high": 0.0, "count": int((sigma_min == 0).sum())}]

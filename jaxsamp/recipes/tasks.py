@@ -98,15 +98,25 @@ def learned_task(
         ValueError: the network does not have that label, or has no labels to be guided by; there are too few data of
             that label; the data or the table have other labels; or the network takes samples of another shape.
     """
-    classes = classes_of(denoiser)
-    if guidance is not None and not classes:
-        raise ValueError("guidance is for a network that was trained with labels; this one was not.")
-    if guidance is not None and not isfinite(guidance):
-        raise ValueError(f"guidance must be finite; got {guidance}.")
+    chosen = guided(denoiser, guidance)
     data, cond, labels = labels_for(key, data, denoiser, n, label, table)
     check_event(denoiser, data.event, cond)
-    guided = denoiser if guidance is None else guide(denoiser, guidance, classes)
-    return SamplingTask(data, data.law, guided, data.event, cond, labels)
+    return SamplingTask(data, data.law, chosen, data.event, cond, labels)
+
+
+def guided(denoiser: Any, scale: float | None) -> Any:
+    """A learned network with guidance of that scale toward its labels; as it is for None.
+
+    Raises:
+        ValueError: the network has no labels, or the scale is not finite.
+    """
+    if scale is None:
+        return denoiser
+    if not classes_of(denoiser):
+        raise ValueError("guidance is for a network that was trained with labels; this one was not.")
+    if not isfinite(scale):
+        raise ValueError(f"guidance must be finite; got {scale}.")
+    return guide(denoiser, scale, classes_of(denoiser))
 
 
 def classes_of(denoiser: Any) -> int:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxsamp import losses
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.corruptions.condition import split
 from jaxsamp.corruptions.laws import CHECKED, FURTHER, least_seen
+from jaxsamp.corruptions.linear import stretches
 from jaxsamp.corruptions.measurements import Measurements
+from jaxsamp.losses.corrupted import check_further
 from jaxsamp.training.objective import DenoisingLoss, Loss, check_settings, denoising_loss
 
 
@@ -75,10 +76,7 @@ def ambient_loss(
         ValueError: a setting is out of range, or `weighting` is None.
         TypeError: `levels` or `weighting` is of the wrong type.
     """
-    if not 0 < further < 1:
-        raise ValueError(
-            f"further must be in (0, 1), because what is hidden from the network teaches it the rest; got {further}."
-        )
+    check_further(further)
     check_settings(levels, weighting, drop)
     if weighting is None:
         raise ValueError(
@@ -105,17 +103,11 @@ def for_data(loss: Callable[..., Array] | None, batches: Any) -> Callable[..., A
     if measured is not None and isinstance(loss, AmbientLoss):
         some = measured[:CHECKED]
         operator = (some if isinstance(some, Measurements) else some.read()).operator
-        if measured.law.noise:
-            _check_noise(measured.law, jax.tree.map(lambda leaf: leaf[0], operator), measured.event_shape)
+        if measured.law.noise and stretches(jax.tree.map(lambda leaf: leaf[0], operator), measured.event_shape):
+            raise ValueError(
+                "law must have no noise unless the singular values of its operators are 0 and 1, because A^+ y has "
+                f"other noise than x_t otherwise; got {measured.law}. jaxsamp.learning.fit_em learns from such "
+                "measurements."
+            )
         return loss.of_law(measured.law, operator)
     return loss
-
-
-def _check_noise(law: Any, operator: Any, event: tuple[int, ...]) -> None:
-    """Raise ValueError unless A^T A = P, so that A^+ y = P (x_0 + noise n): the noise that x_t has, and of one size."""
-    x = jax.random.normal(jax.random.key(0), event)
-    if jnp.max(jnp.abs(operator.adjoint(operator(x)) - operator.projector(x))) > 1e-3:
-        raise ValueError(
-            "law must have no noise unless the singular values of its operators are 0 and 1, because A^+ y has other "
-            f"noise than x_t otherwise; got {law}. jaxsamp.learning.fit_em learns from such measurements."
-        )

@@ -1,4 +1,4 @@
-"""Images that are mirrored or turned at random: clean ones, or measurements together with their operators."""
+"""Images that are mirrored or turned at random, with what belongs to them: operators of measurements, or noise."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.corruptions.condition import Corrupted
+from jaxsamp.training.omni import Admitted, drawn
 
 MOVES: dict[str, tuple[tuple[int, bool], ...]] = {  # quarter turns, and whether left and right are exchanged after them
     "flip": ((0, False), (0, True)),
@@ -23,7 +24,9 @@ class Augmented:
     """A loss (key, model, params, x, cond) -> (batch,) of samples that are moved first, each by a move of its own.
 
     Of measurements A^+ y moves, and A with it: A' = A F^-1 for the move F, so that P' F x_0 = F P x_0, and what was
-    hidden stays hidden. A clean image that is moved before it is measured would show its hidden parts instead.
+    hidden stays hidden. A clean image that is moved before it is measured would show its hidden parts instead. Of
+    annotated samples the noise of each one's own moves too: with another noise for every move, more of a damaged sample
+    would be seen than at its level.
 
     Attributes:
         loss: the loss.
@@ -36,11 +39,13 @@ class Augmented:
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: PyTree) -> Array:
         """The loss of the batch after the moves, which are drawn uniformly."""
         for_loss, for_moves = jax.random.split(key)
+        if isinstance(cond, Admitted):
+            cond = drawn(x, cond)
         return self.loss(for_loss, model, params, *moved(for_moves, self.kind, x, cond))
 
 
 def moved(key: Array, kind: str, x: Array, cond: PyTree) -> tuple[Array, PyTree]:
-    """Samples (n, *event), and what moves with them of their conditions: operators, and the channels of a dict."""
+    """Samples (n, *event), and what moves with them of their conditions: operators, noise, the channels of a dict."""
     number = jax.random.randint(key, (len(x),), 0, len(MOVES[kind]))
     return jax.vmap(lambda i, event, told: (_one(kind, i, event), _told(kind, i, told)))(number, x, cond)
 
@@ -69,6 +74,8 @@ def _told(kind: str, number: Array, cond: PyTree) -> PyTree:
         operators = [cond.operator.moved(lambda a, move=move: _move(a, *move)) for move in MOVES[kind]]
         operator = jax.tree.map(lambda *leaves: jnp.stack(leaves)[number], *operators)
         return Corrupted(operator, _told(kind, number, cond.cond))
+    if isinstance(cond, Admitted):
+        return cond._replace(cond=_told(kind, number, cond.cond), own=_one(kind, number, cond.own))
     if isinstance(cond, dict) and CHANNELS in cond:
         return cond | {CHANNELS: _one(kind, number, cond[CHANNELS])}
     return cond

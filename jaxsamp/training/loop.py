@@ -108,7 +108,7 @@ def fit(
             sample that is uniform over those that may train there.
         augment: "flip", to mirror each image of each batch with probability 1/2; "turn", to turn square ones by a
             multiple of 90 degrees too. The operators of measurements move with their images, so that what was hidden
-            stays so; so do the channels of a condition.
+            stays so; so do the channels of a condition, and the noise of its own that an annotated image trains with.
         batch_size: samples per update.
         accumulate: number of parts into which the samples of an update are split, to save memory.
         loss: see `jaxsamp.training.denoising_loss` and, for measurements, `ambient_loss`; by default the one with its
@@ -166,8 +166,6 @@ def fit(
     if isinstance(model, Model):
         model.check_cond(cond)
     if annotations is not None:
-        if augment is not None:
-            raise ValueError(f"augment must be left out with annotations, whose noise does not move; got {augment!r}.")
         chosen = omni_loss() if loss is None else loss
         batches, minimized = annotated(batches, annotations, chosen, model, for_data)
     elif isinstance(loss, OmniLoss):

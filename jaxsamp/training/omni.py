@@ -35,7 +35,7 @@ class Admitted(NamedTuple):
         log_snr: log(alpha / sigma), the level at which each sample trains.
         factor: by which its loss is multiplied.
         sigma_n: the noise of each sample's own, in units of the data.
-        own: a typed key for each, of that noise: the same whenever the sample returns.
+        own: a typed key for each, of that noise: the same whenever the sample returns; or the noise itself.
     """
 
     cond: PyTree
@@ -43,6 +43,13 @@ class Admitted(NamedTuple):
     factor: Any
     sigma_n: Any
     own: Any
+
+
+def drawn(x: Array, cond: Admitted) -> Admitted:
+    """The condition with the noise of each sample's own, standard normal, of x's shape, instead of its key."""
+    if not jnp.issubdtype(cond.own.dtype, jax.dtypes.prng_key):
+        return cond
+    return cond._replace(own=jax.vmap(lambda own: jax.random.normal(own, x.shape[1:], x.dtype))(cond.own))
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class OmniLoss(DenoisingLoss):
     def __call__(self, key: Array, model: Any, params: PyTree, x: Array, cond: Admitted) -> Array:
         """The loss of each sample at the level that was chosen with it."""
         for_loss, for_drop = jax.random.split(key)
-        own = jax.vmap(lambda own: jax.random.normal(own, x.shape[1:], x.dtype))(cond.own)
+        own = drawn(x, cond).own
         given, log_snr = self.dropped(for_drop, model, cond.cond), cond.log_snr
         least = jnp.asarray(factor_of(self.buffer) * cond.sigma_n, log_snr.dtype)
         alone = jnp.exp(-log_snr) <= least  # this sample may not train there, nor any other

@@ -85,6 +85,33 @@ def test_a_classifier_is_trained_and_asked(capsys, monkeypatch):
     assert len(facts["histogram"]) == 13  # clean, and twelve bins of a hundred different levels
 
 
+def test_crops_are_annotated_with_the_context_of_the_clean_images_and_both_sides_are_shown(capsys, monkeypatch):
+    """8 x 8 images of which 20 are clean; levels of the two kinds of damage, and of five samples at low noise."""
+    rng, asked = np.random.default_rng(1), {}
+    for name, count in (("clean", 25), ("wide", 6), ("far", 4)):
+        np.save(f"{name}.npy", rng.normal(size=(count, 8, 8)))
+
+    def crops(key, x, damaged, context, sigma_min, **options):
+        asked.update(options, damaged=damaged, context=context, sigma_min=sigma_min)
+        return Annotations(np.where(damaged, 2.0, 0.0), np.where(np.arange(len(x)) >= 25, 0.5, 0.0), x)
+
+    monkeypatch.setattr(annotating.learning, "annotate_crops", crops)
+    words = ["--annotator", "crops", "--sigma-min", "2", "inf", "--least", "0.3", "--steps", "7"]
+    assert cli.main(["annotate", *BOTH, *words, "--out", "out"]) == 0
+    assert re.search(r"train as clean up to [\s\S]*\b0.5 +5 +#", capsys.readouterr().out)
+    data = recipes.load("clean.npy+wide.npy+far.npy")
+    np.testing.assert_array_equal(asked.pop("damaged"), data.kinds > 0)
+    np.testing.assert_array_equal(asked.pop("sigma_min"), np.choose(data.kinds, [0, 2, np.inf]))
+    clean = data.train[data.kinds == 0]
+    expected = js.learning.measure_context(clean, np.geomspace(0.02, 2, 12) * np.std(clean - clean.mean(0)))
+    np.testing.assert_array_equal(asked.pop("context").size, expected.size)
+    assert asked == {"least": 0.3, "steps": 7, "progress": False}
+    facts = json.loads(Path("out/report.json").read_text())
+    assert facts["histogram_below"] == [{"low": 0.5, "high": 0.5, "count": 5}] and facts["at_low_noise"] == 5
+    recipes.annotated(jax.random.key(0), data, "crops")
+    assert np.isinf(asked["sigma_min"][20:]).all()
+
+
 @pytest.fixture
 def notes():
     """Annotations in a file, as the command writes them."""
@@ -169,6 +196,7 @@ BAD = {
         ("annotate", *BOTH, "--annotator", "scores", "--scores", "scores.npy", "--table", "clean.npy"),
         "--table must be a dict, or a file of one in JSON",
     ),
+    "no images": (("annotate", *BOTH, "--annotator", "crops"), r"--data must be images \(n, side, side\)"),
     "eps": (("annotate", *BOTH, "--eps", "2"), r"--eps must be in \(0, 1\); got 2.0"),
     "a law": (("annotate", "--data", "ring", "--damaged", "wide.npy"), "--data must be clean samples before the first"),
     "shape": (

@@ -12,6 +12,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import cli, recipes
+from jaxsamp.cli.losses import loss_for
 from jaxsamp.cli.train import Train
 from jaxsamp.recipes import reports
 from tests.cli.train.runs import assert_same_weights
@@ -52,9 +53,27 @@ def test_a_run_on_measurements_has_the_ambient_loss_and_its_settings_come_back(p
     assert stored["further"] == 0.2 and stored["data"] == str(place / "masked") and stored["label_table"] == [0, 1]
     loss = json.loads(Path("run/4/config.json").read_text())["loss"]
     assert (loss["type"], loss["further"], loss["law"]["rate"]) == ("AmbientLoss", 0.2, 0.25)
+    assert (loss["drop"], loss["gsure"], recipes.trained_above("run")) == (0.1, False, 0)
     assert Path("run/loss.png").read_bytes().startswith(PNG)
     again = Train.parsed(["--resume", "--out", "run"], "train")
     assert (again.further, again.data, again.labels) == (0.2, str(place / "masked"), True)
+
+
+def test_the_loss_of_measurements_drops_labels_where_there_are_some_and_has_gsure_where_there_is_noise(monkeypatch):
+    data = recipes.load("masked")
+    noisy = replace(data, measured=replace(data.measured, law=js.corruptions.Mask(0.25, noise=0.5)))
+
+    def loss(given, *words):
+        command = Train.parsed(["--data", "masked", *words], "train")
+        return loss_for(command, given)[0]
+
+    assert [loss(data, *words).drop for words in ((), ("--labels",), ("--labels", "--drop", "0.5"))] == [0, 0.1, 0.5]
+    assert loss(noisy, "--gsure").gsure and not loss(noisy).gsure
+    stored = {"type": "AmbientLoss", "law": {"noise": 0.5}, "gsure": True}
+    monkeypatch.setattr(recipes.ambient, "_loss", lambda checkpoint: stored)
+    assert recipes.trained_above("run") == 0.5
+    stored["gsure"] = False
+    assert recipes.trained_above("run") == pytest.approx(0.5 * 2 / 3**0.5)
 
 
 @pytest.mark.slow
@@ -97,9 +116,32 @@ def test_a_task_has_operators_of_the_law_or_one_that_hides_nothing():
         recipes.measured_task(jax.random.key(0), data, denoiser, 9, reference=recipes.load("ring"))
 
 
+def test_guidance_of_measured_samples_keeps_their_operators_and_nothing_hidden_too():
+    """D_null + 3 (D_label - D_null), both through one operator."""
+    data, denoiser = recipes.load("masked"), recipes.learned_denoiser("run")
+    x, level = jax.random.normal(jax.random.key(1), (5, 4, 4)), js.Level(1.0, 0.5)
+    found = {}
+    for guidance in (None, 3.0):
+        for full in (False, True):
+            options = {"label": 0, "guidance": guidance, "full": full}
+            task = recipes.measured_task(jax.random.key(0), data, denoiser, 5, 0.2, **options)
+            assert (task.labels == 0).all()
+            found[guidance, full] = task.denoiser(x, level, task.cond)
+        if guidance is None:
+            null = jax.numpy.full(5, 2)
+            free = {True: task.denoiser(x, level, null)}
+    operators = task.data.measured.law.draw(jax.random.split(jax.random.key(0))[1], 5, (4, 4), 0.2)
+    free[False] = denoiser(x, level, js.corruptions.Corrupted(operators, null))
+    for full in (False, True):
+        told = found[None, full]
+        np.testing.assert_allclose(found[3.0, full], free[full] + 3 * (told - free[full]), atol=1e-5)
+    with pytest.raises(ValueError, match="guidance must be finite; got inf"):
+        recipes.measured_task(jax.random.key(0), data, denoiser, 5, guidance=float("inf"))
+
+
 @pytest.mark.slow
 def test_samples_with_nothing_hidden_are_compared_with_clean_data_and_shards_have_operators_too(capsys):
-    words = ["--full-mask", "--reference", "clean.npz", "--label", "0", "--out", "full"]
+    words = ["--full-mask", "--reference", "clean.npz", "--label", "0", "--guidance", "2", "--out", "full"]
     assert cli.main(["sample", "--checkpoint", "run", *DRAW, *words]) == 0
     assert "with nothing hidden" in capsys.readouterr().out
     full = report("full")
@@ -154,7 +196,9 @@ BAD = {
     "rate": ((*MASKED, "--further", "1"), r"--further must be in \(0, 1\), .* got 1.0"),
     "clean": (("train", "--data", "clean.npz", *SMALL, "--further", "0.1"), "--further is for measurements, .* clean"),
     "notes": ((*MASKED, "--annotations", "notes.jsonl"), "--annotations is for clean and damaged samples; masked has"),
-    "drop": ((*MASKED, "--labels", "--drop", "0.5"), "--drop must be left out for measurements, .* got 0.5"),
+    "drop": ((*MASKED, "--labels", "--drop", "1"), r"--drop must be in \[0, 1\); got 1.0"),
+    "clean gsure": (("train", "--data", "clean.npz", *SMALL, "--gsure"), "--gsure is for measurements, .* clean"),
+    "no noise": ((*MASKED, "--gsure"), "--gsure is for measurements with noise, .* those of masked have none"),
     "weighting": ((*MASKED, "--weighting", "none"), "--weighting must not be none for measurements"),
     "no network": (("sample", "--target", "masked"), "--target must hold clean samples; masked holds measurements"),
     "target": (
@@ -162,8 +206,12 @@ BAD = {
         "--target must be the measurements .* or be left out; clean has none. --reference compares",
     ),
     "guidance": (
+        ("sample", "--checkpoint", "run", "--guidance", "inf", *DRAW),
+        "--guidance must be finite; got inf",
+    ),
+    "none dropped": (
         ("sample", "--checkpoint", "run", "--guidance", "2", *DRAW),
-        "--guidance must be left out for a network that has learned from measurements",
+        "--guidance needs a network that was trained with some labels dropped, .* none were",
     ),
     "full mask": (("sample", "--target", "ring", "--full-mask"), "--full-mask is for a network that has learned from"),
     "reference": (("sample", "--target", "ring", "--reference", "ring"), "--reference is for a network that has"),
@@ -210,8 +258,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_makes_no_sense_is_one_sentence_exit_code_two_and_no_file(capsys, name):
+def test_what_makes_no_sense_is_one_sentence_exit_code_two_and_no_file(capsys, monkeypatch, name):
     Path("here").mkdir()
+    if name == "none dropped":
+        monkeypatch.setattr(recipes, "dropped_of", lambda checkpoint: 0.0)
     rng = np.random.default_rng(0)
     np.save("few.npy", rng.normal(size=(12, 4, 4)))
     np.save("other.npy", rng.normal(size=(60, 4, 4)))

@@ -1,11 +1,13 @@
 """Measured data, in memory and on disk; nothing of the clean samples is in them."""
 
+import inspect
 import json
 
 import jax
 import numpy as np
 import pytest
 
+import jaxsamp as js
 from jaxsamp import corruptions as room
 from jaxsamp.corruptions import Measurements, corrupt
 from jaxsamp.corruptions import files as module
@@ -67,9 +69,22 @@ def test_each_sample_is_measured_alone():
     assert len(whole[2]) == 1 and (whole[-1].y == whole.y[-1]).all()
 
 
-@pytest.mark.parametrize("law", [room.Mask(0.6), room.CompressedSensing(3), room.Mask(0.3, noise=0.5)])
+@pytest.mark.parametrize(
+    "law",
+    [
+        room.Mask(0.6),
+        room.CompressedSensing(3),
+        room.Mask(0.3, noise=0.5),
+        room.CompressedSensing(3, noise=0.5),
+        room.CompressedSensing(5, noise=0.5),
+    ],
+    ids=str,
+)
 def test_the_standard_deviation_is_estimated_from_what_was_seen(law):
-    """20,000 numbers, a constant background of 3: within 5 % of 0.7 (its error is 1 %)."""
+    """20,000 numbers, a constant background of 3: within 5 % of 0.7 (its error is 1 %).
+
+    The noise of random sums is changed by A^+, by 2.5 times its variance on average for 5 sums of 8 numbers.
+    """
     x = 0.7 * np.random.default_rng(1).normal(size=(2500, 8)) + (3 if isinstance(law, room.Mask) else 0)
     assert corrupt(jax.random.key(0), x, law).std() == pytest.approx(0.7, rel=0.05)
 
@@ -88,6 +103,12 @@ def test_noise_is_where_something_is_measured():
         (lambda m, f: corrupt(jax.random.key(0), m, m.law), TypeError, "x must be clean samples .* got Measurements"),
         (lambda m, f: Measurements(m.y[:3], m.operator, m.law, (6, 8, 1)), ValueError, "operator must have one entry"),
         (lambda m, f: Measurements(m.y[..., 0], m.operator, m.law, (6, 8, 1)), ValueError, "y must be of shape"),
+        (
+            lambda m, f: Measurements(m.y, m.operator, m.law, (48,)),
+            ValueError,
+            r"event_shape must be that of samples which the operators take; got \(48,\) \(x must be of the mask",
+        ),
+        (lambda m, f: m[7], IndexError, "rows must be among the 7 measurements; got 7"),
         (lambda m, f: Measurements(m.y * np.nan, m.operator, m.law, (6, 8, 1)), ValueError, "y must be finite"),
         (lambda m, f: Measurements.load(f), ValueError, "folder must have measurements"),
     ],
@@ -125,3 +146,22 @@ def test_a_damaged_file_is_named(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(ValueError, match=f"folder must have measurements as they were written; .*{name} could not"):
             Measurements.load(tmp_path)
+
+
+def test_measurements_are_no_array_of_samples_and_can_be_looped_over(tmp_path):
+    """Where clean samples are needed, NumPy took each measurement for a list of itself, which had no end."""
+    measured = corrupt(jax.random.key(0), X, room.Mask(0.5))
+    measured.save(tmp_path)
+    for data in (measured, room.StoredMeasurements(tmp_path)):
+        assert [len(one) for one in data] == [1] * 7 and len(data[-1]) == len(data[-7]) == 1
+        name = type(data).__name__
+        for door, start in (
+            (
+                lambda data: inspect.unwrap(js.learning.annotate_fixed)(data, np.arange(7) > 3, 1.0),
+                "data must be an array of samples; ",
+            ),
+            (np.asarray, "^"),
+            (lambda data: corrupt(jax.random.key(0), np.asarray(data), room.Mask(0.5)), "^"),
+        ):
+            with pytest.raises(TypeError, match=f"{start}clean samples are needed here, .* got {name}, whose"):
+                door(data)

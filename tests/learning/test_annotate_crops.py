@@ -2,6 +2,7 @@
 
 import inspect
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,11 +31,27 @@ def ends(clean, other):
 
 @pytest.mark.slow
 def test_what_only_whole_images_show_is_no_difference_up_to_the_level_of_small_crops():
-    """A classifier that is trained on images that are not cropped, the published mistake, has these apart at once."""
+    """What is at both ends of an image is in no crop of 4 x 4."""
     found = learning.annotate_crops(jax.random.key(0), ends(1, -1), OTHER, CONTEXT, 2.0, steps=100, **OPTIONS)
     assert (found.sigma_min[~OTHER] == 0).all() and (found.sigma_max[~OTHER] == 0).all()
     assert (found.sigma_min[OTHER] == 2.0).all()
     assert (found.sigma_max[OTHER] == 0.1).mean() > 0.9
+
+
+def test_a_classifier_of_crops_is_trained_on_crops_alone():
+    """The published one is trained on whole images, and asked about crops that it has never seen."""
+    seen = set()
+
+    class Listening(nn.Module):
+        @nn.compact
+        def __call__(self, x, noise):
+            seen.add(x.shape[1:])
+            return nn.Dense(1)(x.mean((1, 2))[:, None])[:, 0]
+
+    options = {"steps": 1, "batch_size": 32, "crop": 4, "sigma_min": 0.05, "sigma_max": 0.8}
+    classifier = learning.fit_classifier(jax.random.key(0), ends(1, -1), OTHER, Listening(), **options)
+    assert seen == {(4, 4)}
+    assert classifier.probabilities(jax.random.key(1), ends(1, -1)[:3], 2, 1).shape == (3, 2) and seen == {(4, 4)}
 
 
 def test_each_image_of_a_batch_is_cropped_at_a_place_of_its_own():

@@ -1,7 +1,9 @@
 """The ambient loss is smallest at E[x_0 | A~ x_t, A~], although it sees no clean sample."""
 
+import inspect
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import corruptions as room
-from jaxsamp.losses import LogNormal, UnitWeighting, ambient
+from jaxsamp.losses import LogNormal, UnitWeighting, ambient, gsure
 from tests.cases import quick
 
 LAW = js.targets.GaussianMixture.random(jax.random.key(3), 3, 6)
@@ -102,3 +104,65 @@ def test_levels_below_the_noise_have_no_loss():
         return ambient(jax.random.key(1), apply, None, x, operator, law, S, further=0.3, **levels)
 
     assert (np.asarray(loss(0.57)) == 0).all() and (np.asarray(loss(0.59)) > 0).all()
+
+
+@pytest.mark.parametrize("loss", [ambient, gsure])
+def test_the_further_corruption_is_another_one_for_every_step(loss):
+    """What the network is told is a part of the same measurement, and a new part with every key."""
+    law = room.Mask(0.5)
+    operator = law.draw(jax.random.key(0), 8, (6,))
+    options = {"levels": LogNormal(0.0), "weighting": UnitWeighting(), "further": 0.5}
+
+    @jax.jit
+    def told(key):
+        seen = []
+
+        def apply(params, x, t, cond):
+            seen.append(cond.operator.mask)
+            return 0 * x
+
+        loss(key, apply, None, jnp.ones((8, 6)), operator, law, S, **options)
+        return seen[0]
+
+    masks = [np.asarray(told(jax.random.key(i))) for i in (1, 2, 1)]
+    assert not any((mask & ~np.asarray(operator.mask)).any() for mask in masks)
+    np.testing.assert_array_equal(masks[0], masks[2])
+    assert (masks[0] != masks[1]).any(1).sum() >= 5  # of 8 samples, of which each has three entries or so
+
+
+class Deaf(nn.Module):
+    """It has no weights for masks."""
+
+    @nn.compact
+    def __call__(self, x, noise, cond=None):
+        return nn.Dense(6)(x)
+
+
+@pytest.mark.parametrize("loss", [ambient, gsure])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"further": 0.0}, r"further must be in \(0, 1\), because what is hidden .* got 0.0"),
+        ({"further": 1.0}, r"further must be in \(0, 1\), .* got 1.0"),
+        ({"further": jnp.nan}, r"further must be in \(0, 1\), .* got nan"),
+        (
+            {"operator": room.MaskOperator(jnp.ones((3, 6), bool))},
+            r"operator must have one entry per sample of x, 4; .*3",
+        ),
+        ({"apply": js.models.Model(Deaf(), S)}, "apply must read 'channels' of its condition.*Deaf has no weights"),
+        (
+            {"apply": lambda params, x, t, cond: x[:2]},
+            r"apply must return an array of x's shape \(4, 6\); got \(2, 6\)",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_from_is_a_sentence_without_fit_too(loss, change, words):
+    given = {
+        "apply": lambda params, x, t, cond: 0 * x,
+        "operator": room.MaskOperator(jnp.ones((4, 6), bool)),
+        "further": 0.1,
+    } | change
+    options = {"levels": LogNormal(0.0), "weighting": UnitWeighting(), "further": given["further"]}
+    with pytest.raises(ValueError, match=words):
+        arguments = given["apply"], None, jnp.ones((4, 6)), given["operator"], room.Mask(0.5), S
+        inspect.unwrap(loss)(jax.random.key(0), *arguments, **options)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import models
+from jaxsamp.corruptions import MaskOperator
 from tests.cases import SCHEDULES
 
 TINY = {
@@ -104,6 +106,23 @@ def test_networks_have_the_sizes_that_their_docstrings_claim(name):
     x = jax.ShapeDtypeStruct((1, *event), jnp.float32)
     params = jax.eval_shape(network.init, jax.random.key(0), x, jax.ShapeDtypeStruct((1,), jnp.float32))
     assert size(params) == pytest.approx(claimed, rel=0.015)
+
+
+def test_a_mask_is_told_as_it_is_at_every_level():
+    """It is no part of x_t, and is not scaled with it as in the published network."""
+    told = []
+
+    class Listening(nn.Module):
+        @nn.compact
+        def __call__(self, x, noise, cond=None):
+            told.append(cond["channels"])
+            return x
+
+    model, mask = models.Model(Listening(), js.schedules.EDM()), jnp.array([[True, False]])
+    for level in (0.01, 80.0):
+        model({}, jnp.ones((1, 2)), jnp.full(1, level), MaskOperator(mask))
+    for channels in told:
+        np.testing.assert_array_equal(channels, mask)
 
 
 def test_a_gated_convolution_is_the_product_with_one_sigmoid():

@@ -9,11 +9,14 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import corruptions as room
-from jaxsamp.training.augment import MOVES, check, moved
+from jaxsamp.training.augment import MOVES, Augmented, check, moved
+from jaxsamp.training.omni import Admitted
+from tests.cases import quick
 
 S = js.schedules.VarianceExploding()
 NETWORK = js.models.MLP(width=8, depth=1)
 X = np.random.default_rng(0).normal(size=(12, 4, 4)).astype(np.float32)
+NOTES = room.Annotations(np.where(np.arange(12) < 6, 0.0, 0.5))
 MEASURED = room.corrupt(jax.random.key(0), X, room.Mask(0.5))
 fit = inspect.unwrap(js.fit)
 move = jax.jit(moved, static_argnums=1)
@@ -62,16 +65,48 @@ def test_moved_operators_measure_moved_images(law):
     assert not np.allclose(y, before, atol=0.1)
 
 
-@pytest.mark.parametrize("data", [pytest.param("clean", marks=pytest.mark.slow), "measured"])
+@pytest.mark.parametrize("kind", MOVES)
+def test_annotated_images_move_with_their_noise_and_keep_their_levels(kind):
+    """In 200 epochs only the moves of one noisy image are seen, as with another noise for each its mean would be x."""
+    n = 200
+
+    @jax.jit
+    def seen(x, cond):
+        found = []
+
+        def loss(key, model, params, x, cond):
+            found.append((x + cond.sigma_n[:, None, None] * cond.own, cond.cond["channels"], cond.log_snr))
+            return x.sum((1, 2))
+
+        Augmented(loss, kind)(jax.random.key(2), None, None, x, cond)
+        return found[0]
+
+    own, x, ones = jax.random.key(4), np.repeat(X[:1], n, 0), np.ones(n, np.float32)
+    levels = np.arange(n, dtype=np.float32)
+    noisy, channels, kept = seen(x, Admitted({"channels": x}, levels, ones, 2 * ones, jax.numpy.stack([own] * n)))
+    one = X[0] + 2 * np.asarray(jax.random.normal(own, X[0].shape))
+    expected = np.stack(all_moves(one, kind))
+    which = np.abs(np.asarray(noisy)[:, None] - expected).max((2, 3)).argmin(1)
+    assert set(which) == set(range(len(expected)))
+    np.testing.assert_allclose(noisy, expected[which], atol=1e-5)
+    np.testing.assert_array_equal(channels, np.stack(all_moves(X[0], kind))[which])
+    np.testing.assert_array_equal(kept, levels)
+
+
+DATA = {"clean": X, "measured": MEASURED, "annotated": X}
+
+
+@pytest.mark.parametrize("data", quick(DATA, "measured"))
 def test_a_run_with_moved_images_resumes_with_the_same_bits(tmp_path, data):
-    data = X if data == "clean" else MEASURED
-    whole = run(data, augment="turn")
+    given = {"annotations": NOTES} if data == "annotated" else {}
+    data = DATA[data]
+    whole = run(data, augment="turn", **given)
 
     def stop(step, state):
         if step == 3:
             raise KeyboardInterrupt
 
-    options = {"augment": "turn", "checkpoint": tmp_path, "checkpoint_every": 2}
+    options = {"augment": "turn", "checkpoint": tmp_path, "checkpoint_every": 2, **given}
     with pytest.raises(KeyboardInterrupt):
         run(data, callback=stop, callback_every=1, **options)
     resumed = run(data, resume=True, **options)
@@ -82,7 +117,6 @@ def test_a_run_with_moved_images_resumes_with_the_same_bits(tmp_path, data):
 
 
 COMPLEX = np.zeros((9, 4, 4, 2))
-NOTES = room.Annotations(np.zeros(12))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +129,6 @@ NOTES = room.Annotations(np.zeros(12))
             lambda: check("flip", COMPLEX, room.Corrupted(room.FourierMaskOperator(np.ones((9, 4), bool)))),
             "augment must be left out for a FourierMaskOperator",
         ),
-        (lambda: run(X, augment="flip", annotations=NOTES), "augment must be left out with annotations"),
     ],
 )
 def test_what_cannot_be_moved_is_a_sentence(call, words):

@@ -62,6 +62,21 @@ def test_batches_have_only_samples_that_may_train_at_their_level_each_with_its_c
     assert loss.levels.resolved(1.0, (2,)) is loss.levels  # a number already
 
 
+def test_no_batch_reads_or_changes_the_random_numbers_of_numpy():
+    """Published data sets seed them with the number of each sample."""
+    batches, model = Shuffled(X, LABELS, (0,)), models.Model(NETWORK, VP)
+    np.random.seed(1)
+    state, found = np.random.get_state()[1].copy(), []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        made, _ = omni.annotated(batches, NOTES, LOSS, model, jax.random.key(0))
+        found.append(made.batch(3, 8)[0])
+    np.random.seed(1)
+    made.batch(3, 8)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(*found)
+
+
 def test_the_levels_of_annotated_data_have_the_law_that_was_given():
     """Mean and standard deviation of log(sigma / alpha) within 4 standard errors."""
     law = training.omni_loss(losses.LogNormal(-1.0, 1.5))
