@@ -29,7 +29,7 @@ class DDPMGaussianMixture(LawLearner):
     """Learns the means of sum_k w_k N(mu_k, S), with known S and w, by gradient descent on the DDPM objective.
 
     The score of the law under noise is that of a network of one layer, whose parameters are the means: for the two
-    Gaussians centre +- mu of equal weights, s(x) = tanh(m.x) m - x with m = alpha mu. Descent on |s(x_t) + z / sigma|^2
+    Gaussians center +- mu of equal weights, s(x) = tanh(m.x) m - x with m = alpha mu. Descent on |s(x_t) + z / sigma|^2
     starts at random for these two, first at high noise, then at low noise; for K means it starts near to them, at low
     noise. It is as accurate as expectation-maximization with the same S and w, which it nearly is at low noise, and for
     two within a few percent of the Cramer-Rao bound. No method can tell the centers from one where R^4 < d / n, with R
@@ -40,7 +40,7 @@ class DDPMGaussianMixture(LawLearner):
         gradient: "exact", for two symmetric Gaussians alone, integrates over the noise; "stein" draws noise anew in
             each step, integrated by parts; "fresh" differentiates the objective itself at new noise, as in the paper,
             with more variance. "auto" is the first of these that is possible.
-        symmetric: whether the law is N(centre + mu, S) / 2 + N(centre - mu, S) / 2 about the mean of the data. "auto":
+        symmetric: whether the law is N(center + mu, S) / 2 + N(center - mu, S) / 2 about the mean of the data. "auto":
             if K = 2, without `weights` and `means_init`.
         weights: w, (K,), positive, with sum 1; None for equal ones.
         covariance: S, (d, d), or a number, which is that times I.
@@ -53,7 +53,7 @@ class DDPMGaussianMixture(LawLearner):
     Attributes:
         means_: (K, d).
         weights_: (K,).
-        centre_: mean of the data, (d,).
+        center_: mean of the data, (d,).
         law_: the law that was learned, a `GaussianMixture`.
         n_iter_: number of steps.
         diagnostics_: a dict. "occupancy": share of the data in each component over its weight, near 1 in a good fit;
@@ -124,7 +124,7 @@ class DDPMGaussianMixture(LawLearner):
             means = found.means
         occupancy, variance = drivers.fit_of(blocks, means, jnp.asarray(log_weights, blocks.x.dtype))
         self._whitening, self._log_weights, self._whitened = made, log_weights, np.asarray(means, float)
-        self.means_, self.weights_, self.centre_ = made.undo(self._whitened), np.exp(log_weights), made.mean
+        self.means_, self.weights_, self.center_ = made.undo(self._whitened), np.exp(log_weights), made.mean
         self.n_iter_ = int(found.steps)
         self.law_ = self._law()
         self.diagnostics_ = {

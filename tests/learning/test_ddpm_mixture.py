@@ -41,8 +41,8 @@ def three():
 
 
 def test_two_centers_lie_about_the_mean_of_the_data(pair):
-    np.testing.assert_allclose(pair.centre_, PAIR.mean(0))
-    np.testing.assert_allclose(pair.means_.mean(0), pair.centre_, atol=1e-12)
+    np.testing.assert_allclose(pair.center_, PAIR.mean(0))
+    np.testing.assert_allclose(pair.means_.mean(0), pair.center_, atol=1e-12)
     half = (pair.means_[0] - pair.means_[1]) / 2
     np.testing.assert_allclose(half * np.sign(half[0]), MU, atol=0.2)
     np.testing.assert_array_equal(pair.weights_, 0.5)
