@@ -18,6 +18,7 @@ from jaxsamp.targets.components import dense
 
 METHODS = ("ddpm", "piecewise", "em")
 DRAWN, COMPARED = 20_000, 2000  # samples of a known law to learn from; samples that are drawn and compared
+DEGREE = 2
 
 
 class LearnedMixture(NamedTuple):
@@ -40,8 +41,8 @@ def drawn_from(key: Array, data: LearningData, n: int = DRAWN) -> LearningData:
     """Data as they are; of a known law, n samples to learn from and as many to compare with."""
     if data.law is None:
         return data
-    pair = (np.asarray(data.law.sample(part, n)) for part in jax.random.split(key))
-    return LearningData(data.name, data.event, data.law, *pair)
+    train, held_out = (np.asarray(data.law.sample(part, n)) for part in jax.random.split(key))
+    return LearningData(data.name, data.event, data.law, train, held_out)
 
 
 def learn_mixture(
@@ -83,12 +84,14 @@ def learn_mixture(
             x, log_density = law.sample(for_samples, n), mean_log_density(law, held_out)
         else:
             if method == "ddpm":
-                options = {} if variance is None else {"covariance": variance}
-                learner = learning.DDPMGaussianMixture(components, random_state=for_fit, **options).fit(rows)
+                covariance = 1.0 if variance is None else variance
+                learner = learning.DDPMGaussianMixture(components, covariance=covariance, random_state=for_fit).fit(
+                    rows
+                )
                 law = learner.law_
             else:
-                options = {} if degree is None else {"degree": degree}
-                learner = learning.PiecewisePolynomialScore(components, random_state=for_fit, **options).fit(rows)
+                chosen = DEGREE if degree is None else degree
+                learner = learning.PiecewisePolynomialScore(components, degree=chosen, random_state=for_fit).fit(rows)
                 law = learner.crude_
             x, log_density = learner.sample(for_samples, n), learner.score(held_out[:COMPARED])
     said = tuple(str(each.message) for each in caught if issubclass(each.category, UserWarning))

@@ -86,6 +86,8 @@ def transitions(
         [averages.expectation(averages.members, j, averages.within(group)) for j in range(len(masks))]
         for group in masks
     ]
-    mean, low, high = (np.moveaxis([[getattr(to, part) for to in row] for row in rows], -1, 0) for part in PARTS)
+    mean, low, high = (
+        np.moveaxis(np.array([[getattr(to, part) for to in row] for row in rows]), -1, 0) for part in PARTS
+    )
     members = tuple(tuple(np.flatnonzero(group).tolist()) for group in masks)
     return Transitions(members, masks @ averages.weights, own, mean, low, high)
