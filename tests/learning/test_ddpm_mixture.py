@@ -174,8 +174,14 @@ def test_data_that_are_not_numbers_and_missing_fits_are_sentences():
     for call in (learner.score_samples, learner.predict, lambda x: learner.denoiser(js.schedules.EDM())):
         with pytest.raises(ValueError, match="not fitted yet"):
             call(np.zeros((2, 2)))
+
+
+def test_a_fit_that_failed_is_none():
+    learner = DDPMGaussianMixture(weights=[1.0])
     with pytest.raises(ValueError, match="weights must be"):
-        DDPMGaussianMixture(weights=[1.0]).fit(PAIR)
+        learner.fit(PAIR)
+    with pytest.raises(ValueError, match="not fitted yet"):
+        learner.predict(PAIR)
 
 
 @pytest.mark.slow
