@@ -49,7 +49,7 @@ def test_the_command_writes_picture_report_law_and_samples(capsys):
 
 def test_what_the_learner_doubts_is_said():
     found = recipes.learn_mixture(jax.random.key(0), recipes.load("two.npy"), "ddpm", 2, n=4, variance=0.1)
-    assert any("the variance of X about the centers" in sentence for sentence in found.said)
+    assert any("covariance must be that of one component" in sentence for sentence in found.said)
 
 
 @pytest.mark.parametrize(
