@@ -39,7 +39,7 @@ class LawLearner(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if n is None:
-            if hasattr(key, "dtype") and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+            if hasattr(key, "dtype") and jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
                 raise TypeError("n must be given with a key, as in sample(key, 1000).")
             x, components = self._draw(self._key(SAMPLE), checks.at_least("n", key, 1))
             return np.asarray(x), np.asarray(components)
@@ -81,7 +81,7 @@ class LawLearner(DensityMixin, BaseEstimator):
     def _key(self, use: int) -> Array:
         """The key of one use."""
         given = self.random_state
-        if not (hasattr(given, "dtype") and jax.dtypes.issubdtype(given.dtype, jax.dtypes.prng_key)):
+        if not (hasattr(given, "dtype") and jax.numpy.issubdtype(given.dtype, jax.dtypes.prng_key)):
             given = jax.random.key(check_random_state(given).randint(2**31 - 1))
         return jax.random.split(checks.typed_key(given))[use]
 

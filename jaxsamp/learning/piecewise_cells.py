@@ -41,7 +41,7 @@ def improved(cells: Cells, x: np.ndarray, floor: float) -> tuple[Cells, float]:
         part = x[start : start + CHUNK]
         joint = log_joint(cells, part)
         total += logsumexp(joint, 1).sum()
-        r = softmax(joint, 1)
+        r = np.asarray(softmax(joint, 1))
         shares += r.sum(0)
         sums += r.T @ part
         for c in range(len(shares)):
