@@ -1,7 +1,7 @@
 """What learners of laws have in common: scikit-learn's conventions, and keys."""
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ class LawLearner(DensityMixin, BaseEstimator):
 
     random_state: Any
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Any:
         """Learn the law of the rows of X, (n, d); `y` is not used."""
         data = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2)
         self._fit(np.asarray(data, float), self._key(FIT))
