@@ -151,7 +151,7 @@ class PiecewisePolynomialScore(LawLearner):
         self.crude_ = self._crude(y, white, seed)
         spread = np.sqrt(np.linalg.eigvalsh(white.root @ white.root))
         ends = np.array([HIGHEST * spread[-1], LOWEST * spread[0]]) ** (1 / RHO)
-        self.levels_ = np.linspace(*ends, self.levels) ** RHO
+        self.levels_ = np.linspace(ends[0], ends[1], self.levels) ** RHO
         self._model = self._without_correction(x, white.mean, float(np.sqrt(np.mean(spread**2))))
         held, fit = np.split(x, [max(1, len(x) // HELD_OUT)])
         level = partial(regression.fit_level, self._model, self.degree, fit, held)
@@ -187,15 +187,18 @@ class PiecewisePolynomialScore(LawLearner):
         parts, d = len(self.crude_.weights), x.shape[1]
         of = chosen_products(d, self.degree, parts, self.max_features)
         reach = BOUND * np.maximum(x.max(0) - mean, mean - x.min(0))
-        numbers = (
-            -np.log(self.levels_),
-            np.zeros((self.levels, len(of) * parts, d)),
-            mean - reach,
-            mean + reach,
-            scale,
+        array = partial(jnp.asarray, dtype=jnp.result_type(float))
+        return PiecewiseDenoiser(
+            self.crude_.mixture,
+            lam=array(-np.log(self.levels_)),
+            coefficients=array(np.zeros((self.levels, len(of) * parts, d))),
+            low=array(mean - reach),
+            high=array(mean + reach),
+            scale=array(scale),
+            schedule=VarianceExploding(),
+            of=of,
+            hard=self.cells == "hard",
         )
-        arrays = (jnp.asarray(part, jnp.result_type(float)) for part in numbers)
-        return PiecewiseDenoiser(self.crude_.mixture, *arrays, VarianceExploding(), of=of, hard=self.cells == "hard")
 
     def _check_settings(self, x: np.ndarray) -> None:
         checks.one_of("cells", self.cells, ("soft", "hard"))

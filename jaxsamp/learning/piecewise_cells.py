@@ -40,8 +40,8 @@ def improved(cells: Cells, x: np.ndarray, floor: float) -> tuple[Cells, float]:
     for start in range(0, len(x), CHUNK):
         part = x[start : start + CHUNK]
         joint = log_joint(cells, part)
-        total += logsumexp(joint, 1).sum()
-        r = softmax(joint, 1)
+        total += float(np.sum(logsumexp(joint, 1)))
+        r = np.asarray(softmax(joint, 1))
         shares += r.sum(0)
         sums += r.T @ part
         for c in range(len(shares)):

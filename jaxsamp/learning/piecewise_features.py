@@ -108,11 +108,11 @@ class PiecewiseDenoiser(BaseDenoiser):
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
         """E[x_0 | x_t = x], (batch, d); `cond` is ignored."""
         x = checks.floating("x", x)
-        level = Level(*(jnp.asarray(part, x.dtype) for part in (level.alpha, level.sigma)))
+        alpha, sigma = jnp.asarray(level.alpha, x.dtype), jnp.asarray(level.sigma, x.dtype)
         leaves = (self.cells, self.scale, self.lam, self.coefficients, self.low, self.high)
         made = jax.tree.map(lambda leaf: leaf.astype(x.dtype), leaves)
         cells, scale, lam, coefficients, low, high = made
-        axes = (0, 0 if jnp.ndim(level.alpha) else None, 0 if jnp.ndim(level.sigma) else None)
+        axes = (0, 0 if alpha.ndim else None, 0 if sigma.ndim else None)
 
         def one(x: Array, alpha: Array, sigma: Array) -> Array:
             found = pieces(cells, self.of, self.hard, scale, x, Level(alpha, sigma))
@@ -123,4 +123,4 @@ class PiecewiseDenoiser(BaseDenoiser):
             out = found.crude + found.unit * jnp.matmul(found.features, b, precision="highest")
             return jnp.clip(out, jnp.minimum(low, found.crude), jnp.maximum(high, found.crude))
 
-        return jax.vmap(one, axes)(x, level.alpha, level.sigma)
+        return jax.vmap(one, axes)(x, alpha, sigma)

@@ -33,7 +33,8 @@ class Sums(NamedTuple):
     square: float
 
     def __add__(self, other: "Sums") -> "Sums":  # type: ignore[override]
-        return Sums(*(a + b for a, b in zip(self, other, strict=True)))
+        gram, back = self.gram + other.gram, self.back + other.back
+        return Sums(self.count + other.count, gram, back, self.square + other.square)
 
 
 class Solution(NamedTuple):
@@ -101,8 +102,8 @@ def summed(
     for number, (x0, kept) in enumerate(_chunks(x, copies)):
         z = jax.random.normal(jax.random.fold_in(key, number), x0.shape)
         target = x0 if known is None else empirical_posterior(x0 + level * z, 1.0, level, known, chunk=KEYS).mean
-        sums = _chunk_sums(model.cells, model.scale, x0, target, z, level, model.of, model.hard, kept)
-        total += Sums(float(kept.sum()), *(np.asarray(part, float) for part in sums))
+        gram, back, square = _chunk_sums(model.cells, model.scale, x0, target, z, level, model.of, model.hard, kept)
+        total += Sums(float(kept.sum()), np.asarray(gram, float), np.asarray(back, float), float(square))
     return total
 
 

@@ -107,8 +107,10 @@ def test_total_variation_is_at_most_twice_that_of_maximum_likelihood(components,
     assert js.metrics.flow_tv(flow, law, SCHEDULE.level(-jnp.log(grid[-1]))).value < bound
 
 
-# What a learner with noise of its own and a continuous range of samples cannot be asked.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS = {
+    "check_methods_subset_invariance": "log densities are float32, whose rounding depends on the size of the batch",
+    "check_methods_sample_order_invariance": "the same",
+}
 
 
 @pytest.mark.slow
