@@ -40,7 +40,7 @@ def improved(cells: Cells, x: np.ndarray, floor: float) -> tuple[Cells, float]:
     for start in range(0, len(x), CHUNK):
         part = x[start : start + CHUNK]
         joint = log_joint(cells, part)
-        total += float(np.sum(logsumexp(joint, 1)))
+        total += float(np.asarray(logsumexp(joint, 1)).sum())
         r = np.asarray(softmax(joint, 1))
         shares += r.sum(0)
         sums += r.T @ part
