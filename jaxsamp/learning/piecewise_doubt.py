@@ -13,7 +13,8 @@ from jaxsamp.schedules import VarianceExploding
 from jaxsamp.targets import GaussianMixture
 
 LEVELS = (0.2, 0.5, 1.0)  # in units of the data
-SURE, WORTH = 4.0, 0.01  # standard errors, and share of the loss, by which it must be smaller
+COPIES = 4  # of the noise of a sample
+SURE, WORTH = 4.0, 0.002  # standard errors, and share of the loss, by which it must be smaller
 
 
 def more_cells(
@@ -30,11 +31,12 @@ def more_cells(
         return number, 0.0
     more = law_of(started(y, number, seed, 1, floor)[0], white).denoiser(VarianceExploding())
     x0, gains = jnp.asarray(held, jnp.result_type(float)), np.zeros(len(held))
-    for part, place in zip(jax.random.split(key, len(LEVELS)), LEVELS, strict=True):
+    places = np.repeat(LEVELS, COPIES)
+    for part, place in zip(jax.random.split(key, len(places)), places, strict=True):
         sigma = place * model.scale
         x = x0 + sigma * jax.random.normal(part, x0.shape, x0.dtype)
         now, then = (np.sum((np.asarray(_denoised(d, x, sigma)) - held) ** 2, 1) for d in (model, more))
-        gains += (now - then) / now.mean() / len(LEVELS)
+        gains += (now - then) / now.mean() / len(places)
     least = max(SURE * gains.std() / np.sqrt(len(gains)), WORTH)
     return number, float(gains.mean()) if gains.mean() > least else 0.0
 
