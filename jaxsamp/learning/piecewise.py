@@ -89,12 +89,12 @@ class PiecewisePolynomialScore(LawLearner):
         self,
         components: Any = None,
         *,
-        degree: int = 2,
-        cells: str = "soft",
-        iterations: int = 100,
-        floor: float = 1e-6,
-        levels: int = 20,
-        max_features: int = 600,
+        degree: Any = 2,
+        cells: Any = "soft",
+        iterations: Any = 100,
+        floor: Any = 1e-6,
+        levels: Any = 20,
+        max_features: Any = 600,
         random_state: Any = None,
     ):
         self.components = components
