@@ -62,7 +62,7 @@ class PiecewisePolynomialScore(LawLearner):
         cells: "soft" gates, or "hard" ones: the most probable cell alone, as in the paper, whose denoiser is not
             continuous, so that it has no log density.
         iterations: most iterations of expectation-maximization on all samples for the crude mixture, after three starts
-            on 4,000 of them; 0 for the best start as it is.
+            on 4,000 of them (more in many dimensions); 0 for the best start as it is.
         floor: added to the variances of cells, in units of the data's variances.
         levels: number of noise levels, from 12 to 0.03 standard deviations of the data.
         max_features: most features of all cells; for what is above, the directions of a cell with the least variance

@@ -10,7 +10,7 @@ from jaxsamp.learning.start import k_means_start
 
 TOLERANCE = 1e-5  # rise of the mean log density of a sample, in nats, below which iterations end
 CHUNK = 8192  # samples at a time
-SUBSET = 4000  # samples that starts and the number of cells are found from
+SUBSET, FOR_NUMBERS, MOST_ROWS = 4000, 20, 50_000  # samples that starts are found from: least, for each number, most
 SMALLEST = 0.2  # share of a cell, as a part of the mean share, below which it is merged with another
 MOST = 20  # more cells than the least are tried when their number is not known
 
@@ -66,9 +66,14 @@ def climbed(cells: Cells, x: np.ndarray, iterations: int, tolerance: float, floo
     return cells, float(before)
 
 
+def part_for(dim: int) -> int:
+    """How many samples are enough for starts: 4,000, and more where a Gaussian has many numbers."""
+    return int(np.clip(FOR_NUMBERS * (1 + dim + dim * (dim + 1) // 2), SUBSET, MOST_ROWS))
+
+
 def started(x: np.ndarray, components: int, seed: int, starts: int, floor: float) -> tuple[Cells, float]:
     """The best of several starts by k-means++ and expectation-maximization on a part of the samples."""
-    part = x[:SUBSET]
+    part = x[: part_for(x.shape[1])]
     found = []
     for i in range(starts):
         centers = k_means_start(part, components, seed + i)
@@ -81,7 +86,7 @@ def started(x: np.ndarray, components: int, seed: int, starts: int, floor: float
 
 def number_by_bic(x: np.ndarray, seed: int, floor: float, least: int = 1) -> int:
     """The number of Gaussians with the smallest -2 log likelihood + log(n) parameters, on a part of the samples."""
-    n, d = x[:SUBSET].shape
+    n, d = x[: part_for(x.shape[1])].shape
     best, at = np.inf, least
     for k in range(least, min(least + MOST, n // (d + 1)) + 1):
         log_prob = started(x, k, seed, 2, floor)[1]
