@@ -46,6 +46,7 @@ def test_wrong_groups_are_a_sentence():
     bare = inspect.unwrap(js.theory.transitions)
     for groups, sentence in (
         ([[0], [0, 1]], "groups must have no component in common; component 0 is in several"),
+        ([], "groups must be at least one list of component numbers; got none"),
         ([[3]], "groups must name components from 0 to 2"),
         ([[]], "groups must name components from 0 to 2, at least one each"),
     ):

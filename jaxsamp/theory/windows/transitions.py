@@ -64,7 +64,7 @@ def transitions(
 
     Raises:
         TypeError: `target` is not a GaussianMixture.
-        ValueError: groups overlap or name unknown components, or numbers are outside their ranges.
+        ValueError: groups overlap, are none or name unknown components, or numbers are outside their ranges.
 
     Source: Li and Chen, "Critical windows: non-asymptotic theory for feature emergence in diffusion models", arXiv
     2403.01633; averages of P(component | x_t) are ours.
@@ -75,6 +75,8 @@ def transitions(
     components = len(target.means)
     check_numbers(0.1, confidence, checks.at_least("n", n, 2))
     chosen = [[k] for k in range(components)] if groups is None else list(groups)
+    if not chosen:
+        raise ValueError("groups must be at least one list of component numbers; got none.")
     masks = np.stack([np.isin(np.arange(components), numbers_of(group, components)) for group in chosen])
     if (masks.sum(0) > 1).any():
         shared = int(np.flatnonzero(masks.sum(0) > 1)[0])
