@@ -55,6 +55,7 @@ _MODULES = (
     "denoisers",
     "density",
     "devices",
+    "discrete",
     "grids",
     "learning",
     "losses",
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from jaxsamp import denoisers as denoisers
     from jaxsamp import density as density
     from jaxsamp import devices as devices
+    from jaxsamp import discrete as discrete
     from jaxsamp import grids as grids
     from jaxsamp import learning as learning
     from jaxsamp import losses as losses

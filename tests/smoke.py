@@ -21,6 +21,7 @@ SMOKE = {
     "density": ["test_jacobian_of_ddim_is_the_product_of_its_multipliers"],
     "metrics": ["test_sliced_w2_of_unequal_sizes_is_that_of_ott", "test_frechet_distance_is_the_bures_formula"],
     "training": ["test_a_finished_run_goes_on", "test_weights_survive_a_safetensors_file", "test_tensorboard_shows"],
+    "discrete": ["test_local_fields_are_half"],
     "learning": ["test_fit_recovers_a_mixture", "test_two_centers_lie_about_the_mean_of_the_data"],
     "theory": ["test_sizes_follow_the_formulas", "test_times_of_speciation"],
     "recipes": ["test_a_toy_gets_the_metrics_of_its_law_and_a_table"],

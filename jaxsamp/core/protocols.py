@@ -69,6 +69,24 @@ class Law(Protocol):
 
 
 @runtime_checkable
+class SpinModel(Protocol):
+    """A law of n spins, p(x) = exp(S(x)) / Z for x in {-1, +1}^n, whose Z need not be known; see `jaxsamp.discrete`."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(n,)."""
+        ...
+
+    def exponent(self, x: Array) -> Array:
+        """S(x) in nats, (batch, n) -> (batch,)."""
+        ...
+
+    def local_fields(self, x: Array) -> Array:
+        """f_i = (S(x with x_i = +1) - S(x with x_i = -1)) / 2, (batch, n): E[x_i | x_-i] = tanh f_i."""
+        ...
+
+
+@runtime_checkable
 class Schedule(Protocol):
     """How noise grows: x_t = alpha x_0 + sigma z; see `jaxsamp.schedules`."""
 
