@@ -11,6 +11,7 @@ with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.curves import comparison, losses, score_errors
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet, strips
+    from jaxsamp.plots.spins import selection, spin_chains, spin_fit
     from jaxsamp.plots.style import STYLE, Figure, save
     from jaxsamp.plots.tree import merge_tree
     from jaxsamp.plots.windows import timeline, window
@@ -31,7 +32,10 @@ __all__ = [
     "save",
     "scatter",
     "score_errors",
+    "selection",
     "sheet",
+    "spin_chains",
+    "spin_fit",
     "strips",
     "timeline",
     "window",
