@@ -10,7 +10,7 @@ import jax
 
 from jaxsamp.core.types import Array
 
-PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS = range(5)
+PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS, UNIFORMS = range(6)
 CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step number, and far above any of them
 
 
@@ -36,6 +36,10 @@ class Rng:
         """Standard normal noise of the starting state."""
         return jax.random.normal(stream_key(self.key, 0, PRIOR), self.shape, self.dtype)
 
+    def spins(self) -> Array:
+        """A starting state of independent spins, int8, +1 or -1 with equal probability."""
+        return jax.random.rademacher(stream_key(self.key, 0, PRIOR), self.shape, "int8")
+
     def of(self, part: int) -> "Rng":
         """The same sample's random numbers for another part of a sampler, independent of these."""
         return replace(self, key=jax.random.fold_in(self.key, part))
@@ -43,6 +47,10 @@ class Rng:
     def uniform(self, step: Array | int) -> Array:
         """One uniform number in [0, 1)."""
         return jax.random.uniform(stream_key(self.key, step, UNIFORM), (), self.dtype)
+
+    def uniforms(self, step: Array | int) -> Array:
+        """Independent uniform numbers in [0, 1), of the sample's shape."""
+        return jax.random.uniform(stream_key(self.key, step, UNIFORMS), self.shape, self.dtype)
 
     def fraction(self, step: Array | int, nodes: str) -> Array:
         """Position in [0, 1] of a step's node in its cell: "random", "antithetic", U then 1 - U, or "midpoint", 1/2."""

@@ -1,0 +1,38 @@
+"""The base class of samplers of spins: frozen settings, and pure functions that advance one chain by one sweep."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
+
+
+class SpinSampler(ABC):
+    """Base class of the samplers of spins. Settings are dataclass fields: numbers are leaves, structure is static.
+
+    A step is one sweep of one chain, with `rng.uniforms(i)`, n uniform numbers of this chain at sweep i. A state is
+    `State(x, memory)`: x of shape (n,) and dtype int8, +1 or -1, and whatever else the method carries.
+    """
+
+    def prepared(self, model: Any) -> "SpinSampler":
+        """The sampler that runs, with the tables of this model in it; the front door calls it once a run.
+
+        Raises:
+            ValueError: a setting is wrong, or the model is not one that the method takes.
+        """
+        return self
+
+    def init(self, model: Any, x: Array, rng: Rng) -> State:
+        """The state of a chain at x before the first sweep."""
+        return State(x)
+
+    @abstractmethod
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        """The state after sweep i."""
+
+    def stats(self, model: Any, state: State) -> dict[str, Array]:
+        """What the method says about a chain after its last sweep: numbers by name, none of which the door has."""
+        return {}
+
+    def judge(self, stats: dict[str, Array]) -> None:
+        """Warn of what the stats of all chains, (n_chains,) each, show; called after a run that is not traced."""
