@@ -1,14 +1,28 @@
-"""Samplers of densities known up to a constant, by Langevin dynamics.
+"""Kernels of chains: Langevin dynamics for densities known up to a constant, and samplers of spins.
 
-Each is a frozen dataclass of settings, passed to `jaxsamp.sample_density`. They are not exact: steps of size h leave a
-bias, of first order in h for the plain methods and of third order with the randomized midpoint.
+Each is a frozen dataclass of settings. The Langevin samplers, for `jaxsamp.sample_density`, are not exact: steps of
+size h leave a bias, of first order in h for the plain methods and of third order with the randomized midpoint. Those of
+spins, for `jaxsamp.sample_spins`, leave the law as it is.
 """
 
 from jaxsamp.core.types import State
 from jaxsamp.mcmc.base import Langevin
 from jaxsamp.mcmc.curvature import smoothness
+from jaxsamp.mcmc.enumerate import Enumerate
+from jaxsamp.mcmc.heat_bath import HeatBath
 from jaxsamp.mcmc.overdamped import Overdamped
 from jaxsamp.mcmc.parallel import ParallelUnderdamped
+from jaxsamp.mcmc.spins import SpinSampler
 from jaxsamp.mcmc.underdamped import Underdamped
 
-__all__ = ["Langevin", "Overdamped", "ParallelUnderdamped", "State", "Underdamped", "smoothness"]
+__all__ = [
+    "Enumerate",
+    "HeatBath",
+    "Langevin",
+    "Overdamped",
+    "ParallelUnderdamped",
+    "SpinSampler",
+    "State",
+    "Underdamped",
+    "smoothness",
+]

@@ -1,0 +1,141 @@
+"""The heat bath: every sweep draws each spin in turn from its law given all others."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
+from jaxsamp.mcmc.spins import SpinSampler
+from jaxsamp_kernels import spins as kernel
+
+FRESH = 100  # sweeps after which local fields are computed anew: float32 sums of their changes drift
+
+
+@pytree
+@dataclass(frozen=True)
+class HeatBath(SpinSampler):
+    """The heat bath (Gibbs sampling), for every model: x_i = +1 with probability sigmoid(2 f_i), i = 0, ..., n - 1.
+
+    f_i is the local field of spin i. What a spin costs depends on what the model shows of itself:
+
+    - `couplings` (n, n) and `fields` (n,), as `Ising`: O(n) for a flip. Local fields are kept, and computed anew every
+      100 sweeps, because their sums drift in float32.
+    - `SparseIsing`: as many operations as the spin has neighbors.
+    - `MRF`: as many as it is in terms, of any order. Inside `jax.jit` with the model as an argument: as below.
+    - Any other: one call of `local_fields`.
+
+    Args:
+        block: dense couplings change the fields of other spins by one matrix product for every `block` spins. The chain
+            is the same for every number, up to rounding; 1 changes them after every flip.
+
+    Source: Glauber, "Time-dependent statistics of the Ising model", J. Math. Phys. 4 (1963); Geman and Geman,
+    "Stochastic relaxation, Gibbs distributions, and the Bayesian restoration of images", IEEE PAMI 6 (1984).
+    """
+
+    block: int = field(default=32, metadata={"static": True})
+
+    def prepared(self, model: Any) -> SpinSampler:
+        """The heat bath for what the model shows of itself."""
+        checks.at_least("block", self.block, 1)
+        own = type(model).__module__.startswith("jaxsamp.")  # attributes of others may mean something else
+        if own and hasattr(model, "neighbor_weights"):
+            return _Sparse()
+        if own and hasattr(model, "members"):
+            return _Terms(_terms_of(model)) if checks.is_concrete(model.members) else _Plain()
+        if not (hasattr(model, "couplings") and hasattr(model, "fields")):
+            return _Plain()
+        if not own and checks.is_concrete(model, jnp.zeros(())):
+            _check_fields(model)
+        return _Dense(self.block)
+
+    def init(self, model: Any, x: Array, rng: Rng) -> State:
+        """The state of a chain at x before the first sweep."""
+        return self.prepared(model).init(model, x, rng)
+
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        """The state after sweep i."""
+        return self.prepared(model).step(model, state, i, rng)
+
+
+@pytree
+@dataclass(frozen=True)
+class _Dense(SpinSampler):
+    block: int = field(metadata={"static": True})
+
+    def init(self, model: Any, x: Array, rng: Rng) -> State:
+        return State(x, kernel.fields(x, *_pairwise(model, rng)))
+
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        couplings, bias = _pairwise(model, rng)
+        x, f = state
+        f = lax.cond(i % FRESH == 0, lambda: kernel.fields(x, couplings, bias), lambda: f)
+        if self.block == 1:
+            return State(*kernel.heat_bath_sweep(x, f, couplings, rng.uniforms(i)))
+        return State(*kernel.panel_sweep(x, f, couplings, rng.uniforms(i), self.block))
+
+
+@pytree
+@dataclass(frozen=True)
+class _Sparse(SpinSampler):
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        weights, bias = (jnp.asarray(a, rng.dtype) for a in (model.neighbor_weights, model.fields))
+        return State(kernel.sparse_sweep(state.x, model.neighbors, weights, bias, rng.uniforms(i)))
+
+
+@pytree
+@dataclass(frozen=True)
+class _Terms(SpinSampler):
+    terms: Any  # those that each spin is in, (n, K), filled up with their number
+
+    def init(self, model: Any, x: Array, rng: Rng) -> State:
+        return State(x, kernel.term_products(x, model.members))
+
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        weights = jnp.asarray(model.weights, rng.dtype)
+        return State(*kernel.term_sweep(state.x, state.memory, self.terms, weights, rng.uniforms(i)))
+
+
+@pytree
+@dataclass(frozen=True)
+class _Plain(SpinSampler):
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        def local_field(x: Array, i: Array) -> Array:
+            return model.local_fields(x[None].astype(rng.dtype))[0, i]
+
+        return State(kernel.plain_sweep(state.x, local_field, rng.uniforms(i)))
+
+
+def _pairwise(model: Any, rng: Rng) -> tuple[Array, Array]:
+    return jnp.asarray(model.couplings, rng.dtype), jnp.asarray(model.fields, rng.dtype)
+
+
+def _terms_of(model: Any) -> np.ndarray:
+    """The numbers of the terms that each spin is in, (n, K), filled up with the number of all terms."""
+    members, n = np.asarray(model.members), model.event_shape[0]
+    terms, places = np.nonzero(members < n)
+    sites = members[terms, places]
+    order = np.argsort(sites, kind="stable")
+    sites, terms = sites[order], terms[order]
+    count = np.bincount(sites, minlength=n)
+    table = np.full((n, max(1, count.max(initial=0))), len(members), np.int32)
+    table[sites, np.arange(len(sites)) - (np.cumsum(count) - count)[sites]] = terms
+    return table
+
+
+def _check_fields(model: Any) -> None:
+    """Raise ValueError unless `couplings` and `fields` are those of the model's local fields, at one state."""
+    x = np.random.default_rng(0).choice([-1.0, 1.0], model.event_shape[0])
+    given = np.asarray(model.local_fields(jnp.asarray(x)[None]))[0]
+    meant = np.asarray(model.couplings) @ x + np.asarray(model.fields)
+    error = np.abs(given - meant).max()
+    if not error <= 1e-3 * (1 + np.abs(meant).max()):
+        raise ValueError(
+            "model must have local_fields(x) = couplings x + fields if it has attributes of these names; got a "
+            f"difference of {error:.3g} at one state: give them other names, and the heat bath calls local_fields."
+        )
