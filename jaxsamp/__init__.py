@@ -19,6 +19,7 @@ _HOMES = {
     "Level": "core.types",
     "sample_shards": "running.shards",
     "sample_density_shards": "running.shards",
+    "sample_spins_shards": "running.shards",
     "Shards": "running.shards",
     # Denoisers
     "denoiser": "denoisers",
@@ -30,6 +31,8 @@ _HOMES = {
     # Chains
     "sample_density": "running",
     "Chains": "running",
+    "sample_spins": "running",
+    "SpinChains": "running",
     # Densities
     "sample_and_log_prob": "density",
     "log_likelihood": "density",
@@ -114,11 +117,14 @@ if TYPE_CHECKING:
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
     from jaxsamp.running import Chains as Chains
+    from jaxsamp.running import SpinChains as SpinChains
     from jaxsamp.running import sample as sample
     from jaxsamp.running import sample_density as sample_density
+    from jaxsamp.running import sample_spins as sample_spins
     from jaxsamp.running.shards import Shards as Shards
     from jaxsamp.running.shards import sample_density_shards as sample_density_shards
     from jaxsamp.running.shards import sample_shards as sample_shards
+    from jaxsamp.running.shards import sample_spins_shards as sample_spins_shards
     from jaxsamp.theory import critical_windows as critical_windows
     from jaxsamp.training import fit as fit
 

@@ -100,6 +100,14 @@ def density(argument: str, got: Any) -> Any:
     return _keeping(argument, got, ("event_shape", "log_prob"), examples)
 
 
+def spin_model(argument: str, got: Any) -> Any:
+    """Return `got` as a pytree if it is a law of spins, else raise."""
+    got = _keeping(argument, got, ("event_shape", "exponent", "local_fields"), "a jaxsamp.discrete.Ising")
+    if len(got.event_shape) != 1:
+        raise ValueError(f"{argument} must have an event_shape (n,); got {tuple(got.event_shape)}.")
+    return got
+
+
 def _keeping(argument: str, got: Any, needs: tuple[str, ...], examples: str) -> Any:
     """Return `got` as a pytree if it is an object with all attributes of `needs`, else raise TypeError."""
     lacks = [name for name in needs if not hasattr(got, name)]

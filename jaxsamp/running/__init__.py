@@ -3,5 +3,6 @@
 from jaxsamp.running.chains import Chains, sample_density
 from jaxsamp.running.rows import rows
 from jaxsamp.running.sampling import sample
+from jaxsamp.running.spins import SpinChains, sample_spins
 
-__all__ = ["Chains", "rows", "sample", "sample_density"]
+__all__ = ["Chains", "SpinChains", "rows", "sample", "sample_density", "sample_spins"]

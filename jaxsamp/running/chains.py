@@ -1,27 +1,33 @@
 """`sample_density`: draw from a density known up to a constant, with many independent chains."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 
 from jaxsamp import devices
-from jaxsamp.core import checks, laws, shown
+from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
-from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
+from jaxsamp.core.types import Array, Data, PRNGKey
 from jaxsamp.mcmc import Langevin, Underdamped
 from jaxsamp.mcmc.stability import stable_up_to
-from jaxsamp.running import diagnostics
-from jaxsamp.running.chain import Chain, Counts
+from jaxsamp.running.chain import Chain
+from jaxsamp.running.diagnostics import Diagnosed
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
+from jaxsamp.running.walk import Counts, check_counts, places
 
 
-class Chains(NamedTuple):
+class _Chains(NamedTuple):
+    x: Array
+    draws: Array | None
+    stats: dict[str, Array]
+    path: Array | None = None
+
+
+class Chains(Diagnosed, _Chains):
     """What `jaxsamp.sample_density` returns.
 
     Attributes:
@@ -33,66 +39,6 @@ class Chains(NamedTuple):
             1 / inverse_lipschitz (the same for all chains of a device; NaN if the target has a score alone).
         path: None; with `save_every=k` the start and every k-th state, (n, (warmup + steps) // k + 1, *event).
     """
-
-    x: Array
-    draws: Array | None
-    stats: dict[str, Array]
-    path: Array | None = None
-
-    def __repr__(self) -> str:
-        return shown.line(self)
-
-    def effective_sample_size(self, method: str = "bulk") -> np.ndarray:
-        """Effective number of independent draws in `draws`, over all chains, for each coordinate: shape (*event).
-
-        `method` is one that arviz-stats has: "bulk" (rank-normalized, split chains), "tail", "mean", "sd", ... Source:
-        Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat for assessing convergence of
-        MCMC", arXiv 1903.08008. It accounts for autocorrelation, but not for the bias of a finite step size.
-
-        Raises:
-            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
-        """
-        return diagnostics.statistic("ess", self.draws, method)
-
-    def rhat(self, method: str = "rank") -> np.ndarray:
-        """Split R-hat of `draws`, of shape (*event): near 1 (below 1.01) if the chains agree; source as above.
-
-        Raises:
-            ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
-        """
-        return diagnostics.statistic("rhat", self.draws, method)
-
-    def summary(self, transform: Callable[[Array], PyTree] | None = None, **options: Any) -> Any:
-        """A table of means, standard deviations and intervals, how exactly they are known, and whether chains agree.
-
-        Args:
-            transform: as for `to_arviz`.
-            **options: further arguments of `arviz_stats.summary`, such as round_to=2 or ci_prob=0.95.
-
-        Returns:
-            A `pandas.DataFrame` with a row per coordinate; `mcse_mean` and `mcse_sd` are the Monte Carlo standard
-            errors of `mean` and `sd`, that is sd / sqrt(effective sample size) for the mean.
-
-        Raises:
-            ImportError: ArviZ is not installed. ValueError: there are no draws, or fewer than four per chain; or as for
-            `to_arviz`.
-        """
-        return diagnostics.summary(self.draws, transform, options)
-
-    def to_arviz(self, transform: Callable[[Array], PyTree] | None = None) -> Any:
-        """`draws` as an `xarray.DataTree` with the group "posterior", for all of ArviZ and for files.
-
-        Args:
-            transform: draws (n, kept, *event) -> a pytree of arrays (n, kept, ...), such as the `forward` of a target
-                made by `jaxsamp.targets.transformed`. Variables are named by their paths in it, such as "layer.scale";
-                a single array is "x".
-
-        Raises:
-            ImportError: ArviZ is not installed.
-            TypeError: `transform` is not a function.
-            ValueError: there are no draws, or `transform` returns arrays without the axes of chains and draws.
-        """
-        return diagnostics.data(self.draws, transform)
 
 
 def sample_density(
@@ -156,11 +102,10 @@ def sample_density(
     checks.numbering(first, shape[0])
     checks.at_least("save_every", save_every, 0)
     devices.check_mesh(mesh)
-    kept = steps // thin if thin else 0
-    places = (warmup + steps) // save_every + 1 if save_every else 0
+    counts = Counts(warmup, steps, thin, polish)
     job = Chain(
-        sampler, target, key, Counts(warmup, steps, thin, polish), tuple(shape[1:]), working_dtype(start), kept, places,
-        save_every, bool(polish), microbatch, mesh,
+        key, counts, tuple(shape[1:]), working_dtype(start), save_every=save_every, microbatch=microbatch, mesh=mesh,
+        sampler=sampler, target=target, polish=bool(polish), **places(counts, save_every),
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), start)
     out, eager = execute(job, rows, progress)
@@ -182,15 +127,9 @@ def check_chains(
     checks.typed_key(key)
     sampler, target = _check_sampler(sampler), _check_target(target)
     checks.shape_of(shape, target.event_shape, "target")
-    checks.at_least("steps", steps, 1)
-    for name, count in (("warmup", warmup), ("thin", thin), ("polish", polish)):
-        checks.at_least(name, count, 0)
-    if thin > steps:
-        raise ValueError(f"thin must be at most steps = {steps}, or 0 to keep no draws; got {thin}.")
-    if polish and sampler.polishing(polish) is None:
+    check_counts(steps, warmup, thin, microbatch)
+    if checks.at_least("polish", polish, 0) and sampler.polishing(polish) is None:
         raise TypeError(f"polish needs an Underdamped sampler; got {type(sampler).__name__} (polish=0 turns it off).")
-    if microbatch is not None:
-        checks.at_least("microbatch", microbatch, 1)
     sampler.check(tuple(shape[1:]))
     return sampler, target
 

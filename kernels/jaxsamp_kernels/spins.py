@@ -49,6 +49,7 @@ def panel_sweep(x: Array, f: Array, couplings: Array, u: Array, width: int) -> t
     Within a panel a flip adds to the fields of the panel alone. Those of all others follow when it is done, by one
     matrix product for all chains.
     """
+    width = min(width, len(x))
     count, rest = divmod(len(x), width)
 
     def visit(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from jaxsamp.running.shards.files import Damaged
 from jaxsamp.running.shards.ledger import OtherSettings, clear
 from jaxsamp.running.shards.reader import Shards
 from jaxsamp.running.shards.record import KNOWN_BY
+from jaxsamp.running.shards.spins import sample_spins_shards
 from jaxsamp.running.shards.stream import default_size
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "default_size",
     "sample_density_shards",
     "sample_shards",
+    "sample_spins_shards",
 ]

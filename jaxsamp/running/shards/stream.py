@@ -46,6 +46,7 @@ def write(
     about: dict[str, Any],
     programs: dict[str, str],
     options: Options,
+    dtype: Any = float,
 ) -> Shards:
     """Write the samples that `draw` gives, one shard at a time; shards that are there already are kept.
 
@@ -57,16 +58,17 @@ def write(
         about: what the samples depend on besides the key and their numbers, by name; see `identity.identity`.
         programs: what `draw` computes, by name; see `identity.program`.
         options: how the samples are written.
+        dtype: that of the samples that `draw` gives; `float` is JAX's default one.
     """
     index, processes = identities.process(options.process)
     n, event, mesh = shape[0], tuple(shape[1:]), options.mesh
     chosen = options.shard_size
-    size = min(n, default_size(event) if chosen is None else checks.at_least("shard_size", chosen, 1))
+    size = min(n, default_size(event, dtype) if chosen is None else checks.at_least("shard_size", chosen, 1))
     shards = -(-n // size)
     if shards * size > checks.SAMPLES_PER_KEY:
         raise ValueError(f"shape must have at most 2^32 samples in whole shards, all that a key can number; got {n}.")
     change, warned = None if options.transform is None else jax.jit(options.transform), set()
-    written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(float))
+    written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(dtype))
     written = written if change is None else jax.eval_shape(change, written)
     if written.shape[:1] != (size,):
         raise ValueError(f"transform must keep the number of samples, {size}; got the shape {written.shape}.")
@@ -81,7 +83,7 @@ def write(
 
     about = {**(options.settings or {}), **about, "transform": options.transform}
     if options.transform is not None:
-        one = jax.ShapeDtypeStruct((1, *event), jnp.result_type(float))
+        one = jax.ShapeDtypeStruct((1, *event), jnp.result_type(dtype))
         programs = programs | {"transform": identities.program(options.transform, one)}
     known = identities.identity(n, size, written, key, about | {"devices": identities.devices(mesh)}, programs)
     with closing(Ledger(_made(folder), known, identities.versions(), index)) as ledger:
@@ -96,9 +98,9 @@ def write(
     return Shards(folder)
 
 
-def default_size(event: tuple[int, ...]) -> int:
+def default_size(event: tuple[int, ...], dtype: Any = float) -> int:
     """Default number of samples per shard: 16,384, or the largest power of two that fits in 256 MiB if that is less."""
-    fitting = MAX_BYTES // (jnp.result_type(float).itemsize * math.prod(event))
+    fitting = MAX_BYTES // (jnp.result_type(dtype).itemsize * math.prod(event))
     return min(MAX_SAMPLES, 1 << max(0, fitting.bit_length() - 1))
 
 
@@ -161,6 +163,8 @@ def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
     """The total and the largest cost of the first `count` samples: integers, exact in any order of summing."""
     costs = {}
     for cost in ("evaluations", "rounds"):
+        if cost not in stats:  # chains of spins make no calls of a network
+            continue
         values = np.asarray(stats[cost])[:count]
         costs |= {cost: int(values.sum(dtype=np.int64)), f"{cost}_most": int(values.max())}
     converged = stats["converged" if "converged" in stats else "finite"]
