@@ -1,0 +1,95 @@
+"""Sweeps of spins: whatever a model is made of, the same numbers give the same chain."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsamp_kernels import spins as kernel
+
+N, CHAINS, SWEEPS = 10, 16, 12
+
+
+def case():
+    """Couplings and fields of moderate size, states, and the uniform numbers of some sweeps."""
+    rng = np.random.default_rng(0)
+    upper = np.triu(rng.normal(size=(N, N)) / np.sqrt(N), 1)
+    x = rng.choice([-1, 1], (CHAINS, N)).astype(np.int8)
+    return upper + upper.T, 0.3 * rng.normal(size=N), x, rng.uniform(size=(SWEEPS, CHAINS, N))
+
+
+def reference(couplings, bias, x, u):
+    """The chain by its definition, a spin at a time, with every field computed anew."""
+    x = np.array(x, float)
+    for numbers in u:
+        for i in range(N):
+            f = x @ couplings[i] + bias[i]
+            x[:, i] = np.where(numbers[:, i] < 1 / (1 + np.exp(-2 * f)), 1, -1)
+    return x
+
+
+def dense(width, couplings, bias):
+    def sweep(x, u):
+        f = kernel.fields(x, couplings, bias)
+        if width is None:
+            return kernel.heat_bath_sweep(x, f, couplings, u)[0]
+        x, f = kernel.panel_sweep(x, f, couplings, u, width)
+        return x
+
+    return sweep
+
+
+def sparse(couplings, bias):
+    neighbors = jnp.asarray([[j for j in range(N) if j != i] + [N] for i in range(N)])
+    weights = jnp.asarray([[*np.delete(row, i), 0.0] for i, row in enumerate(couplings)])
+    return lambda x, u: kernel.sparse_sweep(x, neighbors, weights, bias, u)
+
+
+def terms(couplings, bias):
+    pairs = [(i, j) for i in range(N) for j in range(i)] + [(i, N) for i in range(N)]
+    weights = jnp.asarray([couplings[i, j] if j < N else bias[i] for i, j in pairs])
+    of = jnp.asarray([[t for t, pair in enumerate(pairs) if i in pair] + [len(pairs)] for i in range(N)])
+    members = jnp.asarray(pairs)
+    return lambda x, u: kernel.term_sweep(x, kernel.term_products(x, members), of, weights, u)[0]
+
+
+def plain(couplings, bias):
+    return lambda x, u: kernel.plain_sweep(x, lambda x, i: kernel.fields(x, couplings, bias)[i], u)
+
+
+KINDS = {
+    "a row a flip": lambda *case: dense(None, *case),
+    "panels that divide": lambda *case: dense(5, *case),
+    "panels with a rest": lambda *case: dense(4, *case),
+    "one large panel": lambda *case: dense(32, *case),
+    "neighbors": sparse,
+    "terms": terms,
+    "anything": plain,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sweep_is_the_chain_of_its_definition(x64, kind):
+    couplings, bias, x, u = case()
+    sweep = jax.jit(jax.vmap(KINDS[kind](jnp.asarray(couplings), jnp.asarray(bias))))
+    found = jnp.asarray(x)
+    for numbers in u:
+        found = sweep(found, numbers)
+    assert found.dtype == jnp.int8
+    np.testing.assert_array_equal(found, reference(couplings, bias, x, u))
+
+
+def test_products_of_terms_of_three_and_four_go_along(x64):
+    members, rng = jnp.asarray([[0, 1, 2, 4], [1, 2, 3, 4], [0, 1, 2, 3], [2, 4, 4, 4]]), np.random.default_rng(1)
+    of = jnp.asarray([[0, 2, 4, 4], [0, 1, 2, 4], [0, 1, 2, 3], [1, 2, 4, 4]])  # four terms, so 4 fills up
+    weights = jnp.asarray([0.5, -0.7, 0.9, 0.2])
+    x = jnp.asarray(rng.choice([-1, 1], 4), jnp.int8)
+    for u in rng.uniform(size=(20, 4)):
+        expected = np.array(x, float)
+        for i in range(4):
+            others = [np.prod([expected[j] for j in m if j not in (i, 4)]) for m in np.asarray(members)]
+            f = sum(w * p for w, p, m in zip(weights, others, np.asarray(members), strict=True) if i in m)
+            expected[i] = 1 if u[i] < 1 / (1 + np.exp(-2 * f)) else -1
+        x, products = kernel.term_sweep(x, kernel.term_products(x, members), of, weights, u)
+        np.testing.assert_array_equal(x, expected)
+        np.testing.assert_array_equal(products, kernel.term_products(x, members))
