@@ -12,7 +12,7 @@ from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Data, PRNGKey
-from jaxsamp.mcmc import Langevin, Underdamped
+from jaxsamp.mcmc import Langevin, SpinSampler, Underdamped
 from jaxsamp.mcmc.stability import stable_up_to
 from jaxsamp.running.chain import Chain
 from jaxsamp.running.diagnostics import Diagnosed
@@ -138,6 +138,7 @@ def _check_sampler(got: Any) -> Any:
     """Return `got` if it is a sampler of densities, as a pytree, else raise."""
     if not isinstance(got, Langevin):
         other = " jaxsamp.sample takes the samplers of jaxsamp.samplers." if hasattr(got, "prepare") else ""
+        other = " jaxsamp.sample_spins takes the samplers of spins." if isinstance(got, SpinSampler) else other
         raise TypeError(
             f"sampler must be one of jaxsamp.mcmc, such as Underdamped(step_size=0.5); got {got!r} "
             f"of type {type(got).__name__}.{other}"

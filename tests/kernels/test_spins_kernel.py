@@ -84,12 +84,13 @@ def test_products_of_terms_of_three_and_four_go_along(x64):
     of = jnp.asarray([[0, 2, 4, 4], [0, 1, 2, 4], [0, 1, 2, 3], [1, 2, 4, 4]])  # four terms, so 4 fills up
     weights = jnp.asarray([0.5, -0.7, 0.9, 0.2])
     x = jnp.asarray(rng.choice([-1, 1], 4), jnp.int8)
+    sweep = jax.jit(lambda x, u: kernel.term_sweep(x, kernel.term_products(x, members), of, weights, u))
     for u in rng.uniform(size=(20, 4)):
         expected = np.array(x, float)
         for i in range(4):
             others = [np.prod([expected[j] for j in m if j not in (i, 4)]) for m in np.asarray(members)]
             f = sum(w * p for w, p, m in zip(weights, others, np.asarray(members), strict=True) if i in m)
             expected[i] = 1 if u[i] < 1 / (1 + np.exp(-2 * f)) else -1
-        x, products = kernel.term_sweep(x, kernel.term_products(x, members), of, weights, u)
+        x, products = sweep(x, u)
         np.testing.assert_array_equal(x, expected)
         np.testing.assert_array_equal(products, kernel.term_products(x, members))
