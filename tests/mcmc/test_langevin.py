@@ -18,7 +18,8 @@ import jaxsamp as js
 from jaxsamp.core.random import Rng
 from jaxsamp.mcmc import Overdamped, ParallelUnderdamped, Underdamped
 from jaxsamp.running import engine
-from jaxsamp.running.chain import Chain, Counts
+from jaxsamp.running.chain import Chain
+from jaxsamp.running.walk import Counts
 from tests.cases import quick
 from tests.linear_langevin import frozen, midpoint, stationary, transition
 
@@ -273,7 +274,7 @@ def test_new_values_and_step_counts_do_not_recompile():
 def test_memory_holds_the_draws_and_no_presampled_noise():
     target = js.targets.from_log_density(lambda x: -0.5 * (x * x).sum(), (64,))
     counts = Counts(0, 10_000, 2000, 0)
-    job = Chain(Underdamped(0.3), target, KEY, counts, (64,), jnp.float32, 5, 0, 0, False, None, None)
+    job = Chain(KEY, counts, (64,), jnp.float32, 5, 0, 0, None, None, Underdamped(0.3), target, False)
     lowered = jax.jit(engine.run).lower(job, engine.Row(engine.numbered(0, 32)))
     state = 32 * 64 * 4
     assert lowered.compile().memory_analysis().temp_size_in_bytes < (5 + 40) * state
