@@ -13,6 +13,7 @@ from jaxsamp.learning.context import Context, measure_context
 from jaxsamp.learning.gaussian_em import fit_gaussian_em
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 from jaxsamp.learning.receptive_field import measure_receptive_field
+from jaxsamp.learning.spins import SpinFit, fit_spins
 
 if TYPE_CHECKING:
     from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as DDPMGaussianMixture
@@ -25,6 +26,7 @@ __all__ = [
     "DamageClassifier",
     "HeldOut",
     "PiecewisePolynomialScore",
+    "SpinFit",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -36,6 +38,7 @@ __all__ = [
     "fit_em",
     "fit_gaussian_em",
     "fit_gaussian_mixture",
+    "fit_spins",
     "measure_context",
     "measure_receptive_field",
 ]
