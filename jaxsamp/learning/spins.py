@@ -12,11 +12,10 @@ from jaxsamp.core.types import PRNGKey
 from jaxsamp.discrete import MRF, Ising
 from jaxsamp.learning.spins_data import SpinRows
 from jaxsamp.learning.spins_nodes import default_penalty, fit_nodes
-from jaxsamp.learning.spins_sparsitron import fit_sparsitron
+from jaxsamp.learning.spins_sparsitron import PINNED, fit_sparsitron, share_used
 from jaxsamp_kernels.hermite import products
 
 METHODS = ("rple", "rise", "logrise", "sparsitron")
-PINNED = 0.98  # share of the width that a node uses, above which the width is too small
 
 
 class SpinFit(NamedTuple):
@@ -49,20 +48,19 @@ def fit_spins(
     l1: float | str = "auto",
     weights: Any = None,
     key: PRNGKey | None = None,
-    step: float = 8.0,
+    step: float = 4.0,
     choose: str = "average",
 ) -> SpinFit:
     """Couplings and fields from samples of p(x) = exp(S(x)) / Z, with S of products of at most `order` spins.
 
-    Each spin is regressed on products of the others: with f_i the sum of A_{i, S} x_S over S of fewer than `order`
+    Each spin is regressed on products of the others: with f_i the sum of A_{i, S} x_S over sets S of fewer than `order`
     spins without i, "rple" minimizes mean ln(1 + e^(-2 x_i f_i)) (pseudo-likelihood), "rise" mean e^(-x_i f_i)
-    (interaction screening), "logrise" its logarithm, each plus l1 sum |A_{i, S}| over S that are not empty. The coupling
-    of T is the mean of A_{i, T without i} over its spins i. "sparsitron" descends by multiplicative weights in one pass
-    over the samples, in the order that they have: it takes a fraction of the time of the others, and has one to two times
-    their error.
+    (interaction screening), "logrise" its logarithm, each plus l1 sum |A_{i, S}| over sets that are not empty. The
+    coupling of T is the mean of A_{i, T without i} over its spins i. "sparsitron" descends by multiplicative weights in
+    one pass over the samples, in the order that they have, with a larger error of the same samples.
 
-    The number of samples that is needed grows like e^(width). Rows are read some at a time, so that memory does not grow
-    with them; a work step takes O(n^order) numbers for each row.
+    How many samples are needed grows like e^(width). Rows are read some at a time, so that memory does not grow with
+    them; each takes O(n^order) operations a time.
 
     Args:
         x: samples (m, n) of -1 and +1, or of 0 and 1, which are read as 2 x - 1; any array, a memory map among them, or
@@ -71,12 +69,12 @@ def fit_spins(
         method: "rple", "rise", "logrise" or "sparsitron".
         width: for "sparsitron", a bound of max_i 2 (sum_j |J_ij| + |h_i|); None for that of 2, 4, 8, 16 and 32 with the
             smallest held-out loss.
-        l1: the penalty, except for "sparsitron"; "auto" for c sqrt(ln(n^2 / .05) / m) with c = .2, .4, .8 in the order
-            of the methods, and none for m > 50 n. Fields have none.
+        l1: the penalty, except for "sparsitron"; "auto" for c sqrt(ln(n P / .05) / m) with c = .2, .4, .8 in the order
+            of the methods and P the coefficients of a node, n for pairs; and none for m > 50 P. Fields have none.
         weights: of the rows, (m,). Integers are counts of samples; of real numbers only the ratios matter.
         key: for "sparsitron", to read the rows of one array in a random order, which they need if they are sorted; None
             for their own.
-        step: for "sparsitron", the step in units of the published one.
+        step: for "sparsitron", the step in units of the published one, which is best for `choose` "held out".
         choose: for "sparsitron", "average" for the mean of what is found in the last half of the samples, or "held out"
             for the best of 64 moments for an eighth of them, as published.
 
@@ -84,8 +82,8 @@ def fit_spins(
         A `SpinFit`; its `model` has couplings J, not the 2 J of logistic regressions.
 
     Raises:
-        ValueError: an argument is out of range or does not fit the method; x is not of spins, is constant in a column, or
-            has too few rows.
+        ValueError: an argument is out of range or does not fit the method; x is not of spins, has too few rows, or has
+            columns that are constant, equal or opposite.
         TypeError: an argument is of another kind.
 
     Source: for the first three methods arXiv 1612.05024, with the penalties of its authors' program; for "sparsitron"
@@ -101,15 +99,15 @@ def fit_spins(
     if method == "sparsitron":
         if key is not None and not data.is_one_array:
             raise ValueError("key must be None unless x is one array, because rows of others come in their own order.")
-        v, loss, bound, share = fit_sparsitron(data, order, width, step, choose, key)
-        if share > PINNED:
+        v, loss, bound = fit_sparsitron(data, order, width, step, choose, key)
+        if (share := share_used(v, bound)) > PINNED:
             warnings.warn(
-                f"width must be larger than {bound:g}: a spin uses {share:.0%} of it, so that its couplings are cut off.",
+                f"width must be larger than {bound:g}: a spin uses {share:.0%} of it, which cuts its couplings off.",
                 stacklevel=2,
             )
         found = field_coefficients(v)
     else:
-        penalty = default_penalty(method, data.n, data.samples) if l1 == "auto" else float(l1)
+        penalty = default_penalty(method, data.n, order, data.samples) if l1 == "auto" else float(l1)
         found, loss = fit_nodes(data, order, method, penalty)
         bound = None
     couplings, asymmetry = symmetric(found, order)
@@ -123,7 +121,7 @@ def field_coefficients(logits: np.ndarray) -> np.ndarray:
 
 
 def symmetric(a: np.ndarray, order: int) -> tuple[dict[tuple[int, ...], float], float]:
-    """Couplings by their spins, the means of the coefficients a (n, P) of local fields; and their largest difference."""
+    """Couplings by their spins, means of the coefficients a (n, P) of local fields, and their largest difference."""
     place = {made: p for p, made in enumerate(products(len(a), order - 1, distinct=True))}
     means, spread = {}, 0.0
     for made in products(len(a), order, least=1, distinct=True):
@@ -157,7 +155,7 @@ def _refuse_what_is_not_used(method: str, width: Any, l1: Any, key: Any, step: A
         raise ValueError(f"l1 must be 'auto', or finite and at least 0; got {l1}.")
     if key is not None:
         checks.typed_key(key)
-    if method != "sparsitron" and (width, key, step, choose) != (None, None, 8.0, "average"):
+    if method != "sparsitron" and (width, key, step, choose) != (None, None, 4.0, "average"):
         raise ValueError(f"width, key, step and choose are for method 'sparsitron' alone; got method {method!r}.")
     if method == "sparsitron" and l1 != "auto":
         raise ValueError(f"l1 must be left out for method 'sparsitron', which bounds the width instead; got {l1}.")

@@ -50,6 +50,7 @@ class SpinRows:
             raise ValueError(f"x must have at least 2 rows; got {self.rows}.")
         if zero_one and minus_one:
             raise ValueError("x must be of -1 and +1, or of 0 and 1; got -1, 0 and 1.")
+        self._zero_one = zero_one
         if zero_one:
             warnings.warn("x is of 0 and 1, which are read as the spins 2 x - 1.", stacklevel=4)
         self._weights, self.samples = self._checked_weights(weights)
@@ -71,7 +72,9 @@ class SpinRows:
                 rows = here if order is None else order[here]
                 count = here.stop - start
                 found, weights = np.ones((size, self.n), np.int8), np.zeros(size)
-                found[:count] = spins(np.asarray(part[rows]))
+                found[:count] = part[rows]
+                if self._zero_one:
+                    found[:count] = 2 * found[:count] - 1
                 place = slice(offset + start, offset + here.stop) if order is None else rows
                 weights[:count] = 1 if self._weights is None else self._weights[place]
                 yield found, weights
@@ -89,6 +92,7 @@ class SpinRows:
         kept = np.flatnonzero(counts)
         made = object.__new__(SpinRows)
         made._parts = [(2 * (kept[:, None] // powers % 2) - 1).astype(np.int8)]
+        made._zero_one = False
         made.rows = made.longest = len(kept)
         made.n, made.samples, made.mean = self.n, self.samples, self.mean
         made._weights = counts[kept] * len(kept) / counts.sum()
@@ -133,11 +137,6 @@ class SpinRows:
                 f"x must not have columns that are equal or opposite in every row, because their coupling is not "
                 f"finite; got columns {i[0]} and {j[0]}."
             )
-
-
-def spins(x: np.ndarray) -> np.ndarray:
-    """-1 and +1 of them, or of 0 and 1."""
-    return np.where(x > 0, 1, -1).astype(np.int8)
 
 
 def _parts(x: Any) -> Any:

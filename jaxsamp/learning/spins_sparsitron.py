@@ -12,7 +12,6 @@ Source: Klivans and Meka, "Learning graphical models using multiplicative weight
 the choice among its v by the held-out square loss). The average of v over the last half, and longer steps, are our own.
 """
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,10 +25,11 @@ from jaxsamp.learning.spins_nodes import BYTES, used
 from jaxsamp_kernels.hermite import Products, monomials, products
 
 WIDTHS = (2.0, 4.0, 8.0, 16.0, 32.0)  # of which one is chosen
-PILOT = 2**16  # rows, at most, that choose it
+PILOT = 2**15  # rows, at most, that choose it
 HELD_OUT = 8  # one row in so many
 CHECKPOINTS = 64
-COARSE = 0.25  # change of theta, at most, by the rows that are taken at once
+PINNED = 0.98  # share of the width that a node uses, above which the width is too small
+COARSE = 0.5  # change of theta, at most, by the rows that are taken at once
 AT_ONCE = 512  # rows, at most, that are taken at once
 
 
@@ -114,20 +114,29 @@ def advance_all(state: Descent, rule: Rule, x: Array, w: Array, of: Products, at
 
 def fit_sparsitron(
     data: SpinRows, order: int, width: float | None, step: float, choose: str, key: Array | None
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """v (n, P), square loss per node (n,), the width, and the largest |v|_1 / width of a node."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """v (n, P), the square loss per node, (n,), and the width."""
     of = products(data.n, order - 1, distinct=True)
     mask = jnp.asarray(used(data.n, of), jnp.result_type(float))
     experts = 2 * int(mask[0].sum()) + 1
+    if data.rows <= (least := 2 * np.log(experts)):
+        raise ValueError(f"x must have more than {least:.0f} rows for {experts} experts; got {data.rows}.")
     rows, shuffled = data.rows, None
     if key is not None:
         shuffled = np.asarray(jax.random.permutation(key, rows))
     one = partial(_one_pass, data, of=of, mask=mask, experts=experts, step=step, order=shuffled, choose=choose)
     if width is None:
         few = min(rows, PILOT)
-        width = min(WIDTHS, key=lambda width: one(width=width, last=few, apart=few // HELD_OUT)[1].sum())
+        found = {width: one(width=width, last=few, apart=few // HELD_OUT) for width in WIDTHS}
+        wide = [width for width, (v, _) in found.items() if share_used(v, width) < PINNED] or WIDTHS[-1:]
+        width = min(wide, key=lambda width: found[width][1].sum())
     v, loss = one(width=width, last=rows, apart=rows // HELD_OUT if choose == "held out" else 0)
-    return v, loss, width, float((np.abs(v).sum(1) / width).max())
+    return v, loss, width
+
+
+def share_used(v: np.ndarray, width: float) -> float:
+    """The largest |v|_1 / width of a node, at most 1; near 1 the width cuts v off."""
+    return float(np.abs(v).sum(1).max() / width)
 
 
 def _one_pass(
@@ -143,7 +152,10 @@ def _one_pass(
     last: int,
     apart: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """v from rows 0, ..., last - apart - 1, and the square loss per node on the next `apart`; of the average if none."""
+    """v from rows 0, ..., last - apart - 1, and the square loss per node on the next `apart`.
+
+    If these are none, that of the samples of the average, each before it was used.
+    """
     fit = last - apart
     rate = -step * np.log1p(-np.sqrt(np.log(experts) / fit)) / 2
     at_once = int(np.clip(COARSE / rate, 1, min(AT_ONCE, fit)))
