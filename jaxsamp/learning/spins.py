@@ -44,11 +44,11 @@ def fit_spins(
     order: int = 2,
     method: str = "rple",
     *,
-    width: float | None = None,
-    l1: float | str = "auto",
+    width: float | int | None = None,
+    l1: float | int | str = "auto",
     weights: Any = None,
     key: PRNGKey | None = None,
-    step: float = 4.0,
+    step: float | int = 4.0,
     choose: str = "average",
 ) -> SpinFit:
     """Couplings and fields from samples of p(x) = exp(S(x)) / Z, with S of products of at most `order` spins.

@@ -114,7 +114,7 @@ class SpinRows:
 
     def _checked_weights(self, weights: Any) -> tuple[np.ndarray | None, float]:
         if weights is None:
-            return None, self.rows
+            return None, float(self.rows)
         found = np.asarray(weights)
         if found.dtype == bool or not np.issubdtype(found.dtype, np.number) or np.iscomplexobj(found):
             raise TypeError(f"weights must be real numbers; got dtype {found.dtype}.")
@@ -124,7 +124,7 @@ class SpinRows:
         if not (np.isfinite(found).all() and (found >= 0).all() and total > 0):
             raise ValueError(f"weights must be finite, at least 0 and not all 0; got {found.min()} to {found.max()}.")
         counted = np.issubdtype(found.dtype, np.integer)
-        return found * (self.rows / total), total if counted else self.rows
+        return found * (self.rows / total), total if counted else float(self.rows)
 
     def _refuse_constants(self, pairs: np.ndarray) -> None:
         """Raise for what has no finite couplings."""
