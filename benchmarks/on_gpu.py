@@ -6,6 +6,7 @@ memory        peak memory of sampling, with and without `microbatch`, beside wha
 precision     densities, scores and distances in float32 on the device against float64 on a CPU
 same_samples  samples on the device against those of a CPU from the same key
 exact_scores  exact scores against the fastest copy and matrix product of the device
+spins         flips a second of the heat bath with dense couplings, by the number of spins in a panel
 throughput    images a second of a U-Net in training and denoising, in bfloat16 and float32
 latency       seconds of sequential and of parallel sampling at equal error, against the batch
 
@@ -28,7 +29,7 @@ from typing import Any
 
 import jax
 from common import about, arguments, show, write
-from gpu import exact_scores, latency, memory, precision, same_samples, throughput
+from gpu import exact_scores, latency, memory, precision, same_samples, spins, throughput
 from gpu.clock import Clock, OutOfTime
 
 # In this order: the peak of memory counts from the start of the process, and the last may take what is left.
@@ -37,6 +38,7 @@ SECTIONS = {
     "precision": precision,
     "same_samples": same_samples,
     "exact_scores": exact_scores,
+    "spins": spins,
     "throughput": throughput,
     "latency": latency,
 }

@@ -37,6 +37,7 @@ PICTURES = {
     "24_accelerated_scanner": 1,
     "25_when_digits_are_decided": 3,
     "26_members_and_groups": 1,
+    "27_spin_glass": 1,
 }
 
 

@@ -59,9 +59,7 @@ def panel_sweep(x: Array, f: Array, couplings: Array, u: Array, width: int) -> t
     return _panel(*carry, couplings, u, count * width, rest) if rest else carry
 
 
-def _panel(
-    x: Array, f: Array, couplings: Array, u: Array, first: Array | int, width: int
-) -> tuple[Array, Array]:
+def _panel(x: Array, f: Array, couplings: Array, u: Array, first: Array | int, width: int) -> tuple[Array, Array]:
     rows = lax.dynamic_slice_in_dim(couplings, first, width)
     before, inner, numbers = (lax.dynamic_slice_in_dim(whole, first, width) for whole in (x, f, u))
     after, _ = heat_bath_sweep(before, inner, lax.dynamic_slice_in_dim(rows, first, width, axis=1), numbers)

@@ -188,7 +188,11 @@ class Broken(Ring):
         ({"key": 3}, TypeError, "key must be a typed key"),
         ({"model": 3}, TypeError, "model must have event_shape, exponent and local_fields, such as a jaxsamp.discrete"),
         ({"shape": (6, 9)}, ValueError, r"shape must be \(n, \*event\) with the model's event shape \(10,\)"),
-        ({"sampler": js.mcmc.Underdamped(0.1)}, TypeError, r"sampler must be one of .* for spins, such as HeatBath\(\)"),
+        (
+            {"sampler": js.mcmc.Underdamped(0.1)},
+            TypeError,
+            r"sampler must be one of .* for spins, such as HeatBath\(\)",
+        ),
         ({"sampler": HeatBath(block=0)}, ValueError, "block must be at least 1; got 0"),
         ({"steps": 0}, ValueError, "steps must be at least 1; got 0"),
         ({"thin": 21}, ValueError, "thin must be at most steps = 20, or 0 to keep no draws; got 21"),
