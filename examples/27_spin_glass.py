@@ -1,8 +1,9 @@
 """When does a glass freeze? Spins with random couplings, above and below the temperature at which their order sets in.
 
-Couplings of the Sherrington-Kirkpatrick model pull every spin both ways, so no magnetization tells of order. The overlap
-of two independent chains does: the mean product of their spins. Below beta = 1 it is near zero; above it, chains fall
-into the same few valleys or into their mirror images, and overlaps spread to both sides. A magnet is shown beside it.
+Couplings of the Sherrington-Kirkpatrick model pull every spin both ways, so no magnetization tells of order. The
+overlap of two independent chains does: the mean product of their spins. Below beta = 1 it is near zero; above it,
+chains fall into the same few valleys or into their mirror images, and overlaps spread to both sides. A magnet is shown
+beside it.
 """
 
 from pathlib import Path

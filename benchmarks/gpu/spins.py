@@ -1,7 +1,7 @@
 """How many spins a second does the heat bath draw with dense couplings, and what do panels gain?
 
-Sherrington-Kirkpatrick couplings at beta = 0.8. A panel of b spins changes the fields of all others by one matrix product;
-with b = 1 every flip adds a row of couplings. Every chain is the same for all b, up to rounding.
+Sherrington-Kirkpatrick couplings at beta = 0.8. A panel of b spins changes the fields of all others by one matrix
+product; with b = 1 every flip adds a row of couplings. Every chain is the same for all b, up to rounding.
 """
 
 import statistics

@@ -34,5 +34,5 @@ class SpinSampler(ABC):
         """What the method says about a chain after its last sweep: numbers by name, none of which the door has."""
         return {}
 
-    def judge(self, stats: dict[str, Array]) -> None:
+    def judge(self, stats: dict[str, Array]) -> None:  # noqa: B027  (most have nothing to say)
         """Warn of what the stats of all chains, (n_chains,) each, show; called after a run that is not traced."""

@@ -24,9 +24,10 @@ class Diagnosed:
     def effective_sample_size(self, method: str = "bulk", of: str = "draws") -> np.ndarray:
         """Effective number of independent draws in `draws`, over all chains, for each coordinate: shape (*event).
 
-        `of` may also be "exponent" where chains have one. `method` is one that arviz-stats has: "bulk" (rank-normalized, split chains), "tail", "mean", "sd", ... Source:
-        Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat for assessing convergence of
-        MCMC", arXiv 1903.08008. It accounts for autocorrelation, but not for the bias of a finite step size.
+        `of` may also be "exponent" where chains have one. `method` is one that arviz-stats has: "bulk"
+        (rank-normalized, split chains), "tail", "mean", "sd", ... Source: Vehtari et al., "Rank-normalization, folding,
+        and localization: an improved R-hat for assessing convergence of MCMC", arXiv 1903.08008. It accounts for
+        autocorrelation, but not for the bias of a finite step size.
 
         Raises:
             ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.

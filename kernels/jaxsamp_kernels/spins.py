@@ -53,13 +53,16 @@ def panel_sweep(x: Array, f: Array, couplings: Array, u: Array, width: int) -> t
     count, rest = divmod(len(x), width)
 
     def visit(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        return _panel(*carry, couplings, u, k * width, width)
+        return _panel(carry, couplings, u, k * width, width)
 
     carry = lax.fori_loop(0, count, visit, (x, f))
-    return _panel(*carry, couplings, u, count * width, rest) if rest else carry
+    return _panel(carry, couplings, u, count * width, rest) if rest else carry
 
 
-def _panel(x: Array, f: Array, couplings: Array, u: Array, first: Array | int, width: int) -> tuple[Array, Array]:
+def _panel(
+    carry: tuple[Array, Array], couplings: Array, u: Array, first: Array | int, width: int
+) -> tuple[Array, Array]:
+    x, f = carry
     rows = lax.dynamic_slice_in_dim(couplings, first, width)
     before, inner, numbers = (lax.dynamic_slice_in_dim(whole, first, width) for whole in (x, f, u))
     after, _ = heat_bath_sweep(before, inner, lax.dynamic_slice_in_dim(rows, first, width, axis=1), numbers)
