@@ -5,6 +5,7 @@ split and folded: sample keys are folded by step, then by stream, and numbers ar
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 
@@ -31,6 +32,7 @@ class Rng:
     key: Array
     shape: tuple[int, ...]
     dtype: jax.typing.DTypeLike
+    power: Any = 1.0  # of the law that a sampler of spins draws from, p^power: not 1 at the levels of tempering
 
     def prior(self) -> Array:
         """Standard normal noise of the starting state."""
@@ -40,7 +42,7 @@ class Rng:
         """A starting state of independent spins, int8, +1 or -1 with equal probability."""
         return jax.random.rademacher(stream_key(self.key, 0, PRIOR), self.shape, "int8")
 
-    def of(self, part: int) -> "Rng":
+    def of(self, part: Array | int) -> "Rng":
         """The same sample's random numbers for another part of a sampler, independent of these."""
         return replace(self, key=jax.random.fold_in(self.key, part))
 
@@ -51,6 +53,15 @@ class Rng:
     def uniforms(self, step: Array | int) -> Array:
         """Independent uniform numbers in [0, 1), of the sample's shape."""
         return jax.random.uniform(stream_key(self.key, step, UNIFORMS), self.shape, self.dtype)
+
+    def thresholds(self, step: Array | int) -> Array:
+        """Independent t with P(t < f) = sigmoid(2 power f), of the sample's shape: where t < f, a spin is +1."""
+        u = self.uniforms(step) + jax.numpy.finfo(self.dtype).eps / 2  # in the middle of a cell: never 0, which is -inf
+        return (jax.numpy.log(u) - jax.numpy.log1p(-u)) / (2 * self.power)
+
+    def exponentials(self, step: Array | int) -> Array:
+        """Independent e with P(e < a) = 1 - exp(-power a) for positive a, of the sample's shape."""
+        return -jax.numpy.log1p(-self.uniforms(step)) / self.power
 
     def fraction(self, step: Array | int, nodes: str) -> Array:
         """Position in [0, 1] of a step's node in its cell: "random", "antithetic", U then 1 - U, or "midpoint", 1/2."""

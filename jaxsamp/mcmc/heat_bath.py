@@ -11,15 +11,19 @@ from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, State
-from jaxsamp.mcmc.spins import SpinSampler
+from jaxsamp.mcmc.spins import SpinSampler, is_own, is_sparse
 from jaxsamp_kernels import spins as kernel
 
 FRESH = 100  # sweeps after which local fields are computed anew: float32 sums of their changes drift
 
 
+class _Bath(SpinSampler):
+    powers = True
+
+
 @pytree
 @dataclass(frozen=True)
-class HeatBath(SpinSampler):
+class HeatBath(_Bath):
     """The heat bath (Gibbs sampling), for every model: x_i = +1 with probability sigmoid(2 f_i), i = 0, ..., n - 1.
 
     f_i is the local field of spin i. What a spin costs depends on what the model shows of itself:
@@ -43,15 +47,13 @@ class HeatBath(SpinSampler):
     def prepared(self, model: Any) -> SpinSampler:
         """The heat bath for what the model shows of itself."""
         checks.at_least("block", self.block, 1)
-        own = type(model).__module__.startswith("jaxsamp.")  # attributes of others may mean something else
-        if own and hasattr(model, "neighbor_weights"):
+        if is_sparse(model):
             return _Sparse()
-        if own and hasattr(model, "members"):
+        if is_own(model) and hasattr(model, "members"):
             return _Terms(_terms_of(model)) if checks.is_concrete(model.members) else _Plain()
         if not (hasattr(model, "couplings") and hasattr(model, "fields")):
             return _Plain()
-        if not own and checks.is_concrete(model, jnp.zeros(())):
-            _check_fields(model)
+        check_fields(model)
         return _Dense(self.block)
 
     def init(self, model: Any, x: Array, rng: Rng) -> State:
@@ -65,7 +67,7 @@ class HeatBath(SpinSampler):
 
 @pytree
 @dataclass(frozen=True)
-class _Dense(SpinSampler):
+class _Dense(_Bath):
     block: int = field(metadata={"static": True})
 
     def init(self, model: Any, x: Array, rng: Rng) -> State:
@@ -76,21 +78,21 @@ class _Dense(SpinSampler):
         x, f = state
         f = lax.cond(i % FRESH == 0, lambda: kernel.fields(x, couplings, bias), lambda: f)
         if self.block == 1:
-            return State(*kernel.heat_bath_sweep(x, f, couplings, rng.uniforms(i)))
-        return State(*kernel.panel_sweep(x, f, couplings, rng.uniforms(i), self.block))
+            return State(*kernel.heat_bath_sweep(x, f, couplings, rng.thresholds(i)))
+        return State(*kernel.panel_sweep(x, f, couplings, rng.thresholds(i), self.block))
 
 
 @pytree
 @dataclass(frozen=True)
-class _Sparse(SpinSampler):
+class _Sparse(_Bath):
     def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
         weights, bias = (jnp.asarray(a, rng.dtype) for a in (model.neighbor_weights, model.fields))
-        return State(kernel.sparse_sweep(state.x, model.neighbors, weights, bias, rng.uniforms(i)))
+        return State(kernel.sparse_sweep(state.x, model.neighbors, weights, bias, rng.thresholds(i)))
 
 
 @pytree
 @dataclass(frozen=True)
-class _Terms(SpinSampler):
+class _Terms(_Bath):
     terms: Any  # those that each spin is in, (n, K), filled up with their number
 
     def init(self, model: Any, x: Array, rng: Rng) -> State:
@@ -98,17 +100,17 @@ class _Terms(SpinSampler):
 
     def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
         weights = jnp.asarray(model.weights, rng.dtype)
-        return State(*kernel.term_sweep(state.x, state.memory, self.terms, weights, rng.uniforms(i)))
+        return State(*kernel.term_sweep(state.x, state.memory, self.terms, weights, rng.thresholds(i)))
 
 
 @pytree
 @dataclass(frozen=True)
-class _Plain(SpinSampler):
+class _Plain(_Bath):
     def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
         def local_field(x: Array, i: Array) -> Array:
             return model.local_fields(x[None].astype(rng.dtype))[0, i]
 
-        return State(kernel.plain_sweep(state.x, local_field, rng.uniforms(i)))
+        return State(kernel.plain_sweep(state.x, local_field, rng.thresholds(i)))
 
 
 def _pairwise(model: Any, rng: Rng) -> tuple[Array, Array]:
@@ -128,8 +130,10 @@ def _terms_of(model: Any) -> np.ndarray:
     return table
 
 
-def _check_fields(model: Any) -> None:
+def check_fields(model: Any) -> None:
     """Raise ValueError unless `couplings` and `fields` are those of the model's local fields, at one state."""
+    if is_own(model) or not checks.is_concrete(model, jnp.zeros(())):
+        return
     x = np.random.default_rng(0).choice([-1.0, 1.0], model.event_shape[0])
     given = np.asarray(model.local_fields(jnp.asarray(x)[None]))[0]
     meant = np.asarray(model.couplings) @ x + np.asarray(model.fields)

@@ -12,7 +12,12 @@ class SpinSampler(ABC):
 
     A step is one sweep of one chain, with `rng.uniforms(i)`, n uniform numbers of this chain at sweep i. A state is
     `State(x, memory)`: x of shape (n,) and dtype int8, +1 or -1, and whatever else the method carries.
+
+    Attributes:
+        powers: whether the method draws from p^rng.power, as `Tempering` needs it: by `rng.thresholds`, for instance.
     """
+
+    powers = False
 
     def prepared(self, model: Any) -> "SpinSampler":
         """The sampler that runs, with the tables of this model in it; the front door calls it once a run.
@@ -36,3 +41,13 @@ class SpinSampler(ABC):
 
     def judge(self, stats: dict[str, Array]) -> None:  # noqa: B027  (most have nothing to say)
         """Warn of what the stats of all chains, (n_chains,) each, show; called after a run that is not traced."""
+
+
+def is_own(model: Any) -> bool:
+    """Whether it is a model of this package: attributes of others may mean something else."""
+    return type(model).__module__.startswith("jaxsamp.")
+
+
+def is_sparse(model: Any) -> bool:
+    """Whether it shows the neighbors of each spin."""
+    return is_own(model) and hasattr(model, "neighbor_weights")

@@ -2,15 +2,14 @@
 
 A sweep visits the spins 0, ..., n - 1 in this order and draws each from its law given all others,
 
-    x_i = +1 if u_i < sigmoid(2 f_i) else -1,    f_i = (S(x with x_i = +1) - S(x with x_i = -1)) / 2,
+    x_i = +1 if t_i < f_i else -1,    f_i = (S(x with x_i = +1) - S(x with x_i = -1)) / 2,
 
-with u_i uniform in [0, 1). The order is part of the chain: all spins at once would have another stationary law.
-States are int8, one chain at a time.
+where P(t_i < f) = sigmoid(2 f): half of logistic noise. The order is part of the chain: all spins at once would have
+another stationary law. States are int8, one chain at a time.
 """
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -20,30 +19,30 @@ def fields(x: Array, couplings: Array, bias: Array) -> Array:
     return jnp.matmul(couplings, x.astype(couplings.dtype), precision="highest") + bias
 
 
-def drawn(u: Array, f: Array) -> Array:
+def drawn(t: Array, f: Array) -> Array:
     """Spins of the local fields f, +1 or -1 as int8."""
-    return jnp.where(u < jax.nn.sigmoid(2 * f), 1, -1).astype(jnp.int8)
+    return jnp.where(t < f, 1, -1).astype(jnp.int8)
 
 
-def heat_bath_sweep(x: Array, f: Array, couplings: Array, u: Array) -> tuple[Array, Array]:
+def heat_bath_sweep(x: Array, f: Array, couplings: Array, t: Array) -> tuple[Array, Array]:
     """One sweep over pairwise couplings; f = J x + h goes along, and each flip adds a row of J: returns (x, f).
 
     Args:
         x: (n,), int8.
         f: the local fields of x, (n,).
         couplings: J, (n, n), symmetric, with a diagonal of zeros.
-        u: (n,).
+        t: (n,).
     """
 
     def visit(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         x, f = carry
-        new = drawn(u[i], f[i])
+        new = drawn(t[i], f[i])
         return x.at[i].set(new), f + (new - x[i]).astype(f.dtype) * couplings[i]
 
     return lax.fori_loop(0, len(x), visit, (x, f))
 
 
-def panel_sweep(x: Array, f: Array, couplings: Array, u: Array, width: int) -> tuple[Array, Array]:
+def panel_sweep(x: Array, f: Array, couplings: Array, t: Array, width: int) -> tuple[Array, Array]:
     """The same sweep in panels of `width` spins: the same chain, up to rounding of the fields.
 
     Within a panel a flip adds to the fields of the panel alone. Those of all others follow when it is done, by one
@@ -53,24 +52,21 @@ def panel_sweep(x: Array, f: Array, couplings: Array, u: Array, width: int) -> t
     count, rest = divmod(len(x), width)
 
     def visit(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        return _panel(carry, couplings, u, k * width, width)
+        return _panel(*carry, couplings, t, k * width, width)
 
-    carry = lax.fori_loop(0, count, visit, (x, f))
-    return _panel(carry, couplings, u, count * width, rest) if rest else carry
+    x, f = lax.fori_loop(0, count, visit, (x, f))
+    return _panel(x, f, couplings, t, count * width, rest) if rest else (x, f)
 
 
-def _panel(
-    carry: tuple[Array, Array], couplings: Array, u: Array, first: Array | int, width: int
-) -> tuple[Array, Array]:
-    x, f = carry
+def _panel(x: Array, f: Array, couplings: Array, t: Array, first: Array | int, width: int) -> tuple[Array, Array]:
     rows = lax.dynamic_slice_in_dim(couplings, first, width)
-    before, inner, numbers = (lax.dynamic_slice_in_dim(whole, first, width) for whole in (x, f, u))
+    before, inner, numbers = (lax.dynamic_slice_in_dim(whole, first, width) for whole in (x, f, t))
     after, _ = heat_bath_sweep(before, inner, lax.dynamic_slice_in_dim(rows, first, width, axis=1), numbers)
     moved = (after - before).astype(f.dtype)
     return lax.dynamic_update_slice_in_dim(x, after, first, 0), f + jnp.matmul(moved, rows, precision="highest")
 
 
-def sparse_sweep(x: Array, neighbors: Array, weights: Array, bias: Array, u: Array) -> Array:
+def sparse_sweep(x: Array, neighbors: Array, weights: Array, bias: Array, t: Array) -> Array:
     """One sweep over pairwise couplings by tables of neighbors: as many operations for a spin as it has of them.
 
     Args:
@@ -78,12 +74,12 @@ def sparse_sweep(x: Array, neighbors: Array, weights: Array, bias: Array, u: Arr
         neighbors: the spins that each one is coupled to, (n, D), filled up with any number.
         weights: the couplings to them, (n, D), filled up with zero.
         bias: h, (n,).
-        u: (n,).
+        t: (n,).
     """
 
     def visit(i: Array, x: Array) -> Array:
         others = x.at[neighbors[i]].get(mode="clip").astype(bias.dtype)
-        return x.at[i].set(drawn(u[i], bias[i] + jnp.sum(weights[i] * others)))
+        return x.at[i].set(drawn(t[i], bias[i] + jnp.sum(weights[i] * others)))
 
     return lax.fori_loop(0, len(x), visit, x)
 
@@ -93,7 +89,7 @@ def term_products(x: Array, members: Array) -> Array:
     return jnp.append(x, jnp.int8(1))[members].prod(1).astype(jnp.int8)
 
 
-def term_sweep(x: Array, products: Array, terms: Array, weights: Array, u: Array) -> tuple[Array, Array]:
+def term_sweep(x: Array, products: Array, terms: Array, weights: Array, t: Array) -> tuple[Array, Array]:
     """One sweep over terms of any order: f_i = x_i sum_{T with i} w_T prod_{j in T} x_j, because x_i^2 = 1.
 
     Returns (x, products).
@@ -103,23 +99,23 @@ def term_sweep(x: Array, products: Array, terms: Array, weights: Array, u: Array
         products: `term_products`, (T,), which go along: a flip of a spin changes the signs of those of its terms.
         terms: the terms that each spin is in, (n, K), filled up with T.
         weights: w, (T,).
-        u: (n,).
+        t: (n,).
     """
 
     def visit(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         x, products = carry
         mine = products.at[terms[i]].get(mode="fill", fill_value=0)
         f = x[i] * jnp.sum(weights.at[terms[i]].get(mode="fill", fill_value=0) * mine)
-        new = drawn(u[i], f)
+        new = drawn(t[i], f)
         return x.at[i].set(new), products.at[terms[i]].set(mine * x[i] * new, mode="drop")
 
     return lax.fori_loop(0, len(x), visit, (x, products))
 
 
-def plain_sweep(x: Array, local_field: Callable[[Array, Array], Array], u: Array) -> Array:
+def plain_sweep(x: Array, local_field: Callable[[Array, Array], Array], t: Array) -> Array:
     """One sweep of any law whose local field of spin i, `local_field(x, i)`, is computed anew for every spin."""
 
     def visit(i: Array, x: Array) -> Array:
-        return x.at[i].set(drawn(u[i], local_field(x, i)))
+        return x.at[i].set(drawn(t[i], local_field(x, i)))
 
     return lax.fori_loop(0, len(x), visit, x)

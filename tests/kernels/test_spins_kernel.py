@@ -11,29 +11,33 @@ N, CHAINS, SWEEPS = 10, 16, 12
 
 
 def case():
-    """Couplings and fields of moderate size, states, and the uniform numbers of some sweeps."""
+    """Couplings and fields of moderate size, states, and the numbers of some sweeps."""
     rng = np.random.default_rng(0)
     upper = np.triu(rng.normal(size=(N, N)) / np.sqrt(N), 1)
     x = rng.choice([-1, 1], (CHAINS, N)).astype(np.int8)
-    return upper + upper.T, 0.3 * rng.normal(size=N), x, rng.uniform(size=(SWEEPS, CHAINS, N))
+    return upper + upper.T, 0.3 * rng.normal(size=N), x, rng.logistic(size=(SWEEPS, CHAINS, N)) / 2
 
 
-def reference(couplings, bias, x, u):
-    """The chain by its definition, a spin at a time, with every field computed anew."""
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def reference(couplings, bias, x, t):
+    """The chain by its definition, a spin at a time, with every field computed anew, from uniform numbers."""
     x = np.array(x, float)
-    for numbers in u:
+    for u in sigmoid(2 * t):
         for i in range(N):
             f = x @ couplings[i] + bias[i]
-            x[:, i] = np.where(numbers[:, i] < 1 / (1 + np.exp(-2 * f)), 1, -1)
+            x[:, i] = np.where(u[:, i] < sigmoid(2 * f), 1, -1)
     return x
 
 
 def dense(width, couplings, bias):
-    def sweep(x, u):
+    def sweep(x, t):
         f = kernel.fields(x, couplings, bias)
         if width is None:
-            return kernel.heat_bath_sweep(x, f, couplings, u)[0]
-        x, f = kernel.panel_sweep(x, f, couplings, u, width)
+            return kernel.heat_bath_sweep(x, f, couplings, t)[0]
+        x, f = kernel.panel_sweep(x, f, couplings, t, width)
         return x
 
     return sweep
@@ -42,7 +46,7 @@ def dense(width, couplings, bias):
 def sparse(couplings, bias):
     neighbors = jnp.asarray([[j for j in range(N) if j != i] + [N] for i in range(N)])
     weights = jnp.asarray([[*np.delete(row, i), 0.0] for i, row in enumerate(couplings)])
-    return lambda x, u: kernel.sparse_sweep(x, neighbors, weights, bias, u)
+    return lambda x, t: kernel.sparse_sweep(x, neighbors, weights, bias, t)
 
 
 def terms(couplings, bias):
@@ -50,11 +54,11 @@ def terms(couplings, bias):
     weights = jnp.asarray([couplings[i, j] if j < N else bias[i] for i, j in pairs])
     of = jnp.asarray([[t for t, pair in enumerate(pairs) if i in pair] + [len(pairs)] for i in range(N)])
     members = jnp.asarray(pairs)
-    return lambda x, u: kernel.term_sweep(x, kernel.term_products(x, members), of, weights, u)[0]
+    return lambda x, t: kernel.term_sweep(x, kernel.term_products(x, members), of, weights, t)[0]
 
 
 def plain(couplings, bias):
-    return lambda x, u: kernel.plain_sweep(x, lambda x, i: kernel.fields(x, couplings, bias)[i], u)
+    return lambda x, t: kernel.plain_sweep(x, lambda x, i: kernel.fields(x, couplings, bias)[i], t)
 
 
 KINDS = {
@@ -70,13 +74,13 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_sweep_is_the_chain_of_its_definition(x64, kind):
-    couplings, bias, x, u = case()
+    couplings, bias, x, t = case()
     sweep = jax.jit(jax.vmap(KINDS[kind](jnp.asarray(couplings), jnp.asarray(bias))))
     found = jnp.asarray(x)
-    for numbers in u:
+    for numbers in t:
         found = sweep(found, numbers)
     assert found.dtype == jnp.int8
-    np.testing.assert_array_equal(found, reference(couplings, bias, x, u))
+    np.testing.assert_array_equal(found, reference(couplings, bias, x, t))
 
 
 def test_products_of_terms_of_three_and_four_go_along(x64):
@@ -84,13 +88,13 @@ def test_products_of_terms_of_three_and_four_go_along(x64):
     of = jnp.asarray([[0, 2, 4, 4], [0, 1, 2, 4], [0, 1, 2, 3], [1, 2, 4, 4]])  # four terms, so 4 fills up
     weights = jnp.asarray([0.5, -0.7, 0.9, 0.2])
     x = jnp.asarray(rng.choice([-1, 1], 4), jnp.int8)
-    sweep = jax.jit(lambda x, u: kernel.term_sweep(x, kernel.term_products(x, members), of, weights, u))
-    for u in rng.uniform(size=(20, 4)):
+    sweep = jax.jit(lambda x, t: kernel.term_sweep(x, kernel.term_products(x, members), of, weights, t))
+    for t in rng.logistic(size=(20, 4)) / 2:
         expected = np.array(x, float)
         for i in range(4):
             others = [np.prod([expected[j] for j in m if j not in (i, 4)]) for m in np.asarray(members)]
             f = sum(w * p for w, p, m in zip(weights, others, np.asarray(members), strict=True) if i in m)
-            expected[i] = 1 if u[i] < 1 / (1 + np.exp(-2 * f)) else -1
-        x, products = sweep(x, u)
+            expected[i] = 1 if sigmoid(2 * t[i]) < sigmoid(2 * f) else -1
+        x, products = sweep(x, t)
         np.testing.assert_array_equal(x, expected)
         np.testing.assert_array_equal(products, kernel.term_products(x, members))

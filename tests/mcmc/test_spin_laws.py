@@ -32,9 +32,9 @@ def model(name):
 
 
 @cache
-def drawn(name, sampler, sweeps=40):
+def drawn(name, sampler, sweeps=40, count=CHAINS):
     n = model(name).event_shape[0]
-    chains = js.sample_spins(KEY, model(name), (CHAINS, n), sampler, steps=1, warmup=sweeps - 1, thin=0)
+    chains = js.sample_spins(KEY, model(name), (count, n), sampler, steps=1, warmup=sweeps - 1, thin=0)
     return np.asarray(chains.x, float), np.asarray(chains.stats["exponent"], float)
 
 
@@ -73,7 +73,7 @@ class Together(SpinSampler):
 
     def step(self, model, state, i, rng):
         fields = model.local_fields(state.x[None].astype(rng.dtype))[0]
-        return State(kernel.drawn(rng.uniforms(i), fields))
+        return State(kernel.drawn(rng.thresholds(i), fields))
 
 
 def test_an_update_of_all_spins_at_once_is_refused():
