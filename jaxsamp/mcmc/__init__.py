@@ -7,15 +7,20 @@ spins, for `jaxsamp.sample_spins`, leave the law as it is.
 
 from jaxsamp.core.types import State
 from jaxsamp.mcmc.base import Langevin
+from jaxsamp.mcmc.cluster import Cluster
+from jaxsamp.mcmc.colour import Colour
 from jaxsamp.mcmc.curvature import smoothness
 from jaxsamp.mcmc.enumerate import Enumerate
 from jaxsamp.mcmc.heat_bath import HeatBath
 from jaxsamp.mcmc.overdamped import Overdamped
 from jaxsamp.mcmc.parallel import ParallelUnderdamped
 from jaxsamp.mcmc.spins import SpinSampler
+from jaxsamp.mcmc.tempering import Tempering
 from jaxsamp.mcmc.underdamped import Underdamped
 
 __all__ = [
+    "Cluster",
+    "Colour",
     "Enumerate",
     "HeatBath",
     "Langevin",
@@ -23,6 +28,7 @@ __all__ = [
     "ParallelUnderdamped",
     "SpinSampler",
     "State",
+    "Tempering",
     "Underdamped",
     "smoothness",
 ]

@@ -1,0 +1,108 @@
+"""The heat bath on spins with few neighbors, all spins of one color at once."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsamp.core import checks
+from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.random import Rng
+from jaxsamp.core.types import Array, State
+from jaxsamp.mcmc import graphs
+from jaxsamp.mcmc.spins import SpinSampler, is_sparse
+from jaxsamp_kernels.spins_sparse import color_sweep
+
+
+class _Tables(NamedTuple):
+    sites: Any  # the spins of each color, (C, M), filled up with n
+    places: Any  # where each spin is in them, flattened, (n,)
+    nearby: Any  # the places of the neighbors of each, (C, M, D)
+
+
+@pytree
+@dataclass(frozen=True)
+class Colour(SpinSampler):
+    """The heat bath for a `SparseIsing`, color by color: spins of one color are not coupled, and all move at once.
+
+    It leaves the law as it is, like `HeatBath`, of which it is one order of visits; a sweep takes as many parallel
+    operations as there are colors, two on a square lattice of even size.
+
+    Args:
+        colors: a whole number for each spin, (n,), different for spins that are coupled. By default two colors where
+            these are enough, and otherwise a greedy coloring, spins with most neighbors first, computed on the host
+            once per run; inside `jax.jit` with the model as an argument, `Colour().prepared(model)` outside of it.
+    """
+
+    powers = True
+
+    colors: Any = None
+    tables: Any = field(default=None, repr=False)
+
+    def prepared(self, model: Any) -> "Colour":
+        """The sampler with the tables of the colors of this model.
+
+        Raises:
+            TypeError: the model is not a `SparseIsing`.
+            ValueError: `colors` has another shape, or one color for two spins that are coupled; or the model is an
+                argument of a function that JAX transforms.
+        """
+        if not is_sparse(model):
+            raise TypeError(
+                "model must have few neighbors per spin for Colour, as a SparseIsing has; "
+                f"got {type(model).__name__}: take HeatBath()."
+            )
+        if checks.is_readable(model.neighbors):
+            return replace(self, tables=_tables(np.asarray(model.neighbors), self.colors))
+        if self.tables is None:
+            raise ValueError(
+                "sampler must have its colors before jax.jit, which hides the model: pass Colour().prepared(model)."
+            )
+        return self
+
+    def init(self, model: Any, x: Array, rng: Rng) -> State:
+        """The state of a chain at x, with its spins in the order of colors."""
+        sites = self.prepared(model).tables.sites
+        return State(x, x.at[sites].get(mode="clip").astype(rng.dtype))
+
+    def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
+        """The state after sweep i."""
+        sites, places, nearby = self.prepared(model).tables
+        weights, fields = (
+            jnp.asarray(of_spins, rng.dtype).at[sites].get(mode="fill", fill_value=0)
+            for of_spins in (model.neighbor_weights, model.fields)
+        )
+        t = replace(rng, shape=sites.shape).thresholds(i)
+        y = color_sweep(state.memory, jnp.asarray(nearby), weights, fields, t)
+        return State(y.reshape(-1).at[places].get(mode="promise_in_bounds").astype(state.x.dtype), y)
+
+
+def _tables(neighbors: np.ndarray, colors: Any) -> _Tables:
+    n = len(neighbors)
+    colors = graphs.colored(neighbors) if colors is None else _checked(np.asarray(colors), neighbors)
+    _, colors = np.unique(colors, return_inverse=True)
+    count = np.bincount(colors)
+    order = np.argsort(colors, kind="stable")
+    rank = np.arange(n) - (np.cumsum(count) - count)[colors[order]]
+    sites = np.full((len(count), count.max()), n, np.int32)
+    sites[colors[order], rank] = order
+    places = np.zeros(n + 1, np.int32)  # those that fill up have weight zero, wherever they are
+    places[order] = colors[order] * count.max() + rank
+    nearby = places[np.append(neighbors, np.full((1, neighbors.shape[1]), n), 0)[sites]]
+    return _Tables(sites, places[:n], nearby)
+
+
+def _checked(colors: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """The colors, if they are whole numbers, one for each spin and different for neighbors, else raise ValueError."""
+    n = len(neighbors)
+    if colors.shape != (n,) or not np.issubdtype(colors.dtype, np.integer):
+        raise ValueError(f"colors must be whole numbers of shape ({n},); got {colors.dtype} of shape {colors.shape}.")
+    theirs = np.append(colors, 0)[neighbors]
+    i, k = np.nonzero((theirs == colors[:, None]) & (neighbors < n))
+    if len(i):
+        raise ValueError(
+            f"colors must be different for spins that are coupled; got {colors[i[0]]} for both {i[0]} and "
+            f"{neighbors[i[0], k[0]]}."
+        )
+    return colors
