@@ -1,4 +1,4 @@
-"""Laws of spins, +1 and -1: pairwise, sparse, of higher order; exact where sums over all states can be computed.
+"""Laws of spins, +1 and -1: of pairs, of more, through hidden spins; exact where sums over all states can be computed.
 
 The samplers of `jaxsamp.sample_spins`, from `jaxsamp.mcmc`, are here too.
 """
@@ -7,20 +7,29 @@ from jaxsamp.discrete.base import SpinLaw, states
 from jaxsamp.discrete.instances import curie_weiss, edwards_anderson, hopfield, lattice, p_spin, sk
 from jaxsamp.discrete.ising import Ising
 from jaxsamp.discrete.mrf import MRF
+from jaxsamp.discrete.partition import Bracket, log_partition
+from jaxsamp.discrete.rbm import RBM, LabeledRBM
 from jaxsamp.discrete.sparse import SparseIsing
-from jaxsamp.mcmc import Enumerate, HeatBath
+from jaxsamp.mcmc import Cluster, Colour, Enumerate, HeatBath, Tempering
 
 __all__ = [
     "MRF",
+    "RBM",
+    "Bracket",
+    "Cluster",
+    "Colour",
     "Enumerate",
     "HeatBath",
     "Ising",
+    "LabeledRBM",
     "SparseIsing",
     "SpinLaw",
+    "Tempering",
     "curie_weiss",
     "edwards_anderson",
     "hopfield",
     "lattice",
+    "log_partition",
     "p_spin",
     "sk",
     "states",
