@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as DDPMGaussianMixture
     from jaxsamp.learning.em import fit_em as fit_em
     from jaxsamp.learning.piecewise import PiecewisePolynomialScore as PiecewisePolynomialScore
+    from jaxsamp.learning.rbm import fit_rbm as fit_rbm
+    from jaxsamp.learning.rbm_estimator import RBMEstimator as RBMEstimator
+    from jaxsamp.learning.rbm_labels import SupervisedRBM as SupervisedRBM
+    from jaxsamp.learning.rbm_labels import fit_supervised_rbm as fit_supervised_rbm
 
 __all__ = [
     "Context",
@@ -26,7 +30,9 @@ __all__ = [
     "DamageClassifier",
     "HeldOut",
     "PiecewisePolynomialScore",
+    "RBMEstimator",
     "SpinFit",
+    "SupervisedRBM",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -38,7 +44,9 @@ __all__ = [
     "fit_em",
     "fit_gaussian_em",
     "fit_gaussian_mixture",
+    "fit_rbm",
     "fit_spins",
+    "fit_supervised_rbm",
     "measure_context",
     "measure_receptive_field",
 ]
@@ -53,6 +61,14 @@ def __getattr__(name: str) -> Any:
             from jaxsamp.learning.piecewise import PiecewisePolynomialScore as found
         elif name == "fit_em":
             from jaxsamp.learning.em import fit_em as found
+        elif name == "fit_rbm":
+            from jaxsamp.learning.rbm import fit_rbm as found
+        elif name == "RBMEstimator":
+            from jaxsamp.learning.rbm_estimator import RBMEstimator as found
+        elif name == "SupervisedRBM":
+            from jaxsamp.learning.rbm_labels import SupervisedRBM as found
+        elif name == "fit_supervised_rbm":
+            from jaxsamp.learning.rbm_labels import fit_supervised_rbm as found
         else:
             raise AttributeError(f"module 'jaxsamp.learning' has no attribute {name!r}")
     return found

@@ -81,11 +81,16 @@ class LawLearner(DensityMixin, BaseEstimator):
 
     def _key(self, use: int) -> Array:
         """The key of one use."""
-        given = self.random_state
-        if not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
-            given = jax.random.key(check_random_state(given).randint(2**31 - 1))
-        return jax.random.split(checks.typed_key(given))[use]
+        return key_of(self.random_state, use)
 
     def __sklearn_is_fitted__(self) -> bool:
         # A fit that failed has already noted the features.
         return any(name.endswith("_") and not name.endswith("_in_") for name in vars(self))
+
+
+def key_of(random_state: Any, use: int) -> Array:
+    """The key of one use, FIT or SAMPLE, from an integer, a RandomState, None, or a typed key."""
+    given = random_state
+    if not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
+        given = jax.random.key(check_random_state(given).randint(2**31 - 1))
+    return jax.random.split(checks.typed_key(given))[use]

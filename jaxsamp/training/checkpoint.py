@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,8 @@ from jaxsamp import devices
 from jaxsamp.core import disk, extras
 from jaxsamp.core.fingerprint import differences
 from jaxsamp.training.folder import alone, steps, to_disk, whole, write_checksums
-from jaxsamp.training.state import TrainState
 from jaxsamp.training.weights import SAFETENSORS, nested
 
-SAVED = ("batches", "params", "ema", "opt_state")
 STATE, CONFIG = "state", "config.json"  # in each checkpoint: what Orbax has written, and the run's configuration
 SETTLE = 0.2  # seconds in which most other writers end after one has failed
 UNFINISHED = ".tmp"  # the end of the name of a checkpoint that is being written
@@ -75,8 +73,10 @@ class Checkpoints:
         """Folder of the checkpoint that this run has restored or saved last, or None."""
         return None if self._step is None else self.folder / str(self._step)
 
-    def save(self, state: TrainState) -> None:
-        """Write weights, average, optimizer, key, number of batches and configuration, unless this step is there.
+    def save(self, state: Any) -> None:
+        """Write all leaves of the state, its key and the configuration, unless this step is there.
+
+        `state` is a `TrainState`, or another dataclass whose leaves are plain trees of arrays, with `step` and a `key`.
 
         Raises:
             OSError: the disk is full, or the system refuses for another reason; earlier checkpoints are still there.
@@ -84,7 +84,7 @@ class Checkpoints:
         step = int(state.step)
         if step == self._step:
             return
-        saved = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
+        saved = _leaves(state) | {"key": jax.random.key_data(state.key)}
         place, unfinished = self.folder / str(step), self.folder / f"{step}{UNFINISHED}"
         try:
             with disk.writing(place), _quiet(), _checkpointer() as writer:
@@ -108,7 +108,7 @@ class Checkpoints:
             self._remove_others()
         devices.wait_for_hosts("checkpoint")
 
-    def restore(self, state: TrainState) -> TrainState:
+    def restore(self, state: Any) -> Any:
         """`state` with the values of the latest checkpoint that is whole; a warning names later ones that are damaged.
 
         Raises:
@@ -116,7 +116,7 @@ class Checkpoints:
         """
         step = whole(self.folder, "checkpoint")
         self._compare(step)
-        like = {name: getattr(state, name) for name in SAVED} | {"key": jax.random.key_data(state.key)}
+        like = _leaves(state) | {"key": jax.random.key_data(state.key)}
         like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=a.sharding), like)
         values = _restored(self.folder / str(step), like)
         key = jax.random.wrap_key_data(values.pop("key"), impl=jax.random.key_impl(state.key))
@@ -147,6 +147,22 @@ class Checkpoints:
                     * longer
                 )
             )
+
+
+def begin(store: Checkpoints, state: Any, resume: bool, steps: int) -> Any:
+    """The state to start from: the latest checkpoint that is whole, if there is one.
+
+    Raises:
+        ValueError: there is one without `resume`, or it is of another configuration, or has made more steps.
+    """
+    if store.latest() is None:
+        return state
+    if not resume:
+        raise ValueError(f"checkpoint must be a folder without checkpoints, or give resume=True; got {store.folder}.")
+    state = store.restore(state)
+    if int(state.step) > steps:
+        raise ValueError(f"steps must be at least {int(state.step)}, which {store.folder} has made; got {steps}.")
+    return state
 
 
 def load_weights(path: str | Path, ema: bool = True) -> Any:
@@ -187,6 +203,12 @@ def load_config(folder: str | Path) -> Any:
 def latest_step(folder: str | Path) -> int | None:
     """Step of the latest complete checkpoint in `folder`, or None; reads none of its files, and makes no folder."""
     return max(steps(Path(folder).expanduser()), default=None)
+
+
+def _leaves(state: Any) -> dict[str, Any]:
+    """The fields of a state that are arrays, without its key."""
+    names = [f.name for f in fields(state) if not f.metadata.get("static") and f.name != "key"]
+    return {name: getattr(state, name) for name in names}
 
 
 def _latest(folder: str | Path) -> Path:

@@ -23,7 +23,7 @@ from jaxsamp.models.precondition import EDM
 from jaxsamp.training import ambient, placement
 from jaxsamp.training import augment as augmenting
 from jaxsamp.training import data as data_of
-from jaxsamp.training.checkpoint import Checkpoints
+from jaxsamp.training.checkpoint import Checkpoints, begin
 from jaxsamp.training.data import Batches, Indexed
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.omni import OmniLoss, annotated, omni_loss
@@ -214,7 +214,7 @@ def fit(
         config |= {name: value for name, value in {"params": params, "augment": augment}.items() if value is not None}
         kept = Checkpoints(checkpoint, describe(config), keep)
     with kept as store:
-        state = state if store is None else _begin(store, state, resume, steps)
+        state = state if store is None else begin(store, state, resume, steps)
         begun, leads = int(state.step), devices.leads(mesh)
         book = Journal(metrics_file, begun, tensorboard) if leads else Journal(None, begun)
         with book, terminated() as leaving, bar("training", steps, progress and leads) as advance:
@@ -266,15 +266,3 @@ def _model(model: Any, schedule: Any, predicts: str, batches: Any) -> Any:
 def _scaled(network: Any, schedule: Any, predicts: str, std: float) -> Model:
     """One object for equal settings, because a step is compiled once for each."""
     return Model(network, schedule, predicts, std)
-
-
-def _begin(store: Checkpoints, state: TrainState, resume: bool, steps: int) -> TrainState:
-    """The state to start from: the latest checkpoint that is whole, if there is one."""
-    if store.latest() is None:
-        return state
-    if not resume:
-        raise ValueError(f"checkpoint must be a folder without checkpoints, or give resume=True; got {store.folder}.")
-    state = store.restore(state)
-    if int(state.step) > steps:
-        raise ValueError(f"steps must be at least {int(state.step)}, which {store.folder} has made; got {steps}.")
-    return state

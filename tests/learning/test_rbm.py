@@ -1,0 +1,167 @@
+"""Restricted Boltzmann machines learned from samples."""
+
+import inspect
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import jaxsamp as js
+from jaxsamp.learning import rbm as door
+from jaxsamp.learning import rbm_steps as steps
+from jaxsamp_kernels import hermite
+from tests.discrete.rbms import rbm7, rbm9
+
+fit = inspect.unwrap(js.learning.fit_rbm)
+SMALL = {"steps": 4, "batch_size": 8, "chains": 16, "sweeps": 2, "temperatures": 3}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return np.asarray(rbm7().sample(jax.random.key(1), 400))
+
+
+def params(rbm):
+    return {"weights": rbm.weights, "visible": rbm.visible, "hidden": rbm.hidden}
+
+
+def test_the_gradient_from_chains_is_that_of_the_log_likelihood(key, data):
+    # 20,000 chains that start from exact draws: every entry within 4.5 standard errors, a false alarm in 5,000 runs.
+    rbm, x = rbm7(), jnp.asarray(data, float)
+    chains = steps.moved(key, params(rbm), rbm.sample(key, 20_000)[None].astype(float), 2)
+    chance, exact = (
+        jax.grad(steps._loss)(params(rbm), x, None, drawn, 0.01) for drawn in (chains[0], None)
+    )
+    for name in exact:
+        assert np.abs(chance[name] - exact[name]).max() < 4.5 / np.sqrt(20_000), name
+
+
+def test_tempered_chains_have_the_law_of_each_temperature(key):
+    # Exact draws at every temperature stay such through sweeps and exchanges; a wrong sign of these does not pass.
+    rbm, n = rbm7().annealed(2.0), 20_000
+    beta = np.linspace(0, 1, 3)
+    start = jnp.stack([rbm.annealed(b).sample(jax.random.fold_in(key, k), n) for k, b in enumerate(beta)])
+    found = start.astype(float)
+    for k in range(3):
+        found = steps.moved(jax.random.fold_in(key, 10 + k), params(rbm), found, 1)
+    for x, b in zip(found, beta, strict=True):
+        moments = rbm.annealed(b).enumerate()
+        assert np.abs(x.mean(0) - moments.mean).max() < 4.5 / np.sqrt(n)
+        assert np.abs(x.T @ x / n - moments.second).max() < 4.5 / np.sqrt(n)
+
+
+def test_the_exact_method_finds_the_law(key, data):
+    # The Kullback-Leibler divergence of the best fit from the empirical law of 400 samples is that of the truth at most.
+    truth, found = rbm7(), fit(key, data, 3, "exact", steps=300, learning_rate=0.1, weight_decay=0)
+    x = jnp.asarray(data)
+    assert found.log_prob(x).mean() > truth.log_prob(x).mean() - 0.01
+    p, q = (np.asarray(rbm.probabilities(), float) for rbm in (truth, found))
+    assert p @ np.log(p / q) < 0.1
+
+
+@pytest.mark.parametrize("method", ["pcd", "tempered_pcd", "cd"])
+def test_chains_learn_the_law(key, method):
+    data = rbm7().sample(jax.random.key(2), 4000)
+    options = {"steps": 150, "learning_rate": 0.05, "chains": 256, "batch_size": 256, "temperatures": 4, "sweeps": 3}
+    found = fit(key, data, 3, method, **options)
+    p, q = (np.asarray(rbm.probabilities(), float) for rbm in (rbm7(), found))
+    independent = np.asarray(js.discrete.RBM(np.zeros((7, 1)), np.arctanh(data.mean(0))).probabilities(), float)
+    assert p @ np.log(p / q) < 0.12 < 0.5 * p @ np.log(p / independent)
+
+
+def test_a_fit_is_a_function_of_its_key_however_it_is_cut(key, data, tmp_path, capsys):
+    whole = fit(key, data, 2, **SMALL)
+    fit(key, data, 2, **SMALL | {"steps": 4}, checkpoint=tmp_path, checkpoint_every=3)
+    (last,) = [path for path in tmp_path.glob("4")]
+    for path in last.rglob("*"):  # the run was killed after its third step
+        path.unlink() if path.is_file() else None
+    import shutil
+
+    shutil.rmtree(last)
+    resumed = fit(key, data, 2, **SMALL, checkpoint=tmp_path, checkpoint_every=3, resume=True, progress=True)
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="^checkpoint must be a folder without checkpoints, or give resume=True"):
+        fit(key, data, 2, **SMALL, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="is of another configuration: "):
+        fit(key, data[1:], 2, **SMALL, checkpoint=tmp_path, resume=True)
+
+
+def test_other_settings_do_not_compile_anew(key, data):
+    fit(key, data, 2, **SMALL)
+    before = steps.advance._cache_size()
+    fit(jax.random.key(1), data, 2, **SMALL | {"steps": 6, "sweeps": 3}, learning_rate=0.02, weight_decay=0.1)
+    assert steps.advance._cache_size() == before
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_regression_of_one_spin_has_the_degree_of_a_hidden_one_less_one():
+    # Hidden spins with three neighbors: products of two others are enough for the population, one at a time are not.
+    rbm = rbm9()
+    x, p = np.asarray(js.discrete.states(9), float), np.asarray(rbm.probabilities())
+    mean = np.asarray(rbm.conditional_mean(js.discrete.states(9)))
+    worst = {}
+    for degree in (1, 2):
+        errors = []
+        for i in range(9):
+            others = jnp.asarray(np.delete(x, i, 1))
+            features = np.asarray(hermite.monomials(others, hermite.products(8, degree, distinct=True)))
+
+            def loss(a, features=features, i=i):
+                f = features @ a
+                value = p @ np.logaddexp(0, -2 * x[:, i] * f)
+                return value, features.T @ (p * (np.tanh(f) - x[:, i]))
+
+            found = minimize(loss, np.zeros(features.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-11})
+            errors.append(p @ (np.tanh(features @ found.x) - mean[:, i]) ** 2)
+        worst[degree] = max(errors)
+    assert worst[1] == pytest.approx(3.03e-3, rel=2e-3) and worst[2] < 1e-15
+
+
+def test_zeros_and_ones_are_the_same_data(key, data):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = fit(key, (data + 1) // 2, 2, **SMALL)
+    assert "x is of 0 and 1" in str(said[0].message)
+    np.testing.assert_array_equal(found.weights, fit(key, data, 2, **SMALL).weights)
+
+
+def test_an_estimator_has_what_the_machine_knows(data):
+    zero_one = (data + 1) // 2
+    made = js.learning.RBMEstimator(2, method="exact", steps=5, random_state=0).fit(zero_one)
+    assert made.get_params()["n_components"] == 2
+    x = jnp.asarray(data[:5])
+    np.testing.assert_allclose(made.score_samples(zero_one[:5]), made.rbm_.log_prob(x), rtol=1e-5)
+    np.testing.assert_allclose(made.transform(zero_one[:5]), (1 + made.rbm_.hidden_mean(x)) / 2, rtol=1e-5)
+    drawn = made.sample(6)
+    assert drawn.shape == (6, 7) and set(np.unique(drawn)) <= {0, 1}
+    np.testing.assert_array_equal(drawn, made.sample(6))
+    assert made.bracket_ is None and made.score(zero_one) == pytest.approx(made.score_samples(zero_one).mean())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"x": np.full((9, 3), 2)}, ValueError, r"^x must be of -1 and \+1, or of 0 and 1; got 2 in row 0"),
+        ({"x": np.array([[1, 1], [-1, 1]])}, ValueError, "^x must vary in every column; column 1 is constant"),
+        ({"method": "pdc"}, ValueError, "^method must be one of .* Did you mean 'pcd'"),
+        ({"hidden": 0}, ValueError, "^hidden must be at least 1; got 0"),
+        ({"steps": 1.5}, TypeError, "^steps must be an integer; got 1.5"),
+        ({"learning_rate": 0}, ValueError, "^learning_rate must be positive and finite; got 0"),
+        ({"weight_decay": -1}, ValueError, "^weight_decay must be at least 0 and finite; got -1"),
+        ({"learning_rate": 1e30}, FloatingPointError, "^weights must stay finite; they did not in the 4 steps so far"),
+        ({"key": 0}, TypeError, "^key must be a typed key"),
+    ],
+)
+def test_bad_input_is_a_sentence(key, data, options, error, sentence):
+    with pytest.raises(error, match=sentence):
+        fit(**{"key": key, "x": data, "hidden": 2} | SMALL | options)
+
+
+def test_exact_sums_have_a_limit(key, monkeypatch, data):
+    monkeypatch.setattr(door, "MOST", 2)
+    with pytest.raises(ValueError, match="^method must be 'pcd' for more than 2 spins and more than 2 hidden ones; got"):
+        fit(key, data, 3, "exact")
