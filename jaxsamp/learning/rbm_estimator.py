@@ -108,7 +108,9 @@ class RBMEstimator(TransformerMixin, BaseEstimator):
             x = rbm.sample(key, n)
         else:
             shape = (n, *rbm.event_shape)
-            x = sample_spins(key, rbm, shape, BlockGibbs(), steps=checks.at_least("sweeps", sweeps, 1), warmup=0, thin=0).x
+            x = sample_spins(
+                key, rbm, shape, BlockGibbs(), steps=checks.at_least("sweeps", sweeps, 1), warmup=0, thin=0
+            ).x
         return (np.asarray(x) + 1) // 2 if self.zero_one_ else np.asarray(x)
 
     def _fitted(self) -> RBM:

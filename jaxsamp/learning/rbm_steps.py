@@ -13,7 +13,7 @@ import optax
 from jax import lax
 
 from jaxsamp.core.pytrees import pytree
-from jaxsamp.core.types import Array
+from jaxsamp.core.types import Array, ArrayLike
 from jaxsamp.discrete import RBM
 from jaxsamp_kernels import rbm as kernel
 
@@ -82,14 +82,14 @@ def _step(state: RBMState, x: Array, share: Array | None, settings: Settings) ->
     return RBMState(state.step + 1, params, opt_state, kept, state.key, state.method, state.batch)
 
 
-def _loss(p: Params, data: Array, share: Array | None, drawn: Array | None, decay: Array) -> Array:
+def _loss(p: Params, data: Array, share: Array | None, drawn: Array | None, decay: ArrayLike) -> Array:
     """Mean -log p of the data with a penalty on W, up to what has no gradient: `drawn` stands for log Z."""
     log_partition = RBM(**p).log_partition() if drawn is None else kernel.exponent(drawn, **p).mean()
     fit = jnp.average(kernel.exponent(data, **p), weights=share)
     return log_partition - fit + 0.5 * decay * jnp.sum(p["weights"] ** 2)
 
 
-def moved(key: Array, p: Params, chains: Array, sweeps: Array) -> Array:
+def moved(key: Array, p: Params, chains: Array, sweeps: ArrayLike) -> Array:
     """Chains (temperatures, chains, n) after block Gibbs sweeps at each temperature, and swaps between them."""
     w, b, c = p["weights"], p["visible"], p["hidden"]
     n, m = w.shape

@@ -31,7 +31,7 @@ class BlockGibbs(SpinSampler):
         Raises:
             ValueError: the model has no `weights` (n, m), `visible` (n,) and `hidden` (m,).
         """
-        shapes = [jnp.shape(getattr(model, name, None)) for name in ("weights", "visible", "hidden")]
+        shapes = [getattr(getattr(model, name, None), "shape", ()) for name in ("weights", "visible", "hidden")]
         if len(shapes[0]) != 2 or shapes[1:] != [shapes[0][:1], shapes[0][1:]]:
             raise ValueError(
                 "model must be a jaxsamp.discrete.RBM for BlockGibbs, with weights (n, m), visible (n,) and hidden "

@@ -1,6 +1,7 @@
 """Restricted Boltzmann machines learned from samples."""
 
 import inspect
+import shutil
 import warnings
 
 import jax
@@ -32,9 +33,7 @@ def test_the_gradient_from_chains_is_that_of_the_log_likelihood(key, data):
     # 20,000 chains that start from exact draws: every entry within 4.5 standard errors, a false alarm in 5,000 runs.
     rbm, x = rbm7(), jnp.asarray(data, float)
     chains = steps.moved(key, params(rbm), rbm.sample(key, 20_000)[None].astype(float), 2)
-    chance, exact = (
-        jax.grad(steps._loss)(params(rbm), x, None, drawn, 0.01) for drawn in (chains[0], None)
-    )
+    chance, exact = (jax.grad(steps._loss)(params(rbm), x, None, drawn, 0.01) for drawn in (chains[0], None))
     for name in exact:
         assert np.abs(chance[name] - exact[name]).max() < 4.5 / np.sqrt(20_000), name
 
@@ -72,15 +71,10 @@ def test_chains_learn_the_law(key, method):
     assert p @ np.log(p / q) < 0.12 < 0.5 * p @ np.log(p / independent)
 
 
-def test_a_fit_is_a_function_of_its_key_however_it_is_cut(key, data, tmp_path, capsys):
+def test_a_fit_is_a_function_of_its_key_however_it_is_cut(key, data, tmp_path):
     whole = fit(key, data, 2, **SMALL)
-    fit(key, data, 2, **SMALL | {"steps": 4}, checkpoint=tmp_path, checkpoint_every=3)
-    (last,) = [path for path in tmp_path.glob("4")]
-    for path in last.rglob("*"):  # the run was killed after its third step
-        path.unlink() if path.is_file() else None
-    import shutil
-
-    shutil.rmtree(last)
+    fit(key, data, 2, **SMALL, checkpoint=tmp_path, checkpoint_every=3)
+    shutil.rmtree(tmp_path / "4")  # the run was killed after its third step
     resumed = fit(key, data, 2, **SMALL, checkpoint=tmp_path, checkpoint_every=3, resume=True, progress=True)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -152,7 +146,11 @@ def test_an_estimator_has_what_the_machine_knows(data):
         ({"steps": 1.5}, TypeError, "^steps must be an integer; got 1.5"),
         ({"learning_rate": 0}, ValueError, "^learning_rate must be positive and finite; got 0"),
         ({"weight_decay": -1}, ValueError, "^weight_decay must be at least 0 and finite; got -1"),
-        ({"learning_rate": 1e30}, FloatingPointError, "^weights must stay finite; they did not in the 4 steps so far"),
+        (
+            {"learning_rate": 1e38, "last_rate": 1e38},
+            FloatingPointError,
+            "^weights must stay finite; they did not in the",
+        ),
         ({"key": 0}, TypeError, "^key must be a typed key"),
     ],
 )
@@ -163,5 +161,7 @@ def test_bad_input_is_a_sentence(key, data, options, error, sentence):
 
 def test_exact_sums_have_a_limit(key, monkeypatch, data):
     monkeypatch.setattr(door, "MOST", 2)
-    with pytest.raises(ValueError, match="^method must be 'pcd' for more than 2 spins and more than 2 hidden ones; got"):
+    with pytest.raises(
+        ValueError, match="^method must be 'pcd' for more than 2 spins and more than 2 hidden ones; got"
+    ):
         fit(key, data, 3, "exact")

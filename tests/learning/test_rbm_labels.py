@@ -32,12 +32,11 @@ def test_few_labels_are_enough_for_a_known_law_and_fine_tuning_is_refused(key, t
     found = fit(key, rows[:200, :7], rows[:200, 7], rbm=truth.rbm)
     assert not found.accepted and found.model is found.frozen
     assert error(found.frozen, truth) < 0.01 < error(found.tuned, truth)
-    assert found.frozen_loss < found.tuned_loss
 
 
 def test_fine_tuning_is_accepted_where_the_law_is_wrong_and_labels_are_many(key, truth, rows):
-    wrong = js.discrete.RBM(-0.3 * truth.rbm.weights[:, ::-1], truth.rbm.visible)
-    found = fit(key, rows[:, :7], rows[:, 7], rbm=wrong)
+    wrong = js.discrete.RBM(0.5 * jnp.roll(truth.rbm.weights, 3, 0), truth.rbm.visible)
+    found = fit(key, rows[:, :7], rows[:, 7], rbm=wrong, held_out=0.4)
     assert found.accepted and found.model is found.tuned
     assert error(found.tuned, truth) < 0.5 * error(found.frozen, truth)
     assert found.frozen_loss - found.tuned_loss > 2 * found.error
