@@ -62,7 +62,7 @@ class RBM(SpinLaw):
         return cls(w, jnp.asarray(visible) / 2 + w.sum(1), jnp.asarray(hidden) / 2 + w.sum(0))
 
     def to_binary(self) -> tuple[Array, Array, Array]:
-        """Weights (n, m), visible (n,) and hidden (m,) offsets of the same law over v = (1 + x) / 2: see `from_binary`."""
+        """Weights (n, m), visible (n,) and hidden (m,) offsets over v = (1 + x) / 2, as in `from_binary`."""
         w = self.weights
         return 4 * w, 2 * (self.visible - w.sum(1)), 2 * (self.hidden - w.sum(0))
 

@@ -46,10 +46,10 @@ def fit_rbm(
 
     The gradient of the log likelihood is E_data[g] - E_p[g], g = (x tanh(c + x.W)^T, x, tanh(c + x.W)) for W, b and c.
     The second mean is over draws of the model, from block Gibbs chains that "pcd" keeps from step to step, "cd" starts
-    at the rows of each step (biased: the model may put mass where there are no data), and "tempered_pcd" runs at several
-    temperatures, from W = 0 to the model, with exchanges, at so many times the cost: for laws of several modes. "exact"
-    sums over all states of the smaller side. Steps are those of Adam. The start is b = artanh(mean x), c = 0 and a
-    small W, with chains that are exact draws of it. Everything is a function of the key, the data and the settings.
+    at the rows of each step (biased: the model may put mass where there are no data), and "tempered_pcd" runs at
+    several temperatures, from W = 0 to the model, with exchanges, at so many times the cost: for laws of several modes.
+    "exact" sums over all states of the smaller side. Steps are those of Adam. The start is b = artanh(mean x), c = 0
+    and a small W, with chains that are draws of independent spins. All is a function of key, data and settings.
 
     Args:
         key: a typed key.

@@ -66,7 +66,7 @@ def fit_supervised_rbm(
 ) -> SupervisedRBM:
     """Learn labels of a law that is known better than they are: E[y | x] with few labels and many x.
 
-    The label y is one more spin, seen by the hidden ones: E[y | x] = tanh(a + sum_j artanh(tanh u_j tanh(c_j + (x.W)_j))).
+    The label y is one more spin, seen by hidden ones: E[y | x] = tanh(a + sum_j artanh(tanh u_j tanh(c_j + (x.W)_j))).
     Stage 1 fits the RBM to all x without labels. Stage 2 keeps W and c, and fits the m + 1 numbers (a, u) by logistic
     loss. Stage 3 fits a, u, W and c together from there. It is accepted only where the loss of held-out labels falls by
     more than two standard errors: with few labels it forgets the law, with many it overcomes the errors of stage 1.
@@ -83,7 +83,7 @@ def fit_supervised_rbm(
         options: others of `fit_rbm`.
 
     Raises:
-        TypeError, ValueError: as by `fit_rbm`; or labels are not of two kinds, or do not fit x; or too few are held out.
+        TypeError, ValueError: as by `fit_rbm`; or labels are not of two kinds, do not fit x, or are too few.
 
     Source: the identity is that of Goel, Klivans and Koehler, "From Boltzmann Machines to Neural Networks and Back
     Again", arXiv 2007.12815; the three stages are our own, and not an algorithm of that paper.

@@ -7,6 +7,7 @@ spins, for `jaxsamp.sample_spins`, leave the law as it is.
 
 from jaxsamp.core.types import State
 from jaxsamp.mcmc.base import Langevin
+from jaxsamp.mcmc.block_gibbs import BlockGibbs
 from jaxsamp.mcmc.cluster import Cluster
 from jaxsamp.mcmc.colour import Colour
 from jaxsamp.mcmc.curvature import smoothness
@@ -21,6 +22,7 @@ from jaxsamp.mcmc.underdamped import Underdamped
 __all__ = [
     "Cluster",
     "Colour",
+    "BlockGibbs",
     "Enumerate",
     "HeatBath",
     "Langevin",

@@ -19,8 +19,9 @@ HIDDEN = 1  # the part of a chain's random numbers that draws hidden spins
 class BlockGibbs(SpinSampler):
     """All hidden spins of an RBM given x at once, then all spins given these: two products with W per sweep.
 
-    h_j = 1 with probability sigmoid(2 (c + x.W)_j), then x_i = 1 with probability sigmoid(2 (b + W h)_i). The memory of a
-    chain is the h that its x was drawn from. It mixes slowly where weights are large: `Tempering` of `rbm.joint()` helps.
+    h_j = 1 with probability sigmoid(2 (c + x.W)_j), then x_i = 1 with probability sigmoid(2 (b + W h)_i). The memory of
+    a chain is the h that its x was drawn from. Where weights are large it mixes slowly, and `Tempering` of
+    `rbm.joint()` helps.
 
     Source: Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2010-003.
     """

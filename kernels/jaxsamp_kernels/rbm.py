@@ -66,13 +66,8 @@ def label_field(x: Array, weights: Array, hidden: Array, head: Array, bias: Arra
     return bias + through(head, hidden_fields(x, weights, hidden)).sum(-1)
 
 
-def annealed_exponent(fields: Array, beta: Array) -> Array:
-    """sum_j ln 2cosh(beta z_j) for hidden fields z (..., m): S(x) - b.x where W and c are multiplied by beta."""
-    return log_2cosh(beta * fields).sum(-1)
-
-
 def ais_increment(fields: Array, before: Array, after: Array) -> Array:
-    """S(x) at beta = `after` less S(x) at beta = `before`, (...): what a log weight grows by at x with hidden fields z."""
+    """S(x) at beta = `after` less S(x) at beta = `before`, (...): growth of a log weight, from hidden fields z."""
     return (log_2cosh(after * fields) - log_2cosh(before * fields)).sum(-1)
 
 

@@ -23,7 +23,8 @@ DOORS = {  # per call: the beginning of the sentence
     'installed: pip install "jaxsamp[cli]".',
     "js.learning.PiecewisePolynomialScore": "jaxsamp.learning.PiecewisePolynomialScore needs scikit-learn, which is "
     'not installed: pip install "jaxsamp[cli]".',
-    "js.learning.fit_rbm": 'jaxsamp.learning.fit_rbm needs optax, which is not installed: pip install "jaxsamp[train]".',
+    "js.learning.fit_rbm": "jaxsamp.learning.fit_rbm needs optax, which is not installed: "
+    'pip install "jaxsamp[train]".',
     "js.datasets.digits()": 'digits needs scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.read_folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',

@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines whose numbers are known: made with NumPy, so that they have float64 where JAX has it."""
+"""Restricted Boltzmann machines whose numbers are known: made with NumPy, for float64 where JAX has it."""
 
 import numpy as np
 

@@ -53,7 +53,7 @@ def test_tempered_chains_have_the_law_of_each_temperature(key):
 
 
 def test_the_exact_method_finds_the_law(key, data):
-    # The Kullback-Leibler divergence of the best fit from the empirical law of 400 samples is that of the truth at most.
+    # The best fit makes the 400 samples at least as likely as the truth does.
     truth, found = rbm7(), fit(key, data, 3, "exact", steps=300, learning_rate=0.1, weight_decay=0)
     x = jnp.asarray(data)
     assert found.log_prob(x).mean() > truth.log_prob(x).mean() - 0.01
