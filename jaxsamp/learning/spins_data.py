@@ -21,19 +21,21 @@ class SpinRows:
             can be read more than once.
         weights: (m,), at least 0; None for equal ones. Integers are counts of samples; of real numbers only the ratios
             matter.
+        finite: what must be finite where a likelihood is largest: "couplings", then no two columns may be equal or
+            opposite, nor one constant; "fields", then none may be constant; or "nothing", then one row is enough.
 
     Attributes:
         n, rows: numbers of spins and of rows.
         longest: most rows of one array.
         samples: the sum of the weights if they are counts, else the number of rows.
-        mean: weighted mean, (n,).
+        mean: weighted mean, (n,); None if nothing must be finite.
 
     Raises:
         TypeError: x or weights are not numbers, or x can be read only once.
         ValueError: x is not of spins, or has fewer than two rows; columns are constant; weights do not fit x.
     """
 
-    def __init__(self, x: Any, weights: Any = None):
+    def __init__(self, x: Any, weights: Any = None, finite: str = "couplings"):
         self._parts = _parts(x)
         self.rows, self.n, self.longest = 0, 0, 0
         zero_one = minus_one = False
@@ -46,16 +48,18 @@ class SpinRows:
                 _refuse_other_values(piece, self.rows + start)
                 zero_one, minus_one = zero_one or bool((piece == 0).any()), minus_one or bool((piece == -1).any())
             self.rows, self.longest = self.rows + len(part), max(self.longest, len(part))
-        if self.rows < 2:
-            raise ValueError(f"x must have at least 2 rows; got {self.rows}.")
+        if self.rows < (least := 1 if finite == "nothing" else 2):
+            raise ValueError(f"x must have at least {least} row{'s' * (least > 1)}; got {self.rows}.")
         if zero_one and minus_one:
             raise ValueError("x must be of -1 and +1, or of 0 and 1; got -1, 0 and 1.")
         self._zero_one = zero_one
         if zero_one:
             warnings.warn("x is of 0 and 1, which are read as the spins 2 x - 1.", stacklevel=4)
         self._weights, self.samples = self._checked_weights(weights)
-        self.mean, pairs = self._moments()
-        self._refuse_constants(pairs)
+        self.mean: Any = None
+        if finite != "nothing":
+            self.mean, pairs = self._moments(finite == "couplings")
+            self._refuse_constants(pairs)
 
     def chunks(
         self, size: int, order: np.ndarray | None = None, first: int = 0, last: int | None = None
@@ -103,13 +107,14 @@ class SpinRows:
         """Whether rows can be read in any order."""
         return isinstance(self._parts, list) and len(self._parts) == 1
 
-    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted means of x_i, (n,), and of x_i x_j, (n, n)."""
+    def _moments(self, with_pairs: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted means of x_i, (n,), and of x_i x_j, (n, n), which are zero if they are not needed."""
         mean, pairs = np.zeros(self.n), np.zeros((self.n, self.n))
         for x, w in self.chunks(min(ROWS, self.longest)):
             y, w = x.astype(np.float32), w.astype(np.float32)
             mean += w @ y
-            pairs += (w[:, None] * y).T @ y
+            if with_pairs:
+                pairs += (w[:, None] * y).T @ y
         return mean / self.rows, pairs / self.rows
 
     def _checked_weights(self, weights: Any) -> tuple[np.ndarray | None, float]:
@@ -171,3 +176,13 @@ def _refuse_other_values(piece: np.ndarray, first: int) -> None:
 def _listed(columns: np.ndarray) -> str:
     names = ", ".join(map(str, columns[:8])) + (", ..." if len(columns) > 8 else "")
     return f"column {names} is" if len(columns) == 1 else f"columns {names} are"
+
+
+def rows_of(x: Any) -> np.ndarray:
+    """All samples of x as one array of int8, -1 and +1, (m, n), where columns may be constant.
+
+    Raises:
+        TypeError, ValueError: as by `SpinRows`.
+    """
+    data = SpinRows(x, finite="nothing")
+    return np.concatenate([part[weights > 0] for part, weights in data.chunks(min(ROWS, data.longest))])
