@@ -4,6 +4,7 @@ The samplers of `jaxsamp.sample_spins`, from `jaxsamp.mcmc`, are here too.
 """
 
 from jaxsamp.discrete.base import SpinLaw, states
+from jaxsamp.discrete.denoisers import TAPDenoiser, round_spins
 from jaxsamp.discrete.instances import curie_weiss, edwards_anderson, hopfield, lattice, p_spin, sk
 from jaxsamp.discrete.ising import Ising
 from jaxsamp.discrete.mrf import MRF
@@ -25,6 +26,7 @@ __all__ = [
     "LabeledRBM",
     "SparseIsing",
     "SpinLaw",
+    "TAPDenoiser",
     "Tempering",
     "curie_weiss",
     "edwards_anderson",
@@ -32,6 +34,7 @@ __all__ = [
     "lattice",
     "log_partition",
     "p_spin",
+    "round_spins",
     "sk",
     "states",
 ]

@@ -12,8 +12,10 @@ from jaxtyping import Float, Int8
 
 from jaxsamp.core import checks
 from jaxsamp.core.batching import each
+from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.types import Array, Level
 from jaxsamp.denoisers import per_event
+from jaxsamp.discrete.denoisers import ITERATIONS, tap_denoiser
 from jaxsamp.targets import Target
 from jaxsamp_kernels import enumeration
 
@@ -100,6 +102,33 @@ class SpinLaw(Target):
         algorithmic stochastic localization", arXiv 2203.05093 (the tilt).
         """
         return self._tilted(*self.validated(x, level))[1]
+
+    def denoiser(self, schedule: Schedule, method: str = "exact", iterations: int = ITERATIONS) -> Any:
+        """E[x_0 | x_t] under `schedule`, for every diffusion sampler: the mean of p(x_0) exp(y.x_0), y = alpha x_t / sigma^2.
+
+        `jaxsamp.discrete.round_spins` makes spins of the samples.
+
+        Args:
+            schedule: how noise grows.
+            method: "exact", a sum over all states, to 22 spins; or "tap", an approximation for pairwise couplings of
+                any number of spins, O(n^2) an iteration, which is right for many weak ones: spin glasses below beta =
+                1. A warning says so if its equations are not solved along paths drawn with a fixed key; that they are
+                does not prove that the law is right.
+            iterations: of the TAP equations.
+
+        Raises:
+            ValueError: more than 22 spins with "exact"; a law without pairwise couplings with "tap"; or another method.
+
+        Source: El Alaoui, Montanari and Sellke, "Sampling from the Sherrington-Kirkpatrick Gibbs measure via
+        algorithmic stochastic localization", arXiv 2203.05093; Thouless, Anderson and Palmer, "Solution of 'Solvable
+        model of a spin glass'", Phil. Mag. 35 (1977); Bolthausen, "An iterative construction of solutions of the TAP
+        equations for the Sherrington-Kirkpatrick model", arXiv 1201.2891 (the echo of the step before).
+        """
+        if checks.one_of("method", method, ("exact", "tap")) == "tap":
+            return tap_denoiser(self, schedule, iterations)
+        if self.sites > MOST:
+            raise ValueError(f"method must be 'tap' for more than {MOST} spins; got 'exact' for n = {self.sites}.")
+        return super().denoiser(schedule)
 
     def mean_square(self) -> Array:
         """One for each spin."""

@@ -73,7 +73,8 @@ class Target(ABC):
         basis = "pca" if math.prod(self.event_shape) <= MAX_PCA_DIM else "coordinates"
         with jax.ensure_compile_time_eval():
             for_data, for_noise = jax.random.split(jax.random.key(0))
-            x, levels = self.sample(for_data, SAMPLES), np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
+            x = jnp.asarray(checks.floating("x", self.sample(for_data, SAMPLES)))  # spins are of int8
+            levels = np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
             return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
 
     def mean_square(self) -> Array | None:
