@@ -104,7 +104,7 @@ class SpinLaw(Target):
         return self._tilted(*self.validated(x, level))[1]
 
     def denoiser(self, schedule: Schedule, method: str = "exact", iterations: int = ITERATIONS) -> Any:
-        """E[x_0 | x_t] under `schedule`, for every diffusion sampler: the mean of p(x_0) exp(y.x_0), y = alpha x_t / sigma^2.
+        """E[x_0 | x_t] for every diffusion sampler: the mean of p(x_0) exp(y.x_0), y = alpha x_t / sigma^2.
 
         `jaxsamp.discrete.round_spins` makes spins of the samples.
 

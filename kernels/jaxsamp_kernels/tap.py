@@ -1,4 +1,4 @@
-"""Magnetizations of dense spin systems by the equations of Thouless, Anderson and Palmer (TAP), without a sum over states.
+"""Magnetizations of dense spin systems by the equations of Thouless, Anderson and Palmer, without sums over states.
 
 m_i = tanh( sum_j J_ij m_j + h_i - b_i m_i ),  b_i = sum_j J_ij^2 (1 - m_j^2): the mean field of the others, less the
 echo of spin i in them. Each function takes one vector of fields h of shape (n,); `jax.vmap` makes products of matrices.
