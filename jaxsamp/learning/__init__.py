@@ -13,11 +13,13 @@ from jaxsamp.learning.context import Context, measure_context
 from jaxsamp.learning.gaussian_em import fit_gaussian_em
 from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 from jaxsamp.learning.receptive_field import measure_receptive_field
+from jaxsamp.learning.select import Selection, select
 from jaxsamp.learning.spins import SpinFit, fit_spins
 
 if TYPE_CHECKING:
     from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as DDPMGaussianMixture
     from jaxsamp.learning.em import fit_em as fit_em
+    from jaxsamp.learning.junta_selector import JuntaSelector as JuntaSelector
     from jaxsamp.learning.piecewise import PiecewisePolynomialScore as PiecewisePolynomialScore
     from jaxsamp.learning.rbm import fit_rbm as fit_rbm
     from jaxsamp.learning.rbm_estimator import RBMEstimator as RBMEstimator
@@ -29,10 +31,12 @@ __all__ = [
     "DDPMGaussianMixture",
     "DamageClassifier",
     "HeldOut",
+    "JuntaSelector",
     "PiecewisePolynomialScore",
     "RBMEstimator",
     "SpinFit",
     "SupervisedRBM",
+    "Selection",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -49,6 +53,7 @@ __all__ = [
     "fit_supervised_rbm",
     "measure_context",
     "measure_receptive_field",
+    "select",
 ]
 
 
@@ -59,6 +64,8 @@ def __getattr__(name: str) -> Any:
             from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as found
         elif name == "PiecewisePolynomialScore":
             from jaxsamp.learning.piecewise import PiecewisePolynomialScore as found
+        elif name == "JuntaSelector":
+            from jaxsamp.learning.junta_selector import JuntaSelector as found
         elif name == "fit_em":
             from jaxsamp.learning.em import fit_em as found
         elif name == "fit_rbm":

@@ -25,6 +25,8 @@ DOORS = {  # per call: the beginning of the sentence
     'not installed: pip install "jaxsamp[cli]".',
     "js.learning.fit_rbm": "jaxsamp.learning.fit_rbm needs optax, which is not installed: "
     'pip install "jaxsamp[train]".',
+    "js.learning.JuntaSelector": "jaxsamp.learning.JuntaSelector needs scikit-learn, which is not installed: "
+    'pip install "jaxsamp[cli]".',
     "js.datasets.digits()": 'digits needs scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.read_folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
@@ -40,6 +42,7 @@ LATE = (
     "estimator",
     "ddpm_mixture",
     "ddpm_students",
+    "junta_selector",
     "piecewise",
     "rbm_estimator",
     "rbm_steps",
