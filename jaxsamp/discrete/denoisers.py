@@ -104,7 +104,7 @@ def round_spins(key: Array, m: ArrayLike) -> Int8[Array, "batch *event"]:
 @jax.jit
 def _rounded(keys: Array, means: Array) -> Array:
     def one(key: Array, mean: Array) -> Array:
-        u = jax.random.uniform(random.stream_key(key, ROUNDING, random.UNIFORM), mean.shape, mean.dtype)
+        u = random.Rng(key, mean.shape, mean.dtype).of(ROUNDING).uniforms(0)
         return jnp.where(2 * u < 1 + mean, 1, -1).astype(jnp.int8)
 
     return jax.vmap(one)(keys, means)

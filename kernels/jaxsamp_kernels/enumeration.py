@@ -5,6 +5,7 @@ State number s has x_i = +1 where bit i of s is set, and -1 elsewhere. The state
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,6 +13,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 BLOCK = 2**14  # states at a time
+INNER = 8  # spins that vary within a block of tilted states
+
+_matmul = partial(jnp.matmul, precision="highest")
 
 
 class Moments(NamedTuple):
@@ -44,8 +48,8 @@ def moments(s: Array) -> Moments:
         here = lax.dynamic_slice_in_dim(s, first, _size(n))
         x, p = states(first, _size(n), n), jnp.exp(here - log_partition)
         mean, second, exponent = carry
-        second = second + jnp.matmul(x.T, p[:, None] * x, precision="highest")
-        return (mean + jnp.matmul(p, x, precision="highest"), second, exponent + jnp.sum(p * here)), None
+        second = second + _matmul(x.T, p[:, None] * x)
+        return (mean + _matmul(p, x), second, exponent + jnp.sum(p * here)), None
 
     zero = jnp.zeros((), s.dtype)
     start = (jnp.zeros(n, s.dtype), jnp.zeros((n, n), s.dtype), zero)
@@ -56,22 +60,28 @@ def moments(s: Array) -> Moments:
 def tilted(s: Array, y: Array) -> tuple[Array, Array]:
     """Of p(x) exp(y.x) for each row of y (batch, n): the log of its sum over x, (batch,), and the mean of x under it.
 
-    `s` is the exponent of every state; p need not be normalized.
+    `s` is the exponent of every state; p need not be normalized. In a block of states the first spins take all values
+    and the others are the same, so that y.x is a sum of two parts, and memory is batch x 2^8.
     """
     n = _sites(s)
+    low = min(INNER, n)
+    inner = states(0, 2**low, low).astype(y.dtype)
+    within, ahead = _matmul(y[:, :low], inner.T), y[:, low:]
 
-    def add(carry: tuple[Array, ...], first: Array) -> tuple[tuple[Array, ...], None]:
-        x, here = states(first, _size(n), n).astype(y.dtype), lax.dynamic_slice_in_dim(s, first, _size(n))
-        logits = here.astype(y.dtype) + jnp.matmul(y, x.T, precision="highest")
-        top, total, mean = carry
+    def add(carry: tuple[Array, ...], block: tuple[Array, Array]) -> tuple[tuple[Array, ...], None]:
+        here, number = block
+        outer = states(number, 1, n - low)[0].astype(y.dtype)
+        logits = here.astype(y.dtype) + within + _matmul(ahead, outer)[:, None]
+        top, places, others = carry
         new = jnp.maximum(top, logits.max(1))
-        p, keep = jnp.exp(logits - new[:, None]), jnp.exp(top - new)
-        mean = mean * keep[:, None] + jnp.matmul(p, x, precision="highest")
-        return (new, total * keep + p.sum(1), mean), None
+        p, keep = jnp.exp(logits - new[:, None]), jnp.exp(top - new)[:, None]
+        return (new, places * keep + p, others * keep + p.sum(1, keepdims=True) * outer), None
 
-    start = (jnp.full(len(y), -jnp.inf, y.dtype), jnp.zeros(len(y), y.dtype), jnp.zeros_like(y))
-    (top, total, mean), _ = lax.scan(add, start, _firsts(n).astype(jnp.int32))
-    return top + jnp.log(total), mean / total[:, None]
+    start = (jnp.full(len(y), -jnp.inf, y.dtype), jnp.zeros_like(within), jnp.zeros_like(ahead))
+    blocks = (s.reshape(-1, 2**low), jnp.arange(2 ** (n - low), dtype=jnp.uint32))
+    (top, places, others), _ = lax.scan(add, start, blocks)
+    total = places.sum(1)
+    return top + jnp.log(total), jnp.concatenate([_matmul(places, inner), others], 1) / total[:, None]
 
 
 def drawn(p: Array, u: Array) -> Array:

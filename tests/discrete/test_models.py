@@ -81,6 +81,7 @@ def test_blocks_of_states_change_nothing(x64, monkeypatch):
     level = js.Level(0.8, 0.6)
     before = law.log_prob(y, level), law.posterior_mean(y, level)
     monkeypatch.setattr(base.enumeration, "BLOCK", 64)
+    monkeypatch.setattr(base.enumeration, "INNER", 3)
     jax.clear_caches()
     law = r1()
     chex.assert_trees_all_close(law.enumerate(), whole, atol=1e-12)
