@@ -1,0 +1,98 @@
+"""Laws of spins by name and in files, and samples of spins in files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxsamp import discrete
+from jaxsamp.core import checks
+from jaxsamp.core.types import Array
+from jaxsamp.datasets.files import FILES, arrays, check_exists, parted, read_stored
+
+# How each file holds a law: the arrays of it, and what makes it of them.
+STORED: dict[str, tuple[tuple[str, ...], Any]] = {
+    "Ising": (("couplings", "fields"), discrete.Ising),
+    "SparseIsing": (("edges", "weights", "fields"), discrete.SparseIsing),
+    "MRF": (("members", "weights", "n"), lambda members, weights, n: discrete.MRF.from_arrays(members, weights, int(n))),
+    "RBM": (("weights", "visible", "hidden"), discrete.RBM),
+}
+SETTINGS = ("size", "dim", "beta", "field")
+# Laws by name: what makes them of a key and settings, and the settings that they take.
+INSTANCES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "sk": (lambda key, size, beta: discrete.sk(key, size, beta), ("size", "beta")),
+    "p-spin": (lambda key, size, beta: discrete.p_spin(key, size, beta), ("size", "beta")),
+    "lattice": (lambda key, **given: discrete.lattice(**given), SETTINGS),
+    "edwards-anderson": (discrete.edwards_anderson, ("size", "dim", "beta")),
+    "curie-weiss": (lambda key, size, beta, field: discrete.curie_weiss(size, beta, field), ("size", "beta", "field")),
+}
+DEFAULTS = {"size": 16, "dim": 2, "beta": 0.4, "field": 0.0}
+
+
+def spin_law(key: Array, model: str | Path, **settings: Any) -> Any:
+    """A law of spins by name or from a file that `save_spin_law` wrote.
+
+    Args:
+        key: a typed key; draws random couplings.
+        model: "sk", "p-spin", "lattice", "edwards-anderson", "curie-weiss", or an .npz file.
+        **settings: `size` (16; of lattices and edwards-anderson the side), `dim` (2), `beta` (0.4) and `field` (0), as
+            the functions of `jaxsamp.discrete` take them; None for a default. A file takes `beta` alone, which
+            multiplies its exponent.
+
+    Raises:
+        ValueError: there is no such law, it does not take a setting, or the file does not hold one.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if str(model) not in INSTANCES and (Path(model).suffix.lower() in FILES or Path(model).exists()):
+        _refuse(given, ("beta",), str(model))
+        law = load_spin_law(model)
+        return law.scaled(given["beta"]) if "beta" in given else law
+    make, takes = INSTANCES[checks.one_of("model, where no such file exists,", str(model), INSTANCES)]
+    _refuse(given, takes, str(model))
+    return make(key, **{name: given.get(name, DEFAULTS[name]) for name in takes})
+
+
+def save_spin_law(law: Any, path: str | Path) -> None:
+    """Write the arrays of a law of `jaxsamp.discrete` as an .npz file; raises TypeError for other laws."""
+    kind = type(law).__name__
+    if kind not in STORED or not isinstance(law, discrete.SpinLaw):
+        raise TypeError(f"law must be one of jaxsamp.discrete; got a {kind}.")
+    np.savez(path, **{name: np.asarray(getattr(law, name)) for name in STORED[kind][0]})
+
+
+def load_spin_law(path: str | Path) -> Any:
+    """The law in an .npz file of `couplings` and `fields`; of `edges`, `weights` and `fields`; of `members`, `weights`
+    and `n`; or of `weights`, `visible` and `hidden`.
+
+    Raises:
+        ValueError: there is no such file, or it holds no valid law.
+    """  # fmt: skip
+    check_exists(Path(path), "model")
+    for names, make in STORED.values():
+        stored = arrays(Path(path), names)
+        if len(stored) == len(names):
+            try:
+                return make(*(stored[name] for name in names))
+            except ValueError as error:
+                raise ValueError(f"model must be a valid law of spins; {path} is not: {error}") from error
+    every = "; ".join(", ".join(names) for names, _ in STORED.values())
+    raise ValueError(f"model must be an .npz file with the arrays of a law ({every}); {path} has none of these sets.")
+
+
+def load_spins(data: str | Path) -> np.ndarray:
+    """The samples (m, n) in a .npy or .npz file, as they are: of -1 and +1, or of 0 and 1.
+
+    Raises:
+        ValueError: there is no such file, or it holds no table of numbers.
+    """
+    check_exists(parted(Path(data))[0], "data")
+    x = read_stored(Path(data), "data").samples
+    if x.ndim < 2 or x.dtype.kind not in "fiub":
+        raise ValueError(f"data must hold spins of shape (m, n); {data} holds shape {x.shape} of {x.dtype}.")
+    return x.reshape(len(x), -1)
+
+
+def _refuse(given: dict[str, Any], takes: tuple[str, ...], model: str) -> None:
+    for name, value in given.items():
+        if name not in takes:
+            raise ValueError(f"{name} must be left out for model {model}, which takes {', '.join(takes)}; got {value}.")
