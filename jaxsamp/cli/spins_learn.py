@@ -32,7 +32,9 @@ class SpinsLearn(ReportingCommand):
     method: Annotated[str, named("How to learn", METHODS)] = "rple"
     order: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 2)")] = None
     """Most spins that one term couples."""
-    width: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(sparsitron; default: by held-out loss)")] = None
+    width: Annotated[
+        float | None, arg(metavar="FLOAT", help_behavior_hint="(sparsitron; default: by held-out loss)")
+    ] = None
     """Bound of twice the sum of the couplings of one spin."""
     hidden: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(rbm; default: 32)")] = None
     """Number of hidden units."""
@@ -78,7 +80,9 @@ class SpinsLearn(ReportingCommand):
             f"{facts['independent']:.5g}"
         )
         if "asymmetry" in facts:
-            page.line(f"largest difference of two values for one coupling {facts['asymmetry']:.3g}; width {facts['width']:.3g}")
+            page.line(
+                f"two values for one coupling differ by at most {facts['asymmetry']:.3g}; width {facts['width']:.3g}"
+            )
         for sentence in facts["said"]:
             page.line(f"note: {sentence}")
         page.line("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in facts["seconds"].items()))

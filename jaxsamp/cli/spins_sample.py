@@ -22,7 +22,10 @@ FILE, MODEL = "samples.npz", "model.npz"
 
 
 def _optional(name: str) -> Any:
-    return arg(metavar="FLOAT" if isinstance(DEFAULTS[name], float) else "INT", help_behavior_hint=f"(default: {DEFAULTS[name]})")
+    return arg(
+        metavar="FLOAT" if isinstance(DEFAULTS[name], float) else "INT",
+        help_behavior_hint=f"(default: {DEFAULTS[name]})",
+    )
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class SpinsSample(ReportingCommand):
     Of up to 16 spins the means are compared with exact ones. The law is written too, and can be sampled again.
     """
 
-    model: Annotated[
-        str, arg(metavar="NAME|FILE", help=f"The law: {', '.join(INSTANCES)}; an .npz file of a law.")
-    ] = "sk"
+    model: Annotated[str, arg(metavar="NAME|FILE", help=f"The law: {', '.join(INSTANCES)}; an .npz file of a law.")] = (
+        "sk"
+    )
     size: Annotated[int | None, _optional("size")] = None
     """Number of spins; of lattice and edwards-anderson the number along each side."""
     dim: Annotated[int | None, _optional("dim")] = None
@@ -43,7 +46,7 @@ class SpinsSample(ReportingCommand):
     """Scale of the couplings; of a file, a factor of its exponent (default: 1)."""
     field: Annotated[float | None, _optional("field")] = None
     """Field of lattice and curie-weiss."""
-    sampler: Annotated[str, named("How the chains move", mcmc.SPINS)] = "heat-bath"
+    sampler: Annotated[str, named("How the chains move", mcmc.SPIN_SAMPLERS)] = "heat-bath"
     chains: int = 1000
     """Number of chains, each of which ends in a sample."""
     steps: int = 1000
@@ -59,12 +62,12 @@ class SpinsSample(ReportingCommand):
     common: Shared = Common()
 
     files: ClassVar = ("spins.png", "report.json", FILE, MODEL)
-    choices: ClassVar = {"sampler": (mcmc.SPINS, mcmc.SPINS)}
+    choices: ClassVar = {"sampler": (mcmc.SPIN_SAMPLERS, mcmc.SPIN_SAMPLERS)}
     names: ClassVar[Mapping[str, str]] = {"n": "--size"}
 
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the law."""
-        checks.one_of("sampler", self.sampler, mcmc.SPINS)
+        checks.one_of("sampler", self.sampler, mcmc.SPIN_SAMPLERS)
         for name, least in (("chains", 1), ("steps", 1), ("warmup", 0), ("thin", 0), ("microbatch", 1)):
             if getattr(self, name) is not None:
                 checks.at_least(name, getattr(self, name), least)
@@ -101,7 +104,9 @@ class SpinsSample(ReportingCommand):
             for row in facts["quantities"]
         ]
         page.table(("quantity", "mean", "standard error", "exact", ""), rows)
-        said = {name.replace("_", " "): value for name, value in facts["stats"].items() if name not in ("rounds", "finite")}
+        said = {
+            name.replace("_", " "): value for name, value in facts["stats"].items() if name not in ("rounds", "finite")
+        }
         said |= {"R-hat of the exponent": facts["rhat"], "effective samples of it": facts["effective"]}
         page.line("; ".join(f"{name} {value:.4g}" for name, value in said.items() if value is not None))
         page.line("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in facts["seconds"].items()))

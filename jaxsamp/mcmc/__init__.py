@@ -19,7 +19,18 @@ from jaxsamp.mcmc.spins import SpinSampler
 from jaxsamp.mcmc.tempering import Tempering
 from jaxsamp.mcmc.underdamped import Underdamped
 
+# Samplers of spins by name.
+SPIN_SAMPLERS = {
+    "heat-bath": HeatBath(),
+    "chromatic": Colour(),
+    "swendsen-wang": Cluster(),
+    "tempering": Tempering(),
+    "block-gibbs": BlockGibbs(),
+    "enumerate": Enumerate(),
+}
+
 __all__ = [
+    "SPIN_SAMPLERS",
     "Cluster",
     "Colour",
     "BlockGibbs",

@@ -39,6 +39,15 @@ from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training_pictures
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
 from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels
+from jaxsamp.recipes.spin_laws import load_labeled_spins, load_spin_law, load_spins, save_spin_law, spin_law
+from jaxsamp.recipes.spins import (
+    LearnedSpins,
+    learn_spins,
+    pseudo_likelihood,
+    selected_spins,
+    spin_facts,
+    spin_fit_picture,
+)
 from jaxsamp.recipes.tasks import (
     SamplingTask,
     calibrated,
@@ -114,4 +123,15 @@ __all__ = [
     "tree_row",
     "visible",
     "window_row",
+    "load_labeled_spins",
+    "load_spin_law",
+    "load_spins",
+    "save_spin_law",
+    "spin_law",
+    "LearnedSpins",
+    "learn_spins",
+    "pseudo_likelihood",
+    "selected_spins",
+    "spin_facts",
+    "spin_fit_picture",
 ]

@@ -14,7 +14,10 @@ from jaxsamp.datasets.files import FILES, arrays, check_exists, parted, read_sto
 STORED: dict[str, tuple[tuple[str, ...], Any]] = {
     "Ising": (("couplings", "fields"), discrete.Ising),
     "SparseIsing": (("edges", "weights", "fields"), discrete.SparseIsing),
-    "MRF": (("members", "weights", "n"), lambda members, weights, n: discrete.MRF.from_arrays(members, weights, int(n))),
+    "MRF": (
+        ("members", "weights", "n"),
+        lambda *given: discrete.MRF.from_arrays(*given[:2], int(given[2])),
+    ),
     "RBM": (("weights", "visible", "hidden"), discrete.RBM),
 }
 SETTINGS = ("size", "dim", "beta", "field")
@@ -90,6 +93,28 @@ def load_spins(data: str | Path) -> np.ndarray:
     if x.ndim < 2 or x.dtype.kind not in "fiub":
         raise ValueError(f"data must hold spins of shape (m, n); {data} holds shape {x.shape} of {x.dtype}.")
     return x.reshape(len(x), -1)
+
+
+def load_labeled_spins(data: str | Path, labels: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (m, n) and their labels (m,): of an .npz file with both, such as x and y, or of two files.
+
+    Raises:
+        ValueError: there is no such file, it holds no table of numbers, or labels are missing or no numbers (m,).
+    """
+    x = load_spins(data)
+    if labels is None:
+        y = read_stored(Path(data), "data", labels=True).labels
+        if y is None:
+            raise ValueError(f"data must hold labels y (m,) beside x, or labels be given; {data} holds none.")
+    else:
+        check_exists(parted(Path(labels))[0], "labels")
+        y = read_stored(Path(labels), "labels", labels=False).samples
+    y = np.asarray(y)
+    if y.shape != (len(x),) or y.dtype.kind not in "fiub":
+        raise ValueError(
+            f"labels must be {len(x)} numbers, one for each row of data; got {y.dtype} of shape {y.shape}."
+        )
+    return x, y
 
 
 def _refuse(given: dict[str, Any], takes: tuple[str, ...], model: str) -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp import discrete, learning, plots, running
+from jaxsamp import discrete, learning, mcmc, plots, running
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array
 
@@ -41,7 +41,13 @@ def spin_facts(law: Any, chains: running.SpinChains) -> dict[str, Any]:
 def _row(name: str, values: np.ndarray, exact: float | None) -> dict[str, Any]:
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
     near = None if exact is None or error is None else bool(abs(mean - exact) <= ERRORS * error + 1e-6 * abs(exact))
-    return {"name": name, "mean": mean, "error": error, "exact": None if exact is None else float(exact), "inside": near}
+    return {
+        "name": name,
+        "mean": mean,
+        "error": error,
+        "exact": None if exact is None else float(exact),
+        "inside": near,
+    }
 
 
 def _diagnosed(chains: running.SpinChains) -> dict[str, Any]:
@@ -102,12 +108,13 @@ def learn_spins(key: Array, data: np.ndarray, method: str = "rple", **settings: 
         else:
             fit = learning.fit_spins(train, method=method, **given)
             law, about = fit.model, {"asymmetry": fit.asymmetry, "width": fit.width}
-    said = tuple(dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)))
+    said = tuple(said_of(caught))
     held_out = held_out if (held_out < 0).any() else 2 * held_out.astype(np.int8) - 1
     held_out = held_out.astype(np.int8)
     p = np.clip((1 + np.where(train > 0, 1.0, -1.0).mean(0)) / 2, 1e-9, 1 - 1e-9)
     alone = np.where(held_out > 0, np.log(p), np.log(1 - p)).sum(1).mean()
-    chains = running.sample_spins(for_samples, law, (CHAINS, law.sites), steps=SWEEPS, warmup=0, thin=0)
+    mover = mcmc.BlockGibbs() if method == "rbm" else mcmc.HeatBath()
+    chains = running.sample_spins(for_samples, law, (CHAINS, law.sites), mover, SWEEPS, warmup=0, thin=0)
     facts = {"learned_from": len(train), "held_out": pseudo_likelihood(law, held_out), "independent": float(alone)}
     return LearnedSpins(law, np.asarray(chains.x), held_out, facts | about, said)
 
@@ -128,3 +135,29 @@ def spin_fit_picture(found: LearnedSpins, title: str) -> Any:
             if len(term) == 2:
                 shown[term] = shown[term[::-1]] = weight
     return plots.spin_fit(shown, found.held_out, found.x, title=title)
+
+
+def selected_spins(x: np.ndarray, y: np.ndarray, **settings: Any) -> dict[str, Any]:
+    """The spins that a label depends on, by `jaxsamp.learning.select`, whose settings are taken too, as plain values.
+
+    Returns:
+        "indices"; "search", rows of "spin", "z" and "limit"; "table", rows of "state", the values of the indices, and
+        "mean" label; "calibrated", "control", "control_limit" and "ended"; and what is "said".
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = learning.select(x, y, **settings)
+    search = [
+        {"spin": int(i), "z": float(z), "limit": float(limit)}
+        for i, z, limit in zip(found.path, found.z_path, found.limits, strict=True)
+    ]
+    states = np.asarray(discrete.states(len(found.indices))) if found.indices else np.zeros((1, 0), int)
+    table = [{"state": state.tolist(), "mean": float(m)} for state, m in zip(states, found.table, strict=True)]
+    facts = {"indices": [int(i) for i in found.indices], "search": search, "table": table}
+    facts |= {name: getattr(found, name) for name in ("calibrated", "control", "control_limit", "ended")}
+    return facts | {"rows": len(x), "spins": x.shape[1], "said": said_of(caught)}
+
+
+def said_of(caught: list[warnings.WarningMessage]) -> list[str]:
+    """What warnings of learners say, each once."""
+    return [*dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning))]

@@ -19,7 +19,11 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("law", [r1, r2, lambda: ring(5), lambda: js.discrete.RBM(np.ones((3, 2)), np.zeros(3), np.ones(2))])
+def small_machine():
+    return js.discrete.RBM(np.ones((3, 2)), np.zeros(3), np.ones(2))
+
+
+@pytest.mark.parametrize("law", [r1, r2, lambda: ring(5), small_machine])
 def test_a_law_comes_back_from_its_file(law):
     law = law()
     recipes.save_spin_law(law, "law.npz")
@@ -71,7 +75,7 @@ def test_what_was_learned_is_better_than_independent_spins():
         (("learn", "--data", "constant.npy"), "--data"),
         (("learn", "--data", "two.npy"), "--data must have at least 10 rows; got 2"),
         (("learn", "--data", "spins.npy", "--hidden", "3"), "--hidden must be left out for method rple"),
-        (("learn", "--data", "spins.npy", "--width", "0", "--method", "sparsitron"), "--width must be finite and above 0"),
+        (("learn", "--data", "spins.npy", "--width", "0", "--method", "sparsitron"), "--width must be finite"),
         (("learn", "--data", "spins.npy", "--order", "5"), "--order must be 2, 3 or 4; got 5"),
     ],
 )  # fmt: skip
@@ -85,3 +89,15 @@ def test_what_does_not_go_is_one_sentence(capsys, words, sentence):
     assert cli.main(["spins", *words, "--no-progress"]) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.count("\n") == 1, err
+
+
+def test_the_spins_of_a_label_are_found(capsys):
+    rng = np.random.default_rng(0)
+    x = js.discrete.curie_weiss(6, 0.8, 0.3).sample(jax.random.key(0), 4000)
+    y = np.where(x[:, 1] > 0, x[:, 4], -x[:, 2]) * rng.choice([1, -1], 4000, p=[0.95, 0.05])
+    np.savez("trial.npz", x=x, y=y)
+    assert cli.main(["spins", "select", "--data", "trial.npz", "--no-progress", "--out", "out"]) == 0
+    out, err = capsys.readouterr()
+    facts = json.loads(Path("out/report.json").read_text())
+    assert err == "" and facts["indices"] == [1, 2, 4] and len(facts["table"]) == 8
+    assert "the label depends on 1, 2, 4" in out and {"selection.png", "report.json"} == {*facts["files"]}
