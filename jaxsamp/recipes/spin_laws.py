@@ -8,7 +8,8 @@ import numpy as np
 from jaxsamp import discrete
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array
-from jaxsamp.datasets.files import FILES, arrays, check_exists, parted, read_stored
+from jaxsamp.datasets.files import FILES, arrays, check_exists, parted, read_file
+from jaxsamp.discrete.rbm import Scaled
 
 # How each file holds a law: the arrays of it, and what makes it of them.
 STORED: dict[str, tuple[tuple[str, ...], Any]] = {
@@ -56,11 +57,18 @@ def spin_law(key: Array, model: str | Path, **settings: Any) -> Any:
 
 
 def save_spin_law(law: Any, path: str | Path) -> None:
-    """Write the arrays of a law of `jaxsamp.discrete` as an .npz file; raises TypeError for other laws."""
+    """Write the arrays of a law of `jaxsamp.discrete` as an .npz file, and `beta`, if it is a power of an RBM.
+
+    Raises:
+        TypeError: the law is another one.
+    """
+    powers = {}
+    if isinstance(law, Scaled):
+        law, powers = law.law, {"beta": np.asarray(law.beta)}
     kind = type(law).__name__
     if kind not in STORED or not isinstance(law, discrete.SpinLaw):
         raise TypeError(f"law must be one of jaxsamp.discrete; got a {kind}.")
-    np.savez(path, **{name: np.asarray(getattr(law, name)) for name in STORED[kind][0]})
+    np.savez(path, **{name: np.asarray(getattr(law, name)) for name in STORED[kind][0]}, **powers)
 
 
 def load_spin_law(path: str | Path) -> Any:
@@ -75,9 +83,11 @@ def load_spin_law(path: str | Path) -> Any:
         stored = arrays(Path(path), names)
         if len(stored) == len(names):
             try:
-                return make(*(stored[name] for name in names))
+                law = make(*(stored[name] for name in names))
             except ValueError as error:
                 raise ValueError(f"model must be a valid law of spins; {path} is not: {error}") from error
+            powers = arrays(Path(path), ("beta",))
+            return law.scaled(float(powers["beta"])) if powers else law
     every = "; ".join(", ".join(names) for names, _ in STORED.values())
     raise ValueError(f"model must be an .npz file with the arrays of a law ({every}); {path} has none of these sets.")
 
@@ -89,7 +99,7 @@ def load_spins(data: str | Path) -> np.ndarray:
         ValueError: there is no such file, or it holds no table of numbers.
     """
     check_exists(parted(Path(data))[0], "data")
-    x = read_stored(Path(data), "data").samples
+    x = read_file(Path(data))
     if x.ndim < 2 or x.dtype.kind not in "fiub":
         raise ValueError(f"data must hold spins of shape (m, n); {data} holds shape {x.shape} of {x.dtype}.")
     return x.reshape(len(x), -1)
@@ -103,12 +113,12 @@ def load_labeled_spins(data: str | Path, labels: str | Path | None = None) -> tu
     """
     x = load_spins(data)
     if labels is None:
-        y = read_stored(Path(data), "data", labels=True).labels
+        y = read_file(Path(data), labels=True)[1]
         if y is None:
             raise ValueError(f"data must hold labels y (m,) beside x, or labels be given; {data} holds none.")
     else:
         check_exists(parted(Path(labels))[0], "labels")
-        y = read_stored(Path(labels), "labels", labels=False).samples
+        y = read_file(Path(labels), "labels")
     y = np.asarray(y)
     if y.shape != (len(x),) or y.dtype.kind not in "fiub":
         raise ValueError(
