@@ -34,12 +34,13 @@ def heat_bath_sweep(x: Array, f: Array, couplings: Array, t: Array) -> tuple[Arr
         t: (n,).
     """
 
-    def visit(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, f = carry
-        new = drawn(t[i], f[i])
-        return x.at[i].set(new), f + (new - x[i]).astype(f.dtype) * couplings[i]
+    def visit(f: Array, site: tuple[Array, ...]) -> tuple[Array, Array]:
+        i, old, number, row = site
+        new = drawn(number, f[i])
+        return f + (new - old).astype(f.dtype) * row, new
 
-    return lax.fori_loop(0, len(x), visit, (x, f))
+    f, x = lax.scan(visit, f, (jnp.arange(len(x)), x, t, couplings))
+    return x, f
 
 
 def panel_sweep(x: Array, f: Array, couplings: Array, t: Array, width: int) -> tuple[Array, Array]:
