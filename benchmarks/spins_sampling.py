@@ -94,7 +94,7 @@ def overlap(draws):
 
 
 def effective(case, model, statistic, samplers, options):
-    """Effective draws, per thousand sweeps of one chain or replica and per second, of each (sampler, sweeps, levels)."""
+    """Effective draws, per thousand sweeps of a chain or replica and per second, of each (sampler, sweeps, levels)."""
     first = None
     for name, (sampler, sweeps, levels) in samplers.items():
         sweeps, held = max(16, sweeps // options.shorter), []

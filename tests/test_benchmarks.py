@@ -94,6 +94,20 @@ SMALL = {
     ],
     "interrupted_training": ["--kills", "2", "--steps", "60"],
     "on_gpu": ["--small", "--repeats", "1"],
+    "spins_sampling": [
+        "--size",
+        "8",
+        "--side",
+        "8",
+        "--chains",
+        "4",
+        "--sweeps",
+        "8",
+        "--shorter",
+        "200",
+        "--repeats",
+        "1",
+    ],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

@@ -1,7 +1,8 @@
-"""How many spins a second does the heat bath draw with dense couplings, and what do panels gain?
+"""How many spins a second does the heat bath draw, with dense couplings and on a lattice, and what do panels gain?
 
 Sherrington-Kirkpatrick couplings at beta = 0.8. A panel of b spins changes the fields of all others by one matrix
-product; with b = 1 every flip adds a row of couplings. Every chain is the same for all b, up to rounding.
+product; with b = 1 every flip adds a row of couplings. Every chain is the same for all b, up to rounding. The lattice
+is square, at its critical point, and drawn by two colors.
 """
 
 import statistics
@@ -14,7 +15,7 @@ from common import interleaved, ratio
 import jaxsamp as js
 from gpu.clock import Clock
 
-TITLE = "Heat bath of spins with dense couplings"
+TITLE = "Heat bath of spins with dense couplings, and on a lattice"
 SECONDS = 60.0
 
 
@@ -38,3 +39,15 @@ def rows(options: Any, clock: Clock) -> Iterator[dict[str, Any]]:
             "times block 1": ratio(seconds[1], seconds[block]),
         }
         clock.check()
+    side, chains, sweeps = (16, 4, 4) if options.small else (1024, 64, 20)
+    lattice = js.discrete.lattice(side, 2, 0.4407)
+    colored = js.mcmc.Colour().prepared(lattice)
+    call = lambda: js.sample_spins(key, lattice, (chains, side**2), colored, sweeps, warmup=0, thin=0)  # noqa: E731
+    (seconds,) = interleaved({"lattice": call}, options.repeats).values()
+    yield {
+        "spins": side**2,
+        "chains": chains,
+        "block": None,
+        "flips / s": side**2 * chains * sweeps / statistics.median(seconds),
+        "times block 1": None,
+    }

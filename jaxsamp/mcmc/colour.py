@@ -53,8 +53,10 @@ class Colour(SpinSampler):
                 "model must have few neighbors per spin for Colour, as a SparseIsing has; "
                 f"got {type(model).__name__}: take HeatBath()."
             )
-        if checks.is_readable(model.neighbors):
-            return replace(self, tables=_tables(np.asarray(model.neighbors), self.colors))
+        if checks.is_readable(model.neighbors, self.tables):
+            neighbors = np.asarray(model.neighbors)
+            fit = self.tables is not None and _fit(_Tables(*map(np.asarray, self.tables)), neighbors)
+            return self if fit else replace(self, tables=_tables(neighbors, self.colors))
         if self.tables is None:
             raise ValueError(
                 "sampler must have its colors before jax.jit, which hides the model: pass Colour().prepared(model)."
@@ -87,10 +89,22 @@ def _tables(neighbors: np.ndarray, colors: Any) -> _Tables:
     rank = np.arange(n) - (np.cumsum(count) - count)[colors[order]]
     sites = np.full((len(count), count.max()), n, np.int32)
     sites[colors[order], rank] = order
-    places = np.zeros(n + 1, np.int32)  # those that fill up have weight zero, wherever they are
+    places = np.zeros(n, np.int32)
     places[order] = colors[order] * count.max() + rank
-    nearby = places[np.append(neighbors, np.full((1, neighbors.shape[1]), n), 0)[sites]]
-    return _Tables(sites, places[:n], nearby)
+    return _Tables(sites, places, _nearby(sites, places, neighbors))
+
+
+def _nearby(sites: np.ndarray, places: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """The places of the neighbors of each; what fills up has weight zero, wherever it is: at place 0."""
+    everywhere = np.pad(neighbors, ((0, 1), (0, 0)), constant_values=len(places))
+    return np.append(places, np.int32(0))[everywhere[sites]]
+
+
+def _fit(tables: _Tables, neighbors: np.ndarray) -> bool:
+    """Whether they are those of a model with these neighbors."""
+    return len(tables.places) == len(neighbors) and np.array_equal(
+        _nearby(tables.sites, tables.places, neighbors), tables.nearby
+    )
 
 
 def _checked(colors: np.ndarray, neighbors: np.ndarray) -> np.ndarray:

@@ -27,10 +27,10 @@ def open_bonds(x: Array, edges: Array, weights: Array, e: Array) -> Array:
 def components(edges: Array, open: Array, n: int) -> Array:
     """The smallest number in the component of each of the n vertices, (n,) of int32.
 
-    Every vertex has a label of its own component, which is its own label: a root. A pass hooks each root to the
-    smallest root at the other end of one of its component's open edges, and then follows labels of labels until they
-    are roots again. Each root that has a larger one beside it gains it or is lost, so that passes are few, about the
-    logarithm of n, however long the paths: with a fixed number of jumps in a pass they would be many.
+    Every vertex carries the number of a root, a vertex that carries its own. A pass hooks each root to the smallest
+    root across the open edges of its component, and then follows numbers until all are of roots again. In nearly every
+    pass a root hooks or is hooked to, so that passes are few, about log n, however long the paths: with a fixed number
+    of jumps per pass they would be many.
 
     Args:
         edges: (E, 2).
@@ -42,23 +42,24 @@ def components(edges: Array, open: Array, n: int) -> Array:
     def jump(label: Array) -> Array:
         return label.at[label].get(mode="promise_in_bounds")
 
-    def settle(label: Array) -> Array:
-        return lax.while_loop(lambda label: jnp.any(label != jump(label)), jump, label)
+    def settled(label: Array) -> Array:
+        pair = label, jump(label)
+        return lax.while_loop(lambda pair: jnp.any(pair[0] != pair[1]), lambda pair: (pair[1], jump(pair[1])), pair)[0]
 
-    def ends(label: Array) -> tuple[Array, Array]:
-        return label[a], label[b]
+    def ends(label: Array) -> tuple[Array, Array, Array]:
+        return label, label[a], label[b]
 
-    def hook(label: Array) -> Array:
-        one, other = ends(label)
+    def hook(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        label, one, other = carry
         low, high = jnp.minimum(one, other), jnp.maximum(one, other)
         # An edge that is not open changes nothing: a root is its own label.
-        return settle(label.at[jnp.where(open, high, low)].min(low, mode="promise_in_bounds"))
+        return ends(settled(label.at[jnp.where(open, high, low)].min(low, mode="promise_in_bounds")))
 
-    def apart(label: Array) -> Array:
-        one, other = ends(label)
+    def apart(carry: tuple[Array, Array, Array]) -> Array:
+        _, one, other = carry
         return jnp.any(open & (one != other))
 
-    return lax.while_loop(apart, hook, jnp.arange(n, dtype=jnp.int32))
+    return lax.while_loop(apart, hook, ends(jnp.arange(n, dtype=jnp.int32)))[0]
 
 
 def flipped(x: Array, label: Array, coins: Array) -> Array:

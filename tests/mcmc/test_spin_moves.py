@@ -65,6 +65,14 @@ def test_colors_are_the_heat_bath_in_another_order(x64, colors):
         np.testing.assert_array_equal(state.x, x)
 
 
+def test_tables_are_kept_for_the_same_neighbors_alone():
+    ready = Colour().prepared(RING)
+    assert ready.prepared(RING.scaled(0.5)) is ready
+    other = ready.prepared(instances.torus(4, 0.3)).tables
+    for mine, anew in zip(other, Colour().prepared(instances.torus(4, 0.3)).tables, strict=True):
+        np.testing.assert_array_equal(mine, anew)
+
+
 def test_two_colors_where_two_are_enough_and_few_where_not():
     assert graphs.colored(np.asarray(js.discrete.lattice(6, 2).neighbors)).max() == 1
     odd = np.asarray(js.discrete.lattice(5, 3).neighbors)

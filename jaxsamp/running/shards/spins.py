@@ -62,11 +62,12 @@ def sample_spins_shards(
     programs = {"model": identities.program(_of_a_state, model, one)}
     if identities.foreign(sampler):
         programs |= {"sampler": identities.program(partial(_one_chain, sampler, tuple(shape[1:])), key, model)}
+    ready = sampler.prepared(model)  # once for all shards
     model = devices.replicate(model, mesh)
 
     def draw(first: int, size: int) -> tuple[Array, dict[str, Array]]:
         out = sample_spins(
-            key, model, (size, *shape[1:]), sampler, steps, warmup=warmup, thin=0, first=first, mesh=mesh,
+            key, model, (size, *shape[1:]), ready, steps, warmup=warmup, thin=0, first=first, mesh=mesh,
             microbatch=microbatch,
         )  # fmt: skip
         return out.x, out.stats
