@@ -26,4 +26,4 @@ def color_sweep(y: Array, nearby: Array, weights: Array, fields: Array, t: Array
         f = fields[c] + jnp.sum(weights[c] * others, -1)
         return y.at[c].set(jnp.where(t[c] < f, 1, -1).astype(y.dtype))
 
-    return lax.fori_loop(0, len(y), visit, y)
+    return lax.fori_loop(0, len(y), visit, y, unroll=len(y) <= 4)
