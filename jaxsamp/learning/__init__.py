@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxsamp.learning.rbm_estimator import RBMEstimator as RBMEstimator
     from jaxsamp.learning.rbm_labels import SupervisedRBM as SupervisedRBM
     from jaxsamp.learning.rbm_labels import fit_supervised_rbm as fit_supervised_rbm
+    from jaxsamp.learning.spins_estimator import SpinRegressor as SpinRegressor
 
 __all__ = [
     "Context",
@@ -34,9 +35,10 @@ __all__ = [
     "JuntaSelector",
     "PiecewisePolynomialScore",
     "RBMEstimator",
-    "SpinFit",
-    "SupervisedRBM",
     "Selection",
+    "SpinFit",
+    "SpinRegressor",
+    "SupervisedRBM",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -66,6 +68,8 @@ def __getattr__(name: str) -> Any:
             from jaxsamp.learning.piecewise import PiecewisePolynomialScore as found
         elif name == "JuntaSelector":
             from jaxsamp.learning.junta_selector import JuntaSelector as found
+        elif name == "SpinRegressor":
+            from jaxsamp.learning.spins_estimator import SpinRegressor as found
         elif name == "fit_em":
             from jaxsamp.learning.em import fit_em as found
         elif name == "fit_rbm":

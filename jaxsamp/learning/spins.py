@@ -83,7 +83,7 @@ def fit_spins(
 
     Raises:
         ValueError: an argument is out of range or does not fit the method; x is not of spins, has too few rows, or has
-            columns that are constant, equal or opposite.
+            columns that are constant; or, without a penalty, equal or opposite.
         TypeError: an argument is of another kind.
 
     Source: for the first three methods arXiv 1612.05024, with the penalties of its authors' program; for "sparsitron"
@@ -108,6 +108,8 @@ def fit_spins(
         found = field_coefficients(v)
     else:
         penalty = default_penalty(method, data.n, order, data.samples) if l1 == "auto" else float(l1)
+        if not penalty:
+            data.refuse_equal_columns()
         found, loss = fit_nodes(data, order, method, penalty)
         bound = None
     couplings, asymmetry = symmetric(found, order)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 ROWS = 2**16  # that are read at once when data are checked
+SAME = 1e-9  # of 1 less a moment, below which all rows have the same value
 CONDENSED = 16  # most spins of which each state is counted, where that leaves fewer rows
 
 
@@ -21,8 +22,8 @@ class SpinRows:
             can be read more than once.
         weights: (m,), at least 0; None for equal ones. Integers are counts of samples; of real numbers only the ratios
             matter.
-        finite: what must be finite where a likelihood is largest: "couplings", then no two columns may be equal or
-            opposite, nor one constant; "fields", then none may be constant; or "nothing", then one row is enough.
+        finite: what must be finite where a likelihood is largest: "fields", then no column may be constant; or
+            "nothing", then one row is enough. For couplings there is `refuse_equal_columns`.
 
     Attributes:
         n, rows: numbers of spins and of rows.
@@ -32,10 +33,10 @@ class SpinRows:
 
     Raises:
         TypeError: x or weights are not numbers, or x can be read only once.
-        ValueError: x is not of spins, or has fewer than two rows; columns are constant; weights do not fit x.
+        ValueError: x is not of spins, or has fewer than two rows; a column is constant; weights do not fit x.
     """
 
-    def __init__(self, x: Any, weights: Any = None, finite: str = "couplings"):
+    def __init__(self, x: Any, weights: Any = None, finite: str = "fields"):
         self._parts = _parts(x)
         self.rows, self.n, self.longest = 0, 0, 0
         zero_one = minus_one = False
@@ -58,8 +59,10 @@ class SpinRows:
         self._weights, self.samples = self._checked_weights(weights)
         self.mean: Any = None
         if finite != "nothing":
-            self.mean, pairs = self._moments(finite == "couplings")
-            self._refuse_constants(pairs)
+            self.mean = self._moments()[0]
+            constant = np.flatnonzero(1 - np.abs(self.mean) < SAME)
+            if constant.size:
+                raise ValueError(f"x must vary in every column; {_listed(constant)} constant, which has no finite field.")
 
     def chunks(
         self, size: int, order: np.ndarray | None = None, first: int = 0, last: int | None = None
@@ -102,12 +105,21 @@ class SpinRows:
         made._weights = counts[kept] * len(kept) / counts.sum()
         return made
 
+    def refuse_equal_columns(self) -> None:
+        """Raise ValueError if two columns decide each other, because their coupling is not finite."""
+        i, j = np.nonzero(np.triu(1 - np.abs(self._moments(with_pairs=True)[1]) < SAME, 1))
+        if i.size:
+            raise ValueError(
+                "x must not have columns that are equal or opposite in every row, because their coupling is not finite "
+                f"without a penalty; got columns {i[0]} and {j[0]}."
+            )
+
     @property
     def is_one_array(self) -> bool:
         """Whether rows can be read in any order."""
         return isinstance(self._parts, list) and len(self._parts) == 1
 
-    def _moments(self, with_pairs: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(self, with_pairs: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Weighted means of x_i, (n,), and of x_i x_j, (n, n), which are zero if they are not needed."""
         mean, pairs = np.zeros(self.n), np.zeros((self.n, self.n))
         for x, w in self.chunks(min(ROWS, self.longest)):
@@ -127,21 +139,11 @@ class SpinRows:
             raise ValueError(f"weights must have shape (m,) = ({self.rows},), as the rows of x; got {found.shape}.")
         total = float(found.sum(dtype=float))
         if not (np.isfinite(found).all() and (found >= 0).all() and total > 0):
-            raise ValueError(f"weights must be finite, at least 0 and not all 0; got {found.min()} to {found.max()}.")
+            raise ValueError(
+                f"weights must be finite, at least 0 and not all zero; got {found.min()} to {found.max()}."
+            )
         counted = np.issubdtype(found.dtype, np.integer)
         return found * (self.rows / total), total if counted else float(self.rows)
-
-    def _refuse_constants(self, pairs: np.ndarray) -> None:
-        """Raise for what has no finite couplings."""
-        constant = np.flatnonzero(1 - np.abs(self.mean) < 1e-9)
-        if constant.size:
-            raise ValueError(f"x must vary in every column; {_listed(constant)} constant, which has no finite field.")
-        i, j = np.nonzero(np.triu(1 - np.abs(pairs) < 1e-9, 1))
-        if i.size:
-            raise ValueError(
-                f"x must not have columns that are equal or opposite in every row, because their coupling is not "
-                f"finite; got columns {i[0]} and {j[0]}."
-            )
 
 
 def _parts(x: Any) -> Any:

@@ -196,7 +196,11 @@ FOUR = 1 - 2 * np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]]
         (ValueError, {"x": GOOD[:1]}, "x must have at least 2 rows; got 1."),
         (ValueError, {"x": GOOD[:, 0]}, r"x must have shape \(m, n\), samples of n spins; got \(40,\)."),
         (ValueError, {"x": GOOD * [1, 1, 0, 0] + [0, 0, 1, 1]}, "x must vary in every column; columns 2, 3 are const"),
-        (ValueError, {"x": GOOD[:, [0, 1, 1]] * [1, 1, -1]}, "x must not have columns that .* got columns 1 and 2."),
+        (
+            ValueError,
+            {"x": GOOD[:, [0, 1, 1]] * [1, 1, -1], "l1": 0},
+            "x must not have columns that .* got columns 1 and 2.",
+        ),
         (TypeError, {"x": iter([GOOD])}, "x must be an array, or arrays that can be read more than once; got a list_"),
         (TypeError, {"x": GOOD.astype(str)}, "x must be numbers; got dtype"),
         (ValueError, {"method": "ising"}, "method must be one of 'rple', 'rise', 'logrise', 'sparsitron'; got 'ising'"),
@@ -219,7 +223,11 @@ FOUR = 1 - 2 * np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]]
             {"weights": np.ones(4)},
             r"weights must have shape \(m,\) = \(40,\), as the rows of x; got \(4,\).",
         ),
-        (ValueError, {"weights": -np.ones(40)}, "weights must be finite, at least 0 and not all 0; got -1.0 to -1.0."),
+        (
+            ValueError,
+            {"weights": -np.ones(40)},
+            "weights must be finite, at least 0 and not all zero; got -1.0 to -1.0.",
+        ),
         (TypeError, {"weights": np.ones(40, bool)}, "weights must be real numbers; got dtype bool."),
         (ValueError, {"x": FOUR, "method": "sparsitron"}, "x must have more than 4 rows for 9 experts; got 4."),
         (
@@ -242,10 +250,44 @@ def test_data_that_decide_a_spin_are_said(monkeypatch):
         fit_spins(x, 3, l1=0)
 
 
+def test_a_penalty_bounds_the_coupling_of_equal_columns():
+    fit = fit_spins(GOOD[:, [0, 1, 1]])
+    assert 0.5 < fit.model.couplings[1, 2] < 5
+
+
+def test_the_estimator_is_fit_spins(law):
+    x = draws(law, 3000, 5)
+    learner = js.learning.SpinRegressor().fit(x)
+    fit = fit_spins(x)
+    np.testing.assert_array_equal(learner.coef_, fit.model.couplings)
+    # The loss is that of the nodes, the score that of the means of their coefficients.
+    assert learner.score(x) == pytest.approx(-fit.loss_per_node.sum(), rel=1e-3)
+    np.testing.assert_allclose(learner.predict(x[:5]), np.tanh(fit.model.local_fields(x[:5])), atol=1e-6)
+    same = js.learning.SpinRegressor(threshold="median").fit(x + np.random.default_rng(0).uniform(-1, 1, x.shape))
+    assert np.abs(same.coef_).mean() > 0.02 and same.thresholds_.shape == (10,)
+    with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless there is a threshold; got 3"):
+        js.learning.SpinRegressor().fit(3 * x)
+    with pytest.raises(ValueError, match="^threshold must be one of 'median'; got 'mean'"):
+        js.learning.SpinRegressor(threshold="mean").fit(x)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_an_estimator_of_scikit_learn():
+    from sklearn.utils.estimator_checks import check_estimator
+
+    reason = "the default penalty depends on the number of samples, which weights that are no integers do not tell"
+    expected = {"check_sample_weight_equivalence_on_dense_data": reason}
+    learner = js.learning.SpinRegressor(threshold="median")
+    found = check_estimator(learner, on_fail=None, expected_failed_checks=expected)
+    failed = {one["check_name"]: str(one["exception"])[:200] for one in found if one["status"] == "failed"}
+    assert not failed
+
+
 @pytest.mark.slow
 def test_pairs_of_sixty_four_spins_in_one_pass():
     law = js.discrete.sk(jax.random.key(1), 64, 0.5)
-    x = js.sample_spins(jax.random.key(2), law, (2000, 64), steps=500, thin=25).draws.reshape(-1, 64)
+    x = js.sample_spins(jax.random.key(2), law, (500, 64), steps=500, warmup=200, thin=5).draws.reshape(-1, 64)
     error = {m: np.abs(fit_spins(x, method=m).model.couplings - law.couplings).max() for m in ("rple", "sparsitron")}
     assert error["rple"] < 0.04 and error["sparsitron"] < 0.08
 

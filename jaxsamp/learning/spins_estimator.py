@@ -1,0 +1,110 @@
+"""`fit_spins` as an estimator of scikit-learn."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from jaxsamp.core import checks
+from jaxsamp.core.batching import each
+from jaxsamp.learning.spins import fit_spins
+
+AT_ONCE = 8192  # rows that are judged at once
+
+
+class SpinRegressor(DensityMixin, BaseEstimator):
+    """The regression of each of n spins on the others, whose coefficients are the couplings of p(x) = exp(S(x)) / Z.
+
+    The same as `jaxsamp.learning.fit_spins`, with scikit-learn's conventions: E[x_i | others] = tanh f_i, where f_i is
+    the local field, sum_j J_ij x_j + h_i for pairs.
+
+    Args:
+        order: most spins of a product, 2, 3 or 4.
+        method: "rple", "rise", "logrise" or "sparsitron".
+        l1: the penalty, "auto" or a number, except for "sparsitron".
+        width: the bound for "sparsitron", or None.
+        threshold: None for data of -1 and +1, or 0 and 1; a number, to read larger ones as +1 and others as -1; or
+            "median", for the median of each column of the data of the fit.
+        random_state: of the order in which "sparsitron" reads rows, an integer, a RandomState or None.
+
+    Attributes:
+        model_: the law, a `jaxsamp.discrete.Ising` for order 2 and an `MRF` for others.
+        thresholds_: that of each column, (n,), or None.
+        coef_: J, (n, n), symmetric; for order 2.
+        intercept_: h, (n,); for order 2.
+        loss_per_node_, asymmetry_, width_: as of a `SpinFit`.
+
+    Raises (by `fit`):
+        ValueError: as `fit_spins`.
+    """
+
+    # Anything at all, as scikit-learn asks of constructors: `fit` says what is wrong.
+    def __init__(
+        self,
+        *,
+        order: Any = 2,
+        method: Any = "rple",
+        l1: Any = "auto",
+        width: Any = None,
+        threshold: Any = None,
+        random_state: Any = None,
+    ):
+        self.order = order
+        self.method = method
+        self.l1 = l1
+        self.width = width
+        self.threshold = threshold
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "SpinRegressor":
+        """Learn from the rows of X, (m, n), and return itself; `y` is not used."""
+        X = validate_data(self, X, ensure_min_samples=2, ensure_min_features=2)
+        if isinstance(self.threshold, str):
+            checks.one_of("threshold", self.threshold, ("median",))
+            self.thresholds_ = np.median(X, 0)
+        else:
+            self.thresholds_ = None if self.threshold is None else np.full(X.shape[1], float(self.threshold))
+        x = self._spins(X)
+        key = None
+        if self.method == "sparsitron":
+            key = jax.random.key(check_random_state(self.random_state).randint(2**31 - 1))
+        found = fit_spins(x, self.order, self.method, width=self.width, l1=self.l1, weights=sample_weight, key=key)
+        self.model_, self.loss_per_node_, self.asymmetry_, self.width_ = found
+        if self.order == 2:
+            self.coef_, self.intercept_ = np.asarray(found.model.couplings), np.asarray(found.model.fields)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """E[x_i | the others] = tanh f_i of each spin of each row, (m, n), from -1 to 1."""
+        check_is_fitted(self)
+        return np.tanh(self._local_fields(X)[1])
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log pseudo-likelihood of each row in nats, sum_i log P(x_i | the others), (m,)."""
+        check_is_fitted(self)
+        x, fields = self._local_fields(X)
+        return -np.logaddexp(0, -2 * x * fields).sum(1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `score_samples`."""
+        return float(np.mean(self.score_samples(X)))
+
+    def _local_fields(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        x = np.where(self._spins(validate_data(self, X, reset=False)) > 0, 1, -1).astype(np.int8)
+        fields = each(lambda row: self.model_.local_fields(row[None])[0], jnp.asarray(x), AT_ONCE)
+        return x, np.asarray(fields, float)
+
+    def _spins(self, x: np.ndarray) -> np.ndarray:
+        if self.thresholds_ is not None:
+            return np.where(x > self.thresholds_, 1, -1).astype(np.int8)
+        other = ~((x == 1) | (x == 0) | (x == -1))
+        if other.any():
+            raise ValueError(f"X must be of -1 and +1, or of 0 and 1, unless there is a threshold; got {x[other][0]}.")
+        return x
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")  # a fit that failed has noted the thresholds
