@@ -9,9 +9,9 @@ Samples are exact draws, from sums over all states:
 Medians over keys (of samples; of models too, except for the ten spins) of the largest error of a coupling, the total
 variation of the laws, and the asymmetry. "the samples themselves" is the law of their frequencies.
 
-With `--large`, pairs of 64 spins at beta 1 from chains of heat-bath sweeps, in a file: time, in a process of its own for
-each learner, and how much its memory has grown. A first fit of a tenth of the file compiles. "nodes by scikit-learn" is
-one `LogisticRegression` per spin, without a penalty, which is also what PyPLM (pseudolm) runs.
+With `--large`, pairs of 64 spins at beta 1 from chains of heat-bath sweeps, in a file: time, in a process of its own
+for each learner, and how much its memory has grown. A first fit of a tenth of the file compiles. "nodes by scikit-learn"
+is one `LogisticRegression` per spin, without a penalty, which is also what PyPLM (pseudolm) runs.
 """
 
 import json
@@ -131,10 +131,12 @@ def large(options: Any) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.npy"
-        chains = min(2000, options.large_data)
+        chains = min(4000, options.large_data)
         kept = -(-options.large_data // chains)
-        draws = js.sample_spins(jax.random.key(1), law, (chains, options.spins), steps=10 * kept, thin=10).draws
-        x = np.asarray(draws).swapaxes(0, 1).reshape(-1, options.spins)[: options.large_data]  # neighbors are of two chains
+        draws = js.sample_spins(jax.random.key(1), law, (chains, options.spins), steps=4 * kept, thin=4).draws
+        x = (
+            np.asarray(draws).swapaxes(0, 1).reshape(-1, options.spins)[: options.large_data]
+        )  # rows of other chains follow
         np.save(path, x)
         for arm in LARGE:
             if arm == "nodes by scikit-learn" and len(x) > options.most:

@@ -16,6 +16,7 @@ OPTIONAL = {  # per module: the package, and the extra that brings it, if one do
     "orbax": ("orbax-checkpoint", "train"),
     "safetensors": ("safetensors", "train"),
     "datasets": ("datasets", None),
+    "thrml": ("thrml", None),
     "tensorboardX": ("tensorboardX", None),
     "tensorflow_datasets": ("tensorflow-datasets", None),
 }

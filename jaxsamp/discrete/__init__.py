@@ -5,6 +5,7 @@ The samplers of `jaxsamp.sample_spins`, from `jaxsamp.mcmc`, are here too.
 
 from jaxsamp.discrete.base import SpinLaw, states
 from jaxsamp.discrete.denoisers import TAPDenoiser, round_spins
+from jaxsamp.discrete.formats import from_dwave, from_thrml, to_dwave, to_thrml
 from jaxsamp.discrete.instances import curie_weiss, edwards_anderson, hopfield, lattice, p_spin, sk
 from jaxsamp.discrete.ising import Ising
 from jaxsamp.discrete.mrf import MRF
@@ -30,6 +31,8 @@ __all__ = [
     "Tempering",
     "curie_weiss",
     "edwards_anderson",
+    "from_dwave",
+    "from_thrml",
     "hopfield",
     "lattice",
     "log_partition",
@@ -37,4 +40,6 @@ __all__ = [
     "round_spins",
     "sk",
     "states",
+    "to_dwave",
+    "to_thrml",
 ]

@@ -262,7 +262,7 @@ def test_the_estimator_is_fit_spins(law):
     np.testing.assert_array_equal(learner.coef_, fit.model.couplings)
     # The loss is that of the nodes, the score that of the means of their coefficients.
     assert learner.score(x) == pytest.approx(-fit.loss_per_node.sum(), rel=1e-3)
-    np.testing.assert_allclose(learner.predict(x[:5]), np.tanh(fit.model.local_fields(x[:5])), atol=1e-6)
+    np.testing.assert_allclose(learner.predict(x[:5]), np.tanh(fit.model.local_fields(jnp.asarray(x[:5]))), atol=1e-6)
     same = js.learning.SpinRegressor(threshold="median").fit(x + np.random.default_rng(0).uniform(-1, 1, x.shape))
     assert np.abs(same.coef_).mean() > 0.02 and same.thresholds_.shape == (10,)
     with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless there is a threshold; got 3"):
