@@ -38,6 +38,7 @@ PICTURES = {
     "25_when_digits_are_decided": 3,
     "26_members_and_groups": 1,
     "27_spin_glass": 1,
+    "28_couplings_from_samples": 1,
 }
 
 
