@@ -10,8 +10,8 @@ Medians over keys (of samples; of models too, except for the ten spins) of the l
 variation of the laws, and the asymmetry. "the samples themselves" is the law of their frequencies.
 
 With `--large`, pairs of 64 spins at beta 1 from chains of heat-bath sweeps, in a file: time, in a process of its own
-for each learner, and how much its memory has grown. A first fit of a tenth of the file compiles. "nodes by scikit-learn"
-is one `LogisticRegression` per spin, without a penalty, which is also what PyPLM (pseudolm) runs.
+for each learner, and how much its memory has grown. A first fit of a tenth of the file compiles. "nodes by
+scikit-learn" is one `LogisticRegression` per spin, without a penalty, which is also what PyPLM (pseudolm) runs.
 """
 
 import json

@@ -31,7 +31,9 @@ SMALL = {
     "piecewise_score": [
         *("--cases", "2x3", "--data", "300", "--samples", "20", "--only", "default", "iterated", "k-means"),
     ],
-    "spins_learning": ["--seeds", "1", "--models", "1", "--most", "300", "--only", "ten spins, 5,000", "triples, beta 1"],
+    "spins_learning": [
+        *("--seeds", "1", "--models", "1", "--most", "300", "--only", "ten spins, 5,000", "triples, beta 1"),
+    ],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "annotation_levels": ["--seeds", "1", "--steps", "2", "--stride", "8"],
     "compile_time": ["--samples", "4", "--repeats", "1"],

@@ -98,7 +98,7 @@ class SpinRegressor(DensityMixin, BaseEstimator):
         fields = each(lambda row: self.model_.local_fields(row[None])[0], jnp.asarray(x), AT_ONCE)
         return x, np.asarray(fields, float)
 
-    def _spins(self, x: np.ndarray) -> np.ndarray:
+    def _spins(self, x: Any) -> np.ndarray:
         if self.thresholds_ is not None:
             return np.where(x > self.thresholds_, 1, -1).astype(np.int8)
         other = ~((x == 1) | (x == 0) | (x == -1))

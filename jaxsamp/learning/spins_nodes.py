@@ -32,6 +32,7 @@ MANY = 50  # samples per coefficient of a node, above which there is no penalty
 CLIP = 40.0  # of x_i f_i in the exponent of interaction screening
 BYTES = 2**25  # of the arrays of one chunk
 STEPS = 1000  # of L-BFGS, at most
+PAIRS = 2**26  # numbers of the last steps and gradients that L-BFGS keeps
 FIRST = 200  # rows per product with which the fit begins
 TOLERANCE = {"ftol": 1e-8, "gtol": 1e-6}, {"ftol": 1e-15, "gtol": 1e-10}  # in float32 and in float64
 
@@ -136,9 +137,10 @@ def minimum(losses: Any, start: np.ndarray, l1: float, **tolerance: float) -> np
         begin[:, :, 0] = start[:, 0], np.zeros(len(start))
         penalty, low, high = np.full_like(begin, l1), np.zeros_like(begin), np.full_like(begin, np.inf)
         penalty[:, :, 0], low[0, :, 0], high[1, :, 0] = 0, -np.inf, 0
-        bounds = Bounds(low.ravel(), high.ravel())
+        bounds = Bounds(low.ravel(), high.ravel())  # type: ignore[arg-type]
     default = TOLERANCE[jnp.result_type(float) == jnp.float64]
-    options = {"maxiter": STEPS, "maxfun": 2 * STEPS, "maxcor": 20, **default, **tolerance}
+    kept = int(np.clip(PAIRS // begin.size, 3, 20))
+    options = {"maxiter": STEPS, "maxfun": 2 * STEPS, "maxcor": kept, **default, **tolerance}
     found = minimize(smooth, begin.ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     if found.status == 1:
         warnings.warn(
@@ -161,8 +163,8 @@ def _sums(a: Array, x: Array, w: Array, of: Products, method: str) -> tuple[Arra
 def _second(a: Array, x: Array, w: Array, of: Products, method: str) -> tuple[Array, Array]:
     """Sums over the rows of the loss of each node, (n,), and of its second derivative, (n, P, P)."""
     _, features, loss, _, bend = _margins(a, x, of, method)
-    second = jax.lax.map(lambda c: jnp.matmul((c[:, None] * features).T, features), (w[:, None] * bend).T)
-    return w @ loss, second
+    one = lambda c: jnp.matmul((c[:, None] * features).T, features, precision="highest")  # noqa: E731
+    return w @ loss, jax.lax.map(one, (w[:, None] * bend).T)
 
 
 def _margins(a: Array, x: Array, of: Products, method: str) -> tuple[Array, ...]:

@@ -27,7 +27,7 @@ from jaxsamp_kernels.hermite import Products, monomials, products
 WIDTHS = (2.0, 4.0, 8.0, 16.0, 32.0)  # of which one is chosen
 PILOT = 2**15  # rows, at most, that choose it
 HELD_OUT = 8  # one row in so many
-CHECKPOINTS = 64
+CHECKPOINTS = 64  # at most, if they fit into 1 GiB
 PINNED = 0.98  # share of the width that a node uses, above which the width is too small
 COARSE = 0.5  # change of theta, at most, by the rows that are taken at once
 AT_ONCE = 512  # rows, at most, that are taken at once
@@ -162,15 +162,16 @@ def _one_pass(
     size = min(BYTES // (8 * data.n), data.longest, fit)
     size = -(-size // at_once) * at_once
     dtype = mask.dtype
-    rule = Rule(*(jnp.asarray(number, dtype) for number in (width, rate, fit // 2, fit)), mask)
-    state = begin(mask, CHECKPOINTS if choose == "held out" else 0)
+    numbers = [jnp.asarray(number, dtype) for number in (width, rate, fit // 2, fit)]
+    rule = Rule(*numbers, mask=mask)
+    state = begin(mask, max(1, min(CHECKPOINTS, 2**30 // mask.nbytes)) if choose == "held out" else 0)
     for x, w in data.chunks(size, order, 0, fit):
         state = advance_all(state, rule, x, jnp.asarray(w, dtype), of, at_once)
     average = state.total / state.counted
     if not apart:
         return np.asarray(average, float), np.asarray(state.loss / state.counted, float)
     found = state.kept if choose == "held out" else average[None]
-    size = max(1, min(BYTES // (4 * CHECKPOINTS * data.n), data.longest, apart))
+    size = max(1, min(BYTES // (4 * len(found) * data.n), data.longest, apart))
     losses, total = np.zeros((len(found), data.n)), 0.0
     for x, w in data.chunks(size, order, fit, last):
         losses += np.asarray(_losses(found, x, jnp.asarray(w, dtype), of), float)
