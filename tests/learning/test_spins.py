@@ -163,6 +163,11 @@ def test_few_rows_first_lead_to_the_same_minimum(law, monkeypatch, x64):
         monkeypatch.setattr(spins_data, "CONDENSED", 0)
 
 
+def test_products_of_a_chunk_fit_into_memory():
+    for n, features in ((128, 129), (128, 8257), (64, 43_745)):
+        assert 4 * features * spins_nodes.chunk_rows(n, features, 10**7) <= spins_nodes.BYTES
+
+
 def test_states_that_come_often_are_counted(law):
     x = draws(law, 3000, 3)
     counted = spins_data.SpinRows(x).condensed()
