@@ -1,9 +1,7 @@
 """The coordinates that a label depends on, where the coordinates depend on each other: `select`."""
 
-import math
 import warnings
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -11,12 +9,9 @@ import numpy as np
 from scipy.stats import norm
 
 from jaxsamp.core import checks, shown
+from jaxsamp.learning import select_statistics as statistics
 from jaxsamp.learning.spins import fit_spins
 from jaxsamp.learning.spins_data import SpinRows
-
-CONTROLS = 1000  # most products of coordinates whose |z| is computed as a check
-CALIBRATED = 5.0  # least limit of that |z|
-AT_ONCE = 64  # products at a time
 
 
 class Selection(NamedTuple):
@@ -50,7 +45,7 @@ class Selection(NamedTuple):
 
     def predict(self, x: Any) -> np.ndarray:
         """The entry of the table for each row of x, (m, n) of -1 and +1 or of 0 and 1, (m,)."""
-        return self.table[_cells(np.asarray(x), list(self.indices))]
+        return self.table[statistics.cells(np.asarray(x), list(self.indices))]
 
     def __repr__(self) -> str:
         return shown.line(self)
@@ -73,13 +68,15 @@ def select(
     coordinates are held fixed, and with the mean of y there subtracted. With r the label less its mean in a cell of
     coordinates that were found before, and e_i = x_i - E[x_i | x_-i], the statistic is
 
-        z_i = |sum r e_i| / sqrt( sum r^2 e_i^2 ).
+        z_i = |sum r e_i| / sqrt( sum r^2 (1 - E[x_i | x_-i]^2) ),
 
-    The coordinate with the largest z_i over all cells of at least `min_rows` rows is taken, until none is above the
-    normal quantile of alpha / (2 (n - k) 2^k), k the number found. In the end a coordinate is dropped whose z_i given
-    the others is below that of alpha / 2^k. E[x_i | x_-i] is that of a model of the coordinates, fitted by
-    `jaxsamp.learning.fit_spins` to rows that are not used otherwise: unlabelled ones, or of two halves of the rows,
-    even and odd, each to the other.
+    whose terms have mean zero and known probabilities given all else. Sums of few rare terms are not near normal, so
+    where the largest is above 3 it is replaced by the z of the bound of Chernoff, z^2 / 2 = max_t (t |sum r e_i| -
+    log E e^(t sum r e_i)). The coordinate with the largest z_i over all cells of at least `min_rows` rows is taken,
+    until none is above the normal quantile of alpha / (2 (n - k) 2^k), k the number found. In the end a coordinate is
+    dropped whose z_i given the others is below that of alpha / 2^k. E[x_i | x_-i] is that of a model of the
+    coordinates, fitted by `jaxsamp.learning.fit_spins` to rows that are not used otherwise: unlabelled ones, or of two
+    halves of the rows, even and odd, each to the other.
 
     A label whose T is zero is not found, such as the parity of an even number of spins in a law without fields. No
     method finds a parity of k coordinates in much less than n^k time. Coordinates are found to k = log2(m / min_rows).
@@ -90,7 +87,7 @@ def select(
         unlabelled: other samples of x, (M, n), from which the model of the coordinates is fitted.
         max_size: most coordinates that are found.
         alpha: probability that a coordinate is taken which does not matter, in each of at most max_size + 1 steps.
-        min_rows: least rows of a cell whose z counts; with few of them z is not near normal.
+        min_rows: least rows of a cell whose z counts; the search does not look at smaller ones.
         order: of the model of the coordinates; see `fit_spins`.
         conditional_mean: E[x_i | x_-i] as a function of rows, (m, n) -> (m, n), instead of a fitted model:
             `law.conditional_mean`. Then `order` is that of the law, for the controls alone.
@@ -114,10 +111,10 @@ def select(
     labels = _labels(y, data.rows)
     if unlabelled is not None and conditional_mean is not None:
         raise ValueError("conditional_mean must be None with unlabelled samples, to which a model of them is fitted.")
-    rest = spins - _means(spins, unlabelled, order, conditional_mean)
-    found, path, z_path, limits, ended = _greedy(spins, rest, labels, max_size, alpha, min_rows)
-    found = _pruned(spins, rest, labels, found, alpha, min_rows)
-    control, control_limit = _controls(spins, rest, labels, order)
+    means = _means(spins, unlabelled, order, conditional_mean)
+    found, path, z_path, limits, ended = _greedy(spins, means, labels, max_size, alpha, min_rows)
+    found = _pruned(spins, means, labels, found, alpha, min_rows)
+    control, control_limit = statistics.controls(spins, means, labels, order)
     if control >= control_limit:
         warnings.warn(
             f"The selection is not calibrated: |z| = {control:.1f}, above {control_limit:.1f}, of a label that cannot "
@@ -152,12 +149,14 @@ def _means(spins: np.ndarray, unlabelled: Any, order: int, given: Callable[[Any]
         means = np.asarray(given(jnp.asarray(spins)))
         if means.shape != spins.shape:
             raise ValueError(f"conditional_mean must return an array of x's shape {spins.shape}; got {means.shape}.")
-        return checks.finite("conditional_mean(x)", means)
+        if np.abs(checks.finite("conditional_mean(x)", means)).max() > 1:
+            raise ValueError(f"conditional_mean must be of numbers in [-1, 1]; got {np.abs(means).max():g}.")
+        return means.astype(float)
     if unlabelled is not None:
         others = np.asarray(unlabelled)
         if others.ndim != 2 or others.shape[1] != spins.shape[1]:
             raise ValueError(f"unlabelled must have shape (M, {spins.shape[1]}), as x; got {others.shape}.")
-        return np.asarray(fit_spins(others, order).model.conditional_mean(jnp.asarray(spins)))
+        return np.asarray(fit_spins(others, order).model.conditional_mean(jnp.asarray(spins)), float)
     means = np.zeros(spins.shape)
     for half in (0, 1):
         model = fit_spins(spins[1 - half :: 2], order).model
@@ -166,82 +165,39 @@ def _means(spins: np.ndarray, unlabelled: Any, order: int, given: Callable[[Any]
 
 
 def _greedy(
-    spins: np.ndarray, rest: np.ndarray, labels: np.ndarray, max_size: int, alpha: float, min_rows: int
+    spins: np.ndarray, means: np.ndarray, labels: np.ndarray, max_size: int, alpha: float, min_rows: int
 ) -> tuple[list[int], list[int], list[float], list[float], str]:
     """Coordinates that were found, and the search: the coordinate, largest |z| and limit of each step, and its end."""
     n = spins.shape[1]
     found, path, z_path, limits = [], [], [], []
     while len(found) < min(max_size, n):
-        z = _largest(spins, rest, labels, found, min_rows)
-        if z is None:
+        others = [i for i in range(n) if i not in found]
+        best = statistics.largest(spins, means, labels, found, others, min_rows)
+        if best is None:
             return found, path, z_path, limits, "rows"
-        z[found] = 0
-        best = int(z.argmax())
-        path.append(best)
-        z_path.append(float(z[best]))
-        limits.append(float(norm.isf(alpha / (2 * (n - len(found)) * 2 ** len(found)))))
+        for values, value in zip((path, z_path), best, strict=True):
+            values.append(value)
+        limits.append(float(norm.isf(alpha / (2 * len(others) * 2 ** len(found)))))
         if z_path[-1] < limits[-1]:
             return found, path, z_path, limits, "limit"
-        found.append(best)
+        found.append(path[-1])
     return found, path, z_path, limits, "max_size"
 
 
 def _pruned(
-    spins: np.ndarray, rest: np.ndarray, labels: np.ndarray, found: list[int], alpha: float, min_rows: int
+    spins: np.ndarray, means: np.ndarray, labels: np.ndarray, found: list[int], alpha: float, min_rows: int
 ) -> list[int]:
     """Those of `found` that matter given the others."""
     limit, kept = norm.isf(alpha / 2 / 2 ** (len(found) - 1)), []
     for i in found:
-        z = _largest(spins, rest, labels, [j for j in found if j != i], min_rows)
-        if z is None or z[i] >= limit:
+        best = statistics.largest(spins, means, labels, [j for j in found if j != i], [i], min_rows)
+        if best is None or best[1] >= limit:
             kept.append(i)
     return kept
 
 
-def _largest(
-    spins: np.ndarray, rest: np.ndarray, labels: np.ndarray, given: list[int], min_rows: int
-) -> np.ndarray | None:
-    """The largest |z| of each coordinate over the cells of those that are given, (n,); None if no cell has the rows."""
-    order = np.argsort(cells := _cells(spins, given), kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(cells[order])) + 1)
-    z = [_statistic(rest[rows], labels[rows, None])[0] for rows in parts if len(rows) >= min_rows]
-    return np.max(z, 0) if z else None
-
-
-def _statistic(rest: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """|z| of each coordinate, (L, n), for labels of (m, L)."""
-    r = (labels - labels.mean(0)).T
-    variance = (r**2) @ rest**2
-    return np.abs(r @ rest) / np.sqrt(np.where(variance > 0, variance, np.inf))
-
-
-def _controls(spins: np.ndarray, rest: np.ndarray, labels: np.ndarray, order: int) -> tuple[float, float]:
-    """The largest |z| of labels that cannot depend on a coordinate, and its limit.
-
-    Shuffled labels show whether z is near normal, and nothing about the model, because the mean of a shuffled label is
-    zero whatever e is. Products of other coordinates show whether the model fits them.
-    """
-    rng, n = np.random.default_rng(0), spins.shape[1]
-    if math.comb(n, order) <= CONTROLS:
-        chosen = np.array([*combinations(range(n), order)], int).reshape(-1, order)
-    else:
-        chosen = np.argsort(rng.random((CONTROLS, n)), 1)[:, :order]
-    worst = float(_statistic(rest, rng.permutation(labels)[:, None]).max())
-    for start in range(0, len(chosen), AT_ONCE):
-        some = chosen[start : start + AT_ONCE]
-        z = _statistic(rest, np.prod(spins[:, some], -1, dtype=float))
-        np.put_along_axis(z, some, 0, 1)
-        worst = max(worst, float(z.max()))
-    return worst, max(CALIBRATED, float(norm.isf(1e-4 / (2 * n * (len(chosen) + 1)))))
-
-
 def _table(spins: np.ndarray, labels: np.ndarray, found: list[int]) -> np.ndarray:
     """Mean labels of the cells of `found`, each with one row more that has the mean of all."""
-    cells, size = _cells(spins, found), 2 ** len(found)
+    cells, size = statistics.cells(spins, found), 2 ** len(found)
     sums, counts = np.bincount(cells, labels, size), np.bincount(cells, minlength=size)
     return (sums + labels.mean()) / (counts + 1)
-
-
-def _cells(x: np.ndarray, given: list[int]) -> np.ndarray:
-    """The number of each row's state at the given coordinates, (m,)."""
-    return ((x[:, given] > 0) @ 2 ** np.arange(len(given))).astype(int)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import jaxsamp as js
-from jaxsamp.learning import JuntaSelector, select
+from jaxsamp.learning import JuntaSelector, select, select_statistics
 from jaxsamp.learning.select import dependence
 from tests.discrete import instances
 
@@ -99,8 +99,8 @@ def test_what_was_found_is_a_table_and_a_path():
         same = select((x + 1) // 2, y, conditional_mean=law.conditional_mean)
     assert same.indices == truth and "Selection(indices=" in repr(same)
     ended = [
-        select(x, y, **settings, conditional_mean=law.conditional_mean).ended
-        for settings in ({"max_size": 2}, {"min_rows": 20_000}, {"min_rows": 20_001})
+        select(x[:4000], y[:4000], **settings, conditional_mean=law.conditional_mean).ended
+        for settings in ({"max_size": 2}, {"min_rows": 4000}, {"min_rows": 4001})
     ]
     assert ended == ["max_size", "rows", "rows"]
     others = law.sample(jax.random.key(5), 20_000)
@@ -119,12 +119,40 @@ def test_a_model_of_too_low_an_order_is_seen_by_products_and_not_by_shuffled_lab
         warnings.simplefilter("error")
         right = select(x, y, conditional_mean=law.conditional_mean)
     assert right.indices == (0, 4) and right.control < 5
-    module = inspect.getmodule(select)
-    rest = x - module._means(x, None, 2, None)
-    z = module._statistic(rest, np.stack([y, rng.permutation(y)], 1).astype(float))
-    assert z[0, 8] > 10  # the label does not depend on it, but the coordinates that it depends on do
-    assert z[1].max() < 5
+    means = inspect.getmodule(select)._means(x, None, 2, None)
+    assert (
+        select_statistics.statistic(y - y.mean(), x, means)[8] > 10
+    )  # the label does not depend on it, but its spins do
+    assert select_statistics.statistic(rng.permutation(y) - y.mean(), x, means).max() < 5
     assert found.indices == (0, 4)  # whatever the model: in cells of all that matter, nothing else does
+
+
+def test_the_tail_of_few_rare_terms_is_not_that_of_a_normal_law():
+    """Two binomials of 4,000 of probability 1/1,000, 12 successes in the first, where 4 are the mean."""
+    x = -np.ones(8000)
+    x[:12] = 1
+    means, r = np.full(8000, -0.998), np.repeat([1.0, -1.0], 4000)
+    assert select_statistics.statistic(r, x[:, None], means[:, None]) == pytest.approx(
+        24 / np.sqrt(8000 * (1 - 0.998**2))
+    )
+    t = np.linspace(0, 3, 30_001)
+    cumulants = 4000 * (np.log1p(0.001 * np.expm1(2 * t)) + np.log1p(0.001 * np.expm1(-2 * t)))
+    assert select_statistics.root(r, x, means) == pytest.approx(np.sqrt(2 * np.max(24 * t - cumulants)), rel=1e-6)
+    assert select_statistics.root(-r, x, means) == select_statistics.root(r, x, means) < 4.2
+    x, r = np.random.default_rng(0).choice([-1.0, 1.0], (2, 10_000))  # many terms: the same z
+    r = r + 0.05 * x
+    plain = select_statistics.statistic(r, x[:, None], np.zeros((10_000, 1)))
+    assert plain > 4 and select_statistics.root(r, x, np.zeros(10_000)) == pytest.approx(plain[0], rel=1e-3)
+
+
+def test_a_label_that_is_almost_sure_in_a_cell_brings_no_more_coordinates():
+    """With the squares of e in place of their means, z = 5.8 of a sixteenth spin in the first of these samples."""
+    law = js.discrete.lattice(4, 2, beta=0.3, field=0.3)
+    x = np.asarray(law.sample(jax.random.key(0), 20_000))
+    clean = np.where(x[:, 6] > 0, x[:, 3], -x[:, 8]) * x[:, 1]
+    y = clean * np.where(np.random.default_rng(0).random(20_000) < 0.05, -1, 1)
+    found = select(x, y, conditional_mean=law.conditional_mean)
+    assert found.indices == (1, 3, 6, 8) and found.z_path[-1] < 4
 
 
 def test_what_does_not_fit_is_a_sentence():
@@ -138,6 +166,7 @@ def test_what_does_not_fit_is_a_sentence():
         ((x, y, x[:, :2]), {}, r"unlabelled must have shape \(M, 3\), as x; got \(50, 2\)"),
         ((x, y, x), {"conditional_mean": zero}, "conditional_mean must be None with unlabelled samples"),
         ((x, y), {"conditional_mean": lambda x: 0.0}, r"conditional_mean must return an array of x's shape \(50, 3\)"),
+        ((x, y), {"conditional_mean": lambda x: 2 * x}, r"conditional_mean must be of numbers in \[-1, 1\]; got 2"),
         ((x, y), {"alpha": 1.0}, "alpha must be between 0 and 1; got 1.0"),
         ((x, y), {"max_size": 0}, "max_size must be at least 1; got 0"),
         ((x, y), {"min_rows": 1}, "min_rows must be at least 2; got 1"),
