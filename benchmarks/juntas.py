@@ -18,7 +18,7 @@ from sklearn.feature_selection import RFE, mutual_info_classif
 from sklearn.linear_model import LogisticRegression
 
 import jaxsamp as js
-from jaxsamp.learning.select import dependence
+from jaxsamp.learning import select_statistics
 
 N, FLIPS = 12, 0.05
 CASES = {  # number of coordinates, labels and rows
@@ -56,15 +56,11 @@ def top(values: np.ndarray, k: int) -> tuple[int, ...]:
 
 def single(x: np.ndarray, y: np.ndarray, k: int, law: js.discrete.Ising) -> tuple[int, ...]:
     """The k largest |z| of all rows, with the known law."""
-    rest = x - np.asarray(law.conditional_mean(jax.numpy.asarray(x)))
-    scale = np.sqrt(np.mean(((y - y.mean())[:, None] * rest) ** 2, 0))
-    return top(dependence(x, y - y.mean(), law.conditional_mean) / scale, k)
+    means = np.asarray(law.conditional_mean(jax.numpy.asarray(x)))
+    return top(select_statistics.statistic(y - y.mean(), x, means), k)
 
 
-def forest(seed: int) -> RandomForestClassifier:
-    return RandomForestClassifier(20, min_samples_leaf=50, random_state=seed, n_jobs=1)
-
-
+FOREST = RandomForestClassifier(10, min_samples_leaf=50, random_state=0, n_jobs=1)
 METHODS: dict[str, Callable[..., tuple[int, ...]]] = {
     "select": lambda x, y, k, law: js.learning.select(x, y).indices,
     "select, law known": lambda x, y, k, law: js.learning.select(x, y, conditional_mean=law.conditional_mean).indices,
@@ -74,8 +70,7 @@ METHODS: dict[str, Callable[..., tuple[int, ...]]] = {
     "LASSO (l1 logistic)": lambda x, y, k, law: top(
         LogisticRegression(l1_ratio=1.0, C=0.1, solver="liblinear").fit(x, y).coef_[0], k
     ),
-    "RFE, logistic": lambda x, y, k, law: top(RFE(LogisticRegression(), n_features_to_select=k).fit(x, y).support_, k),
-    "RFE, random forest": lambda x, y, k, law: top(RFE(forest(0), n_features_to_select=k).fit(x, y).support_, k),
+    "RFE, random forest": lambda x, y, k, law: top(RFE(FOREST, n_features_to_select=k).fit(x, y).support_, k),
 }
 
 

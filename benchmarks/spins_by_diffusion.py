@@ -100,10 +100,10 @@ def row(case: str, name: str, values: Any, known: Any, took: dict[str, float] | 
 
 def main() -> None:
     parser = common.arguments(__doc__)
-    parser.add_argument("--samples", type=int, default=10_000, help="draws of twelve spins")
+    parser.add_argument("--samples", type=int, default=5_000, help="draws of twelve spins")
     parser.add_argument("--seeds", type=int, default=4, help="repetitions of them")
     parser.add_argument("--spins", type=int, default=512, help="spins of the glasses")
-    parser.add_argument("--chains", type=int, default=256, help="draws, and chains, of the glasses")
+    parser.add_argument("--chains", type=int, default=128, help="draws, and chains, of the glasses")
     parser.add_argument("--sweeps", type=int, default=300, help="sweeps before, and after, the first draw of a chain")
     parser.add_argument("--betas", type=float, nargs="*", default=[0.3, 0.5, 0.8], help="of the glasses")
     parser.add_argument("--microbatch", type=int, default=4096, help="samples at a time")

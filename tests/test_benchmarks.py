@@ -34,6 +34,11 @@ SMALL = {
     "spins_learning": [
         *("--seeds", "1", "--models", "1", "--most", "300", "--only", "ten spins, 5,000", "triples, beta 1"),
     ],
+    "juntas": ["--sets", "1", "--most", "2000", "--cases", "3, random"],
+    "spins_by_diffusion": [
+        *("--samples", "20", "--seeds", "1", "--spins", "16", "--chains", "4", "--sweeps", "10", "--betas", "0.3"),
+        *("--only", "UniPC"),
+    ],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "annotation_levels": ["--seeds", "1", "--steps", "2", "--stride", "8"],
     "compile_time": ["--samples", "4", "--repeats", "1"],

@@ -39,6 +39,7 @@ PICTURES = {
     "26_members_and_groups": 1,
     "27_spin_glass": 1,
     "28_couplings_from_samples": 1,
+    "30_relevant_coordinates": 1,
 }
 
 

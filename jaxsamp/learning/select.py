@@ -99,8 +99,8 @@ def select(
         ValueError: x is not of spins or is constant in a column, y does not fit it or is constant, or a setting is out
             of range.
 
-    Source: learning of juntas under laws of Markov random fields in two phases, arXiv 2506.00764; the statistic (in
-    statistics a generalized covariance measure, arXiv 1804.07203), the greedy rule and the controls are this library's.
+    Source: Chandrasekaran and Klivans, "Learning Juntas under Markov Random Fields", arXiv 2506.00764 (the two phases);
+    the statistic (a generalized covariance measure, arXiv 1804.07203), the search and the controls are this library's.
     """
     for name, value, least in (("max_size", max_size, 1), ("min_rows", min_rows, 2), ("order", order, 2)):
         checks.at_least(name, value, least)
