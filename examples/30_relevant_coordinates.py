@@ -7,6 +7,8 @@ import numpy as np
 
 import jaxsamp as js
 
+OUT = Path("runs/examples")
+
 law = js.discrete.lattice(4, 2, beta=0.3, field=0.3)
 x = np.asarray(law.sample(jax.random.key(0), 20_000))
 clean = np.where(x[:, 6] > 0, x[:, 3], -x[:, 8]) * x[:, 1]
@@ -26,7 +28,5 @@ print(f"labels of new rows without flips: {np.mean(np.sign(found.predict(new)) =
 
 names = [f"spin {i}" for i in found.path]
 figure = js.plots.selection(names, found.z_path, found.limits, title="Which spins the label depends on")
-place = Path("runs/examples/30_relevant_coordinates.png")
-place.parent.mkdir(parents=True, exist_ok=True)
-figure.savefig(place)
-print(place)
+OUT.mkdir(parents=True, exist_ok=True)
+js.plots.save(figure, OUT / "30_relevant_coordinates.png")
