@@ -16,7 +16,7 @@ rng = np.random.default_rng(0)
 y = clean * np.where(rng.random(len(x)) < 0.05, -1, 1)
 
 correlated = np.argsort(-np.abs(np.corrcoef(x.T, y)[-1, :-1]))[:4]
-print("the label depends on spins 1, 3, 6 and 8; the four with the largest correlation are", *sorted(correlated.tolist()))
+print("the label depends on spins 1, 3, 6 and 8; of the largest correlation are", *sorted(correlated.tolist()))
 
 found = js.learning.select(x, y)
 print("found:", *found.indices, "in the order", *found.path[: len(found.indices)])

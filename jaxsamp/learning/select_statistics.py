@@ -31,7 +31,7 @@ def largest(
     parts = [(rows, labels[rows] - labels[rows].mean()) for rows in parts if len(rows) >= min_rows]
     if not parts:
         return None
-    z = np.array([statistic(r, spins[np.ix_(rows, among)], means[np.ix_(rows, among)]) for rows, r in parts])
+    z = np.array([statistic(r, spins[rows][:, among], means[rows][:, among]) for rows, r in parts])
     known = np.zeros(z.shape, bool)
     while True:
         cell, place = np.unravel_index(z.argmax(), z.shape)
