@@ -53,6 +53,11 @@ SMALL = {
     "inverse_problems": ["--samples", "40", "--observations", "1", "--noise", "0.5"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
+    "rbm": [
+        *("--seeds", "1", "--temperatures", "3", "--chains", "8", "--unlabeled", "300", "--labels", "100", "--steps"),
+        *("3", "--fit-chains", "8", "--hidden", "3", "--updates", "2", "--batch", "32", "--sweeps", "1", "--rates"),
+        "0.01",
+    ],
     "rounds_vs_accuracy": [
         *("--cases", "network", "instance", "--starts", "2", "--seeds", "1", "--train-steps", "5", "--width", "16"),
         *("--rounds", "5", "--only", "ParallelMidpoint, data frame", "parareal"),
