@@ -164,13 +164,13 @@ def main():
     parser.add_argument("--chains", type=int, default=500, help="of annealing")
     parser.add_argument("--unlabeled", type=int, default=20_000)
     parser.add_argument("--labels", type=int, nargs="+", default=[200, 1000, 5000, 20_000])
-    parser.add_argument("--steps", type=int, default=4000, help="of the machine that labels are added to")
-    parser.add_argument("--fit-chains", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=2000, help="of the machine that labels are added to")
+    parser.add_argument("--fit-chains", type=int, default=256)
     parser.add_argument("--hidden", type=int, default=64, help="of digits, as what follows")
-    parser.add_argument("--updates", type=int, default=2000)
+    parser.add_argument("--updates", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--sweeps", type=int, default=5)
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.003, 0.01, 0.03, 0.1])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.03, 0.1])
     options = parser.parse_args()
     found = {}
     for name, rows in {"rows": brackets, "supervised": supervised, "digits": digits}.items():

@@ -27,17 +27,17 @@ def test_brackets_hold_the_exact_partition_function_within_their_errors(key):
 
 def test_more_temperatures_bring_the_bounds_together(key):
     rbm = rbm10()
-    few, many = (js.discrete.log_partition(key, rbm, temperatures=k, chains=500) for k in (20, 200))
+    few, many = (js.discrete.log_partition(key, rbm, k, 500) for k in (20, 200))
     assert many.upper - many.lower < 0.3 * (few.upper - few.lower)  # a tenth, and errors
 
 
 def test_a_bracket_from_chains_says_so(key, monkeypatch):
     rbm = rbm10()
-    exact = js.discrete.log_partition(key, rbm, temperatures=20, chains=100)
-    given = js.discrete.log_partition(key, rbm, 20, 100, start=rbm.sample(jax.random.split(key)[0], 100))
+    exact = js.discrete.log_partition(key, rbm, 20, 500)
+    given = js.discrete.log_partition(key, rbm, 20, 500, start=rbm.sample(jax.random.split(key)[0], 500))
     assert given.start == "given" and given[:7] == exact[:7]
     monkeypatch.setattr(partition, "MOST", 3)
-    chain = js.discrete.log_partition(key, rbm, 20, 100)
+    chain = js.discrete.log_partition(key, rbm, 20, 500, warmup=100)
     assert chain.start == "chain" and chain.lower == exact.lower
     assert abs(chain.upper - exact.upper) < 4 * np.hypot(chain.upper_error, exact.upper_error)
 
@@ -52,16 +52,16 @@ def test_a_machine_without_couplings_is_known_without_error(key):
 
 def test_weights_depend_on_neither_microbatch_nor_devices(key):
     rbm = rbm10()
-    one = js.discrete.log_partition(key, rbm, 5, 12)
-    there = js.discrete.log_partition(key, rbm, 5, 12, mesh=js.mesh(), microbatch=2)
+    one = js.discrete.log_partition(key, rbm, 20, 500)
+    there = js.discrete.log_partition(key, rbm, 20, 500, mesh=js.mesh(), microbatch=100)
     assert there[:7] == pytest.approx(one[:7], rel=1e-5)
 
 
 def test_other_machines_do_not_compile_anew(key):
     compiled = sys.modules["jaxsamp.running.rows"]._compiled
-    js.discrete.log_partition(key, rbm10(), 5, 12)
+    js.discrete.log_partition(key, rbm10(), 20, 500)
     before = compiled._cache_size()
-    js.discrete.log_partition(jax.random.key(1), rbm10().annealed(0.5), 5, 12, warmup=3)
+    js.discrete.log_partition(jax.random.key(1), rbm10().annealed(0.5), 20, 500, warmup=3)
     assert compiled._cache_size() == before
 
 

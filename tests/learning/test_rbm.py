@@ -17,12 +17,12 @@ from jaxsamp_kernels import hermite
 from tests.discrete.rbms import rbm7, rbm9
 
 fit = inspect.unwrap(js.learning.fit_rbm)
-SMALL = {"steps": 4, "batch_size": 8, "chains": 16, "sweeps": 2, "temperatures": 3}
+SMALL = {"steps": 4, "batch_size": 256, "chains": 256, "sweeps": 3, "temperatures": 4}
 
 
 @pytest.fixture(scope="module")
 def data():
-    return np.asarray(rbm7().sample(jax.random.key(1), 400))
+    return np.asarray(rbm7().sample(jax.random.key(1), 2000))
 
 
 def params(rbm):
@@ -32,20 +32,21 @@ def params(rbm):
 def test_the_gradient_from_chains_is_that_of_the_log_likelihood(key, data):
     # 20,000 chains that start from exact draws: every entry within 4.5 standard errors, a false alarm in 5,000 runs.
     rbm, x = rbm7(), jnp.asarray(data, float)
-    chains = steps.moved(key, params(rbm), rbm.sample(key, 20_000)[None].astype(float), 2)
-    chance, exact = (jax.grad(steps._loss)(params(rbm), x, None, drawn, 0.01) for drawn in (chains[0], None))
+    chains = jax.jit(steps.moved)(key, params(rbm), rbm.sample(key, 20_000)[None].astype(float), 2)
+    slope = jax.jit(jax.grad(steps._loss))
+    chance, exact = (slope(params(rbm), x, None, drawn, 0.01) for drawn in (chains[0], None))
     for name in exact:
         assert np.abs(chance[name] - exact[name]).max() < 4.5 / np.sqrt(20_000), name
 
 
 def test_tempered_chains_have_the_law_of_each_temperature(key):
     # Exact draws at every temperature stay such through sweeps and exchanges; a wrong sign of these does not pass.
-    rbm, n = rbm7().annealed(2.0), 20_000
+    rbm, n, move = rbm7().annealed(1.5), 10_000, jax.jit(steps.moved)
     beta = np.linspace(0, 1, 3)
     start = jnp.stack([rbm.annealed(b).sample(jax.random.fold_in(key, k), n) for k, b in enumerate(beta)])
     found = start.astype(float)
     for k in range(3):
-        found = steps.moved(jax.random.fold_in(key, 10 + k), params(rbm), found, 1)
+        found = move(jax.random.fold_in(key, 10 + k), params(rbm), found, 1)
     for x, b in zip(found, beta, strict=True):
         moments = rbm.annealed(b).enumerate()
         assert np.abs(x.mean(0) - moments.mean).max() < 4.5 / np.sqrt(n)
@@ -53,41 +54,39 @@ def test_tempered_chains_have_the_law_of_each_temperature(key):
 
 
 def test_the_exact_method_finds_the_law(key, data):
-    # The best fit makes the 400 samples at least as likely as the truth does.
+    # The best fit makes the samples at least as likely as the truth does.
     truth, found = rbm7(), fit(key, data, 3, "exact", steps=300, learning_rate=0.1, weight_decay=0)
     x = jnp.asarray(data)
     assert found.log_prob(x).mean() > truth.log_prob(x).mean() - 0.01
     p, q = (np.asarray(rbm.probabilities(), float) for rbm in (truth, found))
-    assert p @ np.log(p / q) < 0.1
+    assert p @ np.log(p / q) < 0.03
 
 
-@pytest.mark.parametrize("method", ["pcd", "tempered_pcd", "cd"])
-def test_chains_learn_the_law(key, method):
-    data = rbm7().sample(jax.random.key(2), 4000)
-    options = {"steps": 150, "learning_rate": 0.05, "chains": 256, "batch_size": 256, "temperatures": 4, "sweeps": 3}
-    found = fit(key, data, 3, method, **options)
+@pytest.mark.parametrize("method", ["pcd", pytest.param("tempered_pcd", marks=pytest.mark.slow), "cd"])
+def test_chains_learn_the_law(key, data, method):
+    found = fit(key, data, 3, method, **SMALL | {"steps": 150}, learning_rate=0.05)
     p, q = (np.asarray(rbm.probabilities(), float) for rbm in (rbm7(), found))
     independent = np.asarray(js.discrete.RBM(np.zeros((7, 1)), np.arctanh(data.mean(0))).probabilities(), float)
     assert p @ np.log(p / q) < 0.12 < 0.5 * p @ np.log(p / independent)
 
 
 def test_a_fit_is_a_function_of_its_key_however_it_is_cut(key, data, tmp_path):
-    whole = fit(key, data, 2, **SMALL)
-    fit(key, data, 2, **SMALL, checkpoint=tmp_path, checkpoint_every=3)
+    whole = fit(key, data, 3, **SMALL)
+    fit(key, data, 3, **SMALL, checkpoint=tmp_path, checkpoint_every=3)
     shutil.rmtree(tmp_path / "4")  # the run was killed after its third step
-    resumed = fit(key, data, 2, **SMALL, checkpoint=tmp_path, checkpoint_every=3, resume=True, progress=True)
+    resumed = fit(key, data, 3, **SMALL, checkpoint=tmp_path, checkpoint_every=3, resume=True, progress=True)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(ValueError, match="^checkpoint must be a folder without checkpoints, or give resume=True"):
-        fit(key, data, 2, **SMALL, checkpoint=tmp_path)
+        fit(key, data, 3, **SMALL, checkpoint=tmp_path)
     with pytest.raises(ValueError, match="is of another configuration: "):
-        fit(key, data[1:], 2, **SMALL, checkpoint=tmp_path, resume=True)
+        fit(key, data[1:], 3, **SMALL, checkpoint=tmp_path, resume=True)
 
 
 def test_other_settings_do_not_compile_anew(key, data):
-    fit(key, data, 2, **SMALL)
+    fit(key, data, 3, **SMALL)
     before = steps.advance._cache_size()
-    fit(jax.random.key(1), data, 2, **SMALL | {"steps": 6, "sweeps": 3}, learning_rate=0.02, weight_decay=0.1)
+    fit(jax.random.key(1), data, 3, **SMALL | {"steps": 6, "sweeps": 3}, learning_rate=0.02, weight_decay=0.1)
     assert steps.advance._cache_size() == before
 
 
@@ -118,15 +117,15 @@ def test_the_regression_of_one_spin_has_the_degree_of_a_hidden_one_less_one():
 def test_zeros_and_ones_are_the_same_data(key, data):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = fit(key, (data + 1) // 2, 2, **SMALL)
+        found = fit(key, (data + 1) // 2, 3, **SMALL)
     assert "x is of 0 and 1" in str(said[0].message)
-    np.testing.assert_array_equal(found.weights, fit(key, data, 2, **SMALL).weights)
+    np.testing.assert_array_equal(found.weights, fit(key, data, 3, **SMALL).weights)
 
 
 def test_an_estimator_has_what_the_machine_knows(data):
     zero_one = (data + 1) // 2
-    made = js.learning.RBMEstimator(2, method="exact", steps=5, random_state=0).fit(zero_one)
-    assert made.get_params()["n_components"] == 2
+    made = js.learning.RBMEstimator(3, method="exact", steps=5, random_state=0).fit(zero_one)
+    assert made.get_params()["n_components"] == 3
     x = jnp.asarray(data[:5])
     np.testing.assert_allclose(made.score_samples(zero_one[:5]), made.rbm_.log_prob(x), rtol=1e-5)
     np.testing.assert_allclose(made.transform(zero_one[:5]), (1 + made.rbm_.hidden_mean(x)) / 2, rtol=1e-5)
@@ -156,7 +155,7 @@ def test_an_estimator_has_what_the_machine_knows(data):
 )
 def test_bad_input_is_a_sentence(key, data, options, error, sentence):
     with pytest.raises(error, match=sentence):
-        fit(**{"key": key, "x": data, "hidden": 2} | SMALL | options)
+        fit(**{"key": key, "x": data, "hidden": 3} | SMALL | options)
 
 
 def test_exact_sums_have_a_limit(key, monkeypatch, data):
