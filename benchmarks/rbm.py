@@ -5,8 +5,8 @@ supervised: squared error of E[y | x] with 20,000 unlabeled samples and few or m
 `fit_supervised_rbm`, of the same network from random starts (the best of three by held-out loss), and of logistic
 regression on all products of at most D spins. Medians over machines.
 digits: mean log probability in nats of held-out digits, 51 pixels that vary, black or white, by one annealing for all:
-of `fit_rbm`, of scikit-learn's BernoulliRBM and, where it is installed, of `rbms` (pip install rbms), at the same number
-of updates, each at the best of the given learning rates for the held-out digits; and of independent pixels.
+of `fit_rbm`, of scikit-learn's BernoulliRBM and, where it is installed, of `rbms` (pip install rbms), at the same
+number of updates, each at the best of the given learning rates for the held-out digits; and of independent pixels.
 """
 
 import importlib
