@@ -90,6 +90,7 @@ def supervised(options):
                 model = LogisticRegression(C=1000 / count, max_iter=1000, fit_intercept=False).fit(features[0], y)
                 row[f"degree {degree}"] = error(2 * model.predict_proba(features[1])[:, 1] - 1)
             table.setdefault(count, []).append(row | of_law)
+            print(seed, count, {column: round(v, 4) for column, v in row.items()}, flush=True)
     for count, rows in table.items():
         name = {"labels": count, "machines": len(rows)}
         yield name | {column: float(np.median([row[column] for row in rows])) for column in rows[0]}
@@ -157,6 +158,9 @@ def digits(options):
     yield {"machine": "independent pixels", "held out": float(independent.log_prob(jnp.asarray(held)).mean())}
 
 
+PARTS = {"brackets": brackets, "supervised": supervised, "digits": digits}
+
+
 def main():
     parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="machines")
@@ -171,16 +175,16 @@ def main():
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--sweeps", type=int, default=5)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.03, 0.1])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
-    found = {}
-    for name, rows in {"rows": brackets, "supervised": supervised, "digits": digits}.items():
-        found[name] = []
-        for row in rows(options):
+    for name in options.only:
+        rows = []
+        for row in PARTS[name](options):
             print({column: round(v, 4) if isinstance(v, float) else v for column, v in row.items()}, flush=True)
-            found[name].append(row)
-            write(options.results / "rbm.json", about("RBMs", options, ["scikit-learn", "rbms", "torch"]) | found)
-    for name, rows in found.items():
-        show("Brackets of log Z" if name == "rows" else name.capitalize(), rows)
+            rows.append(row)
+            content = about(f"RBMs: {name}", options, ["scikit-learn", "rbms", "torch"]) | {"rows": rows}
+            write(options.results / f"rbm_{name}.json", content)
+        show(name.capitalize(), rows)
 
 
 if __name__ == "__main__":
