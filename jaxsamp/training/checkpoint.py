@@ -24,6 +24,7 @@ from jaxsamp import devices
 from jaxsamp.core import disk, extras
 from jaxsamp.core.fingerprint import differences
 from jaxsamp.training.folder import alone, steps, to_disk, whole, write_checksums
+from jaxsamp.training.state import TrainState
 from jaxsamp.training.weights import SAFETENSORS, nested
 
 STATE, CONFIG = "state", "config.json"  # in each checkpoint: what Orbax has written, and the run's configuration
@@ -73,7 +74,7 @@ class Checkpoints:
         """Folder of the checkpoint that this run has restored or saved last, or None."""
         return None if self._step is None else self.folder / str(self._step)
 
-    def save(self, state: Any) -> None:
+    def save(self, state: TrainState | Any) -> None:
         """Write all leaves of the state, its key and the configuration, unless this step is there.
 
         `state` is a `TrainState`, or another dataclass whose leaves are plain trees of arrays, with `step` and a `key`.
@@ -108,7 +109,7 @@ class Checkpoints:
             self._remove_others()
         devices.wait_for_hosts("checkpoint")
 
-    def restore(self, state: Any) -> Any:
+    def restore(self, state: TrainState | Any) -> Any:
         """`state` with the values of the latest checkpoint that is whole; a warning names later ones that are damaged.
 
         Raises:
