@@ -62,7 +62,7 @@ class SpinRows:
             self.mean = self._moments()[0]
             constant = np.flatnonzero(1 - np.abs(self.mean) < SAME)
             if constant.size:
-                raise ValueError(f"x must vary in every column; {_listed(constant)} constant, which has no finite field.")
+                raise ValueError(f"x must vary in every column; {_listed(constant)} constant, without a finite field.")
 
     def chunks(
         self, size: int, order: np.ndarray | None = None, first: int = 0, last: int | None = None

@@ -27,8 +27,8 @@ DOORS = {  # per call: the beginning of the sentence
     'pip install "jaxsamp[train]".',
     "js.learning.JuntaSelector": "jaxsamp.learning.JuntaSelector needs scikit-learn, which is not installed: "
     'pip install "jaxsamp[cli]".',
-    "js.learning.SpinRegressor": "jaxsamp.learning.SpinRegressor needs scikit-learn, which is not installed: pip install "
-    '"jaxsamp[cli]".',
+    "js.learning.SpinRegressor": "jaxsamp.learning.SpinRegressor needs scikit-learn, which is not installed: "
+    'pip install "jaxsamp[cli]".',
     "js.datasets.digits()": 'digits needs scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.read_folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
