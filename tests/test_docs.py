@@ -67,6 +67,10 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
     from jaxsamp.cli.score_error import ScoreErrorCommand
+    from jaxsamp.cli.spins import COMMANDS as OF_SPINS
+    from jaxsamp.cli.spins_learn import SpinsLearn
+    from jaxsamp.cli.spins_sample import SpinsSample
+    from jaxsamp.cli.spins_select import SpinsSelect
     from jaxsamp.cli.subject import Subject
     from jaxsamp.cli.train import Train
     from jaxsamp.cli.verify import Verify
@@ -86,9 +90,14 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (Annotate, "annotate", set()),
         (MixtureLearn, "mixture learn", set()),
         (MixtureWindows, "mixture windows", set()),
+        (SpinsSample, "spins sample", set()),
+        (SpinsLearn, "spins learn", set()),
+        (SpinsSelect, "spins select", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
-    assert set(sections) == {*COMMANDS, *(f"mixture {name}" for name in OF_MIXTURES)} - {"mixture"}
+    groups = {"mixture": OF_MIXTURES, "spins": OF_SPINS}
+    within = {f"{group} {name}" for group, commands in groups.items() for name in commands}
+    assert set(sections) == {*COMMANDS} - {*groups} | within
 
 
 def options(command, left_out):
