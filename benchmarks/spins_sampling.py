@@ -6,7 +6,7 @@ critical   the same lattice, smaller: effective draws of its squared magnetizati
 glass      a spin glass in three dimensions: of the overlap of two chains, by color and tempered
 magnet     Curie-Weiss above its transition: of the magnetization, by heat bath, tempered and by clusters
 
-Flips are those of calls in turn in one process; every row is compared with the first one of its case. A sweep of
+The calls of the flips are made in turn; every row is compared with the first one of its case. A sweep of
 tempering counts as many as it has levels. A peer that is not installed is left out with a sentence.
 """
 
