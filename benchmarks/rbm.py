@@ -5,8 +5,9 @@ supervised: squared error of E[y | x] with 20,000 unlabeled samples and few or m
 `fit_supervised_rbm`, of the same network from random starts (the best of three by held-out loss), and of logistic
 regression on all products of at most D spins. Medians over machines.
 digits: mean log probability in nats of held-out digits, 51 pixels that vary, black or white, by one annealing for all:
-of `fit_rbm`, of scikit-learn's BernoulliRBM and, where it is installed, of `rbms` (pip install rbms), at the same
-number of updates, each at the best of the given learning rates for the held-out digits; and of independent pixels.
+of `fit_rbm`, of scikit-learn's BernoulliRBM and, where it is installed, of `rbms` (pip install rbms), with the same
+updates, chains and sweeps; each at the best of the given learning rates for the held-out digits; and of independent
+pixels. scikit-learn has batches and chains of its own, so its epochs are chosen for about the same time.
 """
 
 import importlib
@@ -109,8 +110,9 @@ def digits(options):
         return js.learning.fit_rbm(jax.random.key(0), x, hidden, steps=updates, learning_rate=rate, **sizes)
 
     def sklearn(rate):
-        epochs = -(-updates * size // len(x))
-        made = BernoulliRBM(hidden, learning_rate=rate, batch_size=size, n_iter=epochs, random_state=0).fit(zero_one)
+        # Its own batches of 10 do better than large ones; a last one that is smaller would be weighted wrongly.
+        made = BernoulliRBM(hidden, learning_rate=rate, n_iter=options.epochs, random_state=0)
+        made.fit(zero_one[: len(x) // 10 * 10])
         return js.discrete.RBM.from_binary(made.components_.T, made.intercept_visible_, made.intercept_hidden_)
 
     def rbms(rate):
@@ -140,6 +142,7 @@ def digits(options):
 
     machines = {"fit_rbm": ours, "scikit-learn BernoulliRBM": sklearn}
     machines |= {"rbms": rbms} if importlib.util.find_spec("rbms") else {}
+    machines = {name: fit for name, fit in machines.items() if name in (options.machines or machines)}
     ours(options.rates[0])  # compiles
     if "rbms" in machines:
         importlib.import_module("rbms.training.pcd")
@@ -172,6 +175,8 @@ def main():
     parser.add_argument("--fit-chains", type=int, default=256)
     parser.add_argument("--hidden", type=int, default=64, help="of digits, as what follows")
     parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=60, help="of scikit-learn")
+    parser.add_argument("--machines", nargs="+", help="of digits; all by default")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--sweeps", type=int, default=5)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.03, 0.1])

@@ -56,7 +56,7 @@ SMALL = {
     "rbm": [
         *("--seeds", "1", "--temperatures", "3", "--chains", "8", "--unlabeled", "300", "--labels", "100", "--steps"),
         *("3", "--fit-chains", "8", "--hidden", "3", "--updates", "2", "--batch", "32", "--sweeps", "1", "--rates"),
-        "0.01",
+        *("0.01", "--epochs", "1"),
     ],
     "rounds_vs_accuracy": [
         *("--cases", "network", "instance", "--starts", "2", "--seeds", "1", "--train-steps", "5", "--width", "16"),
