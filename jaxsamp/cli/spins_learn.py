@@ -63,8 +63,10 @@ class SpinsLearn(ReportingCommand):
         settings = {name: getattr(self, name) for name in ("order", "width", "hidden", "steps")}
         with stages("load"):
             data = recipes.load_spins(self.data)
-        with stages("learn", f"learning from {len(data):,} samples"):
-            found = recipes.learn_spins(jax.random.key(self.common.seed), data, self.method, **settings)
+        watched = self.watched and self.method == "rbm"  # by a bar of its own
+        with stages("learn", "" if watched else f"learning from {len(data):,} samples"):
+            key = jax.random.key(self.common.seed)
+            found = recipes.learn_spins(key, data, self.method, progress=watched, **settings)
         title = f"{self.data.stem}: {data.shape[1]:,} spins by {self.method}"
         with stages("picture"):
             figure = recipes.spin_fit_picture(found, title)

@@ -105,7 +105,6 @@ def selection(names: Sequence[str], z: Sequence[float], limits: Sequence[float],
         limits: what |z| had to exceed.
         title: shown above the panel.
     """
-    z, limits = np.asarray(z, float), np.asarray(limits, float)
     with rc_context(STYLE):
         figure = Figure(figsize=(6.5, 1.4 + 0.34 * len(names)), dpi=DPI)
         axes = figure.subplots()

@@ -11,14 +11,16 @@ from jaxsamp.core.types import Array
 from jaxsamp.datasets.files import FILES, arrays, check_exists, parted, read_file
 from jaxsamp.discrete.rbm import Scaled
 
+
+def _mrf(members: np.ndarray, weights: np.ndarray, n: np.ndarray) -> discrete.MRF:
+    return discrete.MRF.from_arrays(members, weights, int(n))
+
+
 # How each file holds a law: the arrays of it, and what makes it of them.
 STORED: dict[str, tuple[tuple[str, ...], Any]] = {
     "Ising": (("couplings", "fields"), discrete.Ising),
     "SparseIsing": (("edges", "weights", "fields"), discrete.SparseIsing),
-    "MRF": (
-        ("members", "weights", "n"),
-        lambda *given: discrete.MRF.from_arrays(*given[:2], int(given[2])),
-    ),
+    "MRF": (("members", "weights", "n"), _mrf),
     "RBM": (("weights", "visible", "hidden"), discrete.RBM),
 }
 SETTINGS = ("size", "dim", "beta", "field")
@@ -62,13 +64,14 @@ def save_spin_law(law: Any, path: str | Path) -> None:
     Raises:
         TypeError: the law is another one.
     """
-    powers = {}
+    powers: dict[str, Any] = {}
     if isinstance(law, Scaled):
         law, powers = law.law, {"beta": np.asarray(law.beta)}
     kind = type(law).__name__
     if kind not in STORED or not isinstance(law, discrete.SpinLaw):
         raise TypeError(f"law must be one of jaxsamp.discrete; got a {kind}.")
-    np.savez(path, **{name: np.asarray(getattr(law, name)) for name in STORED[kind][0]}, **powers)
+    stored: dict[str, Any] = {name: np.asarray(getattr(law, name)) for name in STORED[kind][0]}
+    np.savez(path, **stored, **powers)
 
 
 def load_spin_law(path: str | Path) -> Any:

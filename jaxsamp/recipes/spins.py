@@ -78,13 +78,16 @@ class LearnedSpins(NamedTuple):
     said: tuple[str, ...]
 
 
-def learn_spins(key: Array, data: np.ndarray, method: str = "rple", **settings: Any) -> LearnedSpins:
+def learn_spins(
+    key: Array, data: np.ndarray, method: str = "rple", *, progress: bool = False, **settings: Any
+) -> LearnedSpins:
     """Learn a law from four fifths of the rows of data, (m, n), and draw from it by the heat bath.
 
     Args:
         key: a typed key.
         data: of -1 and +1, or of 0 and 1.
         method: one of `jaxsamp.learning.fit_spins`, or "rbm", `jaxsamp.learning.fit_rbm`.
+        progress: of "rbm", show a progress bar.
         **settings: `order` and `width` of the former, `hidden` (32) and `steps` of the latter; None for a default.
 
     Raises:
@@ -104,13 +107,13 @@ def learn_spins(key: Array, data: np.ndarray, method: str = "rple", **settings: 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if method == "rbm":
-            law, about = learning.fit_rbm(for_fit, train, given.pop("hidden", 32), **given), {}
+            law: Any = learning.fit_rbm(for_fit, train, given.pop("hidden", 32), progress=progress, **given)
+            about = {}
         else:
             fit = learning.fit_spins(train, method=method, **given)
             law, about = fit.model, {"asymmetry": fit.asymmetry, "width": fit.width}
     said = tuple(said_of(caught))
-    held_out = held_out if (held_out < 0).any() else 2 * held_out.astype(np.int8) - 1
-    held_out = held_out.astype(np.int8)
+    held_out = np.where(held_out > 0, 1, -1).astype(np.int8)
     p = np.clip((1 + np.where(train > 0, 1.0, -1.0).mean(0)) / 2, 1e-9, 1 - 1e-9)
     alone = np.where(held_out > 0, np.log(p), np.log(1 - p)).sum(1).mean()
     mover = mcmc.BlockGibbs() if method == "rbm" else mcmc.HeatBath()
@@ -121,14 +124,14 @@ def learn_spins(key: Array, data: np.ndarray, method: str = "rple", **settings: 
 
 def pseudo_likelihood(law: Any, x: np.ndarray) -> float:
     """Mean over rows of sum_i log P(x_i | x_-i), in nats."""
-    x = jnp.asarray(x, jnp.int8)
-    return float(jnp.mean(jnp.sum(jax.nn.log_sigmoid(2 * x * law.local_fields(x)), 1)))
+    spins = jnp.asarray(x, jnp.int8)
+    return float(jnp.mean(jnp.sum(jax.nn.log_sigmoid(2 * spins * law.local_fields(spins)), 1)))
 
 
 def spin_fit_picture(found: LearnedSpins, title: str) -> Any:
     """Couplings or weights that were learned, and means and correlations beside those of held-out rows."""
-    law = found.law
-    shown = law.weights if isinstance(law, discrete.RBM) else getattr(law, "couplings", None)
+    law: Any = found.law
+    shown: Any = law.weights if isinstance(found.law, discrete.RBM) else getattr(law, "couplings", None)
     if shown is None:  # terms of more spins: their pairs
         shown = np.zeros((law.sites, law.sites))
         for term, weight in law.terms.items():
