@@ -30,6 +30,7 @@ class JuntaSelector(SelectorMixin, BaseEstimator):
     """
 
     selection_: Selection
+    n_features_in_: int
 
     def __init__(
         self,

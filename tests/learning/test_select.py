@@ -189,14 +189,6 @@ def test_the_selector_is_at_home_in_scikit_learn():
     np.testing.assert_array_equal(binary.predict(real), selector.predict(x))
 
 
-# Of clusters, features above their medians are equal in every row, which `select` refuses.
-EQUAL = "features that are equal have no finite coupling"
-REFUSED = (
-    *("check_pipeline_consistency", "check_estimators_pickle", "check_transformer_data_not_an_array"),
-    *("check_transformer_general", "check_transformer_preserve_dtypes"),
-)
-
-
 class Independent:
     """E[x_i | x_-i] = 0, by a function whose name is the same in all processes."""
 
@@ -207,9 +199,6 @@ class Independent:
         return "Independent()"
 
 
-@parametrize_with_checks(
-    [JuntaSelector(binarize="median", conditional_mean=Independent())],
-    expected_failed_checks=lambda estimator: dict.fromkeys(REFUSED, EQUAL),
-)
+@parametrize_with_checks([JuntaSelector(binarize="median", conditional_mean=Independent())])  # every check is passed
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
