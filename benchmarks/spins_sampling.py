@@ -20,7 +20,7 @@ from common import arguments, interleaved, ratio, report
 from peers import MISSING, optional
 
 import jaxsamp as js
-from jaxsamp.mcmc import Cluster, Colour, HeatBath, Tempering
+from jaxsamp.mcmc import Chromatic, HeatBath, SwendsenWang, Tempering
 
 CRITICAL = float(np.log(1 + np.sqrt(2)) / 2)
 KEY = jax.random.key(0)
@@ -67,7 +67,7 @@ def flips(options):
     lattice = js.discrete.lattice(size, 2, CRITICAL)
     calls = {
         name: lambda sampler=sampler: chains(lattice, sampler, count, sweeps).x
-        for name, sampler in (("Colour", Colour()), ("HeatBath", HeatBath()))
+        for name, sampler in (("Chromatic", Chromatic()), ("HeatBath", HeatBath()))
     }
     for name in ("thrml", "hamon"):
         if (package := optional(name)) is not None:
@@ -77,7 +77,7 @@ def flips(options):
     seconds = interleaved(calls, options.repeats)
     for name, each in seconds.items():
         speed = size**2 * count * sweeps / statistics.median(each)
-        yield row(f"flips, {size}^2", name, speed, ratio(seconds["Colour"], each))
+        yield row(f"flips, {size}^2", name, speed, ratio(seconds["Chromatic"], each))
 
 
 def squared_magnetization(draws):
@@ -130,19 +130,22 @@ def main():
     glass = js.discrete.edwards_anderson(jax.random.key(1), max(3, options.side // 5), 3, 1.0)
     rows += effective(
         f"critical, {options.side}^2", lattice, squared_magnetization,
-        {"Colour": (Colour(), 10_000, 1), "Cluster": (Cluster(), 500, 1)}, options,
+        {"Chromatic": (Chromatic(), 10_000, 1), "SwendsenWang": (SwendsenWang(), 500, 1)}, options,
     )  # fmt: skip
-    ladder = Tempering(Colour()).prepared(glass)
+    ladder = Tempering(Chromatic()).prepared(glass)
     rows += effective(
         f"glass, {glass.sites} spins", glass, overlap,
-        {"Colour": (Colour(), 20_000, 1), "Tempering(Colour())": (ladder, 2_000, 12)}, options,
+        {"Chromatic": (Chromatic(), 20_000, 1), "Tempering(Chromatic())": (ladder, 2_000, 12)}, options,
     )  # fmt: skip
     for n in (40, 160):
         magnet = js.discrete.curie_weiss(n, 1.3)
         few = Tempering(levels=6).prepared(magnet)
         rows += effective(
             f"magnet, {n} spins", magnet, magnetization,
-            {"HeatBath": (HeatBath(), 4_000, 1), "Tempering": (few, 1_000, 6), "Cluster": (Cluster(), 500, 1)}, options,
+            {
+                "HeatBath": (HeatBath(), 4_000, 1), "Tempering": (few, 1_000, 6),
+                "SwendsenWang": (SwendsenWang(), 500, 1),
+            }, options,
         )  # fmt: skip
     rows += [{"case": f"{package} is left out: {reason}"} for package, reason in MISSING.items()]
     report("spins_sampling", "Chains of spins", rows, options, ("thrml", "hamon", "dwave-samplers"))

@@ -41,7 +41,7 @@ def rows(options: Any, clock: Clock) -> Iterator[dict[str, Any]]:
         clock.check()
     side, chains, sweeps = (16, 4, 4) if options.small else (1024, 64, 20)
     lattice = js.discrete.lattice(side, 2, 0.4407)
-    colored = js.mcmc.Colour().prepared(lattice)
+    colored = js.mcmc.Chromatic().prepared(lattice)
     call = lambda: js.sample_spins(key, lattice, (chains, side**2), colored, sweeps, warmup=0, thin=0)  # noqa: E731
     (seconds,) = interleaved({"lattice": call}, options.repeats).values()
     yield {

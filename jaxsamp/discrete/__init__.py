@@ -12,15 +12,15 @@ from jaxsamp.discrete.mrf import MRF
 from jaxsamp.discrete.partition import Bracket, log_partition
 from jaxsamp.discrete.rbm import RBM, LabeledRBM
 from jaxsamp.discrete.sparse import SparseIsing
-from jaxsamp.mcmc import BlockGibbs, Cluster, Colour, Enumerate, HeatBath, Tempering
+from jaxsamp.mcmc import BlockGibbs, Chromatic, Enumerate, HeatBath, SwendsenWang, Tempering
 
 __all__ = [
     "MRF",
     "RBM",
     "BlockGibbs",
     "Bracket",
-    "Cluster",
-    "Colour",
+    "SwendsenWang",
+    "Chromatic",
     "Enumerate",
     "HeatBath",
     "Ising",

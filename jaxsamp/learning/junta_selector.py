@@ -49,15 +49,15 @@ class JuntaSelector(SelectorMixin, BaseEstimator):
         self.conditional_mean = conditional_mean
         self.binarize = binarize
 
-    def fit(self, X: Any, y: Any, unlabelled: Any = None) -> "JuntaSelector":
+    def fit(self, X: Any, y: Any, unlabeled: Any = None) -> "JuntaSelector":
         """Find the features of X (m, n) that y (m,) depends on, with further samples of X if there are any."""
         X, y = validate_data(self, X, y, ensure_min_samples=2, ensure_min_features=2, y_numeric=True)
         if self.binarize is not None:
             of = np.median(X, 0) if isinstance(self.binarize, str) and self.binarize == "median" else self.binarize
             self.thresholds_ = np.broadcast_to(np.asarray(of, float), X.shape[1:])
-            X, unlabelled = self._spins(X), None if unlabelled is None else self._spins(unlabelled)
+            X, unlabeled = self._spins(X), None if unlabeled is None else self._spins(unlabeled)
         settings = {name: getattr(self, name) for name in ("min_rows", "order", "conditional_mean")}
-        self.selection_ = select(X, y, unlabelled, self.max_size, self.alpha, **settings)
+        self.selection_ = select(X, y, unlabeled, self.max_size, self.alpha, **settings)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

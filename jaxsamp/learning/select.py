@@ -54,7 +54,7 @@ class Selection(NamedTuple):
 def select(
     x: Any,
     y: Any,
-    unlabelled: Any = None,
+    unlabeled: Any = None,
     max_size: int = 6,
     alpha: float = 1e-4,
     *,
@@ -75,7 +75,7 @@ def select(
     log E e^(t sum r e_i)). The coordinate with the largest z_i over all cells of at least `min_rows` rows is taken,
     until none is above the normal quantile of alpha / (2 (n - k) 2^k), k the number found. In the end a coordinate is
     dropped whose z_i given the others is below that of alpha / 2^k. E[x_i | x_-i] is that of a model of the
-    coordinates, fitted by `jaxsamp.learning.fit_spins` to rows that are not used otherwise: unlabelled ones, or of two
+    coordinates, fitted by `jaxsamp.learning.fit_spins` to rows that are not used otherwise: unlabeled ones, or of two
     halves of the rows, even and odd, each to the other.
 
     A label whose T is zero is not found, such as the parity of an even number of spins in a law without fields. No
@@ -84,7 +84,7 @@ def select(
     Args:
         x: (m, n), of -1 and +1, or of 0 and 1, which are read as 2 x - 1.
         y: labels, (m,), any numbers: classes as two numbers.
-        unlabelled: other samples of x, (M, n), from which the model of the coordinates is fitted.
+        unlabeled: other samples of x, (M, n), from which the model of the coordinates is fitted.
         max_size: most coordinates that are found.
         alpha: probability that a coordinate is taken which does not matter, in each of at most max_size + 1 steps.
         min_rows: least rows of a cell whose z counts; the search does not look at smaller ones.
@@ -109,9 +109,9 @@ def select(
     data = SpinRows(np.asarray(x))
     spins = next(data.chunks(data.rows))[0]
     labels = _labels(y, data.rows)
-    if unlabelled is not None and conditional_mean is not None:
-        raise ValueError("conditional_mean must be None with unlabelled samples, to which a model of them is fitted.")
-    means = _means(spins, unlabelled, order, conditional_mean)
+    if unlabeled is not None and conditional_mean is not None:
+        raise ValueError("conditional_mean must be None with unlabeled samples, to which a model of them is fitted.")
+    means = _means(spins, unlabeled, order, conditional_mean)
     found, path, z_path, limits, ended = _greedy(spins, means, labels, max_size, alpha, min_rows)
     found = _pruned(spins, means, labels, found, alpha, min_rows)
     control, control_limit = statistics.controls(spins, means, labels, order)
@@ -143,7 +143,7 @@ def _labels(y: Any, rows: int) -> np.ndarray:
     return labels
 
 
-def _means(spins: np.ndarray, unlabelled: Any, order: int, given: Callable[[Any], Any] | None) -> np.ndarray:
+def _means(spins: np.ndarray, unlabeled: Any, order: int, given: Callable[[Any], Any] | None) -> np.ndarray:
     """E[x_i | x_-i] of each row, by a model that has not seen it."""
     if given is not None:
         means = np.asarray(given(jnp.asarray(spins)))
@@ -152,10 +152,10 @@ def _means(spins: np.ndarray, unlabelled: Any, order: int, given: Callable[[Any]
         if np.abs(checks.finite("conditional_mean(x)", means)).max() > 1:
             raise ValueError(f"conditional_mean must be of numbers in [-1, 1]; got {np.abs(means).max():g}.")
         return means.astype(float)
-    if unlabelled is not None:
-        others = np.asarray(unlabelled)
+    if unlabeled is not None:
+        others = np.asarray(unlabeled)
         if others.ndim != 2 or others.shape[1] != spins.shape[1]:
-            raise ValueError(f"unlabelled must have shape (M, {spins.shape[1]}), as x; got {others.shape}.")
+            raise ValueError(f"unlabeled must have shape (M, {spins.shape[1]}), as x; got {others.shape}.")
         return np.asarray(fit_spins(others, order).model.conditional_mean(jnp.asarray(spins)), float)
     means = np.zeros(spins.shape)
     for half in (0, 1):

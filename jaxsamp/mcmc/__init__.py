@@ -8,22 +8,22 @@ spins, for `jaxsamp.sample_spins`, leave the law as it is.
 from jaxsamp.core.types import State
 from jaxsamp.mcmc.base import Langevin
 from jaxsamp.mcmc.block_gibbs import BlockGibbs
-from jaxsamp.mcmc.cluster import Cluster
-from jaxsamp.mcmc.colour import Colour
+from jaxsamp.mcmc.chromatic import Chromatic
 from jaxsamp.mcmc.curvature import smoothness
 from jaxsamp.mcmc.enumerate import Enumerate
 from jaxsamp.mcmc.heat_bath import HeatBath
 from jaxsamp.mcmc.overdamped import Overdamped
 from jaxsamp.mcmc.parallel import ParallelUnderdamped
 from jaxsamp.mcmc.spins import SpinSampler
+from jaxsamp.mcmc.swendsen_wang import SwendsenWang
 from jaxsamp.mcmc.tempering import Tempering
 from jaxsamp.mcmc.underdamped import Underdamped
 
 # Samplers of spins by name.
 SPIN_SAMPLERS = {
     "heat-bath": HeatBath(),
-    "chromatic": Colour(),
-    "swendsen-wang": Cluster(),
+    "chromatic": Chromatic(),
+    "swendsen-wang": SwendsenWang(),
     "tempering": Tempering(),
     "block-gibbs": BlockGibbs(),
     "enumerate": Enumerate(),
@@ -31,8 +31,8 @@ SPIN_SAMPLERS = {
 
 __all__ = [
     "SPIN_SAMPLERS",
-    "Cluster",
-    "Colour",
+    "SwendsenWang",
+    "Chromatic",
     "BlockGibbs",
     "Enumerate",
     "HeatBath",

@@ -45,7 +45,7 @@ class Tempering(SpinSampler):
     and back: each brings a state that has forgotten where it was.
 
     Args:
-        inner: what moves each replica: HeatBath(), Colour() or Cluster().
+        inner: what moves each replica: HeatBath(), Chromatic() or SwendsenWang().
         betas: the ladder, increasing, with the last one 1; by default `levels` from 0 to 1.
         levels: K, the number of levels if `betas` is not given.
         tune: move the levels between the first and the last until all pairs swap equally often, by three rounds of a
@@ -73,7 +73,7 @@ class Tempering(SpinSampler):
         """
         if not (isinstance(self.inner, SpinSampler) and self.inner.powers):
             raise TypeError(
-                "inner must be a sampler that draws from powers of the law, HeatBath(), Colour() or Cluster(); "
+                "inner must be a sampler that draws from powers of the law, HeatBath(), Chromatic() or SwendsenWang(); "
                 f"got {self.inner!r}."
             )
         ready = replace(self, inner=self.inner.prepared(model), betas=self._ladder())

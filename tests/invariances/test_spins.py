@@ -24,7 +24,7 @@ def chains(sampler, n=7, model=RING, **options):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_state_is_as_frequent_as_it_is_likely(name, optimized):
-    # In parts, because of the flags of `conftest`: without the fusion emitters XLA compiles Colour wrongly for the rows
+    # In parts, because of the flags of `conftest`: without the fusion emitters XLA compiles Chromatic wrongly for rows
     # 8,192 to 16,383 of one program. With its own settings it does not.
     x = chains(SAMPLERS[name], 20_000, steps=1, warmup=40, thin=0, save_every=0, microbatch=4_000).x
     counts = np.bincount((np.asarray(x) > 0) @ 2 ** np.arange(N), minlength=2**N)

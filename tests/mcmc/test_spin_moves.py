@@ -14,7 +14,7 @@ import scipy.stats as st
 
 import jaxsamp as js
 from jaxsamp.core.random import Rng
-from jaxsamp.mcmc import Cluster, Colour, HeatBath, SpinSampler, State, Tempering, graphs
+from jaxsamp.mcmc import Chromatic, HeatBath, SpinSampler, State, SwendsenWang, Tempering, graphs
 from jaxsamp_kernels import spins as kernel
 from tests.discrete import instances
 from tests.mcmc.test_spin_laws import FALSE_ALARM, drawn, p_value, z_scores
@@ -28,16 +28,16 @@ LADDER = Tempering(betas=(0.4, 0.7, 1.0), tune=False)
 @pytest.mark.parametrize(
     ("name", "sampler", "sweeps", "count"),
     [
-        pytest.param("torus", Cluster(), 20, 20_000, marks=pytest.mark.slow),
-        ("ring", Cluster(), 15, 5_000),
+        pytest.param("torus", SwendsenWang(), 20, 20_000, marks=pytest.mark.slow),
+        ("ring", SwendsenWang(), 15, 5_000),
         ("dense", LADDER, 30, 5_000),
-        pytest.param("torus", Colour(), 40, 20_000, marks=pytest.mark.slow),
-        pytest.param("ring", Colour(), 80, 20_000, marks=pytest.mark.slow),
-        pytest.param("ring", Cluster(), 20, 20_000, marks=pytest.mark.slow),
-        pytest.param("dense", Cluster(), 100, 20_000, marks=pytest.mark.slow),
+        pytest.param("torus", Chromatic(), 40, 20_000, marks=pytest.mark.slow),
+        pytest.param("ring", Chromatic(), 80, 20_000, marks=pytest.mark.slow),
+        pytest.param("ring", SwendsenWang(), 20, 20_000, marks=pytest.mark.slow),
+        pytest.param("dense", SwendsenWang(), 100, 20_000, marks=pytest.mark.slow),
         pytest.param("three", Tempering(levels=3), 40, 20_000, marks=pytest.mark.slow),
-        pytest.param("torus", Tempering(Cluster(), levels=3), 20, 20_000, marks=pytest.mark.slow),
-        pytest.param("ring", Tempering(Colour(), levels=3), 60, 20_000, marks=pytest.mark.slow),
+        pytest.param("torus", Tempering(SwendsenWang(), levels=3), 20, 20_000, marks=pytest.mark.slow),
+        pytest.param("ring", Tempering(Chromatic(), levels=3), 60, 20_000, marks=pytest.mark.slow),
     ],
 )
 def test_the_moments_and_the_states_are_those_of_the_law(name, sampler, sweeps, count):
@@ -49,7 +49,7 @@ def test_the_moments_and_the_states_are_those_of_the_law(name, sampler, sweeps, 
 
 def test_colors_are_the_heat_bath_in_another_order(x64):
     law = js.discrete.SparseIsing(instances.torus(3, 0.35).edges, np.linspace(-0.6, 0.9, 18), np.linspace(-0.3, 0.2, 9))
-    sampler = Colour(np.array([7, 3, 0, 3, 0, 7, 0, 7, 3])).prepared(law)
+    sampler = Chromatic(np.array([7, 3, 0, 3, 0, 7, 0, 7, 3])).prepared(law)
     order = [int(i) for i in np.asarray(sampler.tables.sites).ravel() if i < 9]
     assert sorted(order) == [*range(9)] and sampler.tables.sites.shape == (3, 3)
     rng = Rng(KEY, (9,), "float64")
@@ -65,10 +65,10 @@ def test_colors_are_the_heat_bath_in_another_order(x64):
 
 
 def test_tables_are_kept_for_the_same_neighbors_alone():
-    ready = Colour().prepared(RING)
+    ready = Chromatic().prepared(RING)
     assert ready.prepared(RING.scaled(0.5)) is ready
     other = ready.prepared(instances.torus(4, 0.3)).tables
-    for mine, anew in zip(other, Colour().prepared(instances.torus(4, 0.3)).tables, strict=True):
+    for mine, anew in zip(other, Chromatic().prepared(instances.torus(4, 0.3)).tables, strict=True):
         np.testing.assert_array_equal(mine, anew)
 
 
@@ -92,7 +92,7 @@ def test_both_signs_of_a_magnet_are_equally_likely():
     wrong = {
         sampler: abs(negative(sampler, sweeps) - 0.5) / (0.5 / np.sqrt(600))
         for sampler, sweeps in (
-            (Cluster(), 10),
+            (SwendsenWang(), 10),
             (Tempering(betas=(0.0, 0.4, 0.7, 1.0), tune=False), 40),
             (HeatBath(), 40),
         )
@@ -102,7 +102,7 @@ def test_both_signs_of_a_magnet_are_equally_likely():
 
 @pytest.mark.parametrize(
     "sampler",
-    [Cluster(), pytest.param(Tempering(Colour(), (0.0, 0.5, 1.0), tune=False), marks=pytest.mark.slow)],
+    [SwendsenWang(), pytest.param(Tempering(Chromatic(), (0.0, 0.5, 1.0), tune=False), marks=pytest.mark.slow)],
     ids=["clusters", "ladder"],
 )
 def test_chains_do_not_depend_on_devices_or_microbatches(sampler):
@@ -143,7 +143,7 @@ def test_one_replica_alone_is_the_inner_sampler_at_its_power():
         rng = Rng(KEY, (10,), "float32", power)
         return sampler.step(law, sampler.init(law, rng.spins(), rng), jnp.int32(0), rng).x
 
-    for sampler, law in ((HeatBath(), instances.r1()), (Cluster(), instances.r1())):
+    for sampler, law in ((HeatBath(), instances.r1()), (SwendsenWang(), instances.r1())):
         run, ready = jax.jit(sweep), sampler.prepared(law)
         np.testing.assert_array_equal(run(ready, law, 0.3), run(ready, law.scaled(0.3), 1.0))
 
@@ -164,7 +164,7 @@ def test_frustration_is_a_warning_where_one_cluster_has_nearly_all_spins():
     signs, up = np.sign(np.random.default_rng(0).normal(size=(30, 30))), np.ones((4, 30))
     glass = js.discrete.Ising(np.triu(signs, 1) + np.triu(signs, 1).T)
     run = lambda law, init=up: js.sample_spins(  # noqa: E731
-        KEY, law, (4, 30), Cluster(), 5, init=init, warmup=0, thin=0
+        KEY, law, (4, 30), SwendsenWang(), 5, init=init, warmup=0, thin=0
     )
     with pytest.warns(UserWarning, match="its largest cluster has 100% of the spins on average, because"):
         run(glass)
@@ -183,10 +183,10 @@ class Mine(SpinSampler):
 @pytest.mark.parametrize(
     ("law", "sampler", "error", "words"),
     [
-        (instances.r1(), Colour(), TypeError, "model must have few neighbors per spin for Colour, .*; got Ising"),
-        (RING, Colour(np.zeros(16)), ValueError, r"colors must be whole numbers of shape \(16,\); got float64"),
-        (RING, Colour(np.zeros(16, int)), ValueError, "colors must be different for .*; got 0 for both 0 and 1"),
-        (instances.r2(), Cluster(), TypeError, "model must have pairwise couplings .* for Cluster, .*; got MRF"),
+        (instances.r1(), Chromatic(), TypeError, "model must have few neighbors per spin for Chromatic, .*; got Ising"),
+        (RING, Chromatic(np.zeros(16)), ValueError, r"colors must be whole numbers of shape \(16,\); got float64"),
+        (RING, Chromatic(np.zeros(16, int)), ValueError, "colors must be different for .*; got 0 for both 0 and 1"),
+        (instances.r2(), SwendsenWang(), TypeError, "model must have pairwise couplings .* for Swendsen.*; got MRF"),
         (RING, Tempering(betas=[0.0, 0.5]), ValueError, r"betas must be an increasing ladder .*; got \[0.0, 0.5\]"),
         (RING, Tempering(betas=[0.5, 0.5, 1.0]), ValueError, "betas must be an increasing ladder"),
         (RING, Tempering(levels=1), ValueError, "levels must be at least 2; got 1"),
@@ -202,7 +202,7 @@ def test_what_does_not_fit_is_named(law, sampler, error, words):
 @pytest.mark.parametrize(
     ("sampler", "words"),
     [
-        (Colour(), "must have its colors before"),
+        (Chromatic(), "must have its colors before"),
         pytest.param(Tempering(levels=3), "must have its ladder before", marks=pytest.mark.slow),
     ],
 )
@@ -217,5 +217,5 @@ def test_inside_jit_samplers_are_prepared_before(sampler, words):
 
 def test_clusters_are_made_inside_jit_too():
     law = js.discrete.Ising(instances.r1().couplings)
-    inside = jax.jit(lambda law: js.sample_spins(KEY, law, (50, 10), Cluster(), 4, warmup=0, thin=0).stats)(law)
+    inside = jax.jit(lambda law: js.sample_spins(KEY, law, (50, 10), SwendsenWang(), 4, warmup=0, thin=0).stats)(law)
     assert set(inside) == {"rounds", "exponent", "finite", "largest_cluster", "frustrated"}

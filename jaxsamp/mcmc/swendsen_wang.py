@@ -21,7 +21,7 @@ GIANT = 0.9  # the share of all spins in the largest cluster, on average, from w
 
 @pytree
 @dataclass(frozen=True)
-class Cluster(SpinSampler):
+class SwendsenWang(SpinSampler):
     """Swendsen-Wang sweeps of a model with pairwise couplings, `Ising` or `SparseIsing`, in any fields.
 
     Given x, spins i and j are joined with probability 1 - exp(-2 J_ij x_i x_j) if J_ij x_i x_j > 0, and each cluster of
@@ -42,7 +42,7 @@ class Cluster(SpinSampler):
     frustrated: Any = field(default=True, repr=False)
     ghost: bool = field(default=True, repr=False, metadata={"static": True})
 
-    def prepared(self, model: Any) -> "Cluster":
+    def prepared(self, model: Any) -> "SwendsenWang":
         """The sampler with the edges of this model.
 
         Raises:
@@ -50,13 +50,13 @@ class Cluster(SpinSampler):
         """
         if not (hasattr(model, "couplings") and hasattr(model, "fields")):
             raise TypeError(
-                "model must have pairwise couplings and fields for Cluster, as an Ising or a SparseIsing has; got "
+                "model must have pairwise couplings and fields for SwendsenWang, as an Ising or a SparseIsing has; got "
                 f"{type(model).__name__}: take HeatBath()."
             )
         n = model.event_shape[0]
         if not checks.is_readable(model):
             edges = model.edges if is_sparse(model) else np.stack(np.triu_indices(n, 1), 1).astype(np.int32)
-            return Cluster(edges, True, True)
+            return SwendsenWang(edges, True, True)
         if not is_sparse(model):
             check_fields(model)
         edges = np.asarray(model.edges) if is_sparse(model) else np.argwhere(np.triu(np.asarray(model.couplings), 1))
@@ -65,7 +65,7 @@ class Cluster(SpinSampler):
         both = np.concatenate([weights, fields])
         used = np.concatenate([edges, haunted])[both != 0]
         frustrated = graphs.sides(n + 1, used, both[both != 0] < 0) is None
-        return Cluster(edges.astype(np.int32), np.asarray(frustrated), bool(fields.any()))
+        return SwendsenWang(edges.astype(np.int32), np.asarray(frustrated), bool(fields.any()))
 
     def init(self, model: Any, x: Array, rng: Rng) -> State:
         """The state of a chain at x, with the sum of the shares of the largest clusters, and their number."""
@@ -95,8 +95,8 @@ class Cluster(SpinSampler):
         share = float(jnp.mean(stats["largest_cluster"]))
         if share > GIANT and bool(jnp.any(stats["frustrated"])):
             warnings.warn(
-                f"sampler Cluster() is stuck: its largest cluster has {share:.0%} of the spins on average, because the "
-                "couplings contradict each other (frustration); take Tempering() or HeatBath().",
+                f"sampler SwendsenWang() is stuck: its largest cluster has {share:.0%} of the spins on average, because "
+                "the couplings contradict each other (frustration); take Tempering() or HeatBath().",
                 stacklevel=4,
             )
 

@@ -23,7 +23,7 @@ class _Tables(NamedTuple):
 
 @pytree
 @dataclass(frozen=True)
-class Colour(SpinSampler):
+class Chromatic(SpinSampler):
     """The heat bath for a `SparseIsing`, color by color: spins of one color are not coupled, and all move at once.
 
     It leaves the law as it is, like `HeatBath`, of which it is one order of visits; a sweep takes as many parallel
@@ -32,7 +32,7 @@ class Colour(SpinSampler):
     Args:
         colors: a whole number for each spin, (n,), different for spins that are coupled. By default two colors where
             these are enough, and otherwise a greedy coloring, spins with most neighbors first, computed on the host
-            once per run; inside `jax.jit` with the model as an argument, `Colour().prepared(model)` outside of it.
+            once per run; inside `jax.jit` with the model as an argument, `Chromatic().prepared(model)` outside of it.
     """
 
     powers = True
@@ -40,7 +40,7 @@ class Colour(SpinSampler):
     colors: Any = None
     tables: Any = field(default=None, repr=False)
 
-    def prepared(self, model: Any) -> "Colour":
+    def prepared(self, model: Any) -> "Chromatic":
         """The sampler with the tables of the colors of this model.
 
         Raises:
@@ -50,7 +50,7 @@ class Colour(SpinSampler):
         """
         if not is_sparse(model):
             raise TypeError(
-                "model must have few neighbors per spin for Colour, as a SparseIsing has; "
+                "model must have few neighbors per spin for Chromatic, as a SparseIsing has; "
                 f"got {type(model).__name__}: take HeatBath()."
             )
         if checks.is_readable(model.neighbors, self.tables):
@@ -59,7 +59,7 @@ class Colour(SpinSampler):
             return self if fit else replace(self, tables=_tables(neighbors, self.colors))
         if self.tables is None:
             raise ValueError(
-                "sampler must have its colors before jax.jit, which hides the model: pass Colour().prepared(model)."
+                "sampler must have its colors before jax.jit, which hides the model: pass Chromatic().prepared(model)."
             )
         return self
 
