@@ -95,8 +95,8 @@ class SwendsenWang(SpinSampler):
         share = float(jnp.mean(stats["largest_cluster"]))
         if share > GIANT and bool(jnp.any(stats["frustrated"])):
             warnings.warn(
-                f"sampler SwendsenWang() is stuck: its largest cluster has {share:.0%} of all spins on average, because "
-                "the couplings contradict each other (frustration); take Tempering() or HeatBath().",
+                f"sampler SwendsenWang() is stuck: its largest cluster has {share:.0%} of the spins on average, "
+                "because the couplings contradict each other (frustration); take Tempering() or HeatBath().",
                 stacklevel=4,
             )
 
