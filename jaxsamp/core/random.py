@@ -4,7 +4,7 @@
 split and folded: sample keys are folded by step, then by stream, and numbers are drawn only from the resulting keys.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -32,7 +32,8 @@ class Rng:
     key: Array
     shape: tuple[int, ...]
     dtype: jax.typing.DTypeLike
-    power: Any = 1.0  # of the law that a sampler of spins draws from, p^power: not 1 at the levels of tempering
+    # Of the law that a sampler of spins draws from, p^power: not 1 at the levels of tempering.
+    power: Any = field(default=1.0, kw_only=True)
 
     def prior(self) -> Array:
         """Standard normal noise of the starting state."""

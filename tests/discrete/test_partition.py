@@ -25,6 +25,7 @@ def test_brackets_hold_the_exact_partition_function_within_their_errors(key):
     assert 250 < found.ess <= 500
 
 
+@pytest.mark.slow
 def test_more_temperatures_bring_the_bounds_together(key):
     rbm = rbm10()
     few, many = (js.discrete.log_partition(key, rbm, k, 500) for k in (20, 200))

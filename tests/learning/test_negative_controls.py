@@ -22,6 +22,7 @@ def parity():
     return x, x[:, [2, 7, 11]].prod(1) * np.where(rng.random(2 * ROWS) < 0.15, -1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("degree", "features", "least", "most"), [(2, 137, 0.47, 0.53), (3, 697, 0.82, 0.87)])
 def test_a_noisy_parity_of_three_needs_features_of_degree_three(parity, degree, features, least, most):
     """One pass of multiplicative weights: held-out accuracy of 10,000 within 6 standard errors of chance at degree 2.

@@ -39,6 +39,7 @@ def test_the_gradient_from_chains_is_that_of_the_log_likelihood(key, data):
         assert np.abs(chance[name] - exact[name]).max() < 4.5 / np.sqrt(20_000), name
 
 
+@pytest.mark.slow
 def test_tempered_chains_have_the_law_of_each_temperature(key):
     # Exact draws at every temperature stay such through sweeps and exchanges; a wrong sign of these does not pass.
     rbm, n, move = rbm7().annealed(1.5), 10_000, jax.jit(steps.moved)

@@ -34,6 +34,7 @@ def test_few_labels_are_enough_for_a_known_law_and_fine_tuning_is_refused(key, t
     assert error(found.frozen, truth) < 0.01 < error(found.tuned, truth)
 
 
+@pytest.mark.slow
 def test_fine_tuning_is_accepted_where_the_law_is_wrong_and_labels_are_many(key, truth, rows):
     wrong = js.discrete.RBM(0.5 * jnp.roll(truth.rbm.weights, 3, 0), truth.rbm.visible)
     found = fit(key, rows[:, :7], rows[:, 7], rbm=wrong, held_out=0.4)

@@ -120,6 +120,7 @@ def test_chains_do_not_depend_on_devices_or_microbatches(sampler):
         run(5, law=other)
 
 
+@pytest.mark.slow
 def test_a_ladder_is_tuned_until_pairs_swap_equally_often():
     law = js.discrete.curie_weiss(12, 1.2)
     rates = {}
