@@ -83,7 +83,7 @@ def test_a_run_on_four_devices_is_the_same_up_to_rounding(whole):
 
 def test_laps_are_called_back_and_the_step_is_compiled_once_for_all(whole):
     assert whole[1] == [(0, STEPS), (1, STEPS)]
-    assert whole[3] == 1
+    assert whole[3] <= 1  # 0 if an earlier test of this process has compiled it
 
 
 class Stop(Exception):

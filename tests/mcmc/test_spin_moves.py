@@ -141,7 +141,7 @@ def test_one_replica_alone_is_the_inner_sampler_at_its_power():
     """Thresholds at power beta are those of the law of beta S: the same chain, spin for spin."""
 
     def sweep(sampler, law, power):
-        rng = Rng(KEY, (10,), "float32", power)
+        rng = Rng(KEY, (10,), "float32", power=power)
         return sampler.step(law, sampler.init(law, rng.spins(), rng), jnp.int32(0), rng).x
 
     for sampler, law in ((HeatBath(), instances.r1()), (SwendsenWang(), instances.r1())):
