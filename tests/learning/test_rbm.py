@@ -113,6 +113,8 @@ def test_the_regression_of_one_spin_has_the_degree_of_a_hidden_one_less_one():
             errors.append(p @ (np.tanh(features @ found.x) - mean[:, i]) ** 2)
         worst[degree] = max(errors)
     assert worst[1] == pytest.approx(3.03e-3, rel=2e-3) and worst[2] < 1e-15
+    law = js.learning.fit_spins(x, 3, l1=0, weights=p).model  # terms of three spins, all spins at once
+    assert (p @ (np.asarray(law.conditional_mean(jnp.asarray(x))) - mean) ** 2).max() < 1e-9
 
 
 def test_zeros_and_ones_are_the_same_data(key, data):
