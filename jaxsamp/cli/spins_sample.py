@@ -108,7 +108,8 @@ class SpinsSample(ReportingCommand):
             name.replace("_", " "): value for name, value in facts["stats"].items() if name not in ("rounds", "finite")
         }
         said |= {"R-hat of the exponent": facts["rhat"], "effective samples of it": facts["effective"]}
-        page.line("; ".join(f"{name} {value:.4g}" for name, value in said.items() if value is not None))
+        if known := [f"{name} {value:.4g}" for name, value in said.items() if value is not None]:
+            page.line("; ".join(known))
         page.line("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in facts["seconds"].items()))
         page.written(facts, out)
 
