@@ -1,7 +1,6 @@
 """`jaxsamp mixture <command>`: what is known of mixtures; each command is one file beside this one."""
 
-from collections.abc import Sequence
-from typing import Any
+from jaxsamp.cli.group import Group
 
 COMMANDS = {  # module, class and summary of each
     "learn": ("mixture_learn", "MixtureLearn", "Learn a mixture from data."),
@@ -9,12 +8,7 @@ COMMANDS = {  # module, class and summary of each
 }
 
 
-class Mixture:
+class Mixture(Group):
     """A group of commands."""
 
-    @staticmethod
-    def parsed(words: Sequence[str], name: str) -> Any:
-        """The command that `words` describe; see `jaxsamp.cli.command.Command.parsed`."""
-        from jaxsamp.cli import chosen
-
-        return chosen(words, COMMANDS, "Mixtures of Gaussians.", name)
+    commands, about = COMMANDS, "Mixtures of Gaussians."

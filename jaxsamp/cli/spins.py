@@ -1,7 +1,6 @@
 """`jaxsamp spins <command>`: laws of spins; each command is one file beside this one."""
 
-from collections.abc import Sequence
-from typing import Any
+from jaxsamp.cli.group import Group
 
 COMMANDS = {  # module, class and summary of each
     "sample": ("spins_sample", "SpinsSample", "Draw spins from a known law, or from one that was learned."),
@@ -10,12 +9,7 @@ COMMANDS = {  # module, class and summary of each
 }
 
 
-class Spins:
+class Spins(Group):
     """A group of commands."""
 
-    @staticmethod
-    def parsed(words: Sequence[str], name: str) -> Any:
-        """The command that `words` describe; see `jaxsamp.cli.command.Command.parsed`."""
-        from jaxsamp.cli import chosen
-
-        return chosen(words, COMMANDS, "Laws of spins, +1 and -1.", name)
+    commands, about = COMMANDS, "Laws of spins, +1 and -1."

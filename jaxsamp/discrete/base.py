@@ -20,7 +20,7 @@ from jaxsamp.targets import Target
 from jaxsamp_kernels import enumeration
 
 MOST = 22  # spins whose states are enumerated
-AT_ONCE = 1024  # samples drawn or tilted at a time
+AT_ONCE = 1024  # samples drawn at a time
 
 
 class SpinLaw(Target):

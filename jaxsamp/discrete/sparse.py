@@ -125,8 +125,8 @@ def _tables(pairs: np.ndarray, n: int) -> tuple[Array, Array]:
     ends, others, numbers = ends[order], others[order], numbers[order]
     degree = np.bincount(ends, minlength=n)
     place = np.arange(len(ends)) - (np.cumsum(degree) - degree)[ends]
-    fits("the table of neighbors", n, max(1, int(degree.max(initial=0))))
     shape = (n, max(1, int(degree.max(initial=0))))
+    fits("the table of neighbors", *shape)
     neighbors, edge_of = np.full(shape, n, np.int32), np.full(shape, len(pairs), np.int32)
     neighbors[ends, place], edge_of[ends, place] = others, numbers
     return jnp.asarray(neighbors), jnp.asarray(edge_of)

@@ -101,10 +101,6 @@ class SwendsenWang(SpinSampler):
             )
 
 
-def _sparse(model: Any) -> bool:
-    return hasattr(model, "neighbor_weights")
-
-
 def _weights(model: Any, edges: Any) -> Any:
     """J of each edge, (E,)."""
     return model.weights if is_sparse(model) else model.couplings[edges[:, 0], edges[:, 1]]
