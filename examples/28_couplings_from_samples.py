@@ -41,7 +41,7 @@ def main():
     data = load_breast_cancer().data
     rows = np.random.default_rng(0).permutation(len(data))
     train, held_out = data[rows[:400]], data[rows[400:]]
-    learner = js.learning.SpinRegressor(threshold="median").fit(train)
+    learner = js.learning.SpinRegressor(binarize="median").fit(train)
     spins = np.where(held_out > learner.thresholds_, 1, -1)
     right = (np.sign(learner.predict(held_out)) == spins).mean()
     print(f"tumors: a measurement is above or below its median as the other 29 say, {right:.1%} (one alone: 50 %)")

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from jaxsamp.learning.binarize import spins, thresholds
 from jaxsamp.learning.select import Selection, select
 
 
@@ -21,7 +22,7 @@ class JuntaSelector(SelectorMixin, BaseEstimator):
 
     Attributes:
         selection_: the `Selection`, with `predict`.
-        thresholds_: those of the features, (n,), if there are any.
+        thresholds_: those of the features, (n,), or None.
 
     Raises (by `fit`):
         ValueError: as `select` does.
@@ -52,10 +53,9 @@ class JuntaSelector(SelectorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, unlabeled: Any = None) -> "JuntaSelector":
         """Find the features of X (m, n) that y (m,) depends on, with further samples of X if there are any."""
         X, y = validate_data(self, X, y, ensure_min_samples=2, ensure_min_features=2, y_numeric=True)
-        if self.binarize is not None:
-            of = np.median(X, 0) if isinstance(self.binarize, str) and self.binarize == "median" else self.binarize
-            self.thresholds_ = np.broadcast_to(np.asarray(of, float), X.shape[1:])
-            X, unlabeled = self._spins(X), None if unlabeled is None else self._spins(unlabeled)
+        self.thresholds_ = thresholds(self.binarize, X)
+        if self.thresholds_ is not None:
+            X, unlabeled = spins(X, self.thresholds_), None if unlabeled is None else spins(unlabeled, self.thresholds_)
         settings = {name: getattr(self, name) for name in ("min_rows", "order", "conditional_mean")}
         self.selection_ = select(X, y, unlabeled, self.max_size, self.alpha, **settings)
         return self
@@ -64,16 +64,16 @@ class JuntaSelector(SelectorMixin, BaseEstimator):
         """Mean label of the rows that agree with each row of X in the features that were selected, (m,)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        return self.selection_.predict(X if self.binarize is None else self._spins(X))
-
-    def _spins(self, X: Any) -> np.ndarray:
-        return np.where(np.asarray(X) > self.thresholds_, 1, -1)
+        return self.selection_.predict(spins(X, self.thresholds_))
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
         mask = np.zeros(self.n_features_in_, bool)
         mask[list(self.selection_.indices)] = True
         return mask
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "selection_")  # a fit that failed has noted the thresholds
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -5,24 +5,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array
 from jaxsamp.discrete import RBM, log_partition
 from jaxsamp.discrete.base import MOST
+from jaxsamp.learning.binarize import spins, thresholds
 from jaxsamp.learning.estimator import FIT, SAMPLE, key_of
 from jaxsamp.learning.rbm import fit_rbm
-from jaxsamp.learning.spins_data import rows_of
 from jaxsamp.mcmc import BlockGibbs
 from jaxsamp.running import sample_spins
 
 
-class RBMEstimator(TransformerMixin, BaseEstimator):
+class RBMEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """An RBM fitted by `fit_rbm`, with the methods of scikit-learn's BernoulliRBM, and log likelihoods besides.
 
-    Data are of -1 and +1, or of 0 and 1, and samples are as the data were.
+    It takes features of -1 and +1, or of 0 and 1, or any with a threshold in `binarize`. Samples are of 0 and 1 where
+    the data were, and otherwise of -1 and +1.
 
     Args:
         n_components: number of hidden spins.
@@ -35,12 +36,14 @@ class RBMEstimator(TransformerMixin, BaseEstimator):
         weight_decay: penalty on the weights.
         temperatures: of the brackets of log Z, where there are more than 22 spins and more than 22 hidden ones.
         random_state: an integer, a RandomState, None, or a typed key.
+        binarize: None; or a number, above which a feature is +1, and -1 elsewhere; or "median", that of the feature.
 
     Attributes:
         rbm_: the `jaxsamp.discrete.RBM`.
         log_partition_: log Z, exact or by annealing.
         bracket_: the `jaxsamp.discrete.Bracket` of the latter, else None.
         zero_one_: whether the data are of 0 and 1.
+        thresholds_: those of the features, (n,), or None.
 
     Raises (by `fit`):
         ValueError, TypeError: as by `fit_rbm`.
@@ -59,6 +62,7 @@ class RBMEstimator(TransformerMixin, BaseEstimator):
         weight_decay: Any = 1e-4,
         temperatures: Any = 1000,
         random_state: Any = None,
+        binarize: Any = None,
     ):
         self.n_components = n_components
         self.method = method
@@ -70,14 +74,17 @@ class RBMEstimator(TransformerMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.temperatures = temperatures
         self.random_state = random_state
+        self.binarize = binarize
 
     def fit(self, X: Any, y: Any = None) -> "RBMEstimator":
         """Fit to the rows of X, (n, d), and return itself; `y` is not used."""
-        x = np.asarray(validate_data(self, X, ensure_min_samples=2))
+        X = validate_data(self, X, ensure_min_samples=2)
+        self.thresholds_ = thresholds(self.binarize, X)
+        x = spins(X, self.thresholds_)
         self.zero_one_ = not (x < 0).any()
         names = ("method", "steps", "batch_size", "chains", "sweeps", "learning_rate", "weight_decay")
         for_fit, for_bracket = jax.random.split(key_of(self.random_state, FIT))
-        rbm = fit_rbm(for_fit, _spins(x), self.n_components, **{name: getattr(self, name) for name in names})
+        rbm = fit_rbm(for_fit, _signs(x), self.n_components, **{name: getattr(self, name) for name in names})
         self.bracket_ = None
         if min(rbm.weights.shape) > MOST:
             self.bracket_ = log_partition(for_bracket, rbm, self.temperatures)
@@ -87,7 +94,7 @@ class RBMEstimator(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> np.ndarray:
         """P(h_j = 1 | x) for each row of X, (n, m)."""
-        return np.asarray((1 + self._fitted().hidden_mean(self._rows(X))) / 2)
+        return np.asarray((1 + self._fitted().hidden_mean(self._rows(X))) / 2, float)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Log probability of each row of X in nats, (n,): with log Z, not a pseudo-likelihood."""
@@ -113,14 +120,18 @@ class RBMEstimator(TransformerMixin, BaseEstimator):
             ).x
         return (np.asarray(x) + 1) // 2 if self.zero_one_ else np.asarray(x)
 
+    @property
+    def _n_features_out(self) -> int:
+        return self._fitted().weights.shape[1]
+
     def _fitted(self) -> RBM:
         check_is_fitted(self, "rbm_")
         return self.rbm_
 
     def _rows(self, X: Any) -> Array:
-        return jnp.asarray(rows_of(_spins(np.asarray(validate_data(self, X, reset=False)))))
+        return jnp.asarray(_signs(spins(validate_data(self, X, reset=False), self.thresholds_)))
 
 
-def _spins(x: np.ndarray) -> np.ndarray:
-    """Data of 0 and 1 as -1 and +1; others as they are."""
-    return 2 * x - 1 if np.isin(x, (0, 1)).all() else x
+def _signs(x: np.ndarray) -> np.ndarray:
+    """0 and -1 as -1, and 1 as +1, of int8."""
+    return np.where(x > 0, 1, -1).astype(np.int8)

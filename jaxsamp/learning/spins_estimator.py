@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from jaxsamp.core import checks
 from jaxsamp.core.batching import each
+from jaxsamp.learning.binarize import spins, thresholds
 from jaxsamp.learning.spins import fit_spins
 
 AT_ONCE = 8192  # rows that are judged at once
@@ -27,13 +27,13 @@ class SpinRegressor(DensityMixin, BaseEstimator):
         method: "rple", "rise", "logrise" or "sparsitron".
         l1: the penalty, "auto" or a number, except for "sparsitron".
         width: the bound for "sparsitron", or None.
-        threshold: None for data of -1 and +1, or 0 and 1; a number, to read larger ones as +1 and others as -1; or
-            "median", for the median of each column of the data of the fit.
+        binarize: None for data of -1 and +1, or of 0 and 1; a number, above which a feature is +1, and -1 elsewhere; or
+            "median", that of the feature.
         random_state: of the order in which "sparsitron" reads rows, an integer, a RandomState or None.
 
     Attributes:
         model_: the law, a `jaxsamp.discrete.Ising` for order 2 and an `MRF` for others.
-        thresholds_: that of each column, (n,), or None.
+        thresholds_: those of the features, (n,), or None.
         coef_: J, (n, n), symmetric; for order 2.
         intercept_: h, (n,); for order 2.
         loss_per_node_, asymmetry_, width_: as of a `SpinFit`.
@@ -50,25 +50,21 @@ class SpinRegressor(DensityMixin, BaseEstimator):
         method: Any = "rple",
         l1: Any = "auto",
         width: Any = None,
-        threshold: Any = None,
+        binarize: Any = None,
         random_state: Any = None,
     ):
         self.order = order
         self.method = method
         self.l1 = l1
         self.width = width
-        self.threshold = threshold
+        self.binarize = binarize
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "SpinRegressor":
         """Learn from the rows of X, (m, n), and return itself; `y` is not used."""
         X = validate_data(self, X, ensure_min_samples=2, ensure_min_features=2)
-        if isinstance(self.threshold, str):
-            checks.one_of("threshold", self.threshold, ("median",))
-            self.thresholds_ = np.median(X, 0)
-        else:
-            self.thresholds_ = None if self.threshold is None else np.full(X.shape[1], float(self.threshold))
-        x = self._spins(X)
+        self.thresholds_ = thresholds(self.binarize, X)
+        x = spins(X, self.thresholds_)
         key = None
         if self.method == "sparsitron":
             key = jax.random.key(check_random_state(self.random_state).randint(2**31 - 1))
@@ -94,17 +90,9 @@ class SpinRegressor(DensityMixin, BaseEstimator):
         return float(np.mean(self.score_samples(X)))
 
     def _local_fields(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        x = np.where(self._spins(validate_data(self, X, reset=False)) > 0, 1, -1).astype(np.int8)
+        x = np.where(spins(validate_data(self, X, reset=False), self.thresholds_) > 0, 1, -1).astype(np.int8)
         fields = each(lambda row: self.model_.local_fields(row[None])[0], jnp.asarray(x), AT_ONCE)
         return x, np.asarray(fields, float)
-
-    def _spins(self, x: Any) -> np.ndarray:
-        if self.thresholds_ is not None:
-            return np.where(x > self.thresholds_, 1, -1).astype(np.int8)
-        other = ~((x == 1) | (x == 0) | (x == -1))
-        if other.any():
-            raise ValueError(f"X must be of -1 and +1, or of 0 and 1, unless there is a threshold; got {x[other][0]}.")
-        return x
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")  # a fit that failed has noted the thresholds

@@ -138,6 +138,30 @@ def test_an_estimator_has_what_the_machine_knows(data):
     assert made.bracket_ is None and made.score(zero_one) == pytest.approx(made.score_samples(zero_one).mean())
 
 
+def test_an_estimator_makes_spins_of_measurements(data):
+    measured = data * np.arange(1.0, 8) + np.arange(7)  # column i is i - (i + 1) or i + (i + 1)
+    settings = {"method": "exact", "steps": 5, "random_state": 0}
+    made = js.learning.RBMEstimator(3, binarize=np.arange(7), **settings).fit(measured)
+    plain = js.learning.RBMEstimator(3, **settings).fit(data)
+    np.testing.assert_array_equal(made.rbm_.weights, plain.rbm_.weights)
+    np.testing.assert_array_equal(made.score_samples(measured[:5]), plain.score_samples(data[:5]))
+    assert set(np.unique(made.sample(6))) == {-1, 1}
+    assert made.get_feature_names_out().tolist() == ["rbmestimator0", "rbmestimator1", "rbmestimator2"]
+    with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless binarize is given; got -2"):
+        js.learning.RBMEstimator(3, **settings).fit(2 * data)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_an_estimator_of_scikit_learn():
+    from sklearn.utils.estimator_checks import check_estimator
+
+    made = js.learning.RBMEstimator(3, steps=3, chains=8, batch_size=8, sweeps=1, binarize="median")
+    found = check_estimator(made, on_fail=None)
+    assert not {one["check_name"]: str(one["exception"])[:200] for one in found if one["status"] == "failed"}
+    assert sum(one["status"] == "passed" for one in found) > 40
+
+
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [

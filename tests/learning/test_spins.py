@@ -268,12 +268,14 @@ def test_the_estimator_is_fit_spins(law):
     # The loss is that of the nodes, the score that of the means of their coefficients.
     assert learner.score(x) == pytest.approx(-fit.loss_per_node.sum(), rel=1e-3)
     np.testing.assert_allclose(learner.predict(x[:5]), np.tanh(fit.model.local_fields(jnp.asarray(x[:5]))), atol=1e-6)
-    same = js.learning.SpinRegressor(threshold="median").fit(x + np.random.default_rng(0).uniform(-1, 1, x.shape))
+    same = js.learning.SpinRegressor(binarize="median").fit(x + np.random.default_rng(0).uniform(-1, 1, x.shape))
     assert np.abs(same.coef_).mean() > 0.02 and same.thresholds_.shape == (10,)
-    with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless there is a threshold; got 3"):
+    with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless binarize is given; got 3"):
         js.learning.SpinRegressor().fit(3 * x)
-    with pytest.raises(ValueError, match="^threshold must be one of 'median'; got 'mean'"):
-        js.learning.SpinRegressor(threshold="mean").fit(x)
+    with pytest.raises(ValueError, match="^X must be .* got -1, 0 and 1"):
+        js.learning.SpinRegressor().fit(np.where(np.arange(len(x))[:, None] < 5, 0, x))
+    with pytest.raises(ValueError, match="^binarize must be one of 'median'; got 'mean'"):
+        js.learning.SpinRegressor(binarize="mean").fit(x)
 
 
 @pytest.mark.slow
@@ -283,7 +285,7 @@ def test_it_is_an_estimator_of_scikit_learn():
 
     reason = "the default penalty depends on the number of samples, which weights that are no integers do not tell"
     expected = {"check_sample_weight_equivalence_on_dense_data": reason}
-    learner = js.learning.SpinRegressor(threshold="median")
+    learner = js.learning.SpinRegressor(binarize="median")
     found = check_estimator(learner, on_fail=None, expected_failed_checks=expected)
     failed = {one["check_name"]: str(one["exception"])[:200] for one in found if one["status"] == "failed"}
     assert not failed
