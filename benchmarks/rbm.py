@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from common import about, arguments, show, write
+from scipy.optimize import brentq
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import BernoulliRBM
 
@@ -25,6 +26,7 @@ import jaxsamp as js
 from jaxsamp_kernels import hermite
 
 SPINS, HIDDEN = 10, 4
+CERTAINTY = 0.84  # mean of E[y | x]^2: with the couplings as drawn it is up to 0.996, and labels say nearly all
 
 
 def machine(seed):
@@ -35,9 +37,25 @@ def machine(seed):
     return js.discrete.LabeledRBM(js.discrete.RBM(w, b, c), head, 0.1)
 
 
+def unsure(labeled):
+    """The same machine with the couplings of its label scaled so that the mean of E[y | x]^2 is `CERTAINTY`."""
+
+    def scaled(by):
+        return js.discrete.LabeledRBM(labeled.rbm, by * labeled.head, labeled.bias)
+
+    return scaled(brentq(lambda by: law_of(scaled(by))[2] - CERTAINTY, 0.01, 10, xtol=1e-3))
+
+
+def law_of(labeled):
+    """Probabilities of all states of x, E[y | x] at each, and the mean of its square."""
+    p = np.asarray(labeled.joint().probabilities(), float).reshape(2, -1).sum(0)
+    mean = np.asarray(labeled.conditional_mean(js.discrete.states(SPINS)), float)
+    return p, mean, float(p @ mean**2)
+
+
 def brackets(options):
     for temperatures in options.temperatures:
-        for seed in range(options.seeds):
+        for seed in options.seeds:
             rbm = machine(seed).rbm
             exact = float(rbm.log_partition())
             found = js.discrete.log_partition(jax.random.key(seed), rbm, temperatures, options.chains)
@@ -57,12 +75,10 @@ def brackets(options):
 def supervised(options):
     states = js.discrete.states(SPINS)
     table = {}
-    for seed in range(options.seeds):
-        labeled = machine(seed)
-        joint = labeled.joint()
-        p = np.asarray(joint.probabilities(), float).reshape(2, -1).sum(0)
-        truth = np.asarray(labeled.conditional_mean(states), float)
-        xy = np.asarray(joint.sample(jax.random.key(seed), 2 * options.unlabeled))
+    for seed in options.seeds:
+        labeled = unsure(machine(seed))
+        p, truth, square = law_of(labeled)
+        xy = np.asarray(labeled.joint().sample(jax.random.key(seed), 2 * options.unlabeled))
         rows, unlabeled = np.split(xy, 2)
         fit = {"steps": options.steps, "chains": options.fit_chains, "learning_rate": 0.02}
         rbm = js.learning.fit_rbm(jax.random.key(seed), unlabeled[:, :SPINS], HIDDEN, **fit)
@@ -71,7 +87,7 @@ def supervised(options):
             return float(p @ (np.asarray(mean, float) - truth) ** 2)
 
         law = np.asarray(rbm.probabilities(), float)
-        of_law = {"KL of the law": float(p @ np.log(p / law)), "E m^2": float(p @ truth**2)}
+        of_law = {"KL of the law": float(p @ np.log(p / law)), "E m^2": square}
         for count in options.labels:
             x, y = rows[:count, :SPINS], rows[:count, SPINS]
             found = js.learning.fit_supervised_rbm(jax.random.key(seed), x, y, rbm=rbm)
@@ -166,7 +182,7 @@ PARTS = {"brackets": brackets, "supervised": supervised, "digits": digits}
 
 def main():
     parser = arguments(__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="machines")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="machines")
     parser.add_argument("--temperatures", type=int, nargs="+", default=[30, 100, 1000])
     parser.add_argument("--chains", type=int, default=500, help="of annealing")
     parser.add_argument("--unlabeled", type=int, default=20_000)

@@ -36,8 +36,8 @@ SMALL = {
     ],
     "juntas": ["--sets", "1", "--most", "2000", "--cases", "3, random"],
     "spins_by_diffusion": [
-        *("--samples", "20", "--seeds", "1", "--spins", "16", "--chains", "4", "--sweeps", "10", "--betas", "0.3"),
-        *("--only", "UniPC"),
+        *("--samples", "20", "--few-betas", "1", "--spins", "16", "--chains", "4", "--sweeps", "10", "--betas", "0.3"),
+        *("--levels", "2", "--only", "UniPC, 32 steps", "SlidingWindow, 16 steps"),
     ],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "annotation_levels": ["--seeds", "1", "--steps", "2", "--stride", "8"],
@@ -54,7 +54,7 @@ SMALL = {
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
     "rbm": [
-        *("--seeds", "1", "--temperatures", "3", "--chains", "8", "--unlabeled", "300", "--labels", "100", "--steps"),
+        *("--seeds", "0", "--temperatures", "3", "--chains", "8", "--unlabeled", "300", "--labels", "100", "--steps"),
         *("3", "--fit-chains", "8", "--hidden", "3", "--updates", "2", "--batch", "32", "--sweeps", "1", "--rates"),
         *("0.01", "--epochs", "1"),
     ],

@@ -70,7 +70,11 @@ class Law(Protocol):
 
 @runtime_checkable
 class SpinModel(Protocol):
-    """A law of n spins, p(x) = exp(S(x)) / Z for x in {-1, +1}^n, whose Z need not be known; see `jaxsamp.discrete`."""
+    """A law of n spins, p(x) = exp(S(x)) / Z for x in {-1, +1}^n, whose Z need not be known; see `jaxsamp.discrete`.
+
+    A class may also say its `structure`, "pairs", "neighbors" or "terms", and have the arrays that go with it, from
+    which samplers compute local fields faster; see `jaxsamp.mcmc.spins.structure`.
+    """
 
     @property
     def event_shape(self) -> tuple[int, ...]:

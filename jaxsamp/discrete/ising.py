@@ -27,6 +27,8 @@ class Ising(SpinLaw):
         ValueError: J is not square, not symmetric, not finite, or couples a spin to itself, or h does not fit.
     """
 
+    structure = "pairs"
+
     couplings: Any
     fields: Any = None
 

@@ -34,6 +34,8 @@ class MRF(SpinLaw):
         TypeError: `terms` is not a mapping.
     """
 
+    structure = "terms"
+
     members: Any
     weights: Any
     n: int = field(metadata={"static": True})

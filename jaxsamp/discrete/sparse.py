@@ -10,6 +10,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Data
 from jaxsamp.discrete.base import SpinLaw, fields_of, fits
+from jaxsamp.mcmc import graphs
 
 
 @pytree
@@ -30,6 +31,8 @@ class SparseIsing(SpinLaw):
         ValueError: an edge joins a spin to itself, names one that is not there, or comes twice; or a number is not
             finite.
     """
+
+    structure = "neighbors"
 
     edges: Any
     weights: Any
@@ -121,12 +124,9 @@ def _tables(pairs: np.ndarray, n: int) -> tuple[Array, Array]:
     """The neighbors of each spin and the numbers of the edges to them, (n, D), filled up with n and E."""
     ends, others = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.concatenate([pairs[:, 1], pairs[:, 0]])
     numbers = np.tile(np.arange(len(pairs)), 2)
-    order = np.lexsort((others, ends))
-    ends, others, numbers = ends[order], others[order], numbers[order]
-    degree = np.bincount(ends, minlength=n)
-    place = np.arange(len(ends)) - (np.cumsum(degree) - degree)[ends]
-    shape = (n, max(1, int(degree.max(initial=0))))
+    shape = (n, max(1, int(np.bincount(ends, minlength=n).max())))
     fits("the table of neighbors", *shape)
-    neighbors, edge_of = np.full(shape, n, np.int32), np.full(shape, len(pairs), np.int32)
-    neighbors[ends, place], edge_of[ends, place] = others, numbers
+    order = np.argsort(others, kind="stable")
+    ends, others, numbers = ends[order], others[order], numbers[order]
+    neighbors, edge_of = (graphs.grouped(ends, *part) for part in ((others, n, n), (numbers, n, len(pairs))))
     return jnp.asarray(neighbors), jnp.asarray(edge_of)

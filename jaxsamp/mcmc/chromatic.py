@@ -11,14 +11,14 @@ from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, State
 from jaxsamp.mcmc import graphs
-from jaxsamp.mcmc.spins import SpinSampler, is_sparse
+from jaxsamp.mcmc.spins import SpinSampler, structure
 from jaxsamp_kernels.spins_sparse import color_sweep
 
 
 class _Tables(NamedTuple):
     sites: Any  # the spins of each color, (C, M), filled up with n
     places: Any  # where each spin is in them, flattened, (n,)
-    nearby: Any  # the places of the neighbors of each, (C, M, D)
+    nearby: Any  # the places of the neighbors of each, (C, D, M)
 
 
 @pytree
@@ -48,7 +48,7 @@ class Chromatic(SpinSampler):
             ValueError: `colors` has another shape, or one color for two spins that are coupled; or the model is an
                 argument of a function that JAX transforms.
         """
-        if not is_sparse(model):
+        if structure(model) != "neighbors":
             raise TypeError(
                 "model must have few neighbors per spin for Chromatic, as a SparseIsing has; "
                 f"got {type(model).__name__}: take HeatBath()."
@@ -76,28 +76,24 @@ class Chromatic(SpinSampler):
             for of_spins in (model.neighbor_weights, model.fields)
         )
         t = replace(rng, shape=sites.shape).thresholds(i)
-        y = color_sweep(state.memory, jnp.asarray(nearby), weights, fields, t)
+        y = color_sweep(state.memory, jnp.asarray(nearby), weights.swapaxes(1, 2), fields, t)
         return State(y.reshape(-1).at[places].get(mode="promise_in_bounds").astype(state.x.dtype), y)
 
 
 def _tables(neighbors: np.ndarray, colors: Any) -> _Tables:
     n = len(neighbors)
     colors = graphs.colored(neighbors) if colors is None else _checked(np.asarray(colors), neighbors)
-    _, colors = np.unique(colors, return_inverse=True)
-    count = np.bincount(colors)
-    order = np.argsort(colors, kind="stable")
-    rank = np.arange(n) - (np.cumsum(count) - count)[colors[order]]
-    sites = np.full((len(count), count.max()), n, np.int32)
-    sites[colors[order], rank] = order
+    names, colors = np.unique(colors, return_inverse=True)
+    sites = graphs.grouped(colors, np.arange(n), len(names), n)
     places = np.zeros(n, np.int32)
-    places[order] = colors[order] * count.max() + rank
+    places[sites[sites < n]] = np.flatnonzero(sites < n)
     return _Tables(sites, places, _nearby(sites, places, neighbors))
 
 
 def _nearby(sites: np.ndarray, places: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     """The places of the neighbors of each; what fills up has weight zero, wherever it is: at place 0."""
     everywhere = np.pad(neighbors, ((0, 1), (0, 0)), constant_values=len(places))
-    return np.append(places, np.int32(0))[everywhere[sites]]
+    return np.append(places, np.int32(0))[everywhere[sites]].swapaxes(1, 2)
 
 
 def _fit(tables: _Tables, neighbors: np.ndarray) -> bool:

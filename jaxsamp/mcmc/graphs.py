@@ -19,6 +19,16 @@ def sides(n: int, edges: np.ndarray, across: np.ndarray | bool = True) -> np.nda
     return None if (label[:n] == label[n:]).any() else label[:n] < label[n:]
 
 
+def grouped(groups: np.ndarray, values: np.ndarray, count: int, fill: int) -> np.ndarray:
+    """Row g has the values whose group is g, in their order: (count, the largest number of them), filled up."""
+    order = np.argsort(groups, kind="stable")
+    groups, values = groups[order], values[order]
+    size = np.bincount(groups, minlength=count)
+    table = np.full((count, max(1, size.max(initial=0))), fill, np.int32)
+    table[groups, np.arange(len(groups)) - (np.cumsum(size) - size)[groups]] = values
+    return table
+
+
 def colored(neighbors: np.ndarray) -> np.ndarray:
     """Colors 0, 1, ... of vertices, (n,), different for neighbors: two if that is possible, else a greedy coloring.
 

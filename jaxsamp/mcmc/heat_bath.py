@@ -11,7 +11,8 @@ from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, State
-from jaxsamp.mcmc.spins import SpinSampler, is_own, is_sparse
+from jaxsamp.mcmc import graphs
+from jaxsamp.mcmc.spins import SpinSampler, structure
 from jaxsamp_kernels import spins as kernel
 
 FRESH = 100  # sweeps after which local fields are computed anew: float32 sums of their changes drift
@@ -47,9 +48,9 @@ class HeatBath(_Bath):
     def prepared(self, model: Any) -> SpinSampler:
         """The heat bath for what the model shows of itself."""
         checks.at_least("block", self.block, 1)
-        if is_sparse(model):
+        if structure(model) == "neighbors":
             return _Sparse()
-        if is_own(model) and hasattr(model, "members"):
+        if structure(model) == "terms":
             return _Terms(_terms_of(model)) if checks.is_concrete(model.members) else _Plain()
         if not (hasattr(model, "couplings") and hasattr(model, "fields")):
             return _Plain()
@@ -121,18 +122,15 @@ def _terms_of(model: Any) -> np.ndarray:
     """The numbers of the terms that each spin is in, (n, K), filled up with the number of all terms."""
     members, n = np.asarray(model.members), model.event_shape[0]
     terms, places = np.nonzero(members < n)
-    sites = members[terms, places]
-    order = np.argsort(sites, kind="stable")
-    sites, terms = sites[order], terms[order]
-    count = np.bincount(sites, minlength=n)
-    table = np.full((n, max(1, count.max(initial=0))), len(members), np.int32)
-    table[sites, np.arange(len(sites)) - (np.cumsum(count) - count)[sites]] = terms
-    return table
+    return graphs.grouped(members[terms, places], terms, n, len(members))
 
 
 def check_fields(model: Any) -> None:
-    """Raise ValueError unless `couplings` and `fields` are those of the model's local fields, at one state."""
-    if is_own(model) or not checks.is_concrete(model, jnp.zeros(())):
+    """Raise ValueError unless `couplings` and `fields` are those of the model's local fields, at one state.
+
+    A model that says its `structure` is believed.
+    """
+    if structure(model) or not checks.is_concrete(model, jnp.zeros(())):
         return
     x = np.random.default_rng(0).choice([-1.0, 1.0], model.event_shape[0])
     given = np.asarray(model.local_fields(jnp.asarray(x)[None]))[0]

@@ -43,11 +43,14 @@ class SpinSampler(ABC):
         """Warn of what the stats of all chains, (n_chains,) each, show; called after a run that is not traced."""
 
 
-def is_own(model: Any) -> bool:
-    """Whether it is a model of this package: attributes of others may mean something else."""
-    return type(model).__module__.startswith("jaxsamp.")
+def structure(model: Any) -> str | None:
+    """What the model says that its local fields are made of; None if it says nothing.
 
-
-def is_sparse(model: Any) -> bool:
-    """Whether it shows the neighbors of each spin."""
-    return is_own(model) and hasattr(model, "neighbor_weights")
+    "pairs": `couplings` (n, n) and `fields` (n,), as `Ising`; "neighbors": `neighbors` and `neighbor_weights` (n, D),
+    `edges` (E, 2), `weights` (E,) and `fields`, as `SparseIsing`; "terms": `members` (T, order) and `weights` (T,), as
+    `MRF`. It is the class of `local_fields` that says so: one with others of its own has another structure.
+    """
+    for part in type(model).__mro__:
+        if "local_fields" in vars(part) or "structure" in vars(part):
+            return vars(part).get("structure")
+    return None

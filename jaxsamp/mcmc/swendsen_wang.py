@@ -13,7 +13,7 @@ from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, State
 from jaxsamp.mcmc import graphs
 from jaxsamp.mcmc.heat_bath import check_fields
-from jaxsamp.mcmc.spins import SpinSampler, is_sparse
+from jaxsamp.mcmc.spins import SpinSampler, structure
 from jaxsamp_kernels import clusters as kernel
 
 GIANT = 0.9  # the share of all spins in the largest cluster, on average, from which frustrated models are stuck
@@ -53,13 +53,13 @@ class SwendsenWang(SpinSampler):
                 "model must have pairwise couplings and fields for SwendsenWang, as an Ising or a SparseIsing has; got "
                 f"{type(model).__name__}: take HeatBath()."
             )
-        n = model.event_shape[0]
+        n, listed = model.event_shape[0], structure(model) == "neighbors"
         if not checks.is_readable(model):
-            edges = model.edges if is_sparse(model) else np.stack(np.triu_indices(n, 1), 1).astype(np.int32)
+            edges = model.edges if listed else np.stack(np.triu_indices(n, 1), 1).astype(np.int32)
             return SwendsenWang(edges, True, True)
-        if not is_sparse(model):
+        if not listed:
             check_fields(model)
-        edges = np.asarray(model.edges) if is_sparse(model) else np.argwhere(np.triu(np.asarray(model.couplings), 1))
+        edges = np.asarray(model.edges) if listed else np.argwhere(np.triu(np.asarray(model.couplings), 1))
         weights, fields = np.asarray(_weights(model, edges)), np.asarray(model.fields)
         haunted = np.stack([np.arange(n), np.full(n, n)], 1)
         both = np.concatenate([weights, fields])
@@ -103,4 +103,4 @@ class SwendsenWang(SpinSampler):
 
 def _weights(model: Any, edges: Any) -> Any:
     """J of each edge, (E,)."""
-    return model.weights if is_sparse(model) else model.couplings[edges[:, 0], edges[:, 1]]
+    return model.weights if structure(model) == "neighbors" else model.couplings[edges[:, 0], edges[:, 1]]

@@ -147,7 +147,7 @@ def test_an_estimator_makes_spins_of_measurements(data):
     np.testing.assert_array_equal(made.score_samples(measured[:5]), plain.score_samples(data[:5]))
     assert set(np.unique(made.sample(6))) == {-1, 1}
     assert made.get_feature_names_out().tolist() == ["rbmestimator0", "rbmestimator1", "rbmestimator2"]
-    with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless binarize is given; got -2"):
+    with pytest.raises(ValueError, match="^X must be of -1 and .1, or of 0 and 1, unless binarize is given; got 2"):
         js.learning.RBMEstimator(3, **settings).fit(2 * data)
 
 

@@ -80,6 +80,34 @@ def test_killed_ten_times_at_random_a_job_ends_with_the_bytes_of_one_that_was_no
     Shards(folder).verify()
 
 
+SPINS = """
+import sys
+import jax, jaxsamp as js
+model, sampler = js.discrete.sk(jax.random.key(1), 16, 0.8), js.discrete.Tempering(levels=4)
+js.sample_spins_shards(sys.argv[1], jax.random.key(0), model, (3000, 16), sampler, 300, warmup=50, shard_size=100)
+"""
+
+
+def test_chains_of_spins_that_are_killed_end_with_the_bytes_of_those_that_were_not(tmp_path):
+    """With a ladder that every process tunes anew."""
+    cache, dice, stages = str(tmp_path / "cache"), random.Random(0), []
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    process = start(SPINS, whole, JAX_COMPILATION_CACHE_DIR=cache)
+    assert process.wait(300) == 0, process.communicate()[1]
+    for attempt in range(4):
+        process, before = start(SPINS, folder, JAX_COMPILATION_CACHE_DIR=cache), written(folder)
+        wait_until(lambda: written(folder) > before, process)  # noqa: B023
+        if attempt % 2:
+            time.sleep(dice.uniform(0, 0.1))
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL, "the job ended early"
+        stages.append(written(folder))
+    assert stages == sorted(set(stages)) and 0 < stages[-1] < 30, stages
+    assert start(SPINS, folder, JAX_COMPILATION_CACHE_DIR=cache).wait(300) == 0
+    assert content(folder) == content(whole)
+    Shards(folder).verify()
+
+
 MEMORY = """
 import resource, sys
 import jax, jaxsamp as js
