@@ -6,6 +6,7 @@ from contextlib import contextmanager
 OPTIONAL = {  # per module: the package, and the extra that brings it, if one does
     "arviz_base": ("arviz-base", "chains"),
     "arviz_stats": ("arviz-stats", "chains"),
+    "blackjax": ("blackjax", "mcmc"),
     "tyro": ("tyro", "cli"),
     "matplotlib": ("matplotlib", "cli"),
     "sklearn": ("scikit-learn", "cli"),

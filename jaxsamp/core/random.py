@@ -11,7 +11,7 @@ import jax
 
 from jaxsamp.core.types import Array
 
-PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS, UNIFORMS = range(6)
+PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS, UNIFORMS, MOVE = range(7)
 CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step number, and far above any of them
 
 

@@ -1,9 +1,9 @@
-"""The base class of Langevin samplers: frozen settings, and pure functions that advance one chain by one step."""
+"""The base classes of samplers of densities: frozen settings, and pure functions that advance a chain by one step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,18 +14,18 @@ from jaxsamp.core.types import Array, State
 
 # x -> s(x), for one point, (*event), or for R points in one call, (R, *event).
 Score = Callable[[Array], Array]
+# x -> log p(x) up to a constant, for one point.
+LogDensity = Callable[[Array], Array]
 
 
-class Langevin(ABC):
-    """Base class of the Langevin samplers. Settings are dataclass fields: numbers are leaves, structure is static.
+class DensitySampler(ABC):
+    """Base class of samplers of densities. Settings are dataclass fields: numbers are leaves, structure is static.
 
     Attributes:
         step_size: h, positive.
-        bias_order: p such that the bias of the stationary law falls like step_size^p.
     """
 
     step_size: Any
-    bias_order: int
 
     def check(self, event: tuple[int, ...]) -> None:
         """Raise ValueError if a setting is not a positive number (or an array that fits `event`)."""
@@ -53,6 +53,20 @@ class Langevin(ABC):
         """The sampler for `steps` steps at the end that smooth the law, or None if the method has none."""
         return None
 
+    def chosen(self) -> "DensitySampler":
+        """The sampler that runs: another one where a setting says that it is to be measured."""
+        return self
+
+
+class Langevin(DensitySampler):
+    """Base class of the Langevin samplers, which follow the score with steps that are never rejected.
+
+    Attributes:
+        bias_order: p such that the bias of the stationary law falls like step_size^p.
+    """
+
+    bias_order: int
+
     def gentle(self, curvature: float) -> bool:
         """Whether steps are known to be stable on a log density of this curvature, in units of 1 / u for inertia u."""
         return False
@@ -64,3 +78,25 @@ class Langevin(ABC):
     @abstractmethod
     def step(self, score: Score, state: State, i: Array, rng: Rng) -> State:
         """The state after step i."""
+
+
+class Adaptive(DensitySampler):
+    """Base class of samplers that choose their settings for each chain during its warm-up, and keep them after it.
+
+    Attributes:
+        follows: the function of the density that steps are given: its "score" or its "log_prob".
+    """
+
+    follows: ClassVar[str]
+
+    @abstractmethod
+    def init(self, function: Callable[[Array], Array], x: Array, rng: Rng) -> State:
+        """The state of a chain at x before its first step."""
+
+    @abstractmethod
+    def step(self, function: Callable[[Array], Array], state: State, i: Array, rng: Rng, warmup: Any) -> State:
+        """The state after step i, of which the first `warmup` adapt the settings."""
+
+    @abstractmethod
+    def stats(self, state: State) -> dict[str, Array]:
+        """What is reported of a chain that ended in this state; among them "rounds" and "evaluations"."""

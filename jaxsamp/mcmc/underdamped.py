@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import VELOCITY, Rng, stream_key
 from jaxsamp.core.types import Array, ArrayLike, State
-from jaxsamp.mcmc.base import Langevin, Score
+from jaxsamp.mcmc.base import DensitySampler, Langevin, Score
+from jaxsamp.mcmc.measured import Measured
 from jaxsamp_kernels import langevin as kernel
 
 
@@ -28,7 +29,8 @@ class Underdamped(Langevin):
     proportion to L / m; the shortest time, in proportion to sqrt(L / m), is reached with g = 2 sqrt(m u).
 
     Args:
-        step_size: h, in time. With u = 1 / L and g = 2 it is dimensionless, and 0.2 to 1 are usual values.
+        step_size: h, in time. With u = 1 / L and g = 2 it is dimensionless, and 0.2 to 1 are usual values. "auto": each
+            chain measures L along its warm-up, and takes u = 1 / L and the step of `from_smoothness(L)`.
         friction: g; 2 in the papers. A smaller one mixes faster if the condition number is large.
         midpoint: True for the randomized midpoint, False for the score frozen during a step.
         inverse_lipschitz: u, at most 1 / L for a log density of curvature up to L. An array that broadcasts to an event
@@ -72,10 +74,24 @@ class Underdamped(Langevin):
                 a log-concave likelihood, the precision of a Gaussian prior is a lower bound.
             midpoint: see the class.
         """
-        bias, inertia = jnp.asarray(bias), 1 / jnp.asarray(smoothness)
-        friction = jnp.asarray(2.0) if convexity is None else 2 * jnp.sqrt(convexity * inertia)
-        step = jnp.cbrt(24 * friction * bias) if midpoint else 2 * friction * bias
-        return cls(jnp.minimum(step, 1.0), friction, midpoint, inertia)
+        friction = 2.0 if convexity is None else 2 * jnp.sqrt(convexity / jnp.asarray(smoothness))
+        return cls(1.0, friction, midpoint).scaled(smoothness, jnp.asarray(bias))
+
+    def chosen(self) -> DensitySampler:
+        """With step_size="auto", the sampler that measures it."""
+        if not isinstance(self.step_size, str):
+            return self
+        if self.step_size != "auto":
+            raise ValueError(f'step_size must be a positive number or "auto"; got {self.step_size!r}.')
+        if self.inverse_lipschitz is not None:
+            raise ValueError('inverse_lipschitz must be None with step_size="auto", which measures it; got a value.')
+        return Measured(replace(self, step_size=1.0))
+
+    def scaled(self, smoothness: ArrayLike, bias: ArrayLike) -> "Underdamped":
+        """With u = 1 / L and the step that leaves a relative error `bias` of the variance; see `from_smoothness`."""
+        friction, inertia = jnp.asarray(self.friction), 1 / jnp.asarray(smoothness)
+        step = jnp.cbrt(24 * friction * bias) if self.midpoint else 2 * friction * bias
+        return replace(self, step_size=jnp.minimum(step, 1.0), friction=friction, inverse_lipschitz=inertia)
 
     def polishing(self, steps: Any) -> "Underdamped":
         """Steps with a frozen score and a total time of 2 / friction, none longer than this sampler's."""

@@ -12,7 +12,8 @@ from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Density, Scored
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Data, PRNGKey
-from jaxsamp.mcmc import Langevin, SpinSampler, Underdamped
+from jaxsamp.mcmc import DensitySampler, SpinSampler, Underdamped
+from jaxsamp.mcmc.base import Adaptive
 from jaxsamp.mcmc.stability import stable_up_to
 from jaxsamp.running.chain import Chain
 from jaxsamp.running.diagnostics import Diagnosed
@@ -36,7 +37,9 @@ class Chains(Diagnosed, _Chains):
         stats: arrays of shape (n,): `rounds` (gradients that had to wait for one another), `evaluations`
             (all gradients), `finite` and `first_bad_step` (-1 if finite), `inside` (whether the log density of the last
             state is above -inf), and `curvature`, the largest at a few last states, a lower estimate in units of
-            1 / inverse_lipschitz (the same for all chains of a device; NaN if the target has a score alone).
+            1 / inverse_lipschitz (the same for all chains of a device; NaN if the target has a score alone). Samplers
+            that adapt themselves have `step_size` instead; `NUTS` and `MALA` also `acceptance`, the mean acceptance
+            probability after the warm-up, and `divergences`.
         path: None; with `save_every=k` the start and every k-th state, (n, (warmup + steps) // k + 1, *event).
     """
 
@@ -45,7 +48,7 @@ def sample_density(
     key: PRNGKey,
     target: Density | Scored,
     shape: tuple[int, ...],
-    sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
+    sampler: DensitySampler = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
     *,
     init: Data | None = None,
@@ -72,8 +75,8 @@ def sample_density(
             `jaxsamp.targets.from_log_density(f, event_shape)`, a law whose clean density is known and smooth, such as
             a GaussianMixture, or an object of your own class.
         shape: (n, *event).
-        sampler: one of `jaxsamp.mcmc`. The default suits log densities of curvature about 1; otherwise
-            `Underdamped.from_smoothness(L)`.
+        sampler: one of `jaxsamp.mcmc`. The default suits log densities of curvature about 1; otherwise `NUTS()`, which
+            adapts itself, `Underdamped("auto")` or `Underdamped.from_smoothness(L)`.
         steps: steps of each chain after the warm-up.
         init: starting points, of the given shape; standard normal by default, which suits curvature 1 only. States
             have its dtype if that is a floating one, and otherwise the default one.
@@ -95,9 +98,11 @@ def sample_density(
     Raises:
         ValueError: a shape, count or setting is wrong; or a chain became NaN or infinite; or it ended where the log
             density is -inf or NaN.
-        TypeError: a key, sampler or target has the wrong type; or polish is used with an overdamped sampler.
+        TypeError: a key, sampler or target has the wrong type; or polish is used with a sampler that has none; or one
+            that accepts or rejects has a target without `log_prob`.
+        ModuleNotFoundError: `NUTS` or `MALA` without blackjax.
     """
-    sampler, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
+    chosen, target = check_chains(key, target, shape, sampler, steps, warmup, thin, polish, microbatch)
     start = checks.init(init, tuple(shape))
     checks.numbering(first, shape[0])
     checks.at_least("save_every", save_every, 0)
@@ -105,7 +110,7 @@ def sample_density(
     counts = Counts(warmup, steps, thin, polish)
     job = Chain(
         key, counts, tuple(shape[1:]), working_dtype(start), save_every=save_every, microbatch=microbatch, mesh=mesh,
-        sampler=sampler, target=target, polish=bool(polish), **places(counts, save_every),
+        sampler=chosen, target=target, polish=bool(polish), **places(counts, save_every),
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), start)
     out, eager = execute(job, rows, progress)
@@ -114,10 +119,11 @@ def sample_density(
         x = x.astype(start.dtype)
         draws, path = (None if kept is None else kept.astype(start.dtype) for kept in (draws, path))
     if eager:
-        _judge(out, warmup + steps + polish, sampler)
-    cost = {"rounds": sampler.rounds(warmup + steps), "evaluations": sampler.evaluations(warmup + steps)}
-    stats = {name: jnp.full(shape[:1], count + polish) for name, count in cost.items()}
-    return Chains(x, draws, stats | {"finite": out.bad < 0, "first_bad_step": out.bad, **out.stats}, path)
+        _judge(out, warmup + steps + polish, chosen)
+    cost = {"rounds": chosen.rounds, "evaluations": chosen.evaluations}
+    if not isinstance(chosen, Adaptive):  # which counts for itself
+        out.stats.update({name: jnp.full(shape[:1], count(warmup + steps) + polish) for name, count in cost.items()})
+    return Chains(x, draws, {"finite": out.bad < 0, "first_bad_step": out.bad, **out.stats}, path)
 
 
 def check_chains(
@@ -126,6 +132,11 @@ def check_chains(
     """The sampler and the target as pytrees, if all arguments fit each other; else raise an error of one sentence."""
     checks.typed_key(key)
     sampler, target = _check_sampler(sampler), _check_target(target)
+    if isinstance(sampler, Adaptive) and sampler.follows == "log_prob" and not hasattr(target, "log_prob"):
+        raise TypeError(
+            f"target must have log_prob(x) for {type(sampler).__name__}, which accepts or rejects by it; got a "
+            f"{type(target).__name__}, which has a score alone."
+        )
     checks.shape_of(shape, target.event_shape, "target")
     check_counts(steps, warmup, thin, microbatch)
     if checks.at_least("polish", polish, 0) and sampler.polishing(polish) is None:
@@ -136,14 +147,14 @@ def check_chains(
 
 def _check_sampler(got: Any) -> Any:
     """Return `got` if it is a sampler of densities, as a pytree, else raise."""
-    if not isinstance(got, Langevin):
+    if not isinstance(got, DensitySampler):
         other = " jaxsamp.sample takes the samplers of jaxsamp.samplers." if hasattr(got, "prepare") else ""
         other = " jaxsamp.sample_spins takes the samplers of spins." if isinstance(got, SpinSampler) else other
         raise TypeError(
             f"sampler must be one of jaxsamp.mcmc, such as Underdamped(step_size=0.5); got {got!r} "
             f"of type {type(got).__name__}.{other}"
         )
-    return adopted("sampler", got)
+    return adopted("sampler", got.chosen())
 
 
 def _check_target(got: Any) -> Any:
@@ -157,13 +168,13 @@ def _check_target(got: Any) -> Any:
     return got
 
 
-def _judge(out: Any, steps: int, sampler: Langevin) -> None:
+def _judge(out: Any, steps: int, sampler: DensitySampler) -> None:
     """Raise if a chain did not stay finite and inside, warn of unstable steps: the only synchronization."""
-    bad, first, outside, curvature = (float(number) for number in _summary(out.bad, out.stats))
-    n, h = out.bad.size, float(sampler.step_size)
+    bad, first, outside, curvature, divergences = (float(number) for number in _summary(out.bad, out.stats))
+    n, h = out.bad.size, sampler.step_size if isinstance(sampler.step_size, str) else f"{float(sampler.step_size):g}"
     if bad:
         raise ValueError(
-            f"step_size must be small enough for the chains to stay finite; with {h:g} {bad:.0f} of {n} chains became "
+            f"step_size must be small enough for the chains to stay finite; with {h} {bad:.0f} of {n} chains became "
             f"NaN or infinite, first at step {first:.0f} of {steps} (a score that is not finite at the start does that "
             "too)."
         )
@@ -173,10 +184,17 @@ def _judge(out: Any, steps: int, sampler: Langevin) -> None:
             f"of {outside:.0f} of {n} chains. For positive, bounded or simplex parameters use "
             "jaxsamp.targets.transformed(target, bijection)."
         )
+    if divergences:
+        warnings.warn(
+            f"sampler diverged in {divergences:.0f} of its trajectories, where the curvature is larger than its steps "
+            "take, so that those places are seen too seldom: raise target_acceptance, such as to 0.95, or change the "
+            "parameters.",
+            stacklevel=3,
+        )
     if curvature > 0 and (limit := stable_up_to(sampler, curvature)) < curvature:
         unit = "" if getattr(sampler, "inverse_lipschitz", None) is None else " (in units of 1 / inverse_lipschitz)"
         warnings.warn(
-            f"step_size must be smaller: steps of {h:g} are stable up to a curvature of about {limit:.2g}{unit}, and "
+            f"step_size must be smaller: steps of {h} are stable up to a curvature of about {limit:.2g}{unit}, and "
             f"the log density has one of {curvature:.2g} where the chains ended, so they do not have its law; see "
             "jaxsamp.mcmc.smoothness.",
             stacklevel=3,
@@ -185,7 +203,9 @@ def _judge(out: Any, steps: int, sampler: Langevin) -> None:
 
 @jax.jit
 def _summary(bad: Array, stats: dict[str, Array]) -> tuple[Array, ...]:
-    """How many chains went bad, the first step at which one did, how many ended outside, and the largest curvature."""
+    """How many chains went bad, the first step at which one did, how many ended outside, curvature, divergences."""
+    nothing = jnp.full(1, -1.0)
     first = jnp.min(jnp.where(bad >= 0, bad, jnp.iinfo(bad.dtype).max))
-    most = jnp.max(stats["curvature"], where=jnp.isfinite(stats["curvature"]), initial=-1.0)
-    return jnp.sum(bad >= 0), first, jnp.sum(~stats["inside"]), most
+    curvature = stats.get("curvature", nothing)
+    most = jnp.max(curvature, where=jnp.isfinite(curvature), initial=-1.0)
+    return jnp.sum(bad >= 0), first, jnp.sum(~stats["inside"]), most, stats.get("divergences", jnp.zeros(1)).sum()

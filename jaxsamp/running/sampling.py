@@ -11,7 +11,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree, Samples
-from jaxsamp.mcmc import Langevin
+from jaxsamp.mcmc import DensitySampler
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 from jaxsamp.running.starts import check_pure, refuses_pure_noise, warn_unless_drowned
 from jaxsamp.running.trajectory import Trajectory
@@ -139,7 +139,7 @@ def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:
 
 def check_sampler(got: Any) -> Any:
     """Return `got` if it is a sampler of diffusion models, as a pytree, else raise."""
-    if isinstance(got, Langevin):
+    if isinstance(got, DensitySampler):
         raise TypeError(
             f"sampler must be one of jaxsamp.samplers, such as UniPC(order=2); got {got!r}, "
             "which jaxsamp.sample_density(key, target, shape, sampler) takes."

@@ -29,6 +29,8 @@ DOORS = {  # per call: the beginning of the sentence
     'pip install "jaxsamp[cli]".',
     "js.learning.SpinRegressor": "jaxsamp.learning.SpinRegressor needs scikit-learn, which is not installed: "
     'pip install "jaxsamp[cli]".',
+    "js.sample_density(KEY, NORMAL, (2, 1), js.mcmc.NUTS())": "NUTS needs blackjax, which is not installed: "
+    'pip install "jaxsamp[mcmc]".',
     "js.datasets.digits()": 'digits needs scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.read_folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
@@ -53,8 +55,11 @@ LATE = (
 PROGRAM = """
 import json, sys
 sys.modules.update(dict.fromkeys(sys.argv[1].split()))
+import jax
 import numpy as np
 import jaxsamp as js
+KEY = jax.random.key(0)
+NORMAL = js.targets.GaussianMixture([1.0], [[0.0]], [np.eye(1)])
 np.save("x.npy", np.zeros((4, 2)))
 open("photo.png", "w").close()
 said = {}

@@ -14,7 +14,7 @@ from jaxsamp import devices, grids
 from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Denoiser, Density, Scored
 from jaxsamp.core.types import Array, PRNGKey, PyTree
-from jaxsamp.mcmc import Langevin, Underdamped
+from jaxsamp.mcmc import DensitySampler, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
 from jaxsamp.running.sampling import carrying, check_sampler, sample
 from jaxsamp.running.shards import identity as identities
@@ -106,7 +106,7 @@ def sample_density_shards(
     key: PRNGKey,
     target: Density | Scored,
     shape: tuple[int, ...],
-    sampler: Langevin = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
+    sampler: DensitySampler = Underdamped(step_size=0.5),  # noqa: B008  (frozen)
     steps: int = 1000,
     *,
     warmup: int = 500,
@@ -175,7 +175,7 @@ def _one_sample(
     return sample(key, denoiser, (1, *event), sampler, grid=levels, final_denoise=final_denoise, cond=cond).x
 
 
-def _one_chain(sampler: Langevin, event: tuple[int, ...], key: PRNGKey, target: Density | Scored) -> Array:
+def _one_chain(sampler: DensitySampler, event: tuple[int, ...], key: PRNGKey, target: Density | Scored) -> Array:
     return sample_density(key, target, (1, *event), sampler, steps=1, warmup=1, thin=0).x
 
 
