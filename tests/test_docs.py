@@ -118,7 +118,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
         "samplers.md": {*js.samplers.__all__, *js.samplers.BY_NAME} - {"BY_NAME", "Problem", "Sampler", "State"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"}
-        - {"Langevin", "State", "SPIN_SAMPLERS"}
+        - {"DensitySampler", "Langevin", "State", "SPIN_SAMPLERS"}
         - of_spins,
         "spins.md": {"sample_spins", *of_spins},
         "metrics.md": {*NAMES, *js.metrics.__all__},
