@@ -17,6 +17,7 @@ OPTIONAL = {  # per module: the package, and the extra that brings it, if one do
     "orbax": ("orbax-checkpoint", "train"),
     "safetensors": ("safetensors", "train"),
     "datasets": ("datasets", None),
+    "huggingface_hub": ("huggingface-hub", None),
     "thrml": ("thrml", None),
     "tensorboardX": ("tensorboardX", None),
     "tensorflow_datasets": ("tensorflow-datasets", None),

@@ -6,7 +6,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsamp.core import checks
 from jaxsamp.core.types import Array, PyTree
 
 FREQUENCIES = 16
@@ -37,6 +39,33 @@ def parts(cond: PyTree) -> dict[str, Array]:
     if not hasattr(cond, "dtype"):
         raise TypeError(f"cond must be None, an array, or a dict of {', '.join(map(repr, KEYS))}; got {type(cond)}.")
     return {"label" if jnp.issubdtype(cond.dtype, jnp.integer) else "vector": cond}
+
+
+def check_labels(cond: PyTree, classes: int, null: int | None) -> None:
+    """Raise ValueError if the labels in a condition are not integers from 0 to classes - 1, or `null`, "no label".
+
+    Only labels whose values are known on this host are checked, and only if there are classes.
+    """
+    label: Any = cond.get("label") if isinstance(cond, dict) else cond
+    if not classes or not hasattr(label, "dtype") or isinstance(cond, dict) and "label" not in cond:
+        return
+    if not jnp.issubdtype(label.dtype, jnp.integer):
+        if isinstance(cond, dict) or label.ndim < 2:  # more axes: vectors
+            raise ValueError(
+                f"cond must have integer labels for a network of classes={classes}; got {label.dtype}. Vectors are "
+                'of shape (n, k), or in a dict as "vector".'
+            )
+        return
+    if not checks.is_readable(label):
+        return
+    values = np.asarray(label)
+    low, high = values.min(), values.max()
+    if low < 0 or high > (classes - 1 if null is None else null):
+        none = "" if null is None else f" or {null} for no label,"
+        raise ValueError(
+            f"cond must have labels from 0 to {classes - 1},{none} for a network of classes="
+            f"{classes}; got labels from {low} to {high}. jaxsamp.datasets.renumber_labels numbers others from 0."
+        )
 
 
 def with_channels(x: Array, cond: PyTree, axes: int) -> Array:

@@ -6,14 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions.condition import for_network, projected, split
 from jaxsamp.denoisers import NetworkDenoiser, denoiser, per_event
-from jaxsamp.models.layers import parts
+from jaxsamp.models.layers import check_labels, parts
 from jaxsamp_kernels import prediction as predictions
 
 EDM = "edm"
@@ -152,26 +151,8 @@ class Model:
 
         Only labels whose values are known on this host are checked, and only if the network says its `classes`.
         """
-        classes, cond = getattr(self.network, "classes", 0), split(cond)[1]
-        label: Any = cond.get("label") if isinstance(cond, dict) else cond
-        if not classes or not hasattr(label, "dtype") or isinstance(cond, dict) and "label" not in cond:
-            return
-        if not jnp.issubdtype(label.dtype, jnp.integer):
-            if isinstance(cond, dict) or label.ndim < 2:  # more axes: vectors
-                raise ValueError(
-                    f"cond must have integer labels for a network of classes={classes}; got {label.dtype}. Vectors are "
-                    'of shape (n, k), or in a dict as "vector".'
-                )
-            return
-        if not checks.is_readable(label):
-            return
-        values = np.asarray(label)
-        low, high = values.min(), values.max()
-        if low < 0 or high > classes:
-            raise ValueError(
-                f"cond must have labels from 0 to {classes - 1}, or {classes} for no label, for a network of classes="
-                f"{classes}; got labels from {low} to {high}. jaxsamp.datasets.renumber_labels numbers others from 0."
-            )
+        classes = getattr(self.network, "classes", 0)
+        check_labels(split(cond)[1], classes, classes)
 
     def denoiser(self, params: PyTree) -> NetworkDenoiser:
         """The denoiser of these weights."""
