@@ -62,6 +62,7 @@ SMALL = {
         *("--cases", "network", "instance", "--starts", "2", "--seeds", "1", "--train-steps", "5", "--width", "16"),
         *("--rounds", "5", "--only", "ParallelMidpoint, data frame", "parareal"),
     ],
+    "load_pretrained": ["--width", "32", "--repeats", "1"],
     "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
     "learn_mixtures": [

@@ -40,6 +40,7 @@ PICTURES = {
     "27_spin_glass": 1,
     "28_couplings_from_samples": 1,
     "30_relevant_coordinates": 1,
+    "31_pretrained_folder": 1,
     "29_rbm_digits": 1,
 }
 

@@ -27,8 +27,8 @@ class Compare(ReportingCommand):
     coordinate, at the last noise level, in the scale of the data. The flow starts from the same noise, and UniPC of
     order 3 follows it in 1,024 steps or more (256 or more for a network). Samplers of the reverse SDE leave the flow
     on purpose, so they have no such distance. The energy distance compares with true samples (held-out data if a
-    network has learned from data, and held-out measurements if it has learned from measurements), and is shown with the
-    band where other true samples fall.
+    network has learned from data, held-out measurements if it has learned from measurements, and ends of the flow from
+    other noise for --pretrained without --target), and is shown with the band where other true samples fall.
     """
 
     samplers: Annotated[tuple[str, ...], arg(metavar="NAME ...", help=f"Which samplers: {', '.join(BY_NAME)}.")] = SHOWN
@@ -66,7 +66,8 @@ class Compare(ReportingCommand):
             further = check_data(self, data)
         key, for_labels, for_linear = jax.random.split(jax.random.key(self.common.seed), 3)
         names = self.samplers
-        if further is not None and names == SHOWN:  # there are no clean data to measure a calibration on
+        no_data = data.law is None and data.held_out is None  # to measure a calibration on
+        if (further is not None or no_data) and names == SHOWN:
             names = tuple(name for name in names if not by_name(name).reads_calibration)
         used = [by_name(name) for name in names]
         if further is None:

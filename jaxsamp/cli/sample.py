@@ -26,6 +26,7 @@ from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.reports import peak_memory
 from jaxsamp.running import shards
 
+SHOWN = 100  # images, of samples without true ones beside them
 CORRECTORS = {
     "overdamped": samplers.OverdampedCorrector(),
     "underdamped": samplers.UnderdampedCorrector(),
@@ -39,7 +40,8 @@ class Sample(Command):
 
     Without arguments it fits a mixture of Gaussians to scikit-learn's handwritten digits, draws new digits, and writes
     them, a picture of them beside real ones, and a report to runs/digits. With --checkpoint it draws from a network
-    that `jaxsamp train` has trained, and compares with the held-out data. The settings of a sampler are flags such as
+    that `jaxsamp train` has trained, and compares with the held-out data; with --pretrained from one that diffusers has
+    saved, and compares with --target if it is given. The settings of a sampler are flags such as
     --sampler.order; --help shows those of the --sampler that is given before it.
     """
 
@@ -119,9 +121,11 @@ class Sample(Command):
                 with stages("sample"):
                     drawn = recipes.draw(keys[0], what, **options)
             facts = self.reported(folder, keys, what, drawn, stages, files)
-            labels = {} if what.labels is None else {"labels": what.labels}
+            more = {} if what.labels is None else {"labels": what.labels}
+            if self.subject.decoder is not None:
+                more["images"] = recipes.decoded(self.subject.decoder, drawn.x)
             with disk.writing(folder / "samples.npz"):
-                np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **labels)
+                np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **more)
         if self.common.force:
             if GRID not in files:  # that of an earlier run
                 (out / GRID).unlink(missing_ok=True)
@@ -142,13 +146,17 @@ class Sample(Command):
         level, results, memory = Level(1.0, float(drawn.levels[-1])), {}, peak_memory()
         if self.metrics and len(drawn.x) == 1:
             stages.warnings.append(DataWarning("One sample is not compared with the truth, which takes two or more."))
-        elif self.metrics:
+        elif self.metrics and _known(task):
             with stages("metrics", "comparing with the truth"):
                 results = recipes.report(keys[1], task, drawn.x, level)
         with stages("picture"):
             how = OPERATORS[operators_of(self, task)]
             title = f"{task.data.name}: {self._headline(len(drawn.levels) - 1)}{how}"
-            figure = recipes.beside_truth(keys[3], drawn.x, task.data, level, task.law, title)
+            if _known(task):
+                figure = recipes.beside_truth(keys[3], drawn.x, task.data, level, task.law, title)
+            else:
+                shown = recipes.decoded(self.subject.decoder, drawn.x[:SHOWN])
+                figure = recipes.picture_of(shown, title)
             plots.save(figure, folder / "samples.png")
             if GRID in files:
                 labels = None if task.labels is None else task.labels[: len(drawn.x)]
@@ -185,3 +193,8 @@ class Sample(Command):
             checks.at_least("shard_size", self.shard_size, 0)
         steps = sampler.default_steps if self.steps is None else self.steps
         return sampler, self.subject.levels(steps), mesh
+
+
+def _known(task: recipes.SamplingTask) -> bool:
+    """Whether there is a law or data to compare samples with."""
+    return any(known is not None for known in (task.law, task.data.held_out, task.data.measured))

@@ -19,6 +19,7 @@ from jaxsamp.cli.words import ImageSize
 from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.laws import MODELS
+from jaxsamp.recipes.pretrained import stem_of
 from jaxsamp.recipes.tasks import classes_of, schedule_of
 
 
@@ -31,7 +32,7 @@ class Subject:
         arg(
             metavar="NAME|FILE|FOLDER",
             help=f"What to sample: {PLACES}",
-            help_behavior_hint="(default: digits, or what --checkpoint was trained on)",
+            help_behavior_hint="(default: digits, what --checkpoint was trained on, or none with --pretrained)",
         ),
     ] = None
     model: Annotated[str, named("How data become a law", MODELS)] = "mixture"
@@ -39,6 +40,8 @@ class Subject:
     """Size of the mixture fitted to data."""
     checkpoint: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None
     """Sample the network that `jaxsamp train` has trained in this folder, instead of a law."""
+    pretrained: Annotated[str | None, arg(metavar="FOLDER|hf:REPO", help_behavior_hint="(optional)")] = None
+    """Sample a network that diffusers has saved: the folder of a pipeline, or a repository on the Hugging Face hub."""
     label: Annotated[str | None, arg(metavar="INT|NAME", help_behavior_hint="(default: as in the data)")] = None
     """Label to sample, as it is in the data, for a network that was trained with labels."""
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
@@ -47,7 +50,7 @@ class Subject:
     """Size of images of a folder or of a data set on a hub: one number, or height and width."""
     image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
     schedule: Annotated[
-        str | None, named("How noise grows", schedules.BY_NAME, "(default: vp, or that of --checkpoint)")
+        str | None, named("How noise grows", schedules.BY_NAME, "(default: vp, or that of the network)")
     ] = None
     grid: Annotated[str, named("How the steps are spaced", grids.RULES)] = "log_snr"
     sigma_max: float = grids.SIGMA_MAX
@@ -58,13 +61,23 @@ class Subject:
     """Largest number of samples at a time, to limit memory."""
 
     @cached_property
+    def _pretrained(self) -> tuple[Any, Any]:
+        """The denoiser of --pretrained, and the decoder of its latents or None."""
+        return (None, None) if self.pretrained is None else recipes.pretrained_denoiser(self.pretrained)
+
+    @cached_property
     def network(self) -> Any:
-        """The learned denoiser in --checkpoint, or None."""
-        return None if self.checkpoint is None else recipes.learned_denoiser(self.checkpoint)
+        """The learned denoiser in --checkpoint or of --pretrained, or None."""
+        return self._pretrained[0] if self.checkpoint is None else recipes.learned_denoiser(self.checkpoint)
+
+    @property
+    def decoder(self) -> Any:
+        """What makes images of the samples of --pretrained if these are latents, or None."""
+        return self._pretrained[1]
 
     @property
     def classes(self) -> int:
-        """The number of labels of the network in --checkpoint."""
+        """The number of labels of the network."""
         return classes_of(self.network)
 
     @property
@@ -77,11 +90,18 @@ class Subject:
         learned = {"label": self.label, "guidance": self.guidance}
         exact = {"schedule": self.schedule, "components": self.components}
         exact |= {"model": None if self.model == "mixture" else self.model}
-        for name, value in (learned if self.checkpoint is None else exact).items():
-            if value is not None and self.checkpoint is None:
-                raise BadArgument(f"--{name} is for a network trained with labels, so --checkpoint is needed too.")
+        given = [name for name in ("checkpoint", "pretrained") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise BadArgument("one of --checkpoint and --pretrained must say which network, not both.")
+        for name, value in (exact if given else learned).items():
+            if value is not None and not given:
+                raise BadArgument(
+                    f"--{name} is for a network trained with labels, so --checkpoint or --pretrained is needed too."
+                )
             if value is not None:
-                raise BadArgument(f"--{name} must be left out with --checkpoint, which has its own law and schedule.")
+                raise BadArgument(f"--{name} must be left out with --{given[0]}, which has its own law and schedule.")
+        if self.decoder is not None and self.target is not None:
+            raise BadArgument("--target must be left out with --pretrained of a pipeline whose samples are latents.")
 
     def levels(self, steps: int) -> np.ndarray:
         """The noise levels of a run of `steps` steps."""
@@ -89,13 +109,17 @@ class Subject:
         return recipes.noise_levels(schedule, steps, self.grid, **self.span)
 
     def default_out(self, command: str, suffix: str) -> Path:
-        """runs/STEM and a suffix, STEM being the target without folders and ending; or a folder in --checkpoint."""
+        """runs/STEM and a suffix, STEM being --target or --pretrained without folders; or a folder in --checkpoint."""
         if self.checkpoint is not None:
             return self.checkpoint / command
+        if self.pretrained is not None:
+            return Path("runs") / (stem_of(self.pretrained) + suffix)
         return Path("runs") / (Path(self.target or "digits").expanduser().resolve().stem + suffix)
 
     def load(self) -> recipes.LearningData:
-        """The data or the law that --target names, or that the network was trained on."""
+        """The data or the law that --target names, or that the network was trained on; of --pretrained its shape."""
+        if self.pretrained is not None and self.target is None:
+            return recipes.pretrained_data(self.pretrained, self.network)
         return truth(self.target, self.checkpoint, self.image_size, self.image_fit)
 
     def _table(self) -> Any:

@@ -43,10 +43,10 @@ def hint(got: Any, options: Iterable[Any], cutoff: float = 0.4) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def renamed(error: Exception, argument: str) -> str:
-    """The sentence of an error about a `folder` as one about the argument that names this folder."""
+def renamed(error: Exception, argument: str, own: str = "folder") -> str:
+    """The sentence of an error about an argument `own` as one about the argument that has its value."""
     said = str(error)
-    return argument + said.removeprefix("folder") if said.startswith("folder ") else f"{argument}: {said}"
+    return argument + said.removeprefix(own) if said.startswith(f"{own} ") else f"{argument}: {said}"
 
 
 def at_least(argument: str, got: Any, least: int) -> int:

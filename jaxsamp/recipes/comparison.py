@@ -44,7 +44,8 @@ def compare(
     in the scale of the data. The flow starts from the same noise, and UniPC of order 3 follows it in 1,024 steps or
     more (256 or more for a network). Samplers of the reverse SDE leave the flow on purpose, so they have no such
     distance. The energy distance compares with true samples, or with held-out data if a network has learned from data;
-    if it has learned from measurements, samples are measured again, and compared with held-out measurements.
+    if it has learned from measurements, samples are measured again, and compared with held-out measurements. Without
+    any data it compares with the ends of this flow from other noise.
 
     Args:
         key: a typed key.
@@ -78,6 +79,10 @@ def compare(
 
     fine = UniPC(order=3, lower_order_final=False)
     flow, coarser = (draw(fine, count)[0] for count in (finest, finest // 2))
+    if (task.law, task.data.held_out, task.data.measured) == (None, None, None):
+        for_other, for_truth = jax.random.split(for_truth)
+        others = np.asarray(_drawn(for_other, task, n, fine, levels(finest), microbatch)[0])
+        task = task._replace(data=replace(task.data, held_out=others))
     judge = _judge(task, n, levels(1), for_truth)
     rows = list(_rows(chosen, sorted(set(steps)), draw, flow, judge, progress))
     return {"rows": rows, "flow": {"steps": finest, "distance_to_half_as_many": _distance(flow, coarser)}}

@@ -116,7 +116,10 @@ def guided(denoiser: Any, scale: float | None) -> Any:
         raise ValueError("guidance is for a network that was trained with labels; this one was not.")
     if not isfinite(scale):
         raise ValueError(f"guidance must be finite; got {scale}.")
-    return guide(denoiser, scale, classes_of(denoiser))
+    null = getattr(denoiser.apply.network, "null_label", classes_of(denoiser))
+    if null is None:
+        raise ValueError('guidance is for a network with a label that means "no label"; this one has none.')
+    return guide(denoiser, scale, null)
 
 
 def classes_of(denoiser: Any) -> int:
@@ -164,6 +167,8 @@ def calibrated(
         return task
     if task.data.measured is not None:
         raise ValueError("sampler must not need a calibration, which is measured on clean data; got one that does.")
+    if task.data.law is None and task.data.held_out is None:
+        raise ValueError("sampler must not need a calibration, which is measured on data, where there are none.")
     data, cond = task.data.law if task.data.held_out is None else task.data.held_out, None
     if task.cond is not None:
         n = LARGEST if task.data.held_out is None else min(LARGEST, len(data))

@@ -1,15 +1,17 @@
 """Denoisers and decoders from folders of diffusers, and from repositories on the Hugging Face hub."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors.numpy import save_file
 
-from jaxsamp.core import diffusers, extras
+from jaxsamp.core import diffusers, disk, extras
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.denoisers import NetworkDenoiser, denoiser
@@ -17,7 +19,7 @@ from jaxsamp.models.diffusers.autoencoder import AutoencoderKLDecoder
 from jaxsamp.models.diffusers.configs import CONFIG, network_of
 from jaxsamp.models.diffusers.transformer2d import LAYERS, DiTTransformer2DModel
 from jaxsamp.models.diffusers.unet2d import UNet2DModel
-from jaxsamp.models.diffusers.weights import load_weights
+from jaxsamp.models.diffusers.weights import FILE, load_weights, torch_tensors
 from jaxsamp.models.layers import check_labels
 from jaxsamp.schedules import DiscreteTime
 
@@ -26,6 +28,7 @@ NETWORK_FOLDERS, DECODER_FOLDERS, SCHEDULER_FOLDERS = ("", "unet", "transformer"
 # Of a repository; variants in other precisions are not taken.
 FILES = ("*config.json", "*diffusion_pytorch_model*.safetensors", "*diffusion_pytorch_model.safetensors.index.json")
 VARIANTS = ("*.fp16*", "*.bf16*", "*.non_ema*")
+FLAX = ("parent", "name")  # fields of every module
 LEARNED = ("learned", "learned_range")  # variances, of which twice the channels come out
 SMALLEST = 8  # side of the image with which shapes are computed, where any would do
 
@@ -138,6 +141,32 @@ def pretrained_decoder(place: str | Path) -> ImageDecoder:
     folder, network = _found(place, DECODER_FOLDERS, (AutoencoderKLDecoder,), "an AutoencoderKL")
     latents = jnp.zeros((1, SMALLEST, SMALLEST, network.latent_channels))
     return ImageDecoder(network, load_weights(folder, network, (latents,), part=("decoder.", "post_quant_conv.")))
+
+
+def save_pretrained(folder: str | Path, network: Any, params: PyTree, scheduler: Mapping[str, Any]) -> None:
+    """Write a network as diffusers does, so that it loads there by `from_pretrained` and here by `pretrained`.
+
+    Args:
+        folder: is made; `config.json`, `scheduler_config.json` and the weights are written into it.
+        network: a `UNet2DModel` or `DiTTransformer2DModel` of `jaxsamp.models.diffusers`.
+        params: its weights, as `network.init(key, x, t, cond)["params"]`.
+        scheduler: the settings of its scheduler, such as {"_class_name": "DDIMScheduler", "prediction_type":
+            "v_prediction"}; those that `DiscreteTime.from_diffusers` understands.
+
+    Raises:
+        ValueError: a setting of the scheduler is unknown or not supported.
+    """
+    DiscreteTime.from_diffusers(scheduler)
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    own = {field.name: getattr(network, field.name) for field in fields(network) if field.name not in FLAX}
+    config = {"_class_name": type(network).__name__} | own
+    tensors = torch_tensors(params, LAYERS)
+    for name, content in ((CONFIG, config), (diffusers.FILE, dict(scheduler))):
+        with disk.writing(place / name):
+            (place / name).write_text(json.dumps(content, indent=2) + "\n")
+    with disk.writing(place / FILE):
+        save_file(tensors, str(place / FILE), {"format": "pt"})
 
 
 def has_decoder(place: str | Path) -> bool:

@@ -52,23 +52,33 @@ def load_weights(
                 raise ValueError(f"place must hold safetensors files; {path} could not be read ({error}).") from error
             stored |= {OLD_NAME.sub(lambda old: OLD[old[0]], name): (file, name) for name in file.keys()}  # noqa: SIM118
         stored = {name: at for name, at in stored.items() if name.startswith(part or ("",))}
-        wanted = [_Leaf([str(key.key) for key in path], leaf.shape, stacked) for path, leaf in paths]
+        wanted = [_Leaf(path, leaf.shape, stacked) for path, leaf in paths]
         _check(folder, type(network).__name__, wanted, stored)
         read: Callable[[str], np.ndarray] = lambda name: stored[name][0].get_tensor(stored[name][1])  # noqa: E731
         return jax.tree.unflatten(structure, [leaf.read(read) for leaf in wanted])
 
 
+def torch_tensors(params: PyTree, stacked: str = "") -> dict[str, np.ndarray]:
+    """The inverse of `load_weights`: weights by torch's names, in torch's orders of axes."""
+    tensors = {}
+    for path, array in jax.tree_util.tree_leaves_with_path(params):
+        leaf, array = _Leaf(path, np.shape(array), stacked), np.asarray(array)
+        for name, one in zip(leaf.names, array if leaf.stacked else array[None], strict=True):
+            turned = one if leaf.axes is None else one.transpose(np.argsort(leaf.axes))
+            tensors[name] = np.ascontiguousarray(turned)
+    return tensors
+
+
 class _Leaf:
     """A weight of the network: where it comes from, and how its axes are turned."""
 
-    def __init__(self, path: list[str], shape: tuple[int, ...], stacked: str):
-        *modules, last = path
+    def __init__(self, path: tuple[Any, ...], shape: tuple[int, ...], stacked: str):
+        *modules, last = (str(key.key) for key in path)
         self.stacked = bool(stacked) and modules[:1] == [stacked]
         inner = shape[1:] if self.stacked else shape
         self.axes = AXES.get(len(inner)) if last == "kernel" else None
         self.shape = inner
-        # Flax (h, w, in, out) seen from torch: the inverse permutation.
-        self.theirs = inner if self.axes is None else tuple(inner[self.axes.index(i)] for i in range(len(inner)))
+        self.theirs = inner if self.axes is None else tuple(inner[i] for i in np.argsort(self.axes))
         end = [*modules[1:], LEAVES.get(last, last)] if self.stacked else [*modules, LEAVES.get(last, last)]
         starts = [f"{stacked}.{i}." for i in range(shape[0])] if self.stacked else [""]
         self.names = [start + ".".join(end) for start in starts]
