@@ -36,7 +36,6 @@ DOORS = {  # per call: the beginning of the sentence
     "js.datasets.folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.memory_mapped('x.npy')[0]": "a data set on disk needs grain, which is not installed: "
     'pip install "jaxsamp[data]".',
-    "js.models.pretrained('hf:x/y')": 'jaxsamp.models needs flax, which is not installed: pip install "jaxsamp[train]".',
     "js.datasets.hugging_face('x')": "hugging_face needs datasets, which is not installed: pip install datasets.",
     "js.Chains(None, np.zeros((2, 9, 1)), {}).summary()": "to_arviz needs arviz-base, which is not installed: "
     'pip install "jaxsamp[chains]".',

@@ -137,6 +137,8 @@ REFUSED = {  # per change of a config: the sentence
     "act": (UNET, {"act_fn": "tanh"}, "act_fn in .* must be one of 'silu', .*; got 'tanh'"),
     "groups": (UNET, {"norm_num_groups": 3}, "block_out_channels .* must be divisible by norm_num_groups = 3; got 8"),
     "layers": (UNET, {"layers_per_block": 0}, "layers_per_block in .* must be at least 1; got 0"),
+    "number": (UNET, {"freq_shift": True}, "freq_shift in .* must be a number; got True"),
+    "type": (DIT, {"sample_size": None}, "sample_size in .* must be an integer; got None"),
     "learned": (UNET, {"time_embedding_type": "learned"}, "num_train_timesteps in .* must be given"),
     "fourier": (
         UNET,
@@ -286,6 +288,14 @@ def test_a_repository_is_copied_without_other_files(monkeypatch, saved):
     assert not any(pattern.endswith((".bin", "*")) for pattern in options["allow_patterns"])
     with pytest.raises(ValueError, match=r"place must be a repository that can be read; got hf:none \(404\)"):
         js.models.pretrained("hf:none")
+
+
+def test_a_repository_without_the_package_of_the_hub_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^a repository, hf:x/y, needs huggingface-hub, which is not installed"
+    ):
+        js.models.pretrained("hf:x/y")
 
 
 def test_what_is_saved_has_the_names_and_axes_of_torch(tmp_path, saved):

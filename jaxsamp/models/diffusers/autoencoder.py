@@ -63,8 +63,8 @@ class AutoencoderKLDecoder(nn.Module):
     act_fn: str = "silu"
     latent_channels: int = 4
     norm_num_groups: int = 32
-    scaling_factor: float = 0.18215
-    shift_factor: float | None = None
+    scaling_factor: float | int = 0.18215
+    shift_factor: float | int | None = None
     use_post_quant_conv: bool = True
     mid_block_add_attention: bool = True
 

@@ -85,17 +85,16 @@ class ResnetBlock2D(nn.Module):
         h = act(style.norm("norm1")(x))
         x, h = RESIZED[self.resize](x), RESIZED[self.resize](h)
         h = conv(self.channels, "conv1")(h)
-        scale = shift = None
-        if embedding is not None:
+        if embedding is None:
+            h = style.norm("norm2")(h)
+        else:
             told = nn.Dense((1 + style.scale_shift) * self.channels, name="time_emb_proj")(act(embedding))
             told = told[:, None, None]
             if style.scale_shift:
                 scale, shift = jnp.split(told, 2, -1)
+                h = style.norm("norm2")(h) * (1 + scale) + shift
             else:
-                h += told
-        h = style.norm("norm2")(h)
-        if scale is not None:
-            h = h * (1 + scale) + shift
+                h = style.norm("norm2")(h + told)
         h = conv(self.channels, "conv2")(act(h))
         if x.shape[-1] != self.channels:
             x = conv(self.channels, "conv_shortcut", size=1, padding=0)(x)

@@ -47,6 +47,7 @@ CHOICES: dict[str, Any] = {
     "act_fn": ACTIVATIONS,
     "activation_fn": PERCEPTRONS,
 }
+NUMBERS = ("freq_shift", "norm_eps", "mid_block_scale_factor", "scaling_factor", "shift_factor")
 SIZES = """
     in_channels out_channels layers_per_block norm_num_groups attn_norm_num_groups attention_head_dim num_class_embeds
     num_train_timesteps time_embedding_dim num_attention_heads num_layers patch_size num_embeds_ada_norm latent_channels
@@ -81,7 +82,10 @@ def network_of(folder: Path) -> Any:
         else:
             settings[name] = tuple(value) if isinstance(value, list) else value
     network = make(**settings)
-    _check(network, str(path))
+    try:
+        _check(network, str(path))
+    except TypeError as error:  # of a setting of another type
+        raise ValueError(str(error)) from error
     return network
 
 
@@ -93,6 +97,9 @@ def _check(network: Any, path: str) -> None:
     for name in SIZES:
         if (value := getattr(network, name, None)) is not None:
             checks.at_least(f"{name} in {path}", value, 1)
+    for name in NUMBERS:
+        if isinstance(value := getattr(network, name, None), bool) or not isinstance(value, int | float | None):
+            raise ValueError(f"{name} in {path} must be a number; got {value!r}.")
     if isinstance(network, DiTTransformer2DModel):
         _check_transformer(network, path)
     else:

@@ -57,7 +57,7 @@ class Conditioning(nn.Module):
     @nn.compact
     def __call__(self, t: Array, label: Array, dtype: jax.typing.DTypeLike) -> Array:
         """(batch,) and (batch,) -> (batch, width)."""
-        features = waves(t, TIME_FEATURES, True, 1, dtype).astype(dtype)
+        features = waves(t, TIME_FEATURES, True, 1.0, dtype).astype(dtype)
         table = nn.Embed(self.classes + 1, self.width, name="class_embedder.embedding_table")
         return TimestepEmbedding(self.width, name="timestep_embedder")(features) + table(label)
 
@@ -108,8 +108,10 @@ class Block(nn.Module):
         shift, scale, gate, shift2, scale2, gate2 = six
         u = norm(h) * (1 + scale) + shift
         h += gate * Attention(self.heads, self.head, self.bias, name="attn1")(u)
-        options = {"use_bias": self.affine, "use_scale": self.affine, "use_fast_variance": False}
-        u = nn.LayerNorm(self.eps, **options, name="norm3")(h) * (1 + scale2) + shift2
+        norm3 = nn.LayerNorm(
+            self.eps, use_bias=self.affine, use_scale=self.affine, use_fast_variance=False, name="norm3"
+        )
+        u = norm3(h) * (1 + scale2) + shift2
         u = nn.Dense((1 + (self.activation in GATED)) * 4 * width, name="ff.net.0.proj")(u)
         u = nn.Dense(width, name="ff.net.2")(PERCEPTRONS[self.activation](u))
         return h + gate2 * u, embedding
@@ -136,7 +138,7 @@ class DiTTransformer2DModel(nn.Module):
     activation_fn: str = "gelu-approximate"
     num_embeds_ada_norm: int = 1000
     norm_elementwise_affine: bool = False
-    norm_eps: float = 1e-5
+    norm_eps: float | int = 1e-5
 
     @property
     def classes(self) -> int:
@@ -161,7 +163,7 @@ class DiTTransformer2DModel(nn.Module):
         h = nn.Conv(width, (p, p), (p, p), "VALID", name="pos_embed.proj")(x).reshape(x.shape[0], -1, width)
         h += positions(rows, columns, width, self.sample_size // p).astype(h.dtype)
         sizes = (self.num_attention_heads, self.attention_head_dim, self.attention_bias, self.activation_fn)
-        more = (self.num_embeds_ada_norm, self.norm_elementwise_affine, self.norm_eps)
+        more = (self.num_embeds_ada_norm, self.norm_elementwise_affine, float(self.norm_eps))
         given = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}, "in_axes": nn.broadcast}
         layers = nn.scan(Block, **given, length=self.num_layers)(*sizes, *more, name=LAYERS)
         h, embeddings = layers(h, t, label)

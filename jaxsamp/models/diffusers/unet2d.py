@@ -117,14 +117,14 @@ class UNet2DModel(nn.Module):
     center_input_sample: bool = False
     time_embedding_type: str = "positional"
     time_embedding_dim: int | None = None
-    freq_shift: float = 0
+    freq_shift: float | int = 0
     flip_sin_to_cos: bool = True
     down_block_types: tuple[str, ...] = ("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
     mid_block_type: str | None = "UNetMidBlock2D"
     up_block_types: tuple[str, ...] = ("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
     block_out_channels: tuple[int, ...] = (224, 448, 672, 896)
     layers_per_block: int = 2
-    mid_block_scale_factor: float = 1.0
+    mid_block_scale_factor: float | int = 1
     downsample_padding: int = 1
     downsample_type: str = "conv"
     upsample_type: str = "conv"
@@ -132,7 +132,7 @@ class UNet2DModel(nn.Module):
     attention_head_dim: int | None = 8
     norm_num_groups: int = 32
     attn_norm_num_groups: int | None = None
-    norm_eps: float = 1e-5
+    norm_eps: float | int = 1e-5
     resnet_time_scale_shift: str = "default"
     add_attention: bool = True
     class_embed_type: str | None = None
@@ -157,7 +157,8 @@ class UNet2DModel(nn.Module):
         """
         self._check(x.shape[1:])
         embedding = self._embedding(t, cond, x.dtype)
-        style = Style(self.norm_num_groups, self.norm_eps, self.act_fn, self.resnet_time_scale_shift == "scale_shift")
+        scale_shift = self.resnet_time_scale_shift == "scale_shift"
+        style = Style(self.norm_num_groups, float(self.norm_eps), self.act_fn, scale_shift)
         widths, last = self.block_out_channels, len(self.block_out_channels) - 1
         h = conv(widths[0], "conv_in")(2 * x - 1 if self.center_input_sample else x)
         kept = [h]
@@ -171,7 +172,7 @@ class UNet2DModel(nn.Module):
         if self.mid_block_type is not None:
             head = self.add_attention * (self.attention_head_dim or widths[-1])
             groups = self.attn_norm_num_groups or (0 if style.scale_shift else style.groups)
-            h = MidBlock(style, head, groups, self.mid_block_scale_factor, name="mid_block")(h, embedding)
+            h = MidBlock(style, head, groups, float(self.mid_block_scale_factor), name="mid_block")(h, embedding)
         for i, (kind, width) in enumerate(zip(self.up_block_types, widths[::-1], strict=True)):
             attention, resize = UP[kind.removeprefix("UNetRes")]
             resize = "" if i == last else resize or self.upsample_type
@@ -203,7 +204,7 @@ class UNet2DModel(nn.Module):
         """What is known of a time before any layer: (batch,) -> (batch, features)."""
         size = self.block_out_channels[0]
         if self.time_embedding_type == "positional":
-            return waves(t, size, self.flip_sin_to_cos, self.freq_shift, dtype).astype(dtype)
+            return waves(t, size, self.flip_sin_to_cos, float(self.freq_shift), dtype).astype(dtype)
         if self.time_embedding_type == "learned":
             return nn.Embed(self.num_train_timesteps or 0, size, name="time_proj")(t).astype(dtype)
         frequencies = self.param("time_proj.weight", nn.initializers.normal(FOURIER_SCALE), (size,))

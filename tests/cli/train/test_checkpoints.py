@@ -187,7 +187,10 @@ def test_an_error_that_cannot_be_measured_is_a_sentence(ring, capsys, words, sen
             ("--checkpoint", "BARE"),
             "--target must be given, or checkpoint must be a run of `jaxsamp train`",
         ),
-        (("--label", "1"), "--label is for a network trained with labels, so --checkpoint is needed too"),
+        (
+            ("--label", "1"),
+            "--label is for a network trained with labels, so --checkpoint or --pretrained is needed too",
+        ),
     ],
 )
 def test_what_does_not_go_with_a_checkpoint_is_a_sentence(ring, labeled, capsys, words, sentence):
