@@ -57,9 +57,7 @@ def grid_of(denoiser, config):
     return js.grids.diffusers(denoiser.schedule, freeze.STEPS, name, **own)
 
 
-@pytest.mark.parametrize(
-    "scheduler", ["DDIMScheduler", pytest.param("UniPCMultistepScheduler", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("scheduler", ["DDIMScheduler", "UniPCMultistepScheduler"])
 def test_samples_of_a_unet_are_those_of_a_pipeline(tmp_path, scheduler):
     case = PIPELINES[f"unet/{scheduler}"]
     config = about(case["scheduler"])

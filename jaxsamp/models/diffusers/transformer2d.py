@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -133,7 +134,7 @@ class DiTTransformer2DModel(nn.Module):
     out_channels: int | None = None
     num_layers: int = 28
     attention_bias: bool = True
-    sample_size: int = 32
+    sample_size: Any = 32
     patch_size: int = 2
     activation_fn: str = "gelu-approximate"
     num_embeds_ada_norm: int = 1000

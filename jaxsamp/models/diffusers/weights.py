@@ -1,6 +1,7 @@
 """Weights of diffusers' networks from safetensors files: torch's names and orders of axes as those of Flax modules."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -55,7 +56,9 @@ def load_weights(
         wanted = [_Leaf(path, leaf.shape, stacked) for path, leaf in paths]
         _check(folder, type(network).__name__, wanted, stored)
         read: Callable[[str], np.ndarray] = lambda name: stored[name][0].get_tensor(stored[name][1])  # noqa: E731
-        return jax.tree.unflatten(structure, [leaf.read(read) for leaf in wanted])
+        # The largest first: the copy of a tensor while its axes are turned then comes on top of few others.
+        leaves = {leaf.names[0]: leaf.read(read) for leaf in sorted(wanted, key=lambda leaf: -leaf.size)}
+        return jax.tree.unflatten(structure, [leaves[leaf.names[0]] for leaf in wanted])
 
 
 def torch_tensors(params: PyTree, stacked: str = "") -> dict[str, np.ndarray]:
@@ -77,7 +80,7 @@ class _Leaf:
         self.stacked = bool(stacked) and modules[:1] == [stacked]
         inner = shape[1:] if self.stacked else shape
         self.axes = AXES.get(len(inner)) if last == "kernel" else None
-        self.shape = inner
+        self.shape, self.size = inner, math.prod(shape)
         self.theirs = inner if self.axes is None else tuple(inner[i] for i in np.argsort(self.axes))
         end = [*modules[1:], LEAVES.get(last, last)] if self.stacked else [*modules, LEAVES.get(last, last)]
         starts = [f"{stacked}.{i}." for i in range(shape[0])] if self.stacked else [""]
