@@ -24,10 +24,9 @@ UNETS = {
     "attention": UNET | PLAIN,
     "cifar": UNET
     | {
-        "block_out_channels": [8, 8, 16],
         "layers_per_block": 2,
-        "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D"],
-        "up_block_types": ["UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+        "down_block_types": ["AttnDownBlock2D", "DownBlock2D"],
+        "up_block_types": ["UpBlock2D", "AttnUpBlock2D"],
         "attention_head_dim": None,
         "downsample_padding": 0,
         "flip_sin_to_cos": False,

@@ -21,6 +21,7 @@ def latent(tmp_path_factory):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_samples_without_data_are_shown_alone(tmp_path, capsys):
     words = ["sample", "--pretrained", SAVED, "--num-samples", "5", "--steps", "3", "--out", str(tmp_path / "out")]
     assert main(words) == 0

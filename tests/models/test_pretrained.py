@@ -57,7 +57,8 @@ def grid_of(denoiser, config):
     return js.grids.diffusers(denoiser.schedule, freeze.STEPS, name, **own)
 
 
-@pytest.mark.parametrize("scheduler", ["DDIMScheduler", "UniPCMultistepScheduler"])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", SAMPLERS)
 def test_samples_of_a_unet_are_those_of_a_pipeline(tmp_path, scheduler):
     case = PIPELINES[f"unet/{scheduler}"]
     config = about(case["scheduler"])
