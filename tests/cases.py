@@ -30,7 +30,9 @@ SAMPLERS = {
     "ddim_eta": DDIM(eta=0.5),
     "ddpm": DDPM(),
     "euler_score": ExponentialEuler(),
+    "euler_rotation": ExponentialEuler("rotation"),
     "heun": Heun(),
+    "heun_straight": Heun(frame="straight"),
     "heun_churn": Heun(churn=4.0),
     "midpoint": Midpoint(),
     "dpmpp2m": DPMSolverPP(order=2),
@@ -61,7 +63,16 @@ def not_yet(samplers):
 SAMPLERS |= not_yet(SAMPLERS)
 
 # Every sampler; close variants of another one only in the long run.
-VARIANTS = ("ddim_eta", "euler_score", "heun_churn", "dpmpp3m", "dpmpp2m_sde", "randomized_plain")
+VARIANTS = (
+    "ddim_eta",
+    "euler_score",
+    "euler_rotation",
+    "heun_churn",
+    "heun_straight",
+    "dpmpp3m",
+    "dpmpp2m_sde",
+    "randomized_plain",
+)
 VARIANTS += ("parallel", "parallel_blocked")  # tests/samplers/test_parallel_midpoint.py compares them with the flow
 # Those whose samples decide how long they go on: rounding may move such a decision, and with it the sample.
 ADAPTIVE = ("sliding", "sliding_ddim", "speculative", "speculative_start")

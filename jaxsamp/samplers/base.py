@@ -111,11 +111,19 @@ class Sampler(ABC):
         """The state after step i."""
 
 
+# The frames of the deterministic flow, but for that of a calibration.
+FRAMES = {
+    "data": frames.DATA,
+    "noise": frames.NOISE,
+    "score": frames.SCORE,
+    "rotation": frames.ROTATION,
+    "straight": frames.STRAIGHT,
+}
+
+
 def named_frame(name: str, calibration: Any) -> frames.Frame:
     """The frame of that name; "calibrated" is the frame of the denoiser's calibration."""
-    if name == "calibrated":
-        return calibration.frame
-    return {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE}[name]
+    return calibration.frame if name == "calibrated" else FRAMES[name]
 
 
 def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
@@ -126,4 +134,4 @@ def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
 
 def check_frame(name: str) -> None:
     """Raise ValueError unless `name` is a frame of the deterministic flow."""
-    checks.one_of("frame", name, ("data", "noise", "score", "calibrated"))
+    checks.one_of("frame", name, (*FRAMES, "calibrated"))

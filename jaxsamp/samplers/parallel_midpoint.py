@@ -56,7 +56,7 @@ class ParallelMidpoint(Sampler):
         iterations: K, number of sweeps over all nodes; the largest number if there is a tolerance.
         nodes: "gauss", the Gauss-Legendre nodes of the window; or one node in each of R cells: "random", uniform in the
             frame's clock; "antithetic", the same in pairs U and 1 - U; "midpoint", at U = 1/2.
-        frame: "calibrated", "data", "noise" or "score".
+        frame: "calibrated", or any other deterministic frame of `jaxsamp_kernels.frame`.
         initial: the path along which the first slopes are computed: "gaussian", the exact flow of the Gaussian with
             the data's mean and variance; "constant", the slope at the window's start everywhere; "warm", the last slope
             of the previous window, and for the first window the slope at its start.

@@ -25,7 +25,7 @@ class RandomizedMidpoint(Sampler):
     trajectory is of order 3/2; with antithetic pairs the leading error of two steps cancels, and the order is 2.
 
     Args:
-        frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration).
+        frame: "data", "noise", "score", "rotation", "straight" or "calibrated" (which needs a calibration).
         clock: the clock in which the node is uniform: "importance", the frame's own; or "uniform_ou" or
             "uniform_log_snr", whose weight is random and hence noisier.
         reuse: start from the slope at the previous node instead of a new one: one evaluation per step (and one at the

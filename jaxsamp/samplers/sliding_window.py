@@ -33,7 +33,7 @@ class SlidingWindow(Sliding):
             level at the state.
         nodes: position of each step's node in its cell of the grid: "antithetic", uniform in the clock, U and 1 - U in
             the two cells of a pair; "random", uniform; "midpoint", at U = 1/2.
-        frame: "data", "noise", "score" or "calibrated" (which needs a denoiser with a calibration). States are
+        frame: "data", "noise", "score", "rotation", "straight" or "calibrated" (which needs a calibration). States are
             corrected in its coordinates, in which constant slopes need no correction.
         max_sweeps: after this number of sweeps every further one settles its whole window, so the run ends within
             steps / window more, and `converged` is false if the tolerance was not met; None for no limit.

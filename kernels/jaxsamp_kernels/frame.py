@@ -12,6 +12,8 @@ so that a quadrature in the clock kappa is exact whenever f is constant:
     noise         1             e^-lambda               epsilon = (x - D) / s
     score         1             -sqrt(1 + s^2)          -sqrt(1 + s^2) epsilon / s  (the score in OU units)
     localization  s^2           e^(2 lambda)            D, plus Brownian motion run by the clock
+    rotation      sqrt(1 + s^2) arctan(s)               v = (epsilon - s D) / sqrt(1 + s^2)
+    straight      1 + s         s / (1 + s)             epsilon - D, the velocity of rectified flow
     calibrated    Phi(lambda)   int dlambda / Phi       D - a(lambda) x,  Phi = exp int (a - 1)
 
 Dividing by alpha removes the schedule: variance-preserving, variance-exploding and flow models are the same here.
@@ -113,6 +115,63 @@ class Score(NamedTuple):
         """-sqrt(1 + s^2) epsilon / s."""
         s = jnp.exp(-lam)
         return -jnp.hypot(1.0, s) * (x - denoised) / (s * s)
+
+
+class Rotation(NamedTuple):
+    """The velocity v in the angle arctan(sigma / alpha), about which x_t / sqrt(alpha^2 + sigma^2) turns."""
+
+    def scale(self, lam):
+        """sqrt(1 + s^2)."""
+        return jnp.hypot(1.0, jnp.exp(-lam))
+
+    def clock_delta(self, lam0, lam1):
+        """arctan(s1) - arctan(s0) = arctan((s1 - s0) / (1 + s0 s1))."""
+        return jnp.arctan(jnp.expm1(lam0 - lam1) / (jnp.exp(lam0) + jnp.exp(-lam1)))
+
+    def clock_rate(self, lam):
+        """-s / (1 + s^2)."""
+        return -0.5 / jnp.cosh(lam)
+
+    def advance(self, lam0, u, lam1):
+        """Interpolates the angle, whose tangent is s, and the right angle's rest, so that neither cancels."""
+
+        def mixed(sign):
+            return (1 - u) * jnp.arctan(jnp.exp(sign * lam0)) + u * jnp.arctan(jnp.exp(sign * lam1))
+
+        return jnp.log(jnp.sin(mixed(1.0))) - jnp.log(jnp.sin(mixed(-1.0)))
+
+    def integrand(self, x, denoised, lam):
+        """v."""
+        s = jnp.exp(-lam)
+        return ((x - denoised) / s - s * denoised) / jnp.hypot(1.0, s)
+
+
+class Straight(NamedTuple):
+    """The velocity of rectified flow in its time t = s / (1 + s), where x_t = (1 - t) x_0 + t z."""
+
+    def scale(self, lam):
+        """1 + s."""
+        return 1 + jnp.exp(-lam)
+
+    def clock_delta(self, lam0, lam1):
+        """t1 - t0 = (s1 - s0) / ((1 + s0) (1 + s1))."""
+        return jnp.expm1(lam0 - lam1) / ((1 + jnp.exp(lam0)) * (1 + jnp.exp(-lam1)))
+
+    def clock_rate(self, lam):
+        """-s / (1 + s)^2."""
+        return -0.25 / jnp.square(jnp.cosh(0.5 * lam))
+
+    def advance(self, lam0, u, lam1):
+        """Interpolates t, and 1 - t, so that neither cancels."""
+
+        def mixed(sign):
+            return (1 - u) * jax.nn.sigmoid(sign * lam0) + u * jax.nn.sigmoid(sign * lam1)
+
+        return jnp.log(mixed(1.0)) - jnp.log(mixed(-1.0))
+
+    def integrand(self, x, denoised, lam):
+        """epsilon - D."""
+        return (x - denoised) * jnp.exp(lam) - denoised
 
 
 class Calibrated(NamedTuple):
@@ -218,7 +277,7 @@ def clock_share(frame, lam0, lam1, lam):
 
 
 DATA, NOISE, LOCALIZATION = Exponential(1.0, 1.0), Exponential(-1.0, 0.0), Exponential(2.0, 2.0)
-SCORE = Score()
+SCORE, ROTATION, STRAIGHT = Score(), Rotation(), Straight()
 
 
 def step(frame: Frame, x, f, lam0, lam1, delta=None, noise=None):

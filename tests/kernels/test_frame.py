@@ -17,7 +17,7 @@ def make(name):
     return getattr(frames, name.upper())
 
 
-NAMES = ("data", "noise", "score", "localization", "calibrated")
+NAMES = ("data", "noise", "score", "localization", "rotation", "straight", "calibrated")
 scale, rate, delta, advance = (
     jax.jit(lambda frame, *at, of=of: getattr(frame, of)(*at))
     for of in ("scale", "clock_rate", "clock_delta", "advance")

@@ -30,7 +30,11 @@ DRAWS = 20
 FULL_ORDER = {
     "ddim": DDIM(),
     "euler_score": ExponentialEuler(),
+    "euler_rotation": ExponentialEuler("rotation"),
+    "euler_straight": ExponentialEuler("straight"),
     "heun": Heun(),
+    "heun_rotation": Heun(frame="rotation"),
+    "heun_straight": Heun(frame="straight"),
     "midpoint": Midpoint(),
     "dpmpp2m": DPMSolverPP(order=2, lower_order_final=False),
     "dpmpp3m": DPMSolverPP(order=3, lower_order_final=False),
@@ -67,7 +71,15 @@ def error(sampler, problem, steps):
     return float(jnp.median(distance.mean(0)))
 
 
-LONG = ("parallel", "parallel_blocked", "randomized_antithetic", "randomized_reuse", "unipc1")
+LONG = (
+    "euler_straight",
+    "heun_rotation",
+    "parallel",
+    "parallel_blocked",
+    "randomized_antithetic",
+    "randomized_reuse",
+    "unipc1",
+)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in FULL_ORDER])
