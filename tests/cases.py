@@ -25,6 +25,16 @@ from jaxsamp.samplers import (
     UniPC,
 )
 
+
+def shrinking(scale=1.0):
+    """The denoiser of N(0, scale I), for events of any shape."""
+    return js.denoiser(_shrinking, np.float32(scale), js.schedules.VarianceExploding(), "x0")
+
+
+def _shrinking(scale, x, t, cond):
+    return scale * x / (scale + t.reshape(-1, *(1,) * (x.ndim - 1)) ** 2)
+
+
 SAMPLERS = {
     "ddim": DDIM(),
     "ddim_eta": DDIM(eta=0.5),
@@ -46,6 +56,7 @@ SAMPLERS = {
     "randomized_sde": RandomizedMidpointSDE(),
     "parallel": ParallelMidpoint(4, 2, initial="constant"),
     "parallel_blocked": ParallelMidpoint.blocked(4, 2),
+    "parallel_surrogate": ParallelMidpoint(4, 2, surrogate=shrinking()),
     "sliding": SlidingWindow(),
     "sliding_ddim": ParaDiGMS(DDIM()),
     "speculative": SpeculativeDDPM(),
@@ -73,7 +84,8 @@ VARIANTS = (
     "dpmpp2m_sde",
     "randomized_plain",
 )
-VARIANTS += ("parallel", "parallel_blocked")  # tests/samplers/test_parallel_midpoint.py compares them with the flow
+# tests/samplers/test_parallel_midpoint.py compares these with the flow.
+VARIANTS += ("parallel", "parallel_blocked", "parallel_surrogate")
 # Those whose samples decide how long they go on: rounding may move such a decision, and with it the sample.
 ADAPTIVE = ("sliding", "sliding_ddim", "speculative", "speculative_start")
 VARIANTS += ADAPTIVE  # their own tests compare them with what they stand for

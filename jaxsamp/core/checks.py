@@ -68,13 +68,13 @@ def typed_key(key: Any) -> jax.Array:
     return key
 
 
-def denoiser(got: Any) -> Any:
+def denoiser(got: Any, argument: str = "denoiser") -> Any:
     """Return `got` as a pytree if it is a denoiser, else raise TypeError."""
     if callable(got) and hasattr(got, "schedule") and not isinstance(got, type):
         schedule(got.schedule)
-        return adopted("denoiser", got)
+        return adopted(argument, got)
     raise TypeError(
-        "denoiser must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "
+        f"{argument} must be a denoiser, from jaxsamp.denoiser(apply, params, schedule) or target.denoiser(schedule); "
         f"got a {type(got).__name__}."
     )
 

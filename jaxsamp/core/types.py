@@ -72,8 +72,9 @@ class Samples(NamedTuple):
 
     Attributes:
         x: the samples, (n, *event).
-        stats: arrays of shape (n,): `rounds`, `evaluations`, `evaluations_computed`, `converged`, `residual`
-            and `first_bad_step` (-1 if every step was finite).
+        stats: arrays of shape (n,): `rounds`, `evaluations`, `evaluations_computed`, `surrogate_evaluations` (calls of
+            the cheap denoiser of `ParallelMidpoint(surrogate=...)`, in no other number), `converged`, `residual` and
+            `first_bad_step` (-1 if every step was finite).
         path: with `save_every=k`, the states at grid[::k], (n, steps // k + 1, *event); None without.
     """
 

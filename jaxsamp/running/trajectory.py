@@ -123,7 +123,7 @@ class Trajectory(Job):
         else:
             x = self.denoiser.schedule.level(self.lam[-1]).alpha.astype(x.dtype) * x
         bad = first_bad(loop.bad, x, jnp.asarray(self.steps))
-        kinds = (jnp.int32, jnp.int32, jnp.int32, self.dtype, jnp.bool_)
+        kinds = (jnp.int32, jnp.int32, jnp.int32, self.dtype, jnp.bool_, jnp.int32)
         cost = self.sampler.cost(loop.state, self.steps - self.pure)
         return End(x, bad, loop.saved, Cost(*(jnp.asarray(v, d) for v, d in zip(cost, kinds, strict=True))))
 
@@ -135,6 +135,7 @@ class Trajectory(Job):
             "rounds": cost.rounds + last,
             "evaluations": (cost.evaluations + last) * calls,
             "evaluations_computed": (slowest(cost.computed, self.microbatch) + last) * calls,
+            "surrogate_evaluations": cost.surrogate,
             "converged": cost.converged & (bad < 0),
             "residual": cost.residual,
             "first_bad_step": bad,
@@ -151,17 +152,28 @@ class Trajectory(Job):
         def denoise(x: Array, lam: Array) -> Array:
             return basis.into(plain(basis.out_of(x), lam))
 
+        def surrogate(other: Denoiser) -> Callable[[Array, Array], Array]:
+            event = getattr(other, "event_shape", None)
+            if event is not None and tuple(event) != self.event:
+                raise ValueError(f"surrogate must take samples of shape {self.event}; its event shape is {event}.")
+            call = evaluator(other, cond, argument="surrogate")
+            return lambda x, lam: basis.into(call(basis.out_of(x), lam))
+
         def denoise_all(x: Array, lam: Array) -> Array:
             return jax.vmap(basis.into)(plain(jax.vmap(basis.out_of)(x), lam))
 
         divided, trained = devices.on_time(self.mesh), self.denoiser.schedule.trained
-        return Problem(denoise, divided(denoise_all), self.solved, tables, trained, self._calibration, divided)
+        return Problem(
+            denoise, divided(denoise_all), self.solved, tables, trained, self._calibration, divided, surrogate
+        )
 
 
-def evaluator(denoiser: Denoiser, cond: PyTree, pure: bool = False) -> Callable[[Array, Array], Array]:
+def evaluator(
+    denoiser: Denoiser, cond: PyTree, pure: bool = False, argument: str = "denoiser"
+) -> Callable[[Array, Array], Array]:
     """(x, lambda) -> D for one sample, x being its state divided by alpha; or for R states in one call, lambda (R,).
 
-    For `pure` noise, alpha = 0, x is the state divided by sigma.
+    For `pure` noise, alpha = 0, x is the state divided by sigma. `argument` is what an error calls the denoiser.
     """
 
     def denoise(x: Array, lam: Array) -> Array:
@@ -171,7 +183,7 @@ def evaluator(denoiser: Denoiser, cond: PyTree, pure: bool = False) -> Callable[
         unit = level.sigma if pure else level.alpha
         out = denoiser(per_event(unit, batch).astype(x.dtype) * batch, level, each)
         if out.shape != batch.shape:
-            raise ValueError(f"denoiser must return an array of x's shape {batch.shape}; got {out.shape}.")
+            raise ValueError(f"{argument} must return an array of x's shape {batch.shape}; got {out.shape}.")
         return (out if many else out[0]).astype(x.dtype)
 
     return denoise

@@ -21,6 +21,7 @@ class Problem(NamedTuple):
         trained: lambda -> the nearest lambda at which the network was trained.
         calibration: the denoiser's measured linear part, or None.
         divided: turns a function of R rows into the same function, computed by all devices assigned to the sample.
+        surrogate: another denoiser -> its (x, lambda) -> posterior mean, in these coordinates and with the same `cond`.
     """
 
     denoise: Callable[[Array, Array], Array]
@@ -30,6 +31,7 @@ class Problem(NamedTuple):
     trained: Callable[[Array], Array]
     calibration: Any
     divided: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
+    surrogate: Callable[[Any], Callable[[Array, Array], Array]] | None = None
 
 
 class Cost(NamedTuple):
@@ -41,6 +43,7 @@ class Cost(NamedTuple):
         computed: all network calls, including those that only fill up a batch of fixed size.
         residual: the last change of an iterative sampler in its own measure; 0 for other samplers.
         converged: whether the residual is within the tolerance.
+        surrogate: calls of a cheap denoiser in place of the network.
     """
 
     rounds: Any
@@ -48,6 +51,7 @@ class Cost(NamedTuple):
     computed: Any
     residual: Any
     converged: Any
+    surrogate: Any = 0
 
 
 class Sampler(ABC):

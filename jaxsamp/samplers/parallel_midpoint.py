@@ -12,7 +12,8 @@ from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler, check_frame, named_frame
-from jaxsamp_kernels import midpoint, window
+from jaxsamp.samplers.following import Path, Surrogate
+from jaxsamp_kernels import march, midpoint, window
 
 NODES = ("gauss", "random", "antithetic", "midpoint")
 INITIAL = ("gaussian", "constant", "warm")
@@ -30,10 +31,8 @@ class _Memory(NamedTuple):
 class _Sweep(NamedTuple):
     """The state between two sweeps of a window."""
 
-    x: Array  # states at the nodes
-    f: Array  # the slopes that made them
+    path: Path
     memory: window.Memory
-    end: Array
     residual: Array
 
 
@@ -65,6 +64,11 @@ class ParallelMidpoint(Sampler):
         tolerance: None, or the change of the window's end, root mean square over coordinates in the scale of x_0, below
             which a sample stops sweeping; `stats` says which samples have converged.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
+        surrogate: None, or a cheap denoiser S of the same law, such as a smaller network. Between two rounds the path
+            then follows S through the window, R calls of S one after the other, and only D - S is left to the sweeps:
+            fewer rounds if S is near D, the same limit whatever S is. It needs Gauss nodes, and takes the place of the
+            initial path. `stats["surrogate_evaluations"]` counts its calls, which are in no other number. See
+            `jaxsamp_kernels.march`.
 
     Source: Gupta, Cai and Chen, "Faster Diffusion-based Sampling with Randomized Midpoints: Sequential and Parallel",
     arXiv 2406.00924; the calibrated frame, Gauss nodes, the initial path and acceleration are this library's additions.
@@ -78,6 +82,7 @@ class ParallelMidpoint(Sampler):
     secants: int = field(default=1, metadata={"static": True})
     tolerance: Any = None
     clock: str = field(default="importance", metadata={"static": True})
+    surrogate: Any = None
 
     @classmethod
     def blocked(cls, midpoints: int = 16, iterations: int = 3, **settings: Any) -> "ParallelMidpoint":
@@ -96,7 +101,7 @@ class ParallelMidpoint(Sampler):
     @property
     def reads_calibration(self) -> bool:
         """True in the calibrated frame, and for the Gaussian initial path."""
-        return "calibrated" == self.frame or self.initial == "gaussian"
+        return "calibrated" == self.frame or (self.initial == "gaussian" and self.surrogate is None)
 
     @property
     def default_steps(self) -> int:  # type: ignore[override]
@@ -125,6 +130,13 @@ class ParallelMidpoint(Sampler):
         check_frame(self.frame)
         if self.tolerance is not None and checks.is_concrete(self.tolerance) and not float(self.tolerance) >= 0:
             raise ValueError(f"tolerance must be None or a number of at least 0; got {self.tolerance}.")
+        if self.surrogate is not None:
+            checks.denoiser(self.surrogate, "surrogate")
+            if (self.nodes, self.initial) != ("gauss", "gaussian"):
+                raise ValueError(
+                    'nodes must be "gauss" and initial left out with a surrogate, which makes the first path; got '
+                    f"{self.nodes!r} and {self.initial!r}."
+                )
 
     @property
     def _sweeps(self) -> int:
@@ -140,11 +152,16 @@ class ParallelMidpoint(Sampler):
         return {"gaussian": 0, "constant": steps, "warm": 1}[self.initial] + steps * self._sweeps
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
-        """The weights of Gauss windows, one row per window."""
+        """The weights of Gauss windows, and the steps of a surrogate through them, one row per window."""
         if self.nodes != "gauss":
             return None
         frame = named_frame(self.frame, calibration)
-        return lax.map(lambda ends: window.gauss_window(frame, ends[0], ends[1], self.midpoints), (lam[:-1], lam[1:]))
+
+        def tables(ends: Any) -> Any:
+            win = window.gauss_window(frame, ends[0], ends[1], self.midpoints)
+            return win, None if self.surrogate is None else march.steps(frame, ends[0], win.lam, ends[1])
+
+        return lax.map(tables, (lam[:-1], lam[1:]))
 
     def init(self, problem: Problem, x: Array) -> State:
         """The state before the first window."""
@@ -156,23 +173,36 @@ class ParallelMidpoint(Sampler):
         memory = state.memory
         spared = steps * self._sweeps - memory.sweeps
         evaluations = self.evaluations(steps) - spared * self.midpoints
-        return Cost(self.rounds(steps) - spared, evaluations, evaluations, memory.residual, memory.settled)
+        # The first path takes one call more, at the window's start; then each sweep takes one per node.
+        calls = 0 if self.surrogate is None else (memory.sweeps + steps) * self.midpoints + steps
+        return Cost(self.rounds(steps) - spared, evaluations, evaluations, memory.residual, memory.settled, calls)
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One window."""
-        win, x, memory = self._window(problem, i, rng), state.x, state.memory
-        f = self._first(problem, win, state, i)
-        rings = jnp.zeros((2, self.secants, *f.shape), f.dtype)
-        start = _Sweep(win.states(x, f), f, window.Memory(*rings), win.end(x, f), jnp.full((), jnp.inf, x.dtype))
+        (win, steps), x, memory = self._window(problem, i, rng), state.x, state.memory
+        rings = window.Memory(*jnp.zeros((2, self.secants, self.midpoints, *x.shape), x.dtype))
+        follow = None if self.surrogate is None else self._follow(problem, win, steps)
+        if follow is None:
+            f = self._first(problem, win, state, i)
+            path = Path(win.states(x, f), f, win.end(x, f))
+        else:
+            path = follow.first(x, problem.lam[i])
+        start = _Sweep(path, rings, jnp.full((), jnp.inf, x.dtype))
 
         def sweep(k: Array, at: _Sweep) -> _Sweep:
-            f, latest = self._slopes(problem, at.x, win.lam, problem.denoise_all), at.memory
+            path, latest = at.path, at.memory
+            f = self._slopes(problem, path.x, win.lam, problem.denoise_all)
+            rest = f if follow is None else f - path.g
+            if follow is not None:
+                linear = window.secants(latest, k, path.x, rest) if self.secants else None
+                new = follow.next(x, path, f, linear)
+            else:
+                f = window.secant_step(win, latest, k, x, path.x, f) if self.secants else f
+                new = Path(win.states(x, f), f, win.end(x, f))
             if self.secants:
-                slot, found = k % self.secants, f
-                f = window.secant_step(win, latest, k, x, at.x, found)
-                latest = window.Memory(latest.x.at[slot].set(at.x), latest.f.at[slot].set(found))
-            end = win.end(x, f)
-            return _Sweep(win.states(x, f), f, latest, end, jnp.sqrt(jnp.mean(jnp.square(end - at.end))))
+                slot = k % self.secants
+                latest = window.Memory(latest.x.at[slot].set(path.x), latest.f.at[slot].set(rest))
+            return _Sweep(new, latest, jnp.sqrt(jnp.mean(jnp.square(new.end - path.end))))
 
         most = self._sweeps
         if self.tolerance is None:
@@ -185,9 +215,9 @@ class ParallelMidpoint(Sampler):
                 (jnp.zeros((), jnp.int32), start),
             )
             settled = memory.settled & (last.residual <= tolerance)
-        slope = last.f[-1] if self.initial == "warm" else None
+        slope = last.path.g[-1] if self.initial == "warm" else None
         residual = jnp.maximum(memory.residual, last.residual)
-        return State(last.end, _Memory(slope, memory.sweeps + sweeps, residual, settled))
+        return State(last.path.end, _Memory(slope, memory.sweeps + sweeps, residual, settled))
 
     def _slopes(self, problem: Problem, x: Array, lam: Array, evaluate: Any) -> Array:
         frame = named_frame(self.frame, problem.calibration)
@@ -199,7 +229,12 @@ class ParallelMidpoint(Sampler):
         cells = i * self.midpoints + jnp.arange(self.midpoints)
         u = jax.vmap(lambda cell: rng.fraction(cell, self.nodes))(cells)
         frame = named_frame(self.frame, problem.calibration)
-        return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.clock, problem.trained)
+        return window.cell_window(frame, problem.lam[i], problem.lam[i + 1], u, self.clock, problem.trained), None
+
+    def _follow(self, problem: Problem, win: Any, steps: march.Steps) -> Surrogate:
+        """The surrogate in one window."""
+        assert problem.surrogate is not None
+        return Surrogate(problem.surrogate(self.surrogate), named_frame(self.frame, problem.calibration), win, steps)
 
     def _first(self, problem: Problem, win: Any, state: State, i: Array) -> Array:
         """Slopes along the initial path."""

@@ -188,6 +188,25 @@ class Memory(NamedTuple):
     f: Array
 
 
+def secants(memory, k, x, f):
+    """V_j^+ and U_j of each node, (R, depth, d): its Jacobian df/dx is estimated by U_j V_j^+.
+
+    V_j are the differences of the node's latest states from `x`, and U_j those of the slopes from `f`.
+    """
+    depth, nodes = memory.x.shape[:2]
+    known = (jnp.arange(depth) < k).astype(f.dtype)  # rings fill from the front
+    moved, changed = (
+        jnp.moveaxis((ring - now) * lift(known, ring), 0, 1).reshape(nodes, depth, -1)
+        for ring, now in ((memory.x, x), (memory.f, f))
+    )
+    gram = jnp.einsum("iad,ibd->iab", moved, moved, precision="highest")
+    eye = jnp.eye(depth, dtype=f.dtype)
+    ridge = RELATIVE_RIDGE * jnp.trace(gram, axis1=1, axis2=2) / jnp.maximum(known.sum(), 1) + jnp.finfo(f.dtype).tiny
+    # The difference of a slot that holds no sweep yet is zero; the ridge and the added 1 keep its share at zero.
+    inverse = jnp.linalg.solve(gram + (ridge[:, None] + (1 - known))[..., None] * eye, moved)
+    return inverse, changed
+
+
 def secant_step(win, memory, k, start, x, f):
     """One accelerated sweep: the slopes f at the states x, corrected for the moves of the states; (R, *event).
 
@@ -208,17 +227,8 @@ def secant_step(win, memory, k, start, x, f):
         x: states at the nodes.
         f: slopes there.
     """
-    depth, nodes = memory.x.shape[:2]
-    known = (jnp.arange(depth) < k).astype(f.dtype)  # rings fill from the front
-    moved, changed = (
-        jnp.moveaxis((ring - now) * lift(known, ring), 0, 1).reshape(nodes, depth, -1)
-        for ring, now in ((memory.x, x), (memory.f, f))
-    )
-    gram = jnp.einsum("iad,ibd->iab", moved, moved, precision="highest")
-    eye = jnp.eye(depth, dtype=f.dtype)
-    ridge = RELATIVE_RIDGE * jnp.trace(gram, axis1=1, axis2=2) / jnp.maximum(known.sum(), 1) + jnp.finfo(f.dtype).tiny
-    # The difference of a slot that holds no sweep yet is zero; the ridge and the added 1 keep its share at zero.
-    inverse = jnp.linalg.solve(gram + (ridge[:, None] + (1 - known))[..., None] * eye, moved)
+    nodes, depth = x.shape[0], memory.x.shape[0]
+    inverse, changed = secants(memory, k, x, f)
     gap = (win.states(start, f) - x).reshape(nodes, -1)
     aim = jnp.einsum("iad,id->ia", inverse, gap, precision="highest").ravel()
     system = jnp.eye(nodes * depth, dtype=f.dtype) - win.between(inverse, changed).reshape(nodes * depth, -1)

@@ -16,10 +16,10 @@ N = 8192
 FALSE_ALARM = 1e-4
 # First-order samplers need more steps before their bias is below the sampling noise of N samples.
 STEPS = {"ddim": 400, "ddim_eta": 400, "ddpm": 400, "euler_score": 400, "euler_rotation": 400}
-STEPS |= {"randomized_paper": 300}
-STEPS |= {"parallel": 24, "parallel_blocked": 48, "sliding_ddim": 400, "speculative": 400, "speculative_start": 400}
+STEPS |= {"randomized_paper": 300, "parallel": 24, "parallel_blocked": 48, "parallel_surrogate": 24}
+STEPS |= {"sliding_ddim": 400, "speculative": 400, "speculative_start": 400}
 # Few enough for the bias to show in N samples.
-TOO_FEW = {"midpoint": 2, "corrected": 2, "parallel": 1, "parallel_blocked": 1}
+TOO_FEW = {"midpoint": 2, "corrected": 2, "parallel": 1, "parallel_blocked": 1, "parallel_surrogate": 1}
 
 
 def whitened_moments(x):

@@ -24,7 +24,7 @@ from jaxsamp.samplers import (
 )
 from jaxsamp.samplers.base import Problem
 from jaxsamp_kernels.frame import LOCALIZATION
-from tests.cases import SCHEDULES, g64, not_yet, run
+from tests.cases import SCHEDULES, g64, not_yet, run, shrinking
 
 DRAWS = 20
 FULL_ORDER = {
@@ -43,6 +43,7 @@ FULL_ORDER = {
     "unipc3": UniPC(order=3, lower_order_final=False),
     "parallel": ParallelMidpoint(3, 2, initial="constant", frame="data", secants=0),
     "parallel_blocked": ParallelMidpoint.blocked(4, 2),
+    "parallel_surrogate": ParallelMidpoint(3, 1, frame="data", secants=0, surrogate=shrinking()),
     "randomized": RandomizedMidpoint(),
     "randomized_plain": RandomizedMidpoint(reuse=False, antithetic=False),
     "randomized_reuse": RandomizedMidpoint(antithetic=False),
@@ -71,15 +72,8 @@ def error(sampler, problem, steps):
     return float(jnp.median(distance.mean(0)))
 
 
-LONG = (
-    "euler_straight",
-    "heun_rotation",
-    "parallel",
-    "parallel_blocked",
-    "randomized_antithetic",
-    "randomized_reuse",
-    "unipc1",
-)
+LONG = ("euler_straight", "heun_rotation", "parallel", "parallel_blocked", "parallel_surrogate")
+LONG += ("randomized_antithetic", "randomized_reuse", "unipc1")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in FULL_ORDER])

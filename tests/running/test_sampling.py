@@ -18,7 +18,8 @@ def test_defaults_give_samples_and_stats():
     out = js.sample(KEY, DENOISER, (5, 2))
     assert out.x.shape == (5, 2) and out.x.dtype == jnp.float32 and out.path is None
     assert set(out.stats) == {
-        "rounds", "evaluations", "evaluations_computed", "converged", "residual", "first_bad_step"
+        "rounds", "evaluations", "evaluations_computed", "surrogate_evaluations", "converged", "residual",
+        "first_bad_step",
     }  # fmt: skip
     assert all(value.shape == (5,) for value in out.stats.values())
     assert int(out.stats["evaluations"][0]) == int(out.stats["rounds"][0]) == 33 and bool(out.stats["converged"].all())

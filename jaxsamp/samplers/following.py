@@ -1,0 +1,68 @@
+"""The paths of a window that follow a surrogate denoiser through time, between two rounds of `ParallelMidpoint`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from jaxsamp.core.types import Array
+from jaxsamp_kernels import march
+from jaxsamp_kernels.frame import Frame
+
+
+class Path(NamedTuple):
+    """States at the nodes, (R, *event); the surrogate's slopes there, or without one the slopes that made them; and the
+    state at the window's end.
+    """
+
+    x: Array
+    g: Array
+    end: Array
+
+
+class Surrogate(NamedTuple):
+    """A surrogate denoiser in one window: (x, lambda) -> S at one state, and the steps from node to node."""
+
+    denoise: Callable[[Array, Array], Array]
+    frame: Frame
+    win: Any
+    steps: march.Steps
+
+    def slope(self, x: Array, lam: Array) -> Array:
+        """g, the frame's integrand of S: one call of S."""
+        return self.frame.integrand(x, self.denoise(x, lam), lam)
+
+    def first(self, x: Array, lam0: Array) -> Path:
+        """The surrogate's own path from `x`, R + 1 calls of S."""
+        still = jnp.zeros((len(self.win.lam), *x.shape), x.dtype)
+
+        def change(x: Array, lam: Array) -> tuple[Array, Array]:
+            g = self.slope(x, lam)
+            return g, g
+
+        base, end = self.win.states(x, still), self.win.end(x, still)
+        return Path(*march.march(self.steps, change, base, end, self.win.lam, self.slope(x, lam0)))
+
+    def next(self, x: Array, path: Path, f: Array, rest: tuple[Array, Array] | None) -> Path:
+        """The path after a sweep with the slopes `f` at the states of `path`, R calls of S.
+
+        Args:
+            x: the state at the window's start.
+            path: the path before.
+            f: the denoiser's slopes along it, (R, *event).
+            rest: the secants of f - g, as from `jaxsamp_kernels.window.secants`, or None.
+        """
+
+        def change(x: Array, row: Any) -> tuple[Array, Array]:
+            lam, before, slope, rest = row
+            g = self.slope(x, lam)
+            changed = g - slope
+            if rest is not None:
+                inverse, differences = rest
+                share = jnp.matmul(inverse, (x - before).ravel(), precision="highest")
+                changed += jnp.matmul(share, differences, precision="highest").reshape(changed.shape)
+            return changed, g
+
+        rows = self.win.lam, path.x, path.g, rest
+        base, end = self.win.states(x, f), self.win.end(x, f)
+        return Path(*march.march(self.steps, change, base, end, rows, jnp.zeros_like(x)))
