@@ -17,6 +17,7 @@ from jaxsamp_kernels import march, midpoint, window
 
 NODES = ("gauss", "random", "antithetic", "midpoint")
 INITIAL = ("gaussian", "constant", "warm")
+LEAST_RATE = 0.1  # of the contraction seen between two sweeps that an estimate of the error trusts
 
 
 class _Memory(NamedTuple):
@@ -33,7 +34,8 @@ class _Sweep(NamedTuple):
 
     path: Path
     memory: window.Memory
-    residual: Array
+    residual: Array  # the last change of the path
+    error: Array  # what is left to change, estimated
 
 
 @pytree
@@ -61,8 +63,12 @@ class ParallelMidpoint(Sampler):
             of the previous window, and for the first window the slope at its start.
         secants: number of latest sweeps from which each node's Jacobian is estimated, for the quasi-Newton acceleration
             of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
-        tolerance: None, or the change of the window's end, root mean square over coordinates in the scale of x_0, below
-            which a sample stops sweeping; `stats` says which samples have converged.
+        tolerance: None, or the error, root mean square over coordinates in the scale of x_0, at which a sample stops
+            sweeping. With P the largest change of the path in a sweep, max over nodes of rms(X_j - X_j before)
+            sqrt(v / (v + s_j^2)), v the variance of the data, and q = P / (P of the sweep before), it stops at
+            2 P min(1, max(q, 0.1)) <= tolerance, after two sweeps at the earliest. `stats["residual"]` is P, and
+            `stats["converged"]` is P <= tolerance, which takes about half a round more: of a sample that stopped
+            before, the estimate alone says that it is within the tolerance. Neither sees the error of the nodes.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
         surrogate: None, or a cheap denoiser S of the same law, such as a smaller network. Between two rounds the path
             then follows S through the window, R calls of S one after the other, and only D - S is left to the sweeps:
@@ -187,7 +193,7 @@ class ParallelMidpoint(Sampler):
             path = Path(win.states(x, f), f, win.end(x, f))
         else:
             path = follow.first(x, problem.lam[i])
-        start = _Sweep(path, rings, jnp.full((), jnp.inf, x.dtype))
+        start = _Sweep(path, rings, *jnp.full((2,), jnp.inf, x.dtype))
 
         def sweep(k: Array, at: _Sweep) -> _Sweep:
             path, latest = at.path, at.memory
@@ -202,7 +208,11 @@ class ParallelMidpoint(Sampler):
             if self.secants:
                 slot = k % self.secants
                 latest = window.Memory(latest.x.at[slot].set(path.x), latest.f.at[slot].set(rest))
-            return _Sweep(new, latest, jnp.sqrt(jnp.mean(jnp.square(new.end - path.end))))
+            residual = self._change(problem, win.lam, path, new)
+            # Infinite after the first sweep, which shows no contraction yet.
+            rate = jnp.clip(residual / jnp.maximum(at.residual, jnp.finfo(x.dtype).tiny), LEAST_RATE, 1.0)
+            error = jnp.where(jnp.isfinite(at.residual), 2 * residual * rate, jnp.inf)
+            return _Sweep(new, latest, residual, error)
 
         most = self._sweeps
         if self.tolerance is None:
@@ -210,7 +220,7 @@ class ParallelMidpoint(Sampler):
         else:
             tolerance = jnp.asarray(self.tolerance, x.dtype)
             sweeps, last = lax.while_loop(
-                lambda at: (at[0] < most) & (at[1].residual > tolerance),
+                lambda at: (at[0] < most) & (at[1].error > tolerance),
                 lambda at: (at[0] + 1, sweep(*at)),
                 (jnp.zeros((), jnp.int32), start),
             )
@@ -218,6 +228,15 @@ class ParallelMidpoint(Sampler):
         slope = last.path.g[-1] if self.initial == "warm" else None
         residual = jnp.maximum(memory.residual, last.residual)
         return State(last.path.end, _Memory(slope, memory.sweeps + sweeps, residual, settled))
+
+    def _change(self, problem: Problem, lam: Array, old: Path, new: Path) -> Array:
+        """The largest change along the path, at the nodes and at the end, in the scale of the data."""
+        rms = lambda move: jnp.sqrt(jnp.mean(jnp.square(move)))  # noqa: E731
+        held = problem.calibration
+        variance = jnp.mean(jnp.square(new.end)) if held is None else jnp.mean(held.variance)
+        share = jnp.sqrt(variance / (variance + jnp.exp(-2 * lam)))
+        moves = jax.vmap(rms)(new.x - old.x) * share.astype(new.x.dtype)
+        return jnp.maximum(moves.max(), rms(new.end - old.end))
 
     def _slopes(self, problem: Problem, x: Array, lam: Array, evaluate: Any) -> Array:
         frame = named_frame(self.frame, problem.calibration)

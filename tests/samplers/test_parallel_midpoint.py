@@ -71,7 +71,15 @@ def test_each_sample_stops_at_the_tolerance_by_itself(x64):
     sample = lambda sampler: js.sample(jax.random.key(0), denoiser, (64, 2), sampler, final_denoise=False)  # noqa: E731
     out = sample(ParallelMidpoint(iterations=30, tolerance=1e-5))
     rounds = np.asarray(out.stats["rounds"])
-    assert rounds.min() < rounds.max() < 31 and out.stats["converged"].all() and (out.stats["residual"] <= 1e-5).all()
+    assert 2 <= rounds.min() < rounds.max() < 31
+    # At most 5 tolerances, because 2 residual max(rate, 0.1) is within one.
+    residual = np.asarray(out.stats["residual"])
+    assert (residual <= 5e-5).all() and (out.stats["converged"] == (residual <= 1e-5)).all()
+    assert 0 < np.mean(out.stats["converged"]) < 1
+    # 1 % of samples may be more than 3 tolerances off the limit, because they decided late.
+    limit = sample(ParallelMidpoint(iterations=40)).x
+    off = np.sqrt(np.mean(np.square(out.x - limit), 1))
+    assert np.mean(off <= 3e-5) >= 0.98 and (off[np.asarray(out.stats["converged"])] <= 3e-5).all()
     assert (out.stats["evaluations"] == 32 * rounds).all() and (
         out.stats["evaluations_computed"] == 32 * rounds.max()
     ).all()
@@ -79,6 +87,10 @@ def test_each_sample_stops_at_the_tolerance_by_itself(x64):
     k = int(np.median(rounds))
     fixed = sample(ParallelMidpoint(iterations=k - 1))
     np.testing.assert_allclose(out.x[rounds == k], fixed.x[rounds == k], rtol=1e-10, atol=1e-10)
+    # The residual is the largest change along the path, so at least that of its end.
+    more = sample(ParallelMidpoint(iterations=k))
+    moved = np.sqrt(np.mean(np.square(more.x - fixed.x), 1))
+    assert (more.stats["residual"] >= 0.999999 * moved).all() and (more.stats["residual"] < 100 * moved).mean() > 0.5
     short = sample(ParallelMidpoint(iterations=2, tolerance=1e-9))
     assert not short.stats["converged"].any() and (short.stats["rounds"] == 3).all()
 
