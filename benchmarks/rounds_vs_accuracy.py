@@ -7,7 +7,10 @@ square over coordinates of the distance of each sample to the converged flow fro
 own flow), in the scale of x_0; the median over samples, then over `--seeds` seeds of starts; "95 %" is that percentile
 instead of the median. The table shows, for each family of settings, the fewest rounds whose median error is within
 1e-2, 1e-3, .., and in brackets the evaluations of that setting; all settings are in the JSON, under "runs". Rounds of
-samplers that stop by themselves are means over samples ("most" is the slowest sample). Parareal (SRDS, arXiv
+samplers that stop by themselves are means over samples ("most" is the slowest sample). With `--surrogates` only UniPC3,
+ParallelMidpoint with 64 nodes, and the same with a surrogate: for the network a draft, an MLP distilled from it on its
+own samples; for g64 and g1024 a mixture fitted to samples; for the mixture a draft again. "arithmetic" is that of the
+surrogate's calls as a share of the network's, by XLA's count of operations. Parareal (SRDS, arXiv
 2412.08292) is counted plainly and pipelined; "pipelined" rounds overlap the coarse steps with the fine ones.
 """
 
@@ -47,6 +50,7 @@ class Case(NamedTuple):
     event: tuple[int, ...]
     sigma_max: float = 80.0
     converged: int = 1500
+    surrogates: Callable[[], dict[str, Any]] = dict  # by name, made when they are needed
 
     def grid(self) -> Callable[..., Any]:
         """Uniform in log-SNR."""
@@ -61,11 +65,44 @@ class Run(NamedTuple):
     x: Any
     rounds: Any
     evaluations: Any
+    arithmetic: float = 0.0  # of a surrogate, as a share of the network's
 
 
-def exact(law: Any, d: int) -> Case:
+def exact(law: Any, d: int, surrogates: Callable[[], dict[str, Any]] = dict) -> Case:
     """A law with exact scores."""
-    return Case(law.denoiser(js.schedules.VarianceExploding()), (d,))
+    return Case(law.denoiser(js.schedules.VarianceExploding()), (d,), surrogates=surrogates)
+
+
+def fitted(law: Any, data: int, components: int, covariance: str) -> dict[str, Any]:
+    """The denoiser of a mixture fitted to samples of the law."""
+    samples = law.sample(jax.random.key(5), data)
+    found = js.learning.fit_gaussian_mixture(samples, components, covariance=covariance)
+    return {f"fitted mixture of {components}": found.denoiser(js.schedules.VarianceExploding())}
+
+
+def drafts(case: Case, options: Any, name: str) -> dict[str, Any]:
+    """Networks distilled from the denoiser on its own samples; kept in `--folder`."""
+    start, dtype = time.perf_counter(), jnp.float32
+    own = js.sample(
+        jax.random.key(3), case.denoiser, (4096, *case.event), UniPC(order=3), 32, grid=case.grid(), microbatch=1024
+    ).x.astype(dtype)
+    found = {}
+    for width in options.drafts:
+        distilled = js.distill(
+            jax.random.key(4), case.denoiser, own, js.models.MLP(width, 2), options.draft_steps,
+            sigma_max=case.sigma_max, resume=True,
+            checkpoint=options.folder and f"{options.folder}/{name}_draft_{width}_{options.draft_steps}",
+        )  # fmt: skip
+        print(f"draft of width {width} after {time.perf_counter() - start:.0f} s: {distilled.trial}", flush=True)
+        found[f"draft {width} x 2"] = distilled.draft
+    return found
+
+
+def operations(denoiser: Any, event: tuple[int, ...]) -> float:
+    """Floating-point operations of one call, for one of 64 samples."""
+    call = lambda denoiser, x: denoiser(x, denoiser.schedule.level(jnp.zeros(())))  # noqa: E731
+    compiled = jax.jit(call).lower(denoiser.with_calibration(None), jnp.zeros((64, *event))).compile()
+    return float(compiled.cost_analysis()["flops"]) / 64
 
 
 def trained(options: Any) -> Case:
@@ -75,20 +112,40 @@ def trained(options: Any) -> Case:
     weighting = js.losses.EDMWeighting(float(np.std(images - images.mean(0))))
     loss = js.training.denoising_loss(js.losses.LogNormal(-0.5, 1.2), weighting)
     network, schedule = js.models.MLP(options.width, 3), js.schedules.VarianceExploding()
-    state = js.fit(jax.random.key(0), network, images, schedule, options.train_steps, batch_size=128, loss=loss)
+    state = js.fit(
+        jax.random.key(0), network, images, schedule, options.train_steps, batch_size=128, loss=loss, resume=True,
+        checkpoint=options.folder and f"{options.folder}/network_{options.width}_{options.train_steps}",
+    )  # fmt: skip
     denoiser = state.denoiser()
     print(f"trained in {time.perf_counter() - start:.0f} s", flush=True)
     calibration = js.calibrate(jax.random.key(1), denoiser, held_out, sigma_max=40.0)
-    return Case(denoiser.with_calibration(calibration), (8, 8), 40.0, 768)
+    case = Case(denoiser.with_calibration(calibration), (8, 8), 40.0, 768)
+    return case._replace(surrogates=partial(drafts, case, options, "network"))
+
+
+def digits_mixture(options: Any) -> Case:
+    """A mixture with 20 full covariances fitted to the digits, with exact scores."""
+    case = exact(law_of(digits()[0]), 64)
+    return case._replace(surrogates=partial(drafts, case, options, "mixture"))
 
 
 CASES = {
     "network": trained,  # first: the others switch to float64
-    "g64": lambda _: exact(g64(), 64),
-    "g1024": lambda _: exact(g1024(), 1024),
+    "g64": lambda _: exact(g64(), 64, lambda: fitted(g64(), 1024, 5, "spherical")),
+    "g1024": lambda _: exact(g1024(), 1024, lambda: fitted(g1024(), 512, 10, "diag")),
     "instance": lambda _: exact(js.targets.GaussianMixture(*instance(16, 6)), 16),
-    "mixture": lambda _: exact(law_of(digits()[0]), 64),
+    "mixture": digits_mixture,
 }
+
+
+def with_surrogates(case: Case) -> list[tuple[str, str, Any, int]]:
+    """UniPC3, one window of 64 nodes, and the same with each surrogate of the case."""
+    found: list[Any] = [("UniPC3", f"{n} steps", SEQUENTIAL["UniPC3"], n) for n in STEPS]
+    for name, surrogate in {"64 nodes": None, **case.surrogates()}.items():
+        for n in range(1, 10):
+            sampler = Counted(iterations=n - 1, midpoints=64, surrogate=surrogate)
+            found.append((f"ParallelMidpoint, {name}", f"{n - 1} iterations", sampler, 1))
+    return found
 
 
 def samplers(rounds: Any) -> list[tuple[str, str, Any, int]]:
@@ -166,15 +223,21 @@ def parareal(case: Case, dtype: Any, blocks: int, fine: int) -> Any:
 def runs(case: Case, start: Any, options: Any) -> Any:
     """Every setting from the same starts."""
     asked = lambda family: not options.only or family.startswith(tuple(options.only))  # noqa: E731
-    for family, setting, sampler, steps in samplers(options.rounds):
+    chosen = with_surrogates(case) if options.surrogates else samplers(options.rounds)
+    network = operations(case.denoiser, case.event) if options.surrogates else 0.0
+    for family, setting, sampler, steps in chosen:
         if not asked(family):
             continue
         found = js.sample(
             jax.random.key(7), case.denoiser, start.shape, sampler, steps, grid=case.grid(), init=start,
             final_denoise=False, microbatch=MICROBATCH,
         )  # fmt: skip
-        yield Run(family, setting, found.x, found.stats["rounds"], found.stats["evaluations"])
-    if not asked("parareal"):
+        surrogate, share = getattr(sampler, "surrogate", None), 0.0
+        if surrogate is not None:
+            calls = found.stats["surrogate_evaluations"] / found.stats["evaluations"]
+            share = float(calls.mean()) * operations(surrogate, case.event) / network
+        yield Run(family, setting, found.x, found.stats["rounds"], found.stats["evaluations"], share)
+    if options.surrogates or not asked("parareal"):
         return
     for n in (4, 8, 10, 25):
         run = parareal(case, start.dtype, n, n)
@@ -196,6 +259,8 @@ def measured(run: Run, end: Any, seeds: int) -> dict[str, Any]:
         "evaluations": float(np.mean(run.evaluations)),
         "error": float(np.median(np.median(rms, 1))) if follows else None,
         "error, 95 %": float(np.median(np.quantile(rms, 0.95, axis=1))) if follows else None,
+        "error, 99 %": float(np.median(np.quantile(rms, 0.99, axis=1))) if follows else None,
+        "arithmetic": run.arithmetic,
     }
 
 
@@ -213,13 +278,16 @@ def cell(run: dict[str, Any] | None) -> str:
     return f"{run['rounds']:.3g}{slowest} ({run['evaluations']:.0f})"
 
 
-def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summary(found: list[dict[str, Any]], surrogates: bool = False) -> list[dict[str, Any]]:
     """One row per family."""
     rows = []
     for family in dict.fromkeys(run["family"] for run in found):
         own = [run for run in found if run["family"] == family]
         row = {"sampler": family} | {f"{t:g}": cell(fewest(own, t, "error")) for t in TARGETS}
-        row |= {f"{t:g}, 95 %": cell(fewest(own, t, "error, 95 %")) for t in (1e-2, 1e-3)}
+        for part in ("95 %", "99 %")[: 2 if surrogates else 1]:
+            row |= {f"{t:g}, {part}": cell(fewest(own, t, f"error, {part}")) for t in (1e-2, 1e-3)}
+        if surrogates:
+            row["arithmetic"] = f"{100 * max(run['arithmetic'] for run in own if run['rounds'] >= 4):.0f} %"
         if all(run["error"] is None for run in own):
             row["sampler"] = f"{family}, {own[0]['setting']}: {cell(own[0])}, of the law of DDPM"
         rows.append(row)
@@ -235,6 +303,10 @@ def main():
     parser.add_argument("--only", nargs="+", default=(), help="families whose names begin so")
     parser.add_argument("--train-steps", type=int, default=4000)
     parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--surrogates", action="store_true", help="windows with surrogates, beside what they replace")
+    parser.add_argument("--drafts", type=int, nargs="+", default=[128], help="widths of distilled networks")
+    parser.add_argument("--draft-steps", type=int, default=4000)
+    parser.add_argument("--folder", help="keeps the networks, so that another run need not train them")
     options = parser.parse_args()
     for name in sorted(options.cases, key=list(CASES).index):
         if name != "network":
@@ -250,7 +322,8 @@ def main():
         ).x  # fmt: skip
         found = [measured(run, end, options.seeds) for run in runs(case, start, options)]
         title = f"{name}: fewest rounds (evaluations) for a median error"
-        report(f"rounds_vs_accuracy_{name}", title, summary(found), options, ("flax", "optax"), runs=found)
+        file = f"rounds_vs_accuracy_{name}{'_surrogates' * options.surrogates}"
+        report(file, title, summary(found, options.surrogates), options, ("flax", "optax"), runs=found)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ _HOMES = {
     "score_error": "metrics",
     # Training
     "fit": "training",
+    "distill": "learning",
     # Theory
     "critical_windows": "theory",
     # Devices
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     from jaxsamp.density import sample_and_log_prob as sample_and_log_prob
     from jaxsamp.devices import initialize_distributed as initialize_distributed
     from jaxsamp.devices import mesh as mesh
+    from jaxsamp.learning import distill as distill
     from jaxsamp.metrics import evaluate as evaluate
     from jaxsamp.metrics import score_error as score_error
     from jaxsamp.running import Chains as Chains

@@ -15,9 +15,12 @@ from jaxsamp.learning.gaussian_mixture import fit_gaussian_mixture
 from jaxsamp.learning.receptive_field import measure_receptive_field
 from jaxsamp.learning.select import Selection, select
 from jaxsamp.learning.spins import SpinFit, fit_spins
+from jaxsamp.learning.surrogates import Trial, try_surrogate
 
 if TYPE_CHECKING:
     from jaxsamp.learning.ddpm_mixture import DDPMGaussianMixture as DDPMGaussianMixture
+    from jaxsamp.learning.distillation import Distilled as Distilled
+    from jaxsamp.learning.distillation import distill as distill
     from jaxsamp.learning.em import fit_em as fit_em
     from jaxsamp.learning.junta_selector import JuntaSelector as JuntaSelector
     from jaxsamp.learning.piecewise import PiecewisePolynomialScore as PiecewisePolynomialScore
@@ -31,6 +34,7 @@ __all__ = [
     "Context",
     "DDPMGaussianMixture",
     "DamageClassifier",
+    "Distilled",
     "HeldOut",
     "JuntaSelector",
     "PiecewisePolynomialScore",
@@ -39,6 +43,7 @@ __all__ = [
     "SpinFit",
     "SpinRegressor",
     "SupervisedRBM",
+    "Trial",
     "annotate_classifier",
     "annotate_crops",
     "annotate_fixed",
@@ -46,6 +51,7 @@ __all__ = [
     "annotate_held_out",
     "annotate_percentile",
     "annotate_scores",
+    "distill",
     "fit_classifier",
     "fit_em",
     "fit_gaussian_em",
@@ -56,6 +62,7 @@ __all__ = [
     "measure_context",
     "measure_receptive_field",
     "select",
+    "try_surrogate",
 ]
 
 
@@ -70,6 +77,10 @@ def __getattr__(name: str) -> Any:
             from jaxsamp.learning.junta_selector import JuntaSelector as found
         elif name == "SpinRegressor":
             from jaxsamp.learning.spins_estimator import SpinRegressor as found
+        elif name == "Distilled":
+            from jaxsamp.learning.distillation import Distilled as found
+        elif name == "distill":
+            from jaxsamp.learning.distillation import distill as found
         elif name == "fit_em":
             from jaxsamp.learning.em import fit_em as found
         elif name == "fit_rbm":
