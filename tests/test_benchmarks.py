@@ -63,6 +63,7 @@ SMALL = {
         *("--rounds", "5", "--only", "ParallelMidpoint, data frame", "parareal"),
     ],
     "load_pretrained": ["--width", "32", "--repeats", "1"],
+    "stopping": [*("--cases", "g64", "--samples", "4", "--runs", "1", "--reference", "8")],
     "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
     "learn_mixtures": [

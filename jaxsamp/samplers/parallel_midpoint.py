@@ -180,7 +180,10 @@ class ParallelMidpoint(Sampler):
         spared = steps * self._sweeps - memory.sweeps
         evaluations = self.evaluations(steps) - spared * self.midpoints
         # The first path takes one call more, at the window's start; then each sweep takes one per node.
-        calls = 0 if self.surrogate is None else (memory.sweeps + steps) * self.midpoints + steps
+        calls = 0
+        if self.surrogate is not None:
+            calls = (memory.sweeps + steps) * self.midpoints + steps
+            calls *= getattr(self.surrogate, "evaluations", 1)
         return Cost(self.rounds(steps) - spared, evaluations, evaluations, memory.residual, memory.settled, calls)
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
