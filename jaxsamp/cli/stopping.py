@@ -83,9 +83,11 @@ def _handled(number: int, handler: Callable[[int, Any], None]) -> Iterator[None]
 
 def _sentence(out: Path, steps: int, cause: str) -> str:
     from jaxsamp.training import latest_step
+    from jaxsamp.training.folder import DRAFT
 
-    step = latest_step(out)
+    step, draft = latest_step(out), latest_step(out / DRAFT)
     if step is None:
         return f"stopped by {cause} before the first checkpoint; nothing was kept."
     again = f"jaxsamp train --resume --out {shlex.quote(str(out))}"
-    return f"stopped by {cause}; step {step} of {steps} is saved. To continue: {again}"
+    beside = "" if draft is None else f", and step {draft} of the draft,"
+    return f"stopped by {cause}; step {step} of {steps}{beside} is saved. To continue: {again}"

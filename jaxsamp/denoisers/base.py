@@ -21,13 +21,15 @@ class BaseDenoiser(ABC):
     """Base class of denoisers: frozen registered dataclasses with a `schedule` and a `calibration`.
 
     A subclass must define `__call__`. `event_shape` is None if the denoiser takes any shape; `evaluations` is the
-    number of network calls per sample in one call.
+    number of network calls per sample in one call. `draft` is None, or a cheap denoiser of the same law, such as a
+    smaller network that was trained beside this one, for `jaxsamp.samplers.ParallelMidpoint(surrogate=...)`.
     """
 
     schedule: Any
     calibration: Any
     event_shape: tuple[int, ...] | None = None
     evaluations: int = 1
+    draft: Any = None
 
     @abstractmethod
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
@@ -66,6 +68,12 @@ class Wrapper(BaseDenoiser):
         """That of its own calibration, or the inner denoiser's."""
         own = super().magnitude
         return getattr(self.denoiser, "magnitude", None) if own is None else own
+
+    @property
+    def draft(self) -> Any:
+        """The same wrapper around the draft of the inner denoiser, or None if that has none."""
+        draft = getattr(self.denoiser, "draft", None)
+        return None if draft is None else dataclasses.replace(self, denoiser=draft)  # type: ignore[type-var]
 
     @property
     def evaluations(self) -> int:

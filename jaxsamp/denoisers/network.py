@@ -27,6 +27,7 @@ class NetworkDenoiser(BaseDenoiser):
     prediction: str = field(metadata={"static": True})
     dtype: Any = field(default=None, metadata={"static": True})
     calibration: Any = None
+    draft: Any = None
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Raise one sentence if the network knows its labels, as a `jaxsamp.models.Model` does, and has not these."""

@@ -34,7 +34,7 @@ from jaxsamp.recipes.mixtures import (
     mixture_facts,
     save_mixture,
 )
-from jaxsamp.recipes.networks import network_for
+from jaxsamp.recipes.networks import draft_of, network_for
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training_pictures
 from jaxsamp.recipes.pretrained import decoded, picture_of, pretrained_data, pretrained_denoiser
@@ -84,6 +84,7 @@ __all__ = [
     "component_numbers",
     "corruption",
     "decoded",
+    "draft_of",
     "draw",
     "draw_to_folder",
     "drawn_from",

@@ -8,6 +8,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.types import CHANNELS_LAST, is_channels_first, is_image
 
 NETWORKS = {"mlp": "MLP", "unet": "UNet", "dit": "DiT"}  # the classes in `jaxsamp.models`, which needs Flax
+WIDTHS = {"MLP": "width", "UNet": "channels", "DiT": "width"}  # the setting that a draft halves
 DTYPES = ("float32", "bfloat16")
 GIVEN = ("classes", "dtype", "parent", "name")  # fields that do not set the size
 LARGE = 256  # images with more numbers than this get a U-Net
@@ -53,6 +54,26 @@ def network_for(
     if kind == "unet":
         settings = {"channels": 32, "multipliers": _multipliers(event)} | settings
     return make(**settings, classes=classes, dtype=None if dtype == "float32" else dtype)
+
+
+def draft_of(network: Any) -> Any:
+    """The same network with half of its width, for `jaxsamp.samplers.ParallelMidpoint(surrogate=...)`.
+
+    The arithmetic of a call grows like the square of the width, so this is about a quarter of it.
+
+    Args:
+        network: an `MLP`, `UNet` or `DiT` of `jaxsamp.models`.
+
+    Raises:
+        ValueError: it is another network, or its width cannot be halved.
+    """
+    kind = type(network).__name__
+    checks.one_of("network", kind, WIDTHS)
+    name = WIDTHS[kind]
+    width, whole = getattr(network, name), getattr(network, "heads", 1)
+    if width < 2 * whole:
+        raise ValueError(f"{name} must be at least {2 * whole} to be halved for a draft; got {width}.")
+    return network.clone(**{name: width // 2 // whole * whole})
 
 
 def _multipliers(event: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from jaxsamp.core import locks
 
 CHECKSUMS = "checksums.json"
+DRAFT = "draft"  # in the folder of a run: the checkpoints of a smaller network that was trained beside it
 
 
 def alone(folder: Path) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from jaxsamp import models, schedules
 from jaxsamp.denoisers import NetworkDenoiser
-from jaxsamp.training.checkpoint import load_config, load_weights
+from jaxsamp.training.checkpoint import latest_step, load_config, load_weights
+from jaxsamp.training.folder import DRAFT
 
 HOMES = (models, schedules)
 
@@ -21,7 +22,8 @@ def load_denoiser(folder: str | Path, ema: bool = True) -> NetworkDenoiser:
     """The denoiser that a run of `fit` or `jaxsamp train` has learned, loaded from its folder alone.
 
     Its `schedule` is that of the training. Its `apply` is the `jaxsamp.models.Model`, the same object for equal
-    configurations, so that loading again does not recompile.
+    configurations, so that loading again does not recompile. Its `draft` is the denoiser of the smaller network that
+    `jaxsamp train --draft` has trained beside it, or None.
 
     Args:
         folder: where `fit` kept its checkpoints; the latest complete one is read.
@@ -31,6 +33,11 @@ def load_denoiser(folder: str | Path, ema: bool = True) -> NetworkDenoiser:
         ValueError: there is no complete checkpoint, or its network or schedule is not one of jaxsamp's own, or
             holds arrays. Then use `model.denoiser(load_weights(folder))`.
     """
+    found, beside = _loaded(folder, ema), Path(folder).expanduser() / DRAFT
+    return found if latest_step(beside) is None else replace(found, draft=_loaded(beside, ema))
+
+
+def _loaded(folder: str | Path, ema: bool) -> NetworkDenoiser:
     model = _model(json.dumps(load_config(folder)["model"]))
     return model.denoiser(jax.tree.map(jnp.asarray, load_weights(folder, ema)))
 
