@@ -1,5 +1,6 @@
 """`sample`: one front door for every sampler and every denoiser."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -100,6 +101,7 @@ def sample(
         x, path = x.astype(start.dtype), None if path is None else path.astype(start.dtype)
     if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
+        warn_unless_converged(sampler, out.stats)
     return Samples(x, out.stats, path)
 
 
@@ -160,6 +162,26 @@ def raise_if_bad(bad: Array, steps: int) -> None:
             f"denoiser must return finite values; the states of {count} of {bad.size} samples became NaN "
             f"or infinite, first at step {first} of {steps} (counted from 0)."
         )
+
+
+def warn_unless_converged(sampler: Sampler, stats: dict[str, Array]) -> None:
+    """Say so once where a sampler that stops by itself was stopped by its largest number of rounds."""
+    if sampler.differentiable:  # a fixed number of rounds, whatever they gave
+        return
+    count, worst = (number.item() for number in _unsettled(stats["converged"], stats["residual"]))
+    if count:
+        n = stats["converged"].size
+        warnings.warn(
+            f"{count:,} of {n:,} samples have not converged: the residual of {type(sampler).__name__} is up to "
+            f'{worst:.2g} after its last round. stats["converged"] says which. {sampler.remedy}',
+            stacklevel=3,
+        )
+
+
+@jax.jit
+def _unsettled(converged: Array, residual: Array) -> tuple[Array, Array]:
+    """How many samples have not converged, and the largest of their residuals."""
+    return jnp.sum(~converged), jnp.max(jnp.where(converged, 0.0, residual))
 
 
 @jax.jit

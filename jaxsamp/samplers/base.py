@@ -68,6 +68,7 @@ class Sampler(ABC):
         default_steps: number of intervals of the grid if the user gives none.
         stepwise: whether each interval is one call of `step`; otherwise a single call takes the whole trajectory.
         differentiable: whether `jax.grad` goes through it; not through a loop that stops when it is done.
+        remedy: what helps samples that have not converged, a sentence for a warning.
     """
 
     convergence_order: float
@@ -76,6 +77,7 @@ class Sampler(ABC):
     default_steps: int = 32
     stepwise: bool = True
     differentiable: bool = True
+    remedy: str = "Give it a larger tolerance."
 
     @property
     def reads_calibration(self) -> bool:

@@ -31,6 +31,7 @@ class Sliding(Sampler):
     default_steps = 64
     stepwise = False
     differentiable = False
+    remedy = "Give it a larger max_sweeps, or a larger tolerance."
 
     @property
     @abstractmethod

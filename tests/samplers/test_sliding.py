@@ -153,7 +153,9 @@ def test_few_rounds_and_what_is_counted():
     assert (evaluations <= 1 + 16 * (rounds - 1)).all() and (evaluations >= 65).all()
     assert (out.stats["evaluations_computed"] == 1 + 16 * (rounds.max() - 1)).all()
     assert 0 < out.stats["residual"].max() <= 3e-3 and bool(out.stats["converged"].all())
-    hurried = js.sample(jax.random.key(0), denoiser, (64, 64), SlidingWindow(max_sweeps=3), final_denoise=False)
+    hasty = SlidingWindow(max_sweeps=3)
+    with pytest.warns(UserWarning, match=r"of 64 samples have not converged: .* Give it a larger max_sweeps, or a"):
+        hurried = js.sample(jax.random.key(0), denoiser, (64, 64), hasty, final_denoise=False)
     assert hurried.stats["rounds"].max() <= 1 + 3 + 4 and not hurried.stats["converged"].all()
 
 
