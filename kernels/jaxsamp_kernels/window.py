@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from numpy.polynomial.legendre import leggauss
+from numpy.polynomial.legendre import leggauss, legvander
 
 from jaxsamp_kernels.frame import Frame
 from jaxsamp_kernels.midpoint import node
@@ -234,3 +234,35 @@ def secant_step(win, memory, k, start, x, f):
     system = jnp.eye(nodes * depth, dtype=f.dtype) - win.between(inverse, changed).reshape(nodes * depth, -1)
     share = jnp.linalg.solve(system, aim).reshape(nodes, depth)
     return f + jnp.einsum("ja,jad->jd", share, changed, precision="highest").reshape(f.shape)
+
+
+@lru_cache
+def _above(count, degree):
+    """(count, count): values at Gauss nodes -> what Legendre degrees from `degree` on have of them, in float64."""
+    nodes, own = leggauss(count)
+    values = legvander(nodes, count - 1)[:, degree:]
+    return values @ ((2 * np.arange(degree, count)[:, None] + 1) / 2 * (values * own[:, None]).T)
+
+
+def quadrature_error(win: Gauss, f, weight):
+    """An estimate of how far the states are from those of infinitely many Gauss nodes, with the slopes f at R of them.
+
+    Without the Legendre coefficients of f from degree n on the states would move by m(n), the largest over nodes of
+    the weighted root mean square. Where m falls like a power of a number, m(R) = m(3 R / 4)^2 / m(R / 2); where it does
+    not fall, m(3 R / 4). A sample near the boundary between two modes can be further away, because the flow carries it
+    on.
+
+    Args:
+        win: the window.
+        f: slopes at the nodes, (R, *event).
+        weight: of the states at the nodes, (R,).
+    """
+    count, still = len(win.lam), jnp.zeros(f.shape[1:], f.dtype)
+
+    def moved(degree):
+        left_out = jnp.tensordot(jnp.asarray(_above(count, degree), f.dtype), f, 1, precision="highest")
+        states = win.states(still, left_out).reshape(count, -1)
+        return jnp.max(weight * jnp.sqrt(jnp.mean(jnp.square(states), 1)))
+
+    half, most = moved(count // 2), moved(3 * count // 4)
+    return most * jnp.minimum(1.0, most / (half + jnp.finfo(f.dtype).tiny))

@@ -165,3 +165,23 @@ def test_secants_solve_a_linear_equation_that_plain_sweeps_do_not(x64):
     for secants in (1, 2):
         assert sweeps_for_a_line(secants, 4)[-1] < 1e-3 * plain[-1]
     assert sweeps_for_a_line(1, 1) == plain[:1]
+
+
+@pytest.mark.parametrize("name", ["data", "per_coordinate"])
+def test_the_error_of_quadrature_is_estimated_where_coefficients_fall_and_where_they_do_not(x64, name):
+    frame, pole = FRAMES[name](), lambda lam: 1 / (1 + 2 * lam**2)
+
+    @partial(jax.jit, static_argnums=3)
+    def found(frame, lam0, lam1, count):
+        win = window.gauss_window(frame, lam0, lam1, count)
+        rows = pole(win.lam), win.lam**2, jnp.sign(win.lam)
+        values = [jnp.stack([row] * 2, 1) for row in rows]
+        states = win.states(jnp.zeros(2), values[0])
+        return win.lam, states, [window.quadrature_error(win, f, jnp.ones(count)) for f in values]
+
+    for count in (8, 12, 20):
+        lam, states, (of_pole, of_square, of_jump) = found(frame, np.float64(LAM0), np.float64(LAM1), count)
+        true = [[integral(frame, pole, float(at), c) for c in (0, 1)] for at in lam]
+        error = np.max(np.sqrt(np.mean(np.square(states - np.array(true)), 1)))
+        assert error < of_pole < 12 * error, (count, error, of_pole)
+        assert of_square < 1e-9 and of_jump > 1e-3
