@@ -2,8 +2,8 @@
 
 Couplings of the Sherrington-Kirkpatrick model pull every spin both ways, so no magnetization tells of order. The
 overlap of two independent chains does: the mean product of their spins. Below beta = 1 it is near zero; above it,
-chains fall into the same few valleys or into their mirror images, and overlaps spread to both sides. A magnet is shown
-beside it.
+chains fall into the same few valleys or into their mirror images, and overlaps spread to both sides. At beta = 1 a
+hundred spins are too few for a sharp transition, and spread already. A magnet is shown above it.
 """
 
 from pathlib import Path
@@ -37,6 +37,10 @@ def main():
                 axes.hist(values, bins=BINS, density=True, alpha=0.6, label=label)
             axes.set_title(f"{name}, beta = {beta}")
     panels[0, 0].legend()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("density")
+    for axes in panels[-1]:
+        axes.set_xlabel("magnetization of a chain, overlap of two")
     OUT.mkdir(parents=True, exist_ok=True)
     js.plots.save(figure, OUT / "27_spin_glass.png")
 

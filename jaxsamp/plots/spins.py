@@ -89,10 +89,11 @@ def spin_fit(couplings: Any, held_out: Any, drawn: Any, *, title: str = "") -> F
         shown = matrix.imshow(j, cmap=DIVERGING, vmin=-most, vmax=most, aspect="auto")
         figure.colorbar(shown, ax=matrix, shrink=0.85)
         matrix.set_title("couplings" if j.shape[0] == j.shape[1] else "weights of hidden units")
-        _against(means, real.mean(0), own.mean(0), "mean of each spin")
-        _against(
-            pairs, (real.T @ real / len(real))[i, k], (own.T @ own / len(own))[i, k], "mean of each product of two"
-        )
+        matrix.set_xlabel("spin" if j.shape[0] == j.shape[1] else "hidden unit")
+        matrix.set_ylabel("spin")
+        each, second = 1 / len(real) + 1 / len(own), [x.T @ x / len(x) for x in (real, own)]
+        _against(means, real.mean(0), own.mean(0), each, "mean of each spin")
+        _against(pairs, *(product[i, k] for product in second), each, "mean of each product of two")
         return titled(figure, title)
 
 
@@ -109,21 +110,29 @@ def selection(names: Sequence[str], z: Sequence[float], limits: Sequence[float],
         figure = Figure(figsize=(6.5, 1.4 + 0.34 * len(names)), dpi=DPI)
         axes = figure.subplots()
         places = np.arange(len(names))
-        axes.barh(places, z, color=[TRUE if a > b else FAINT for a, b in zip(z, limits, strict=True)], height=0.7)
+        z, above = np.asarray(z), np.asarray(z) > np.asarray(limits)
+        for which, color, label in ((above, TRUE, "found"), (~above, FAINT, "not taken")):
+            if which.any():
+                axes.barh(places[which], z[which], color=color, height=0.7, label=label)
         axes.plot(limits, places, "|", color=INK, markersize=16, label="limit")
         axes.set_yticks(places, names)
         axes.invert_yaxis()
-        axes.set_xlabel("largest |z| over cells of those found before")
+        axes.set_xlabel("largest |z| in any cell of those above")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7)
         return titled(figure, title)
 
 
-def _against(axes: Any, real: np.ndarray, own: np.ndarray, name: str) -> None:
+def _against(axes: Any, real: np.ndarray, own: np.ndarray, each: float, name: str) -> None:
+    """Means of m and of k numbers +1 and -1, with twice the error of their differences; `each` is 1/m + 1/k."""
+    t = np.linspace(-1, 1, 201)
+    width = 2 * np.sqrt((1 - t**2) * each)
+    axes.fill_between(t, t - width, t + width, color=SHADES[0], linewidth=0, label="two standard errors")
     axes.plot([-1, 1], [-1, 1], color=FAINT, linewidth=0.8)
     axes.plot(real, own, ".", color=NEW, markersize=4)
     axes.set_xlabel("held-out samples")
-    axes.set_ylabel("samples of what was learned")
+    axes.set_ylabel("samples of the law that was learned")
+    axes.legend(fontsize=7, frameon=False, loc="upper left")
     axes.set_title(name)
     reach = 1.05 * max(np.abs(real).max(initial=0.1), np.abs(own).max(initial=0.1))
     axes.set_xlim(-reach, reach)

@@ -9,6 +9,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp.mcmc import Enumerate, HeatBath, SpinSampler
+from jaxsamp.mcmc.spins import structure
 from tests.discrete import instances
 
 KEY, N = jax.random.key(3), 10
@@ -128,6 +129,29 @@ def test_a_plain_class_of_a_user_is_taken():
         chains(model=Shown(0.4, factor=2.0))
 
 
+class Stating(Shown):
+    """It says what its fields are made of, and is believed, because its `local_fields` are of the same class."""
+
+    structure = "pairs"
+
+    def local_fields(self, x):
+        return x @ self.couplings + self.fields
+
+
+class Turned(Stating):
+    """Other local fields, with which the structure above says nothing."""
+
+    def local_fields(self, x):
+        return -super().local_fields(x)
+
+
+def test_a_structure_goes_with_the_local_fields_of_its_class():
+    assert [structure(law) for law in (MODEL, SPARSE, TERMS, Ring(0.4))] == ["pairs", "neighbors", "terms", None]
+    assert structure(Stating(0.4)) == "pairs" and structure(Turned(0.4)) is None
+    with pytest.raises(ValueError, match=r"model must have local_fields\(x\) = couplings x \+ fields if it has"):
+        HeatBath().prepared(Turned(0.4))
+
+
 class Copied(SpinSampler):
     """A sampler of a user's own: it stays where it is, and says so."""
 
@@ -169,6 +193,14 @@ def test_shards_hold_the_last_states_and_go_on(tmp_path):
         js.sample_spins_shards(tmp_path, KEY, MODEL, (7, N), steps=13, warmup=3, shard_size=3)
     with pytest.raises(js.running.shards.OtherSettings, match="weights is"):
         js.sample_spins_shards(tmp_path, KEY, MODEL.scaled(2.0), (7, N), shard_size=3, **options)
+
+
+def test_the_doors_of_shards_take_their_arguments_in_one_order():
+    spins, density = (
+        list(inspect.signature(door).parameters) for door in (js.sample_spins_shards, js.sample_density_shards)
+    )
+    density.remove("polish")  # of Langevin samplers alone
+    assert spins == ["model" if name == "target" else name for name in density]
 
 
 def test_a_default_shard_of_spins_counts_bytes_of_int8():

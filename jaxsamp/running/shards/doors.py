@@ -71,6 +71,7 @@ def sample_shards(
         ValueError: as in `jaxsamp.sample`; or the folder holds samples of other settings, and those that differ are
             named.
         TypeError: as in `jaxsamp.sample`.
+        OSError: the disk is full; no part of a file is left.
     """
     sampler = check_sampler(sampler)
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
@@ -119,14 +120,20 @@ def sample_density_shards(
     process: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Shards:
-    """Write the last state of each chain into a folder, one shard at a time. The same call continues a stopped job.
+    """Write the last state of each chain into a folder, one shard at a time, of a density known up to a constant.
 
-    Shard k holds the states `x` of chains k * shard_size, ... of `jaxsamp.sample_density(key, target, shape, ...)`.
-    Everything else is as in `sample_shards`.
+    The same call continues a job that was stopped. Shard k holds the states `x`, (shard_size, *event), of chains
+    k * shard_size, ... of `jaxsamp.sample_density(key, target, shape, ...)`. Starts are standard normal. As of
+    `sample_shards`, the finished folder has the same bytes whatever interrupted the job and however many processes
+    shared it.
 
     Args:
-        folder: a folder without samples, or that of the same job.
-        key: as in `jaxsamp.sample_density`, and so are target, shape, sampler, steps, warmup, polish and microbatch.
+        folder: a folder without samples, or that of the same job, whose shards with the right checksums are kept.
+        key: a typed key, `jax.random.key(seed)`.
+        target: as in `jaxsamp.sample_density`, and so are sampler, polish and microbatch.
+        shape: (n_chains, *event).
+        steps: steps of each chain after the warm-up.
+        warmup: steps that are made first; only their sum with `steps` matters to the states.
         transform: as in `sample_shards`, and so are shard_size, settings, mesh, process and progress.
 
     Returns:
@@ -136,6 +143,7 @@ def sample_density_shards(
         ValueError: as in `jaxsamp.sample_density`; or the folder holds samples of other settings, and those that differ
             are named.
         TypeError: as in `jaxsamp.sample_density`.
+        OSError: the disk is full; no part of a file is left.
     """
     sampler, target = check_chains(key, target, shape, sampler, steps, warmup, 0, polish, microbatch)
     check_mesh(mesh)

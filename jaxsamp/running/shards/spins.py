@@ -36,15 +36,24 @@ def sample_spins_shards(
     process: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Shards:
-    """Write the last state of each chain into a folder, one shard at a time. The same call continues a stopped job.
+    """Write the last state of each chain of spins into a folder, one shard at a time; x in {-1, +1}^n of exp(S(x)) / Z.
 
-    Shard k holds the states `x` of chains k * shard_size, ... of `jaxsamp.sample_spins(key, model, shape, ...)`, as
-    int8. Everything else is as in `sample_shards`.
+    The same call continues a job that was stopped. Shard k holds the states `x`, (shard_size, n) of int8, of chains
+    k * shard_size, ... of `jaxsamp.sample_spins(key, model, shape, ...)`. Starts are independent spins, both signs
+    equally likely. As of `sample_shards`, the finished folder has the same bytes whatever interrupted the job and
+    however many processes shared it; a ladder that `Tempering` tunes depends on the model alone.
 
     Args:
-        folder: a folder without samples, or that of the same job.
-        key: as in `jaxsamp.sample_spins`, and so are model, shape, sampler, steps, warmup and microbatch.
-        transform: as in `sample_shards`, and so are shard_size, settings, mesh, process and progress.
+        folder: a folder without samples, or that of the same job, whose shards with the right checksums are kept.
+        key: a typed key, `jax.random.key(seed)`.
+        model: as in `jaxsamp.sample_spins`, and so are sampler and microbatch.
+        shape: (n_chains, n).
+        steps: sweeps of each chain after the warm-up.
+        warmup: sweeps that are made first; only their sum with `steps` matters to the states.
+        transform: turns states into what is written: a function of JAX arrays, (size, n) of int8 -> (size, ...), that
+            works on each row alone, such as `(x + 1) // 2`.
+        shard_size: as in `sample_shards`, and so are settings, mesh, process and progress; by default for states of
+            one byte a spin.
 
     Returns:
         `Shards`, whose `complete` says whether the shards of other processes are there too.
@@ -53,6 +62,7 @@ def sample_spins_shards(
         ValueError: as in `jaxsamp.sample_spins`; or the folder holds samples of other settings, and those that differ
             are named.
         TypeError: as in `jaxsamp.sample_spins`.
+        OSError: the disk is full; no part of a file is left.
     """
     sampler, model = check_spins(key, model, shape, sampler, steps, warmup, 0, microbatch)
     check_mesh(mesh)
