@@ -23,6 +23,7 @@ import jaxsamp as js
 SAMPLERS = {
     "UniPC, 32 steps": (js.samplers.UniPC(), 32),
     "UniPC, 16 steps": (js.samplers.UniPC(), 16),
+    "UniPC, 11 steps": (js.samplers.UniPC(), 11),
     "ancestral, 32 steps": (js.samplers.DDPM(), 32),
     "SlidingWindow, 32 steps": (js.samplers.SlidingWindow(), 32),
     "SlidingWindow, 16 steps": (js.samplers.SlidingWindow(), 16),

@@ -91,9 +91,10 @@ def spin_fit(couplings: Any, held_out: Any, drawn: Any, *, title: str = "") -> F
         matrix.set_title("couplings" if j.shape[0] == j.shape[1] else "weights of hidden units")
         matrix.set_xlabel("spin" if j.shape[0] == j.shape[1] else "hidden unit")
         matrix.set_ylabel("spin")
-        each, second = 1 / len(real) + 1 / len(own), [x.T @ x / len(x) for x in (real, own)]
+        each = 1 / len(real) + 1 / len(own)
         _against(means, real.mean(0), own.mean(0), each, "mean of each spin")
-        _against(pairs, *(product[i, k] for product in second), each, "mean of each product of two")
+        products = [(x.T @ x / len(x))[i, k] for x in (real, own)]
+        _against(pairs, products[0], products[1], each, "mean of each product of two")
         return titled(figure, title)
 
 
@@ -110,10 +111,10 @@ def selection(names: Sequence[str], z: Sequence[float], limits: Sequence[float],
         figure = Figure(figsize=(6.5, 1.4 + 0.34 * len(names)), dpi=DPI)
         axes = figure.subplots()
         places = np.arange(len(names))
-        z, above = np.asarray(z), np.asarray(z) > np.asarray(limits)
+        values, above = np.asarray(z), np.asarray(z) > np.asarray(limits)
         for which, color, label in ((above, TRUE, "found"), (~above, FAINT, "not taken")):
             if which.any():
-                axes.barh(places[which], z[which], color=color, height=0.7, label=label)
+                axes.barh(places[which], values[which], color=color, height=0.7, label=label)
         axes.plot(limits, places, "|", color=INK, markersize=16, label="limit")
         axes.set_yticks(places, names)
         axes.invert_yaxis()
