@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsamp_kernels import spins as kernel
+from jaxsamp_kernels.spins_sparse import color_sweep
 
 N, CHAINS, SWEEPS = 10, 16, 12
 
@@ -98,3 +99,20 @@ def test_products_of_terms_of_three_and_four_go_along(x64):
         x, products = sweep(x, t)
         np.testing.assert_array_equal(x, expected)
         np.testing.assert_array_equal(products, kernel.term_products(x, members))
+
+
+def test_colors_of_chains_of_ladders_and_of_models_have_the_bits_of_one():
+    """Whatever `jax.vmap` adds, once or twice: three colors of five spins with two neighbors each, float32."""
+    rng = np.random.default_rng(0)
+    nearby = jnp.asarray(rng.integers(0, 15, (3, 2, 5)))
+    weights, fields = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((3, 2, 5), (3, 5)))
+    y = jnp.asarray(rng.choice([-1, 1], (4, 2, 3, 5)), jnp.float32)
+    t = jnp.asarray(rng.normal(size=y.shape), jnp.float32)
+    one = jax.jit(lambda y, weights, t: color_sweep(y, nearby, weights, fields, t))
+    expected = np.array([[one(y[i, k], weights, t[i, k]) for k in range(2)] for i in range(4)])
+    twice = jax.vmap(jax.vmap(one, (0, None, 0)), (0, None, 0))
+    np.testing.assert_array_equal(twice(y, weights, t), expected)
+    shared = jax.vmap(one, (0, None, None))(y[:, 0], weights, t[0, 0])
+    np.testing.assert_array_equal(shared, [one(y[i, 0], weights, t[0, 0]) for i in range(4)])
+    models = jax.vmap(one, (None, 0, None))(y[0, 0], jnp.stack([weights, -weights]), t[0, 0])
+    np.testing.assert_array_equal(models, [one(y[0, 0], sign * weights, t[0, 0]) for sign in (1, -1)])

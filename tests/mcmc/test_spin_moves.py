@@ -87,19 +87,6 @@ def test_a_table_of_groups_keeps_the_order_of_what_is_in_them():
     assert graphs.grouped(np.array([], int), np.array([], int), 2, 9).tolist() == [[9], [9]]
 
 
-def test_colors_of_many_chains_of_a_ladder_and_of_many_models_have_the_bits_of_one():
-    """Whatever `jax.vmap` adds: an odd lattice of three dimensions, whose couplings all differ."""
-    law = js.discrete.edwards_anderson(KEY, 3, 3, 1.0)
-    of = lambda model, k, sampler: js.sample_spins(k, model, (1, 27), sampler, 9, warmup=0, thin=0).x[0]  # noqa: E731
-    for sampler in (Chromatic().prepared(law), Tempering(Chromatic(), betas=(0.5, 1.0), tune=False).prepared(law)):
-        many = js.sample_spins(KEY, law, (3, 27), sampler, 9, warmup=0, thin=0).x
-        one = [js.sample_spins(KEY, law, (1, 27), sampler, 9, warmup=0, thin=0, first=i).x[0] for i in range(3)]
-        np.testing.assert_array_equal(many, np.stack(one))
-    ready, betas = Chromatic().prepared(law), jnp.array([0.3, 1.0])
-    models = jax.vmap(lambda beta: of(law.scaled(beta), KEY, ready))(betas)
-    np.testing.assert_array_equal(models, np.stack([of(law.scaled(beta), KEY, ready) for beta in betas]))
-
-
 def test_both_signs_of_a_magnet_are_equally_likely():
     """From all spins up, where the heat bath still remembers them after more sweeps."""
     law, up = js.discrete.curie_weiss(40, 1.3), np.ones((600, 40))
