@@ -3,7 +3,7 @@
 import math
 import os
 from abc import abstractmethod
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -59,7 +59,7 @@ class SpinLaw(Target):
         Raises:
             ValueError: there are more than 22 spins.
         """
-        return enumeration.moments(self._exponents)
+        return _moments(self._exponents)
 
     def log_partition(self) -> Array:
         """log Z, a number; raises ValueError for more than 22 spins."""
@@ -183,6 +183,14 @@ def states(n: int) -> Int8[Array, "states sites"]:
     """
     if checks.at_least("n", n, 1) > MOST:
         raise ValueError(f"n must be at most {MOST} for a list of all states; got {n}.")
+    return _states(n)
+
+
+_moments = jax.jit(enumeration.moments)
+
+
+@partial(jax.jit, static_argnums=0)
+def _states(n: int) -> Array:
     return enumeration.states(0, 2**n, n).astype(jnp.int8)
 
 
