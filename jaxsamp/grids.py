@@ -1,6 +1,7 @@
 """Which noise levels a sampler visits: arrays of sigma / alpha, from noisy to clean, never reaching zero."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from jaxsamp.core.types import Array, ArrayLike
 from jaxsamp.schedules import DiscreteTime, Schedule, nearest_time
 
 SIGMA_MAX, SIGMA_MIN = 80.0, 0.02
+FINE = 4097  # points between which a measured density is summed
 ROUNDING = 1e-4  # relative distance beyond an end of a schedule's range that is not an error
 
 # The name of a rule, an array of levels, or a function (schedule, steps) -> levels.
@@ -121,13 +123,67 @@ def diffusers(
     return jnp.asarray(np.exp(-np.asarray(schedule.lam)[times]))
 
 
+def calibrated(
+    schedule: Schedule,
+    steps: int,
+    calibration: Any,
+    *,
+    frame: str = "data",
+    order: float = 2.0,
+    sigma_max: float = SIGMA_MAX,
+    sigma_min: float = SIGMA_MIN,
+) -> Array:
+    """steps + 1 levels, dense where a step of the denoiser's own flow is most in error.
+
+    The density in lambda, see `jaxsamp.calibration.placement`, is a power of the measured size of a step's error: of
+    first derivatives of the frame's integrand for methods of first order, of first and second ones for all others. A
+    tenth of the levels is spread evenly.
+
+    Args:
+        schedule: bounds the range.
+        steps: number of intervals, at least 1.
+        calibration: a `Calibration` from `jaxsamp.calibrate(..., grid=True)`, or a denoiser that carries one; exact
+            denoisers of targets do.
+        frame: the frame in which the sampler steps.
+        order: of the sampler.
+        sigma_max: first sigma / alpha.
+        sigma_min: last sigma / alpha; beyond the measured range the density is constant.
+
+    Raises:
+        ValueError: as in `log_snr`; an unknown frame; or the calibration lacks the sizes.
+    """
+    placement = getattr(calibration, "placement", None)
+    if placement is None:
+        raise ValueError(
+            'grid "calibrated" needs a calibration with the sizes of the errors of steps, and this denoiser has none; '
+            "measure it with denoiser.with_calibration(jaxsamp.calibrate(key, denoiser, data, grid=True))."
+        )
+    if not checks.is_concrete(placement):
+        raise TypeError("grid must be an array, made outside jit, where the calibration is traced.")
+    high, low = _finite_range(schedule, steps, sigma_max, sigma_min)
+    lam = np.linspace(-np.log(high), -np.log(low), FINE)
+    density = np.interp(lam, np.asarray(placement.log_snr, float), placement.density(frame, order))
+    passed = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    inner = np.interp(np.linspace(0, passed[-1], steps + 1)[1:-1], passed, lam)
+    return _settle(schedule, np.concatenate([[high], np.exp(-inner), [low]]))
+
+
 RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
 
 
 def resolve(
-    grid: Grid, schedule: Schedule, steps: Any, default: int = 32, refuses: str | None = "a density"
+    grid: Grid,
+    schedule: Schedule,
+    steps: Any,
+    default: int = 32,
+    refuses: str | None = "a density",
+    *,
+    denoiser: Any = None,
+    sampler: Any = None,
 ) -> ArrayLike:
     """The levels given by `grid`: the name of a rule, a function (schedule, steps) -> levels, or the levels themselves.
+
+    "calibrated" is the rule `calibrated` for the frame and the order of `sampler` and the calibration of `denoiser`.
 
     Whichever it is, the same is asked of the levels: there are steps + 1 of them, from noisy to clean, strictly
     decreasing, above 0 and inside the range of the schedule. The first may be infinite if the schedule reaches
@@ -140,7 +196,11 @@ def resolve(
     if check is not None and checks.is_concrete(schedule):
         check()
     if isinstance(grid, str):
-        grid = RULES[checks.one_of("grid", grid, RULES)]
+        if checks.one_of("grid", grid, (*RULES, "calibrated")) == "calibrated":
+            of = {"frame": getattr(sampler, "frame", "data"), "order": getattr(sampler, "convergence_order", 2.0)}
+            grid = partial(calibrated, calibration=denoiser, **of)
+        else:
+            grid = RULES[grid]
     what = "grid"
     if callable(grid):
         steps, what = checks.at_least("steps", default if steps is None else steps, 1), "what grid returns"

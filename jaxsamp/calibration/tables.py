@@ -18,6 +18,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from jaxsamp.calibration.bases import PLAIN, Basis, from_arrays
+from jaxsamp.calibration.placement import Placement
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Data
@@ -26,6 +27,7 @@ from jaxsamp_kernels.frame import Calibrated, Frame, PerCoordinate
 KNOTS = 512
 # Jacobians measured on a network may exceed 1 slightly; curves are logistic functions of this height.
 MAX_LINEAR = 1.02
+_PLACED = "placement_"  # before the names of its arrays in a file
 
 
 @pytree
@@ -38,12 +40,14 @@ class Calibration:
         mean: mean of the data in the coordinates of `basis`; broadcasts over a sample.
         variance: variance of the data along these coordinates; broadcasts over a sample.
         basis: the coordinates; see `jaxsamp.calibration.bases`.
+        placement: the sizes of the errors of steps, for grid="calibrated", or None where they were not measured.
     """
 
     frame: Frame
     mean: Array
     variance: Array
     basis: Basis = PLAIN
+    placement: Placement | None = None
 
     @cached_property
     def magnitude(self) -> float | None:
@@ -58,7 +62,8 @@ class Calibration:
         """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns the path."""
         path = Path(path).with_suffix(".npz")
         tables: Any = self.frame.curves if isinstance(self.frame, PerCoordinate) else self.frame
-        np.savez(path, mean=self.mean, variance=self.variance, **tables._asdict(), **self.basis.arrays())
+        sizes: Any = {} if self.placement is None else {_PLACED + n: a for n, a in vars(self.placement).items()}
+        np.savez(path, mean=self.mean, variance=self.variance, **tables._asdict(), **self.basis.arrays(), **sizes)
         return path
 
 
@@ -72,7 +77,9 @@ def load(path: str | Path) -> Calibration:
         held = {name: file[name] for name in file.files}
     try:
         tables = Calibrated(*(_array(held[name]) for name in Calibrated._fields))
-        return Calibration(_frame(tables), _array(held["mean"]), _array(held["variance"]), from_arrays(held))
+        sizes = {name: _array(held[_PLACED + name]) for name in ("log_snr", "sizes") if _PLACED + name in held}
+        placement = Placement(**sizes) if sizes else None
+        return Calibration(_frame(tables), _array(held["mean"]), _array(held["variance"]), from_arrays(held), placement)
     except KeyError as missing:
         raise ValueError(f"path must be a file written by Calibration.save; {path} has no {missing}.") from None
 

@@ -40,6 +40,11 @@ class BaseDenoiser(ABC):
         """Root mean square of the numbers of x_0, as far as the calibration knows it, else None."""
         return getattr(self.calibration, "magnitude", None)
 
+    @property
+    def placement(self) -> Any:
+        """The sizes of the errors of steps, which grid="calibrated" reads, if its calibration has them, else None."""
+        return getattr(self.calibration, "placement", None)
+
     def with_calibration(self, calibration: Calibration | None) -> Any:
         """The same denoiser with a measured linear part, which the frame "calibrated" reads."""
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]

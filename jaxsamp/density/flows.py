@@ -16,6 +16,7 @@ from jaxsamp.core.random import Rng
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.running import rows, sample
 from jaxsamp.running.sampling import carrying, check_sampler, raise_if_bad
+from jaxsamp.running.starts import levels_of
 from jaxsamp.samplers import Sampler, UniPC
 
 MAX_EXACT_DIM = 32  # numbers per sample up to which exact Jacobians and traces are computed
@@ -93,7 +94,7 @@ def sample_and_log_prob(
         raise ValueError(
             f"shape must have at most {MAX_EXACT_DIM} numbers per sample, because each costs one more run; got {whole}."
         )
-    levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps), jnp.result_type(float))
+    levels = jnp.asarray(levels_of(grid, denoiser, sampler, steps, "a density"), jnp.result_type(float))
     flow = _Flow(carrying(denoiser, sampler), sampler, levels, whole[1:])
     items = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], cond)
     out = rows(key, flow, whole[0], items, mesh=mesh, microbatch=microbatch)

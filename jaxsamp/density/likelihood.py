@@ -117,7 +117,7 @@ def log_likelihood(
     if probes is None:
         probes = 0 if size <= MAX_EXACT_DIM else DEFAULT_PROBES
     checks.at_least("probes", probes, 0)
-    levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps), x.dtype)
+    levels = jnp.asarray(grids.resolve(grid, denoiser.schedule, steps, denoiser=denoiser), x.dtype)
     if checks.is_concrete(x):
         checks.finite("x", x)
     ascent = _Ascent(denoiser, levels, probes)

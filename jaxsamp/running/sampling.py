@@ -14,7 +14,7 @@ from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree, Samples
 from jaxsamp.mcmc import DensitySampler
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
-from jaxsamp.running.starts import check_pure, refuses_pure_noise, warn_unless_drowned
+from jaxsamp.running.starts import check_pure, levels_of, warn_unless_drowned
 from jaxsamp.running.trajectory import Trajectory
 from jaxsamp.samplers import Sampler, UniPC
 
@@ -49,8 +49,9 @@ def sample(
         shape: (n, *event).
         sampler: how to step; see `jaxsamp.samplers`.
         steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
-        grid: a rule ("log_snr", "karras", "uniform"), a function (schedule, steps) -> levels, or an array of
-            steps + 1 levels of sigma / alpha from noisy to clean. The rules go from 80 to 0.02. A warning says so if
+        grid: a rule ("log_snr", "karras", "uniform", or "calibrated" where `jaxsamp.calibrate(..., grid=True)` was
+            measured), a function (schedule, steps) -> levels, or an array of steps + 1 levels of sigma / alpha from
+            noisy to clean. The rules go from 80 to 0.02. A warning says so if
             the first is less than five times the root mean square of the data, where the law or calibration knows it.
             The first level may be infinite, alpha = 0, if the schedule reaches it and the sampler steps in the data
             frame: the step from there is x_t / alpha = D + (sigma / alpha) z.
@@ -81,7 +82,7 @@ def sample(
     checks.numbering(first, shape[0])
     devices.check_mesh(mesh)
     sampler.check()
-    levels = grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps, refuses_pure_noise(sampler))
+    levels = levels_of(grid, denoiser, sampler, steps)
     pure = grids.starts_at_pure_noise(levels)
     if pure:
         check_pure(denoiser, jnp.size(levels) - 1)

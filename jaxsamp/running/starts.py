@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from jaxsamp import grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.samplers import Sampler
@@ -26,6 +27,13 @@ def warn_unless_drowned(denoiser: Denoiser, levels: Any) -> None:
 def refuses_pure_noise(sampler: Sampler) -> str | None:
     """The sampler's name, for the sentence of `grids.resolve`, if it cannot start at alpha = 0."""
     return None if sampler.takes_pure_noise else type(sampler).__name__
+
+
+def levels_of(grid: grids.Grid, denoiser: Any, sampler: Sampler, steps: Any, refuses: str | None = "") -> Any:
+    """The levels of a run; pure noise is refused for the reason given, or where the sampler cannot start there."""
+    why = refuses_pure_noise(sampler) if refuses == "" else refuses
+    settings = {"denoiser": denoiser, "sampler": sampler}
+    return grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps, why, **settings)
 
 
 def check_pure(denoiser: Any, steps: int) -> None:

@@ -117,19 +117,9 @@ class Sampler(ABC):
         """The state after step i."""
 
 
-# The frames of the deterministic flow, but for that of a calibration.
-FRAMES = {
-    "data": frames.DATA,
-    "noise": frames.NOISE,
-    "score": frames.SCORE,
-    "rotation": frames.ROTATION,
-    "straight": frames.STRAIGHT,
-}
-
-
 def named_frame(name: str, calibration: Any) -> frames.Frame:
     """The frame of that name; "calibrated" is the frame of the denoiser's calibration."""
-    return calibration.frame if name == "calibrated" else FRAMES[name]
+    return calibration.frame if name == "calibrated" else frames.FLOW[name]
 
 
 def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
@@ -140,4 +130,4 @@ def slope(problem: Problem, name: str, x: Array, lam: Array) -> Array:
 
 def check_frame(name: str) -> None:
     """Raise ValueError unless `name` is a frame of the deterministic flow."""
-    checks.one_of("frame", name, (*FRAMES, "calibrated"))
+    checks.one_of("frame", name, (*frames.FLOW, "calibrated"))

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsamp.calibration.measuring import LEVELS, MAX_PCA_DIM, SAMPLES, measure
+from jaxsamp.calibration.placement import Placement, placed
 from jaxsamp.calibration.tables import Calibration
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
@@ -66,16 +68,28 @@ class Target(ABC):
         Raises:
             ValueError: the law itself is traced by a transformation.
         """
+        return self._on_samples(lambda key, x, levels: measure(key, _exact(self), x, levels, self._basis, None, None))
+
+    @cached_property
+    def placement(self) -> Placement:
+        """The sizes of the errors of steps along the exact flow, for grid="calibrated", measured once, at first use."""
+        held = self.calibration
+        return self._on_samples(lambda key, x, levels: placed(key, _exact(self), held, x, levels, None, None))
+
+    @property
+    def _basis(self) -> str:
+        return "pca" if math.prod(self.event_shape) <= MAX_PCA_DIM else "coordinates"
+
+    def _on_samples(self, measured: Callable[[Array, Array, np.ndarray], Any]) -> Any:
+        """`measured` with a fixed key, on samples drawn with a fixed key and at fixed levels."""
         if not checks.is_concrete(self):
             raise ValueError(
                 "target must be concrete where its calibration is measured: take target.calibration outside of jax.jit."
             )
-        basis = "pca" if math.prod(self.event_shape) <= MAX_PCA_DIM else "coordinates"
         with jax.ensure_compile_time_eval():
             for_data, for_noise = jax.random.split(jax.random.key(0))
             x = jnp.asarray(checks.floating("x", self.sample(for_data, SAMPLES)))  # spins are of int8
-            levels = np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS)
-            return measure(for_noise, self.denoiser(VarianceExploding()), x, levels, basis, None, None)
+            return measured(for_noise, x, np.geomspace(SIGMA_MAX, SIGMA_MIN, LEVELS))
 
     def mean_square(self) -> Array | None:
         """E[x_0^2] of each number of a sample, (*event); None for a law that does not know it."""
@@ -100,6 +114,11 @@ class Target(ABC):
             if shape not in ((), x.shape[:1]):
                 raise ValueError(f"level.{name} must be a scalar or of shape {x.shape[:1]}; got {shape}.")
         return x, jnp.asarray(level.alpha, x.dtype), jnp.asarray(level.sigma, x.dtype)
+
+
+def _exact(law: Target) -> "TargetDenoiser":
+    """Under the schedule without scale, on which neither the linear part nor the flow depends."""
+    return law.denoiser(VarianceExploding())
 
 
 @jax.jit
@@ -131,6 +150,11 @@ class TargetDenoiser(BaseDenoiser):
     def calibration(self) -> Any:  # type: ignore[override]
         """The measured linear part."""
         return self.target.calibration if self.measured is None else self.measured
+
+    @property
+    def placement(self) -> Any:
+        """That of the measured linear part if one with it was given, or the target's."""
+        return getattr(self.measured, "placement", None) or self.target.placement
 
     @property
     def magnitude(self) -> float | None:

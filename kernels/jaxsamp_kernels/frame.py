@@ -278,6 +278,8 @@ def clock_share(frame, lam0, lam1, lam):
 
 DATA, NOISE, LOCALIZATION = Exponential(1.0, 1.0), Exponential(-1.0, 0.0), Exponential(2.0, 2.0)
 SCORE, ROTATION, STRAIGHT = Score(), Rotation(), Straight()
+# The frames of the deterministic flow, but for the calibrated one, whose tables belong to a denoiser.
+FLOW = {"data": DATA, "noise": NOISE, "score": SCORE, "rotation": ROTATION, "straight": STRAIGHT}
 
 
 def step(frame: Frame, x, f, lam0, lam1, delta=None, noise=None):

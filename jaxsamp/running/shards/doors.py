@@ -20,7 +20,7 @@ from jaxsamp.running.sampling import carrying, check_sampler, sample
 from jaxsamp.running.shards import identity as identities
 from jaxsamp.running.shards.reader import Shards
 from jaxsamp.running.shards.stream import Options, check_mesh, write
-from jaxsamp.running.starts import refuses_pure_noise
+from jaxsamp.running.starts import levels_of
 from jaxsamp.running.trajectory import evaluator
 from jaxsamp.samplers import Sampler, UniPC
 
@@ -77,8 +77,7 @@ def sample_shards(
     denoiser = checks.batch(key, denoiser, shape, cond, microbatch)
     check_mesh(mesh)
     sampler.check()
-    refuses = refuses_pure_noise(sampler)
-    levels = np.asarray(grids.resolve(grid, denoiser.schedule, steps, sampler.default_steps, refuses))
+    levels = np.asarray(levels_of(grid, denoiser, sampler, steps))
     denoiser, cond, last = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond), shape[0] - 1
     about = {"sampler": sampler, "steps": len(levels) - 1, "levels": levels.tolist(), "final_denoise": final_denoise}
     about |= {"denoiser": denoiser, "weights": identities.checksum(denoiser), "cond": cond, "microbatch": microbatch}
