@@ -11,8 +11,8 @@ a given number of steps int rho dlambda, for rho proportional to e_p^(1/(p+1)).
 
 This is the classical placement of nodes by equal shares of the error. Relatives that search for the levels instead:
 Sabour, Fidler and Kreis, "Align Your Steps: Optimizing Sampling Schedules in Diffusion Models", arXiv 2404.14507;
-Watson, Ho, Norouzi and Chan, "Learning to Efficiently Sample from Diffusion Probabilistic Models", arXiv 2106.03802 (dynamic
-programming).
+Watson, Ho, Norouzi and Chan, "Learning to Efficiently Sample from Diffusion Probabilistic Models", arXiv 2106.03802
+(dynamic programming).
 """
 
 from collections.abc import Callable
