@@ -1,10 +1,10 @@
 """Where a sample of ParallelMidpoint stops by itself: is its error within the tolerance?
 
 The cases of rounds_vs_accuracy.py, with and without a surrogate: one window of 64 nodes, at most 14 rounds, tolerances
-of 1e-2 and 1e-3. Error: the distance to the converged flow from the same start, root mean square over coordinates, in the
-scale of x_0; it includes that of the 64 nodes, which no change between two rounds shows. "beyond 3" counts the samples
-that stopped with more than three tolerances, in all runs together; "converged, beyond 3" those of them of which `stats`
-says that they have converged.
+of 1e-2 and 1e-3. Error: the distance to the converged flow from the same start, root mean square over coordinates, in
+the scale of x_0; it includes that of the 64 nodes, which no change between two rounds shows. "beyond 3" counts the
+samples that stopped with more than three tolerances, in all runs together; "converged, beyond 3" those of them of which
+`stats` says that they have converged.
 """
 
 from typing import Any
