@@ -67,8 +67,8 @@ def test_what_a_surrogate_cost_is_told():
 
 
 def conditional(params, x, t, cond):
-    """A shrinking network with a shift of each sample."""
-    return params["w"] * x / (1 + t[:, None] ** 2) + cond[:, None]
+    """A shrinking network that leans to one side, by how much depends on the sample."""
+    return params["w"] * x / (1 + t[:, None] ** 2) + jnp.tanh(x + 2 * cond[:, None])
 
 
 def made(w, schedule="ve"):
@@ -84,7 +84,7 @@ def test_conditions_reach_the_surrogate_and_new_weights_do_not_recompile():
         return js.sample(jax.random.key(0), denoiser, (6, 3), sampler, init=init, cond=cond, **options).x
 
     whole = go(0.5, made(0.5), 1)
-    np.testing.assert_allclose(whole, go(0.5, made(0.5), 12), atol=2e-4)  # S = D, if it gets the shift too
+    np.testing.assert_allclose(whole, go(0.5, made(0.5), 12), atol=3e-3)  # S = D, if it gets the condition too
     with jax.no_tracing(True):
         other = go(0.6, made(0.9), 1)
     assert not np.allclose(whole, other)
