@@ -22,6 +22,7 @@ def test_defaults_give_samples_and_stats():
         "first_bad_step",
     }  # fmt: skip
     assert all(value.shape == (5,) for value in out.stats.values())
+    assert not out.stats["surrogate_evaluations"].any()
     assert int(out.stats["evaluations"][0]) == int(out.stats["rounds"][0]) == 33 and bool(out.stats["converged"].all())
 
 

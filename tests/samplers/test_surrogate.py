@@ -63,7 +63,7 @@ def test_what_a_surrogate_cost_is_told():
     assert (fixed["surrogate_evaluations"] == 1 + 8 + 4 * 8).all()
     stopped = draw(ParallelMidpoint(8, 12, tolerance=1e-2, surrogate=shrinking()))
     assert (stopped["surrogate_evaluations"] == 1 + 8 * (1 + stopped["rounds"])).all()
-    assert stopped["rounds"].min() < 13 and (draw(UniPC())["surrogate_evaluations"] == 0).all()
+    assert stopped["rounds"].min() < 13
 
 
 def conditional(params, x, t, cond):
@@ -91,6 +91,7 @@ def test_conditions_reach_the_surrogate_and_new_weights_do_not_recompile():
     np.testing.assert_allclose(whole, go(0.5, made(0.5), 1, microbatch=4), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_surrogate_may_have_another_schedule(x64, flow):
     denoiser, _ = flow
     draw = lambda schedule: run(  # noqa: E731
