@@ -24,7 +24,7 @@ from jaxsamp.training import loop
 
 SAMPLERS = {
     "UniPC2, 16 steps": (UniPC(), 16),
-    "ParallelMidpoint(), 32 nodes": (ParallelMidpoint(), 1),
+    "ParallelMidpoint(iterations=4)": (ParallelMidpoint(iterations=4), 1),
     "ParallelMidpoint(tolerance=1e-3)": (ParallelMidpoint(iterations=9, tolerance=1e-3), 1),
     "SlidingWindow(16), 64 steps": (SlidingWindow(16), 64),
     "ParaDiGMS(DDIM(), 16)": (ParaDiGMS(DDIM(), 16), 64),

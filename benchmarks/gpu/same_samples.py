@@ -32,7 +32,7 @@ STEPS = 16
 CLOSE = 1e-5
 SAMPLERS = {
     "UniPC(order=2)": UniPC(),
-    "ParallelMidpoint": ParallelMidpoint(),
+    "ParallelMidpoint": ParallelMidpoint(iterations=4),
     "UniPC(order=3)": UniPC(order=3),
     "Heun": Heun(),
     "DDPM": DDPM(),

@@ -102,7 +102,7 @@ def sample(
         x, path = x.astype(start.dtype), None if path is None else path.astype(start.dtype)
     if eager:
         raise_if_bad(out.bad, jnp.size(levels) - 1)
-        warn_unless_converged(sampler, out.stats)
+        warn_unless_converged(sampler, out.stats, jnp.size(levels) - 1 - pure, int(final_denoise) + pure)
     return Samples(x, out.stats, path)
 
 
@@ -165,11 +165,17 @@ def raise_if_bad(bad: Array, steps: int) -> None:
         )
 
 
-def warn_unless_converged(sampler: Sampler, stats: dict[str, Array]) -> None:
-    """Say so once where a sampler that stops by itself was stopped by its largest number of rounds."""
+def warn_unless_converged(sampler: Sampler, stats: dict[str, Array], steps: int, others: int) -> None:
+    """Say so once where a sampler that stops by itself was stopped by its largest number of rounds.
+
+    Args:
+        sampler, stats, steps: the sampler, what `sample` returns, and the sampler's number of steps.
+        others: rounds beside the sampler's.
+    """
     if sampler.differentiable:  # a fixed number of rounds, whatever they gave
         return
-    count, worst = (number.item() for number in _unsettled(stats["converged"], stats["residual"]))
+    limit = sampler.limit(steps) + others
+    count, worst = (number.item() for number in _unsettled(stats, limit))
     if count:
         n = stats["converged"].size
         warnings.warn(
@@ -180,9 +186,10 @@ def warn_unless_converged(sampler: Sampler, stats: dict[str, Array]) -> None:
 
 
 @jax.jit
-def _unsettled(converged: Array, residual: Array) -> tuple[Array, Array]:
-    """How many samples have not converged, and the largest of their residuals."""
-    return jnp.sum(~converged), jnp.max(jnp.where(converged, 0.0, residual))
+def _unsettled(stats: dict[str, Array], limit: Any) -> tuple[Array, Array]:
+    """How many samples were stopped before they have converged, and the largest of their residuals."""
+    stopped = ~stats["converged"] & (stats["rounds"] >= limit)
+    return jnp.sum(stopped), jnp.max(jnp.where(stopped, stats["residual"], 0.0))
 
 
 @jax.jit

@@ -104,6 +104,10 @@ class Sampler(ABC):
         """The cost of the sample with this last state."""
         return Cost(self.rounds(steps), self.evaluations(steps), self.evaluations(steps), 0.0, True)
 
+    def limit(self, steps: int) -> int:
+        """Rounds by which a sample that has not converged was stopped too early; fewer were its own choice."""
+        return 0
+
     def prepare(self, lam: Array, calibration: Any) -> Any:
         """Arrays that depend on the grid and on the denoiser's measured linear part, computed once for all samples."""
         return None

@@ -17,6 +17,7 @@ from jaxsamp_kernels import march, midpoint, window
 
 NODES = ("gauss", "random", "antithetic", "midpoint")
 INITIAL = ("gaussian", "constant", "warm")
+ACCURACY, MOST = 0.01, 16  # by default: of the data's standard deviation, and the largest number of sweeps
 LEAST_RATE = 0.1  # of the contraction seen between two sweeps that an estimate of the error trusts
 
 
@@ -41,20 +42,25 @@ class _Sweep(NamedTuple):
 @pytree
 @dataclass(frozen=True)
 class ParallelMidpoint(Sampler):
-    """Windows of `midpoints` nodes, all evaluated at once in each of `iterations` sweeps; one window by default.
+    """Windows of `midpoints` nodes, all evaluated at once in each of a few sweeps; one window by default.
 
         X_i = scale_i (x_0 / scale_0 + sum_j A_ij f_j),   f_j <- f(X_j, lambda_j),
         x_1 = scale_1 (x_0 / scale_0 + sum_j E_j f_j)
 
     in one of the frames of `jaxsamp_kernels.frame`, with the weights of `jaxsamp_kernels.window`. In the frame
-    "calibrated" the sweeps have little left to correct: one window takes noise to data in about five rounds, where the
-    best sequential solvers need twenty, with about eight times their evaluations. This pays for networks that leave the
-    accelerator idle. A window takes iterations + 1 rounds, or `iterations` after a warm start. `jaxsamp.calibrate`
-    measures what the frame and the initial path need; exact denoisers of targets have it.
+    "calibrated" the sweeps have little left to correct: one window takes noise to data in a few rounds, where the best
+    sequential solvers need twenty, with about eight times their evaluations. This pays for networks that leave the
+    accelerator idle. `jaxsamp.calibrate` measures what the frame and the initial path need; exact denoisers of targets
+    have it.
+
+    By default each sample sweeps until its path changes by at most 1 % of the standard deviation of the data, in 17
+    rounds at the most; then `stats["residual"]` is the larger one of that change and of an estimate of the error of the
+    Gauss nodes, and `stats["converged"]` says whether it is within the 1 %. `jaxsamp.sample` warns if some are not.
 
     Args:
         midpoints: R, number of nodes per window.
-        iterations: K, number of sweeps over all nodes; the largest number if there is a tolerance.
+        iterations: K, for K + 1 rounds per window, or K after a warm start, whatever they give; with a tolerance the
+            largest number. By default 16, of which each sample takes what it needs.
         nodes: "gauss", the Gauss-Legendre nodes of the window; or one node in each of R cells: "random", uniform in the
             frame's clock; "antithetic", the same in pairs U and 1 - U; "midpoint", at U = 1/2.
         frame: "calibrated", or any other deterministic frame of `jaxsamp_kernels.frame`.
@@ -63,12 +69,13 @@ class ParallelMidpoint(Sampler):
             of the previous window, and for the first window the slope at its start.
         secants: number of latest sweeps from which each node's Jacobian is estimated, for the quasi-Newton acceleration
             of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
-        tolerance: None, or the error, root mean square over coordinates in the scale of x_0, at which a sample stops
-            sweeping. With P the largest change of the path in a sweep, max over nodes of rms(X_j - X_j before)
-            sqrt(v / (v + s_j^2)), v the variance of the data, and q = P / (P of the sweep before), it stops at
-            2 P min(1, max(q, 0.1)) <= tolerance, after two sweeps at the earliest. `stats["residual"]` is P, and
-            `stats["converged"]` is P <= tolerance, which takes about half a round more: of a sample that stopped
-            before, the estimate alone says that it is within the tolerance. Neither sees the error of the nodes.
+        tolerance: None, for `iterations` sweeps or the 1 % above; or the error, root mean square over coordinates in
+            the scale of x_0, at which a sample stops sweeping. With P the largest change of the path in a sweep, max
+            over nodes of rms(X_j - X_j before) sqrt(v / (v + s_j^2)), v the variance of the data, and q = P / (P of the
+            sweep before), it stops at 2 P min(1, max(q, 0.1)) <= tolerance, after two sweeps at the earliest.
+            `stats["residual"]` is P, and `stats["converged"]` is P <= tolerance, which takes about half a round more:
+            of a sample that stopped before, the estimate alone says that it is within the tolerance. Neither sees the
+            error of the nodes.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
         surrogate: None, or a cheap denoiser S of the same law, such as a smaller network. Between two rounds the path
             then follows S through the window, R calls of S one after the other, and only D - S is left to the sweeps:
@@ -81,7 +88,7 @@ class ParallelMidpoint(Sampler):
     """
 
     midpoints: int = field(default=32, metadata={"static": True})
-    iterations: int = field(default=4, metadata={"static": True})
+    iterations: int | None = field(default=None, metadata={"static": True})
     nodes: str = field(default="gauss", metadata={"static": True})
     frame: str = field(default="calibrated", metadata={"static": True})
     initial: str = field(default="gaussian", metadata={"static": True})
@@ -120,15 +127,34 @@ class ParallelMidpoint(Sampler):
         return self.nodes in ("random", "antithetic")
 
     @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether the number of sweeps is fixed."""
+        return self.tolerance is None and not self._certifies
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]
+        """What helps samples that have not converged."""
+        return f"Give it more midpoints than {self.midpoints}, more iterations than {self._most}, or a tolerance."
+
+    @property
+    def _certifies(self) -> bool:
+        """Whether samples sweep until they are within ACCURACY."""
+        return self.tolerance is None and self.iterations is None
+
+    @property
+    def _most(self) -> int:
+        return MOST if self.iterations is None else self.iterations
+
+    @property
     def convergence_order(self) -> float:  # type: ignore[override]
         """In the length of the windows: the sweeps, plus one without a warm start, up to the order of the nodes."""
         most = {"gauss": 2.0 * self.midpoints, "random": 1.5}.get(self.nodes, 2.0)
-        return min(float(self.iterations + (self.initial != "warm")), most)
+        return min(float(self._most + (self.initial != "warm")), most)
 
     def check(self) -> None:
         """Raise ValueError if a count, a name or the tolerance is wrong."""
         checks.at_least("midpoints", self.midpoints, 1)
-        checks.at_least("iterations", self.iterations, 1)
+        checks.at_least("iterations", self._most, 1)
         checks.at_least("secants", self.secants, 0)
         checks.one_of("nodes", self.nodes, NODES)
         checks.one_of("initial", self.initial, INITIAL)
@@ -147,7 +173,7 @@ class ParallelMidpoint(Sampler):
     @property
     def _sweeps(self) -> int:
         """All-node evaluations of a window; with the Gaussian initial path, the slopes along it are one more."""
-        return self.iterations + (self.initial == "gaussian")
+        return self._most + (self.initial == "gaussian")
 
     def evaluations(self, steps: int) -> int:
         """R per sweep, and one per slope from which a window starts."""
@@ -156,6 +182,10 @@ class ParallelMidpoint(Sampler):
     def rounds(self, steps: int) -> int:
         """One per sweep, and one per slope from which a window starts."""
         return {"gaussian": 0, "constant": steps, "warm": 1}[self.initial] + steps * self._sweeps
+
+    def limit(self, steps: int) -> int:
+        """All of them, where an estimate of the error lets samples stop before the certificate would."""
+        return 0 if self._certifies else self.rounds(steps)
 
     def prepare(self, lam: Array, calibration: Any) -> Any:
         """The weights of Gauss windows, and the steps of a surrogate through them, one row per window."""
@@ -218,28 +248,39 @@ class ParallelMidpoint(Sampler):
             return _Sweep(new, latest, residual, error)
 
         most = self._sweeps
-        if self.tolerance is None:
+        if self.differentiable:
             sweeps, last, settled = most, lax.fori_loop(0, most, sweep, start), memory.settled
         else:
-            tolerance = jnp.asarray(self.tolerance, x.dtype)
+            within = lambda value, at: value <= self._tolerance(problem, at.path.end)  # noqa: E731
             sweeps, last = lax.while_loop(
-                lambda at: (at[0] < most) & (at[1].error > tolerance),
+                lambda at: (at[0] < most) & ~within(at[1].residual if self._certifies else at[1].error, at[1]),
                 lambda at: (at[0] + 1, sweep(*at)),
                 (jnp.zeros((), jnp.int32), start),
             )
-            settled = memory.settled & (last.residual <= tolerance)
+            if self._certifies and self.nodes == "gauss":
+                share = self._share(problem, win.lam, last.path.end)
+                error = window.quadrature_error(win, last.path.g, share)
+                last = last._replace(residual=jnp.maximum(last.residual, error))
+            settled = memory.settled & within(last.residual, last)
         slope = last.path.g[-1] if self.initial == "warm" else None
         residual = jnp.maximum(memory.residual, last.residual)
         return State(last.path.end, _Memory(slope, memory.sweeps + sweeps, residual, settled))
 
+    def _tolerance(self, problem: Problem, end: Array) -> Array:
+        if self._certifies:
+            return (ACCURACY * jnp.sqrt(_variance(problem, end))).astype(end.dtype)
+        return jnp.asarray(self.tolerance, end.dtype)
+
     def _change(self, problem: Problem, lam: Array, old: Path, new: Path) -> Array:
         """The largest change along the path, at the nodes and at the end, in the scale of the data."""
         rms = lambda move: jnp.sqrt(jnp.mean(jnp.square(move)))  # noqa: E731
-        held = problem.calibration
-        variance = jnp.mean(jnp.square(new.end)) if held is None else jnp.mean(held.variance)
-        share = jnp.sqrt(variance / (variance + jnp.exp(-2 * lam)))
-        moves = jax.vmap(rms)(new.x - old.x) * share.astype(new.x.dtype)
+        moves = jax.vmap(rms)(new.x - old.x) * self._share(problem, lam, new.end)
         return jnp.maximum(moves.max(), rms(new.end - old.end))
+
+    def _share(self, problem: Problem, lam: Array, end: Array) -> Array:
+        """sqrt(v / (v + s^2)) at the nodes, (R,): what brings states to the scale of the data."""
+        variance = _variance(problem, end)
+        return jnp.sqrt(variance / (variance + jnp.exp(-2 * lam))).astype(end.dtype)
 
     def _slopes(self, problem: Problem, x: Array, lam: Array, evaluate: Any) -> Array:
         frame = named_frame(self.frame, problem.calibration)
@@ -266,3 +307,9 @@ class ParallelMidpoint(Sampler):
             return window.gaussian_slopes(frame, x, lam0, win.lam, held.mean, held.variance)
         slope = state.memory.slope if self.initial == "warm" else self._slopes(problem, x, lam0, problem.denoise)
         return jnp.broadcast_to(slope, (self.midpoints, *x.shape))
+
+
+def _variance(problem: Problem, end: Array) -> Array:
+    """The mean variance of the data; without a calibration the mean square of the sample."""
+    held = problem.calibration
+    return jnp.mean(jnp.square(end)) if held is None else jnp.mean(held.variance)

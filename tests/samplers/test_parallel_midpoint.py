@@ -95,13 +95,41 @@ def test_each_sample_stops_at_the_tolerance_by_itself(x64):
     assert not short.stats["converged"].any() and (short.stats["rounds"] == 3).all()
 
 
+def test_by_default_samples_are_within_a_hundredth_or_it_says_so(x64, recwarn):
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    sample = lambda sampler: js.sample(jax.random.key(0), denoiser, (64, 2), sampler, final_denoise=False)  # noqa: E731
+    limit = sample(ParallelMidpoint(64, 20)).x
+    accuracy = 0.01 * float(jnp.sqrt(jnp.mean(denoiser.calibration.variance)))
+    far = lambda x: np.sqrt(np.mean(np.square(x - limit), 1))  # noqa: E731
+    out = sample(ParallelMidpoint())
+    rounds, residual = np.asarray(out.stats["rounds"]), np.asarray(out.stats["residual"])
+    assert rounds.min() < rounds.max() < 17 and rounds.mean() < 5 and not recwarn
+    assert out.stats["converged"].all() and (residual <= accuracy).all() and (far(out.x) <= 3 * accuracy).all()
+    # Six nodes do not see what the law does in between: the sweeps settle, at another place.
+    with pytest.warns(UserWarning, match=r"of 64 samples have not converged: .* Give it more midpoints than 6, more"):
+        few = sample(ParallelMidpoint(6))
+    converged = np.asarray(few.stats["converged"])
+    assert (few.stats["rounds"] < 17).all() and (far(few.x) > 3 * accuracy).mean() > 0.1 > converged.mean()
+    # A number of sweeps that is given is taken, and says nothing.
+    recwarn.clear()
+    fixed = sample(ParallelMidpoint(6, iterations=2))
+    assert (fixed.stats["rounds"] == 3).all() and not recwarn
+    # A tolerance warns of those alone that the number of sweeps has stopped.
+    assert not ParallelMidpoint(iterations=3, tolerance=1e-3).differentiable and ParallelMidpoint(4, 2).differentiable
+    with pytest.warns(UserWarning, match="64 of 64 samples have not converged"):
+        sample(ParallelMidpoint(iterations=2, tolerance=1e-9))
+    recwarn.clear()
+    own = sample(ParallelMidpoint(tolerance=1e-3))
+    assert not own.stats["converged"].all() and not recwarn
+
+
 def test_what_it_cost_is_told():
     denoiser = small_mixture().denoiser(SCHEDULES["ve"])
     blocked = js.sample(jax.random.key(0), denoiser, (3, 2), ParallelMidpoint.blocked(4, 2))
     assert (blocked.stats["rounds"] == 1 + 8 * 2 + 1).all() and (blocked.stats["evaluations"] == 1 + 8 * 8 + 1).all()
-    whole = js.sample(jax.random.key(0), denoiser, (3, 2), ParallelMidpoint(midpoints=8), final_denoise=False)
+    whole = js.sample(jax.random.key(0), denoiser, (3, 2), ParallelMidpoint(8, 4), final_denoise=False)
     assert (whole.stats["rounds"] == 5).all() and (whole.stats["evaluations"] == 40).all()
-    constant = ParallelMidpoint(midpoints=8, initial="constant")
+    constant = ParallelMidpoint(8, 4, initial="constant")
     assert constant.rounds(1) == 5 and constant.evaluations(1) == 33
 
 
