@@ -118,6 +118,7 @@ class Sample(Command):
             output.check_free(out, shards.KNOWN_BY, self.common.force)
             with complaints(self):
                 what = task()
+                options["sampler"] = self.subject.followed(what, sampler)
                 with stages("sample"):
                     drawn = recipes.draw(keys[0], what, **options)
             facts = self.reported(folder, keys, what, drawn, stages, files)

@@ -147,3 +147,7 @@ class Subject:
             return task
         with stages("calibrate", "measuring the linear part of the network"):
             return recipes.calibrated(keys[1], task, used, **self.span, microbatch=self.microbatch)
+
+    def followed(self, task: recipes.SamplingTask, sampler: samplers.Sampler) -> samplers.Sampler:
+        """The sampler, with the draft of --checkpoint as its surrogate if a trial has kept it."""
+        return sampler if self.checkpoint is None else recipes.follow_draft(task, sampler, self.checkpoint)

@@ -13,6 +13,7 @@ import jaxsamp as js
 from jaxsamp import models, plots, recipes, schedules, training
 from jaxsamp.cli import devices
 from jaxsamp.cli.command import Command, check_seed, named
+from jaxsamp.cli.drafts import check_draft, train_draft
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.losses import DROP, LEVELS, WEIGHTINGS, check_loss, loss_for
 from jaxsamp.cli.merged import given as chosen
@@ -31,7 +32,6 @@ from jaxsamp.recipes.networks import DTYPES, GIVEN, NETWORKS
 from jaxsamp.recipes.tasks import CONFIG, schedule_of
 from jaxsamp.training import journal
 from jaxsamp.training.augment import MOVES
-from jaxsamp.training.folder import DRAFT
 
 CURVE, PICTURES = "loss.png", "pictures"
 OF_ONE_CALL = frozenset({"out", "config", "resume", "devices", "fsdp", "progress"})
@@ -148,10 +148,8 @@ class Train(Command):
                 page.line(str(warning))
             with held(self, data):
                 with complaints(self), kept([]):  # which has the warnings of `_prepared` again
-                    state = self._fit(network, options)
-                    if self.draft:
-                        beside = {"checkpoint": out / DRAFT, "metrics_file": out / DRAFT / JOURNAL, "callback": None}
-                        self._fit(recipes.draft_of(network), options | beside | {"resume": True})
+                    state = js.fit(jax.random.key(self.seed), network, progress=self.progress, **options)
+                    draft = train_draft(self, data, network, options) if self.draft else None
                 entries = journal.read(out / JOURNAL)
                 title = f"{data.name}: {type(network).__name__}, batches of {self.batch_size}"
                 plots.save(plots.losses(entries, title=title), out / CURVE)
@@ -161,15 +159,12 @@ class Train(Command):
         name, done = type(network).__name__, int(state.step)
         page.line(f"{data.name}: {name} of {weights:,} weights, {done:,} steps; {last}")
         page.line(f"written: {CONFIG}, {JOURNAL}, {CURVE} and the checkpoint of step {done} in {out}")
-        if self.draft:
-            page.line(f"its draft: the same network with half the width, in {out / DRAFT}")
+        if draft is not None:
+            page.line(draft)
         page.line(f"sample it: jaxsamp sample --checkpoint {shlex.quote(str(out))}")
         if data.measured is not None:
             data_of = shlex.quote(self.data)
             page.line(f"restore by it: jaxsamp restore --checkpoint {shlex.quote(str(out))} --data {data_of}")
-
-    def _fit(self, network: Any, options: dict[str, Any]) -> Any:
-        return js.fit(jax.random.key(self.seed), network, progress=self.progress, **options)
 
     def _prepared(self) -> tuple[recipes.LearningData, Any, dict[str, Any]]:
         """The data, the network, and the other arguments of `fit`."""
@@ -197,9 +192,7 @@ class Train(Command):
         classes = data.classes if self.labels else 0
         network = recipes.network_for(data.event, classes, self.network, self.dtype, **chosen(self.sizes))
         if self.draft:
-            if data.measured is not None:
-                raise BadArgument("--draft needs clean data, on which parallel samplers are calibrated.")
-            recipes.draft_of(network)  # says so early if there is none
+            check_draft(data, network)
         options = {"data": data.learned, "schedule": schedule_of(self.schedule), "steps": self.steps, "loss": loss}
         options |= {"predicts": self.predicts, "cond": data.labels.astype("int32") if self.labels else None}
         options |= {"annotations": annotations, "augment": self.augment}

@@ -23,6 +23,7 @@ from jaxsamp.recipes.ambient import (
 from jaxsamp.recipes.annotating import annotated, compared_levels, levels_histogram
 from jaxsamp.recipes.comparison import compare
 from jaxsamp.recipes.data import load, load_reference, load_samples
+from jaxsamp.recipes.drafts import draft_trial, follow_draft, try_draft
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.recipes.learned_windows import LearnedWindow, Reader, learned_windows, null_label, reader_of
 from jaxsamp.recipes.measured import against_measurements, corruption, measure, measurements, save_measured, visible
@@ -85,11 +86,13 @@ __all__ = [
     "corruption",
     "decoded",
     "draft_of",
+    "draft_trial",
     "draw",
     "draw_to_folder",
     "drawn_from",
     "dropped_of",
     "exact_task",
+    "follow_draft",
     "further_of",
     "groups_of",
     "law_of",
@@ -138,6 +141,7 @@ __all__ = [
     "trained_on",
     "training_pictures",
     "tree_row",
+    "try_draft",
     "visible",
     "window_row",
 ]

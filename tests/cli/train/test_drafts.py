@@ -1,5 +1,10 @@
 """`jaxsamp train --draft`: a smaller network beside the network, in the same run."""
 
+import json
+import re
+import shutil
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +12,7 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import cli, recipes
+from jaxsamp.samplers import ParallelMidpoint, UniPC
 from tests.cli.train.runs import RUN, assert_same_weights, weights
 
 WORDS = ("train", "--data", "two.npz", *RUN, "--labels", "--draft", "--out")
@@ -43,7 +49,9 @@ def test_a_run_that_stops_in_its_draft_goes_on_to_the_same_bits(whole, capsys, m
     assert "step 8 of 8, and step 3 of the draft, is saved. To continue: " in capsys.readouterr().err
     assert [str(call) for call in calls] == ["cut", "cut/draft"] and js.training.latest_step("cut/draft") == 3
     assert cli.main(["train", "--resume", "--out", "cut"]) == 0
-    assert "its draft: the same network with half the width, in cut/draft" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.search("its draft, with half the width, is in cut/draft; a trial has (kept|dropped) it: 95 % of ", out)
+    assert recipes.draft_trial("cut") == recipes.draft_trial(whole)
     assert_same_weights(whole, "cut")
     assert_same_weights(whole / "draft", "cut/draft")
 
@@ -61,6 +69,29 @@ def test_the_denoiser_of_a_run_has_its_draft_and_wrappers_keep_it(whole):
     np.testing.assert_array_equal(guided.draft(x, level, cond), expected)
     assert not np.array_equal(guided(x, level, cond), expected)
     assert js.denoisers.clip(draft).draft is None
+
+
+def test_samples_follow_a_draft_that_a_trial_has_kept(whole, capsys):
+    found, samples = recipes.draft_trial(whole), {}
+    for kept in (True, False):
+        run = f"run {kept}"
+        shutil.copytree(whole, run)
+        (Path(run) / "draft" / "trial.json").write_text(json.dumps(found._replace(kept=kept)._asdict()))
+        words = ["sample", "--checkpoint", run, "--sampler", "parallel-midpoint", "--sampler.midpoints", "6"]
+        words += ["--sampler.iterations", "1", "--num-samples", "3", "--no-metrics", "--guidance", "2", "--out", run]
+        assert cli.main(words) == 0, capsys.readouterr().err
+        samples[kept] = np.load(f"{run}/samples.npz")["samples"]
+    denoiser = js.training.load_denoiser(whole)
+    task = recipes.learned_task(jax.random.key(0), recipes.load(whole.parent / "two.npz"), denoiser, 3)
+    for sampler in (UniPC(), ParallelMidpoint.blocked(), ParallelMidpoint(surrogate=task.denoiser)):
+        assert recipes.follow_draft(task, sampler, "run True") is sampler
+    assert recipes.follow_draft(task, ParallelMidpoint(), "run True").surrogate is task.denoiser.draft
+    assert recipes.follow_draft(task, ParallelMidpoint(), "run False").surrogate is None
+    assert not np.allclose(samples[True], samples[False], atol=1e-3)
+    shutil.rmtree("run True/draft")
+    assert recipes.draft_trial("run True") is None
+    with pytest.raises(ValueError, match="checkpoint must be a run of `jaxsamp train --draft`; run True has no draft"):
+        recipes.try_draft(jax.random.key(0), "run True", task.data)
 
 
 @pytest.mark.parametrize(
