@@ -50,6 +50,10 @@ SMALL = {
         *("--seeds", "1", "--steps", "5", "--width", "16", "--samples", "20", "--sampling-steps", "3", "--sets", "2"),
     ],
     "exact_scores": ["--small", "--repeats", "1"],
+    "image_networks": [
+        *("--train-steps", "2", "--batch", "2", "--starts", "2", "--without", "2", "--rounds", "2", "--drafts", "4"),
+        *("--distill", "4", "--basis", "dct"),
+    ],
     "inverse_problems": ["--samples", "40", "--observations", "1", "--noise", "0.5"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],
