@@ -113,7 +113,8 @@ def row(case: str, name: str, values: Any, known: Any, took: dict[str, float] | 
     error = float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
     costs = took or {"rounds": 0.0, "evaluations": 0.0, "most rounds": 0.0, "seconds": 0.0}
     found = {"mean": mean, "s.e.": error, "ratio": mean / other, "difference": mean - other}
-    return {"case": case, "sampler": name} | found | costs | {"warned": 0, "less that of BASE": None, "its s.e.": None}
+    made = {"case": case, "sampler": name, "values": len(values)} | found | costs
+    return made | {"warned": 0, "less that of BASE": None, "its s.e.": None}
 
 
 def main() -> None:
