@@ -57,8 +57,13 @@ def closed_covariance(h, friction, a):
 
 def composed_covariance(h, friction, a):
     """The covariance of a linear map of standard normals is that map times its transpose."""
-    root = jax.jacfwd(lambda z: jnp.stack(langevin.midpoint_noise(h, friction, a, z)))(jnp.zeros(4))
+    root = np.asarray(jacobian(h, friction, a))
     return root @ root.T
+
+
+@jax.jit
+def jacobian(h, friction, a):
+    return jax.jacfwd(lambda z: jnp.stack(langevin.midpoint_noise(h, friction, a, z)))(jnp.zeros(4))
 
 
 CASES = [(h, friction, a) for h in (0.5, 2.0) for friction in (0.7, 2.0) for a in (0.0, 0.3, 0.9, 1.0)]

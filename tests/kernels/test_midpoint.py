@@ -18,12 +18,16 @@ FRAMES = {"data": frames.DATA, "noise": frames.NOISE, "score": frames.SCORE, "lo
 def test_weighted_node_is_unbiased_for_the_clock_integral(x64, draws, name, lam0, lam1):
     frame = FRAMES.get(name) or calibration.from_sigma_data(0.5).frame
     smooth = lambda lam: jnp.cos(lam) + lam**2  # noqa: E731
-    nodes, weights = (jnp.asarray(v) for v in np.polynomial.legendre.leggauss(40))
-    ends = jnp.float64(lam0), jnp.float64(lam1)
-    lam, weight = jax.vmap(lambda u: midpoint.node(frame, draws, u, *ends))(0.5 * (nodes + 1))
-    mean = 0.5 * weights @ (weight * smooth(lam))
-    lam = 0.5 * ((lam1 - lam0) * nodes + lam0 + lam1)
-    exact = 0.5 * (lam1 - lam0) * weights @ (smooth(lam) * jax.vmap(frame.clock_rate)(lam))
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+
+    @jax.jit
+    def integrals(lam0, lam1):
+        lam, weight = jax.vmap(lambda u: midpoint.node(frame, draws, u, lam0, lam1))(0.5 * (nodes + 1))
+        mean = 0.5 * weights @ (weight * smooth(lam))
+        lam = 0.5 * ((lam1 - lam0) * nodes + lam0 + lam1)
+        return mean, 0.5 * (lam1 - lam0) * weights @ (smooth(lam) * jax.vmap(frame.clock_rate)(lam))
+
+    mean, exact = integrals(lam0, lam1)
     np.testing.assert_allclose(mean, exact, rtol=1e-7)
 
 

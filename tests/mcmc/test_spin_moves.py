@@ -54,13 +54,18 @@ def test_colors_are_the_heat_bath_in_another_order(x64):
     assert sorted(order) == [*range(9)] and sampler.tables.sites.shape == (3, 3)
     rng = Rng(KEY, (9,), "float64")
     state = sampler.init(law, rng.spins(), rng)
+    local_fields, thresholds = (
+        jax.jit(law.local_fields),
+        jax.jit(lambda i: Rng(KEY, sampler.tables.sites.shape, "float64").thresholds(i)),
+    )
+    step = jax.jit(lambda state, i: sampler.step(law, state, i, rng))
     x = np.array(state.x)
     for i in range(5):
-        state = sampler.step(law, state, jnp.int32(i), rng)
-        t = Rng(KEY, sampler.tables.sites.shape, "float64").thresholds(i).ravel()
+        state = step(state, jnp.int32(i))
+        t = np.asarray(thresholds(i)).ravel()
         places = dict(zip(np.asarray(sampler.tables.sites).ravel().tolist(), t.tolist(), strict=True))
         for site in order:
-            x[site] = 1 if places[site] < law.local_fields(jnp.asarray(x)[None])[0, site] else -1
+            x[site] = 1 if places[site] < np.asarray(local_fields(x[None]))[0, site] else -1
         np.testing.assert_array_equal(state.x, x)
 
 
