@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
     parser.add_argument("--evaluations", nargs="+", type=int, default=[8, 16])
     parser.add_argument("--only", nargs="+", default=["jaxsamp", *PEERS], choices=["jaxsamp", *PEERS])
+    parser.add_argument("--folder", help="keeps the network, so that another run need not train it")
     parser.add_argument("--into", action="store_true", help="add to the JSON that is there")
     options = parser.parse_args()
     path = options.results / "few_evaluations.json"

@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--evaluations", nargs="+", type=int, default=list(EVALUATIONS))
+    parser.add_argument("--folder", help="keeps the network, so that another run need not train it")
     parser.add_argument("--into", action="store_true", help="keep the other cases and methods of the JSON")
     options = parser.parse_args()
     path = options.results / "grids.json"
