@@ -53,11 +53,12 @@ class Placement:
     def density(self, frame: str, order: float) -> np.ndarray:
         """Steps per unit of lambda at `log_snr` for a method of this order in this frame, up to a factor.
 
-        Methods of first order have e_1^(1/2). All others have (e_1 + e_2)^(5/12), halfway between the powers 1/2 and 1/3
-        of both orders: their first and last steps and their stages are of first order, which counts while steps are few.
+        Methods of first order have e_1^(1/2). All others have (e_1 + e_2)^(5/12), halfway between the powers of both
+        orders: their first and last steps and their stages are of first order, which counts while steps are few.
         """
         first, second = np.asarray(self.sizes, float)[NAMES.index(checks.one_of("frame", frame, NAMES))]
-        lam, rho = np.asarray(self.log_snr, float), first**0.5 if order < 2 else (first + second) ** (5 / 12)
+        lam = np.asarray(self.log_snr, float)
+        rho = first**0.5 if order < 2 else (first + second) ** (5 / 12)
         return (1 - EVEN) * rho / (np.trapezoid(rho, lam) or 1.0) + EVEN / (lam[-1] - lam[0])
 
 
