@@ -138,11 +138,11 @@ CASES = {
 }
 
 
-def with_surrogates(case: Case) -> list[tuple[str, str, Any, int]]:
+def with_surrogates(case: Case, options: Any) -> list[tuple[str, str, Any, int]]:
     """UniPC3, one window of 64 nodes, and the same with each surrogate of the case."""
     found: list[Any] = [("UniPC3", f"{n} steps", SEQUENTIAL["UniPC3"], n) for n in STEPS]
     for name, surrogate in {"64 nodes": None, **case.surrogates()}.items():
-        for n in range(1, 10):
+        for n in range(1, max(options.rounds) + 1):
             sampler = Counted(iterations=n - 1, midpoints=64, surrogate=surrogate)
             found.append((f"ParallelMidpoint, {name}", f"{n - 1} iterations", sampler, 1))
     return found
@@ -223,7 +223,7 @@ def parareal(case: Case, dtype: Any, blocks: int, fine: int) -> Any:
 def runs(case: Case, start: Any, options: Any) -> Any:
     """Every setting from the same starts."""
     asked = lambda family: not options.only or family.startswith(tuple(options.only))  # noqa: E731
-    chosen = with_surrogates(case) if options.surrogates else samplers(options.rounds)
+    chosen = with_surrogates(case, options) if options.surrogates else samplers(options.rounds)
     network = operations(case.denoiser, case.event) if options.surrogates else 0.0
     for family, setting, sampler, steps in chosen:
         if not asked(family):
