@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -62,11 +61,11 @@ def follow_draft(task: SamplingTask, sampler: Sampler, checkpoint: str | Path) -
         sampler: any sampler; `ParallelMidpoint` takes a surrogate.
         checkpoint: the folder of the run.
     """
-    takes = isinstance(sampler, ParallelMidpoint) and (sampler.nodes, sampler.initial) == ("gauss", "gaussian")
-    if not takes or sampler.surrogate is not None or not getattr(draft_trial(checkpoint), "kept", False):
+    if not isinstance(sampler, ParallelMidpoint) or sampler.surrogate is not None:
         return sampler
-    draft: Any = getattr(task.denoiser, "draft", None)
-    return sampler if draft is None else replace(sampler, surrogate=draft)
+    if (sampler.nodes, sampler.initial) != ("gauss", "gaussian") or not getattr(draft_trial(checkpoint), "kept", False):
+        return sampler
+    return replace(sampler, surrogate=getattr(task.denoiser, "draft", None))
 
 
 def _path(checkpoint: str | Path) -> Path:
