@@ -51,8 +51,9 @@ def annotate_classifier(
         Annotations, with infinity where the kinds differ at the largest level, and 0 if they differ at none.
 
     Raises:
-        ValueError: the balanced accuracy on held-out samples at the lowest level is below 0.6; the data are not those
-            of the classifier; or an argument is out of range.
+        ValueError: the balanced accuracy on held-out samples at the lowest level is below 0.6, or shows a total
+            variation above 2 eps of which the probabilities know nothing; the data are not those of the classifier; or
+            an argument is out of range.
 
     Source: Daras et al., "Ambient Diffusion Omni: Training Good Models with Bad Data", arXiv 2506.10038, with the
     difference of means instead of a threshold of 1/2 - eps.
@@ -70,6 +71,13 @@ def annotate_classifier(
             f"classifier must tell held-out samples apart at the lowest level, with a balanced accuracy of "
             f"{MIN_ACCURACY} at least; got {curves.accuracy[0]:.2f}. Its levels would let damaged samples train where "
             "they are damaged: train it for longer, or take a larger network."
+        )
+    gap, seen = curves.damaged[0] - curves.clean[0], 2 * curves.accuracy[0] - 1
+    if gap < 2 * eps < seen:
+        raise ValueError(
+            f"classifier must be as sure as it is right at the lowest level: its decisions show a total variation of "
+            f"{seen:.2f} or more, and its mean probabilities differ by {gap:.2f}, so that all would count as "
+            "clean: train it for longer, or take a larger network."
         )
     found = np.zeros(len(x))
     if not per_sample:

@@ -84,6 +84,22 @@ def test_a_classifier_that_knows_nothing_is_refused(fitted):
         learning.annotate_classifier(jax.random.key(1), nothing, data, DAMAGED)
 
 
+def test_a_classifier_that_is_right_but_never_sure_is_refused(fitted):
+    """It would find no difference of probabilities at any level, and so let all samples train at all levels."""
+    data, classifier = fitted
+
+    class Timid:
+        crop = None
+
+        def __call__(self, params, x, t):
+            return 0.01 * classifier.model(params, x, t)
+
+    with pytest.raises(
+        ValueError, match="a total variation of 1.00 or more, and its mean probabilities differ by 0.03"
+    ):
+        learning.annotate_classifier(jax.random.key(1), replace(classifier, model=Timid()), data, DAMAGED)
+
+
 @pytest.mark.parametrize("event", [(8, 8), (5,)])
 def test_classifiers_give_one_logit_per_sample_that_starts_at_zero(event):
     x, noise = jax.random.normal(jax.random.key(0), (3, *event)), jnp.zeros(3)
