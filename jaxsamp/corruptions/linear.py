@@ -7,6 +7,7 @@ Those whose law is the same for images that are mirrored or turned have `moved`,
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -256,8 +257,13 @@ def stretches(operator: Any, event: tuple[int, ...]) -> bool:
 
     The noise of A^+ y has one size in all directions that A sees only if it has not.
     """
+    return bool(_stretch(operator, event) > 1e-3)
+
+
+@partial(jax.jit, static_argnums=1)
+def _stretch(operator: Any, event: tuple[int, ...]) -> Array:
     x = jax.random.normal(jax.random.key(0), event)
-    return bool(jnp.max(jnp.abs(operator.adjoint(operator(x)) - operator.projector(x))) > 1e-3)
+    return jnp.max(jnp.abs(operator.adjoint(operator(x)) - operator.projector(x)))
 
 
 def _pair(image: Array) -> Array:

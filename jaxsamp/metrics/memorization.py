@@ -62,8 +62,9 @@ def memorization(
             )
     copied = _copies(x, training, threshold)
     if real is None:
-        own = np.arange(0, len(training), -(-len(training) // MAX_REAL_POINTS))
-        passed, count = _copies(training[own], training, threshold, own).sum() / 2, len(own) / 2
+        step = -(-len(training) // MAX_REAL_POINTS)
+        own = np.arange(0, len(training), step)
+        passed, count = _copies(training[::step], training, threshold, own).sum() / 2, len(own) / 2
     else:
         passed, count = _copies(real, training, threshold).sum(), len(real)
 

@@ -1,7 +1,7 @@
 """The truth that samples are compared with: an array of true samples or a law, at a noise level."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -46,14 +46,11 @@ class Truth:
                 "reference must be an array of true samples or a law with `sample` and `log_prob`; "
                 f"got a {type(reference).__name__}."
             )
-        # Compiled once per truth and freed with it: a global cache would keep its law alive.
-        self._draw = jax.jit(self._drawn, static_argnums=2)
-        self._log_prob = jax.jit(lambda x: self.law.log_prob(x, self.level))
-        self._responsibilities = jax.jit(lambda x: self.law.responsibilities(x, self.level))
+        self._compiled = _COMPILED if _is_tree(self.law) else _compiled_for(self.law)
 
     def draw(self, key: Array, index: int, n: int) -> Array:
         """Draw set number `index` of n true samples from the law, at the level, (n, *event)."""
-        return self._draw(key, index, n)
+        return self._compiled.drawn(self.law, self.level, key, index, n)
 
     def recall(self, name: Hashable, make: Callable[[], T]) -> T:
         """The result of `make()`. A `NullBank` stores it under `name` and computes it once."""
@@ -62,39 +59,84 @@ class Truth:
     @property
     def has_density(self) -> bool:
         """Whether the law has a known density at the level: data points, for example, have one only with noise."""
-        return callable(getattr(self.law, "log_prob", None)) and self._takes_level(self._log_prob)
+        return callable(getattr(self.law, "log_prob", None)) and self._takes_level(self.law.log_prob)
 
     @property
     def has_components(self) -> bool:
         """Whether the law is a mixture of two or more components with `responsibilities` at the level."""
         posterior, weights = getattr(self.law, "responsibilities", None), getattr(self.law, "weights", ())
-        return callable(posterior) and np.size(weights) >= 2 and self._takes_level(self._responsibilities)
+        return callable(posterior) and np.size(weights) >= 2 and self._takes_level(posterior)
 
-    def _takes_level(self, method: Callable[[Array], Array]) -> bool:
+    def _takes_level(self, method: Callable[[Array, Level | None], Array]) -> bool:
         try:
-            jax.eval_shape(method, jax.ShapeDtypeStruct((2, *self.event), jnp.float32))
+            jax.eval_shape(lambda x: method(x, self.level), jax.ShapeDtypeStruct((2, *self.event), jnp.float32))
         except ValueError:
             return False
         return True
 
     def log_prob(self, x: Array) -> np.ndarray:
         """Log density of the law at the level, (n,), in nats."""
-        return np.asarray(self._log_prob(x), float)
+        return np.asarray(self._compiled.log_prob(self.law, self.level, x), float)
 
     def responsibilities(self, x: Array) -> np.ndarray:
         """Probability of each component of the law given x at the level, (n, K)."""
-        return np.asarray(self._responsibilities(x), float)
-
-    def _drawn(self, key: Array, index: Array, n: int) -> Array:
-        key_clean, key_noise = jax.random.split(jax.random.fold_in(key, index))
-        return self.noised(self.law.sample(key_clean, n), key_noise)
+        return np.asarray(self._compiled.responsibilities(self.law, self.level, x), float)
 
     def noised(self, clean: Array, key: Array) -> Array:
         """Return alpha x_0 + sigma z with z from `key`; without a level, x_0 itself."""
-        if self.level is None:
-            return clean
-        alpha, sigma = (jnp.asarray(value, clean.dtype) for value in (self.level.alpha, self.level.sigma))
-        return alpha * clean + sigma * jax.random.normal(key, clean.shape, clean.dtype)
+        return _noised(clean, self.level, key)
+
+
+def _noised(clean: Array, level: Level | None, key: Array) -> Array:
+    if level is None:
+        return clean
+    alpha, sigma = (jnp.asarray(value, clean.dtype) for value in (level.alpha, level.sigma))
+    return alpha * clean + sigma * jax.random.normal(key, clean.shape, clean.dtype)
+
+
+class _Compiled(NamedTuple):
+    """What a truth asks a law, compiled for laws of one structure at one level: (law, level, ...) -> array."""
+
+    drawn: Callable[[Any, Level | None, Array, int, int], Array]
+    log_prob: Callable[[Any, Level | None, Array], Array]
+    responsibilities: Callable[[Any, Level | None, Array], Array]
+
+
+def _drawn(law: Any, level: Level | None, key: Array, index: Array, n: int) -> Array:
+    key_clean, key_noise = jax.random.split(jax.random.fold_in(key, index))
+    return _noised(law.sample(key_clean, n), level, key_noise)
+
+
+def _log_prob(law: Any, level: Level | None, x: Array) -> Array:
+    return law.log_prob(x, level)
+
+
+def _responsibilities(law: Any, level: Level | None, x: Array) -> Array:
+    return law.responsibilities(x, level)
+
+
+_COMPILED = _Compiled(
+    jax.jit(_drawn, static_argnums=(1, 4)),
+    jax.jit(_log_prob, static_argnums=1),
+    jax.jit(_responsibilities, static_argnums=1),
+)
+
+
+def _is_tree(law: Any) -> bool:
+    """Whether a law is made of arrays alone, so that others of its structure share what is compiled."""
+    return all(isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float) for leaf in jax.tree.leaves(law))
+
+
+def _compiled_for(law: Any) -> _Compiled:
+    """For a law that JAX takes for a leaf: compiled for a truth alone and freed with it, because a global cache would
+    keep the law alive.
+    """
+
+    def alone(function: Callable[..., Array], *static: int) -> Callable[..., Array]:
+        compiled = jax.jit(lambda *given: function(law, *given), static_argnums=static)
+        return lambda _, *given: compiled(*given)
+
+    return _Compiled(alone(_drawn, 0, 3), alone(_log_prob, 0), alone(_responsibilities, 0))
 
 
 def is_law(reference: Any) -> bool:

@@ -38,6 +38,14 @@ def test_what_only_whole_images_show_is_no_difference_up_to_the_level_of_small_c
     assert (found.sigma_max[OTHER] == 0.1).mean() > 0.9
 
 
+class Mean(nn.Module):
+    """A network that knows nothing, and compiles at once."""
+
+    @nn.compact
+    def __call__(self, x, noise):
+        return nn.Dense(1)(x.mean((1, 2))[:, None])[:, 0]
+
+
 def test_a_classifier_of_crops_is_trained_on_crops_alone():
     """The published one is trained on whole images, and asked about crops that it has never seen."""
     seen = set()
@@ -75,6 +83,6 @@ def test_a_classifier_that_tells_nothing_apart_and_bad_arguments_are_refused():
         (learning.Context(SIGMA, np.full(4, 10)), 0.25, "context must be of images of at most 8 x 8; got 10"),
     ):
         with pytest.raises(ValueError, match=phrase):
-            bare(jax.random.key(0), ends(1, 1), OTHER, context, least=least, steps=1, **OPTIONS)
+            bare(jax.random.key(0), ends(1, 1), OTHER, context, least=least, steps=1, **OPTIONS | {"network": Mean()})
     with pytest.raises(ValueError, match="crop must be at least 1 and fit into images"):
         inspect.unwrap(learning.fit_classifier)(jax.random.key(0), ends(1, 1), OTHER, crop=9)

@@ -31,20 +31,25 @@ def sharp(crude):
 
 
 @jax.jit
-def denoised(denoiser, x, alpha, sigma):
+def answer(denoiser, x, alpha, sigma):
     return denoiser(x, Level(alpha, sigma))
 
 
-TEST = LAW.sample(jax.random.key(2), 1024)
-NOISE = jax.random.normal(jax.random.key(4), TEST.shape)
+def denoised(denoiser, x, alpha, sigma):
+    return np.asarray(answer(denoiser, x, *(np.asarray(v, np.float32) for v in (alpha, sigma))))
+
+
+TEST = np.asarray(LAW.sample(jax.random.key(2), 1024))
+NOISE = np.asarray(jax.random.normal(jax.random.key(4), TEST.shape))
 
 
 def relative(denoiser, levels):
     """E|D - D*|^2 / E|x_0 - D*|^2 at each level, on 1,024 samples."""
     found = []
     for sigma in levels:
-        one, other = (denoised(d, TEST + sigma * NOISE, 1.0, sigma) for d in (denoiser, LAW.denoiser(SCHEDULE)))
-        found.append(float(jnp.sum((one - other) ** 2) / jnp.sum((TEST - other) ** 2)))
+        noisy = TEST + np.float32(sigma) * NOISE
+        one, other = (denoised(d, noisy, 1.0, sigma) for d in (denoiser, LAW.denoiser(SCHEDULE)))
+        found.append(np.sum((one - other) ** 2) / np.sum((TEST - other) ** 2))
     return np.array(found)
 
 
@@ -64,22 +69,22 @@ def test_cells_that_are_the_law_need_no_correction():
 
 def test_levels_are_the_same_under_every_schedule_and_stay_sound_beyond_those_of_the_fit(crude):
     own, other = crude.denoiser(SCHEDULE), crude.denoiser(js.schedules.VariancePreserving())
-    sigma = jnp.linspace(0.1, 3.0, 1024)
-    found = denoised(own, TEST, jnp.ones(1024), sigma)
+    sigma = np.linspace(0.1, 3.0, 1024, dtype=np.float32)
+    found = denoised(own, TEST, np.ones(1024), sigma)
     for i in (0, 500):
-        alpha = 1 / jnp.sqrt(1 + sigma[i] ** 2)
-        np.testing.assert_allclose(denoised(own, TEST, 1.0, sigma[i])[i], found[i], rtol=1e-4, atol=1e-4)
-        moved = denoised(other, alpha * TEST, alpha, alpha * sigma[i])[i]
-        np.testing.assert_allclose(moved, found[i], rtol=1e-4, atol=1e-4)
-    noise = denoised(own, 1e4 * NOISE, 1.0, jnp.asarray(1e4))
-    assert np.abs(noise - crude.crude_.posterior_mean(1e4 * NOISE, Level(1.0, 1e4))).max() < 0.01
-    np.testing.assert_allclose(denoised(own, TEST, 1.0, jnp.asarray(1e-3)), TEST, atol=1e-3)
+        s, alpha = sigma[i], 1 / np.sqrt(1 + sigma[i] ** 2)
+        for each in (denoised(own, TEST, 1.0, s), denoised(other, alpha * TEST, alpha, alpha * s)):
+            np.testing.assert_allclose(each[i], found[i], rtol=1e-4, atol=1e-4)
+    large = np.float32(1e4) * NOISE
+    bare = jax.jit(crude.crude_.posterior_mean)(large, Level(1.0, 1e4))
+    assert np.abs(denoised(own, large, 1.0, 1e4) - bare).max() < 0.01
+    np.testing.assert_allclose(denoised(own, TEST, 1.0, 1e-3), TEST, atol=1e-3)
 
 
 def test_samples_have_the_law(sharp):
-    x = sharp.sample(jax.random.key(3), 500)
-    error = np.std(LAW.log_prob(x)) / 500**0.5
-    assert abs(float(LAW.log_prob(x).mean() - LAW.log_prob(jnp.asarray(X)).mean())) < 5 * error
+    x, log_prob = sharp.sample(jax.random.key(3), 500), jax.jit(LAW.log_prob)
+    found, exact = np.asarray(log_prob(x)), np.asarray(log_prob(X))
+    assert abs(found.mean() - exact.mean()) < 5 * np.std(found) / 500**0.5
     (first, cells), (again, _) = sharp.sample(500), sharp.sample(500)
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(cells, sharp.predict(first))

@@ -89,12 +89,17 @@ def test_every_prediction_has_the_same_loss(x64, schedule):
 
 def test_answers_agree_with_the_conversion_table(x64):
     schedule = SCHEDULES["vp"]
-    x, noise = jax.random.normal(jax.random.key(0), (2, 5, 3))
-    level = schedule.level(jnp.asarray(0.3))
-    terms = (level.alpha, level.sigma, *schedule.rates(level.t))
-    for name in predictions.NAMES:
-        via_x0 = predictions.from_x0(name, x, level.alpha * x + level.sigma * noise, *terms)
-        np.testing.assert_allclose(predictions.from_noise(name, x, noise, *terms), via_x0, rtol=1e-9, atol=1e-12)
+    x, noise = np.random.default_rng(0).normal(size=(2, 5, 3))
+
+    @jax.jit
+    def pairs(x, noise):
+        level = schedule.level(jnp.asarray(0.3))
+        noisy, terms = level.alpha * x + level.sigma * noise, (level.alpha, level.sigma, *schedule.rates(level.t))
+        of = predictions
+        return [(of.from_noise(n, x, noise, *terms), of.from_x0(n, x, noisy, *terms)) for n in of.NAMES]
+
+    for found, via_x0 in pairs(x, noise):
+        np.testing.assert_allclose(found, via_x0, rtol=1e-9, atol=1e-12)
 
 
 def test_plain_losses_are_the_weightings_that_their_docstrings_claim(x64):
