@@ -1,13 +1,14 @@
 """At 8 and 16 evaluations, how far is each library's best from the flow, on the best of its own grids?
 
 The cases of grids.py, with one denoiser for all: other libraries call it through NumPy. Everyone starts from the same
-states and is compared at the same last level, with the same converged flow. Ours: UniPC2, UniPC3, DPMSolverPP2 and Heun
-in the straight and in the rotation frame, on the grids of grids.py. diffusers: UniPC and DPM-Solver++ of orders 2 and 3
-on exponential levels (even in log-SNR), Karras and beta ones, UniPC also on levels even in the time of rectified flow;
-its last step, to sigma = 0, is left out. azula: DDIM, Heun, Adams-Bashforth and exponential Adams-Bashforth methods, in
-the time of its VE, cosine and rectified schedules. hackable_diffusion: Heun and DDIM steps in the time of its cosine
-and rectified schedules; its Heun ends with an Euler step and makes one evaluation less than it is granted. Rows have
-the smallest error over methods and grids, and which those were; ratios are to the best of the others.
+states and is compared at the same last level, with the same converged flow. Ours: UniPC in the data, rotation and
+straight frames and DPMSolverPP3 in the noise frame, on the grids of grids.py. diffusers: UniPC and DPM-Solver++ of
+orders 2 and 3 on exponential levels (even in log-SNR), Karras and beta ones, UniPC also on levels even in the time of
+rectified flow; its last step, to sigma = 0, is left out. azula: DDIM, Heun, Adams-Bashforth and exponential
+Adams-Bashforth methods, in the time of its VE, cosine and rectified schedules. hackable_diffusion: Heun and DDIM steps
+in the time of its cosine and rectified schedules; its Heun ends with an Euler step and makes one evaluation less than
+it is granted. Rows have the smallest error over methods and grids, and which those were; ratios are to the best of the
+others.
 
 hackable_diffusion asks for Python 3.12 but runs under 3.11; what an installation lacks is left out, and said. `--into`
 keeps the cases that the JSON has already.
@@ -23,14 +24,16 @@ from common import about, arguments, show, write
 from grids import CASES, GRIDS, LOW, begun, distance, ends, levels
 from peers import MISSING, optional
 
-from jaxsamp.samplers import DPMSolverPP, Heun, UniPC
+from jaxsamp.samplers import DPMSolverPP, UniPC
 
+FULL = {"lower_order_final": False}
 OURS = {
     "UniPC2": UniPC(),
     "UniPC3": UniPC(order=3),
-    "DPMSolverPP2": DPMSolverPP(),
-    "Heun, straight": Heun(frame="straight"),
-    "Heun, rotation": Heun(frame="rotation"),
+    "UniPC2, rotation": UniPC(frame="rotation"),
+    "UniPC2, straight": UniPC(frame="straight"),
+    "UniPC3, rotation": UniPC(order=3, frame="rotation", **FULL),
+    "DPMSolverPP3, noise": DPMSolverPP(order=3, frame="noise", **FULL),
 }
 PEERS = ("diffusers", "azula", "hackable_diffusion")
 

@@ -8,9 +8,9 @@ distance of each sample to the converged flow from the same start, in the scale 
 
 A fixed grid is a density of levels in lambda = log(alpha / sigma): even ("log_snr"), uniform in the time of the cosine
 schedule, 1 / cosh lambda, or of rectified flow, 1 / cosh^2 (lambda / 2), the rule of Karras et al. with rho = 7 and 3,
-the mean of two of these, and the square root of cosine, between log_snr and cosine. "calibrated" reads the denoiser.
-The table has, over the cases, the geometric mean of the ratio of errors to those on log_snr, and in brackets in how
-many cases a grid beats all others; every error is in the JSON, under "runs".
+the mean of two of these, and "sech", the square root of cosine, between log_snr and cosine. "calibrated" reads the
+denoiser. The table has, over the cases, the geometric mean of the ratio of errors to those on log_snr, and in brackets
+in how many cases a grid beats all others; every error is in the JSON, under "runs".
 """
 
 import json
@@ -47,7 +47,7 @@ DENSITIES: dict[str, tuple[Callable[..., Any], ...]] = {
     "rectified flow": (lambda lam: np.cosh(lam / 2) ** -2,),
 }
 DENSITIES |= {
-    "root of cosine": (lambda lam: np.cosh(lam) ** -0.5,),
+    "sech": (lambda lam: np.cosh(lam) ** -0.5,),
     "cosine + log_snr": DENSITIES["cosine"] + DENSITIES["log_snr"],
     "flow + log_snr": DENSITIES["rectified flow"] + DENSITIES["log_snr"],
     "karras + cosine": DENSITIES["karras"] + DENSITIES["cosine"],

@@ -11,7 +11,7 @@ import numpy as np
 from jaxsamp.core import checks
 from jaxsamp.core import diffusers as theirs
 from jaxsamp.core.types import Array, ArrayLike
-from jaxsamp.schedules import DiscreteTime, Schedule, nearest_time
+from jaxsamp.schedules import DiscreteTime, Schedule, distinct_times, nearest_time
 
 SIGMA_MAX, SIGMA_MIN = 80.0, 0.02
 FINE = 4097  # points between which a measured density is summed
@@ -123,6 +123,18 @@ def diffusers(
     return jnp.asarray(np.exp(-np.asarray(schedule.lam)[times]))
 
 
+def sech(
+    schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN, power: float = 0.5
+) -> Array:
+    """steps + 1 levels with the density (1 / cosh lambda)^power, for data of scale 1; arguments as in `log_snr`.
+
+    Power 0 is `log_snr`, power 1 is uniform in the time of the cosine schedule.
+    """
+    high, low = _finite_range(schedule, steps, sigma_max, sigma_min)
+    lam = np.linspace(-np.log(high), -np.log(low), FINE)
+    return _settle(schedule, _spread(lam, np.cosh(lam) ** -power, steps))
+
+
 def calibrated(
     schedule: Schedule,
     steps: int,
@@ -133,24 +145,13 @@ def calibrated(
     sigma_max: float = SIGMA_MAX,
     sigma_min: float = SIGMA_MIN,
 ) -> Array:
-    """steps + 1 levels, dense where a step of the denoiser's own flow is most in error.
+    """steps + 1 levels, dense where one step of the denoiser's own flow errs; see `jaxsamp.calibration.placement`.
 
-    The density in lambda, see `jaxsamp.calibration.placement`, is a power of the measured size of a step's error: of
-    first derivatives of the frame's integrand for methods of first order, of first and second ones for all others. A
-    tenth of the levels is spread evenly.
-
-    Args:
-        schedule: bounds the range.
-        steps: number of intervals, at least 1.
-        calibration: a `Calibration` from `jaxsamp.calibrate(..., grid=True)`, or a denoiser that carries one; exact
-            denoisers of targets do.
-        frame: the frame in which the sampler steps.
-        order: of the sampler.
-        sigma_max: first sigma / alpha.
-        sigma_min: last sigma / alpha; beyond the measured range the density is constant.
+    Arguments as in `log_snr`, but for `calibration`, from `jaxsamp.calibrate(..., grid=True)`, or a denoiser that
+    carries one, as those of targets do; and the `frame` in which the sampler steps, and its `order`.
 
     Raises:
-        ValueError: as in `log_snr`; an unknown frame; or the calibration lacks the sizes.
+        ValueError: as in `log_snr`; an unknown frame; or the calibration lacks the sizes of errors.
     """
     placement = getattr(calibration, "placement", None)
     if placement is None:
@@ -158,17 +159,14 @@ def calibrated(
             'grid "calibrated" needs a calibration with the sizes of the errors of steps, and this denoiser has none; '
             "measure it with denoiser.with_calibration(jaxsamp.calibrate(key, denoiser, data, grid=True))."
         )
-    if not checks.is_concrete(placement):
-        raise TypeError("grid must be an array, made outside jit, where the calibration is traced.")
+    _concrete(placement)
     high, low = _finite_range(schedule, steps, sigma_max, sigma_min)
     lam = np.linspace(-np.log(high), -np.log(low), FINE)
     density = np.interp(lam, np.asarray(placement.log_snr, float), placement.density(frame, order))
-    passed = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    inner = np.interp(np.linspace(0, passed[-1], steps + 1)[1:-1], passed, lam)
-    return _settle(schedule, np.concatenate([[high], np.exp(-inner), [low]]))
+    return _settle(schedule, _spread(lam, density, steps))
 
 
-RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "uniform": uniform}
+RULES: dict[str, Callable[..., Array]] = {"log_snr": log_snr, "karras": karras, "sech": sech, "uniform": uniform}
 
 
 def resolve(
@@ -298,6 +296,12 @@ def _finite_range(schedule: Schedule, steps: int, sigma_max: float, sigma_min: f
     return high, low
 
 
+def _spread(lam: np.ndarray, density: np.ndarray, steps: int) -> np.ndarray:
+    """Levels between which the density, given at increasing lambda, has equal integrals."""
+    passed = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    return np.exp(-np.interp(np.linspace(0, passed[-1], steps + 1), passed, lam))
+
+
 def _settle(schedule: Schedule, levels: np.ndarray) -> Array:
     """Levels as an array in the default precision; with discrete times, moved to trained levels that all differ."""
     if not isinstance(schedule, DiscreteTime):
@@ -305,27 +309,9 @@ def _settle(schedule: Schedule, levels: np.ndarray) -> Array:
     _concrete(schedule)
     table = np.asarray(schedule.lam)
     times = nearest_time(table, -np.log(levels), np)
-    return jnp.asarray(np.exp(-table[_distinct(times, len(table))]))
+    return jnp.asarray(np.exp(-table[distinct_times(times, len(table))]))
 
 
-def _distinct(times: np.ndarray, count: int) -> np.ndarray:
-    """Times that decrease strictly and stay in 0 .. count - 1, near the given ones, which may repeat.
-
-    Times that decrease strictly already are returned as they are. The first and the last are kept if there are enough
-    times between them; of those that repeat, all but the last move up.
-    """
-    steps = len(times) - 1
-    if steps >= count:
-        raise ValueError(
-            f"steps must be at most {count - 1}, the number of intervals between trained times; got {steps}."
-        )
-    last = max(0, min(times[-1], times[0] - steps))
-    first = max(times[0], last + steps)
-    left = np.arange(steps, -1, -1)
-    spread = np.maximum.accumulate((np.maximum(times, last) - left)[::-1])[::-1] + left
-    return np.minimum(spread, first - left[::-1])
-
-
-def _concrete(schedule: Schedule) -> None:
-    if not checks.is_concrete(schedule):
-        raise TypeError("grid must be an array, made outside jit, where the schedule itself is traced.")
+def _concrete(held: Any) -> None:
+    if not checks.is_concrete(held):
+        raise TypeError("grid must be an array, made outside jit, where the schedule or the calibration is traced.")

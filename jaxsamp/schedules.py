@@ -292,6 +292,24 @@ def nearest_time(table: Any, lam: Any, xp: Any) -> Any:
     return len(table) - 1 - xp.searchsorted(0.5 * (up[:-1] + up[1:]), lam)
 
 
+def distinct_times(times: np.ndarray, count: int) -> np.ndarray:
+    """Times that decrease strictly and stay in 0 .. count - 1, near the given ones, which may repeat.
+
+    Times that decrease strictly already are returned as they are. The first and the last are kept if there are enough
+    times between them; of those that repeat, all but the last move up.
+    """
+    steps = len(times) - 1
+    if steps >= count:
+        raise ValueError(
+            f"steps must be at most {count - 1}, the number of intervals between trained times; got {steps}."
+        )
+    last = max(0, min(times[-1], times[0] - steps))
+    first = max(times[0], last + steps)
+    left = np.arange(steps, -1, -1)
+    spread = np.maximum.accumulate((np.maximum(times, last) - left)[::-1])[::-1] + left
+    return np.minimum(spread, first - left[::-1])
+
+
 BY_NAME = {
     "vp": VariancePreserving(),
     "ou": OrnsteinUhlenbeck(),

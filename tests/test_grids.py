@@ -26,6 +26,8 @@ def test_rules_are_uniform_in_their_own_variable(x64):
     np.testing.assert_allclose(np.diff(np.log(js.grids.log_snr(ou, 9)), 2), 0, atol=1e-12)
     np.testing.assert_allclose(np.diff(np.asarray(js.grids.karras(ou, 9, rho=5.0)) ** 0.2, 2), 0, atol=1e-12)
     np.testing.assert_allclose(np.diff(ou.level(-jnp.log(js.grids.uniform(ou, 9))).t, 2), 0, atol=1e-9)
+    angles = np.arctan(js.grids.sech(ou, 9, power=1.0))  # the time of the cosine schedule
+    np.testing.assert_allclose(np.diff(angles, 2), 0, atol=1e-5)
 
 
 def test_limited_schedules_clip_the_range():
@@ -112,7 +114,7 @@ def test_any_number_of_steps_runs_with_discrete_times(rule, schedule):
 
 
 def test_trained_times_move_only_where_they_repeat():
-    moved = js.grids._distinct
+    moved = js.schedules.distinct_times
     assert moved(np.array([9, 4, 2, 0]), 10).tolist() == [9, 4, 2, 0]
     assert moved(np.array([9, 5, 5, 5, 0]), 10).tolist() == [9, 7, 6, 5, 0]
     assert moved(np.array([9, 2, 0, 0, 0]), 10).tolist() == [9, 3, 2, 1, 0]

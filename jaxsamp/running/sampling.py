@@ -49,12 +49,12 @@ def sample(
         shape: (n, *event).
         sampler: how to step; see `jaxsamp.samplers`.
         steps: number of intervals; the sampler's `default_steps`, mostly 32, unless `grid` is an array.
-        grid: a rule ("log_snr", "karras", "uniform", or "calibrated" where `jaxsamp.calibrate(..., grid=True)` was
-            measured), a function (schedule, steps) -> levels, or an array of steps + 1 levels of sigma / alpha from
-            noisy to clean. The rules go from 80 to 0.02. A warning says so if
-            the first is less than five times the root mean square of the data, where the law or calibration knows it.
-            The first level may be infinite, alpha = 0, if the schedule reaches it and the sampler steps in the data
-            frame: the step from there is x_t / alpha = D + (sigma / alpha) z.
+        grid: a rule ("log_snr", "karras", "sech", "uniform", or "calibrated" where `jaxsamp.calibrate(..., grid=True)`
+            was measured), a function (schedule, steps) -> levels, or an array of steps + 1 levels of sigma / alpha from
+            noisy to clean. The rules go from 80 to 0.02. A warning says so if the first is less than five times the
+            root mean square of the data, where the law or calibration knows it. The first level may be infinite, alpha
+            = 0, if the schedule reaches it and the sampler steps in the data frame: the step from there is
+            x_t / alpha = D + (sigma / alpha) z.
         init: states at the grid's first level in the schedule's own scale, of the given shape; by default
             sigma * standard normal. Samples have its dtype if that is a floating one, and otherwise the default one.
         final_denoise: return D(x, last level), which takes one more evaluation; else x at the last level, in the scale
