@@ -131,8 +131,8 @@ def digits_mixture(options: Any) -> Case:
 
 CASES = {
     "network": trained,  # first: the others switch to float64
-    "g64": lambda _: exact(g64(), 64, lambda: fitted(g64(), 1024, 5, "spherical")),
-    "g1024": lambda _: exact(g1024(), 1024, lambda: fitted(g1024(), 512, 10, "diag")),
+    "g64": lambda _: exact(g64(), 64, lambda: fitted(g64(), 8192, 5, "spherical")),
+    "g1024": lambda _: exact(g1024(), 1024, lambda: fitted(g1024(), 8192, 10, "diag")),
     "instance": lambda _: exact(js.targets.GaussianMixture(*instance(16, 6)), 16),
     "mixture": digits_mixture,
 }
