@@ -16,9 +16,9 @@ from jaxsamp.models.diffusers import UNet2DModel
 
 OUT = Path("runs/examples")
 SCHEDULER = {"_class_name": "DDIMScheduler", "prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"}
-UPDATES, BATCH, N = 1200, 64, 40
+UPDATES, BATCH, N = 500, 32, 24
 BLOCKS = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
-SIZES = {"block_out_channels": (16, 32), "layers_per_block": 1, "norm_num_groups": 4}
+SIZES = {"block_out_channels": (12, 24), "layers_per_block": 1, "norm_num_groups": 4}
 NETWORK = UNet2DModel(sample_size=8, in_channels=1, out_channels=1, **SIZES, **BLOCKS)
 
 
@@ -26,7 +26,7 @@ def train(folder):
     """The usual loss at uniform times: the mean squared error of v."""
     data = jnp.asarray(js.datasets.digits()[0]).reshape(-1, 8, 8, 1)
     schedule, _ = js.schedules.DiscreteTime.from_diffusers(SCHEDULER)
-    optimizer = optax.adam(optax.cosine_decay_schedule(2e-3, UPDATES))
+    optimizer = optax.adam(optax.cosine_decay_schedule(4e-3, UPDATES))
     params = jax.jit(NETWORK.init)(jax.random.key(0), data[:1], jnp.zeros(1, int))["params"]
 
     def loss(params, key):
@@ -61,7 +61,7 @@ def main():
         "UniPC, 40 steps": (js.samplers.UniPC(), 40),
         "SlidingWindow, 40 cells": (js.samplers.SlidingWindow(window=20), 40),
     }
-    shown, flow = {}, js.sample(key, denoiser, (N, *denoiser.apply.event_shape), js.samplers.UniPC(), 300).x
+    shown, flow = {}, js.sample(key, denoiser, (N, *denoiser.apply.event_shape), js.samplers.UniPC(order=3), 150).x
     for name, (sampler, steps) in ways.items():
         drawn = js.sample(key, denoiser, (N, *denoiser.apply.event_shape), sampler, steps)
         rounds, calls = (float(drawn.stats[what].mean()) for what in ("rounds", "evaluations"))
