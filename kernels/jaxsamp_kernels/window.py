@@ -249,8 +249,8 @@ def quadrature_error(win: Gauss, f, weight):
 
     Without the Legendre coefficients of f from degree n on the states would move by m(n), the largest over nodes of
     the weighted root mean square. Where m falls like a power of a number, m(R) = m(3 R / 4)^2 / m(R / 2); where it does
-    not fall, m(3 R / 4). A sample near the boundary between two modes can be further away, because the flow carries it
-    on.
+    not fall, m(3 R / 4). It is an estimate, no bound: the true error is up to ten times larger where f has a bend
+    between the nodes, and more for a sample near the boundary between two modes, because the flow carries it on.
 
     Args:
         win: the window.
