@@ -21,7 +21,7 @@ from jaxsamp.metrics.pairs import row_sums
 from jaxsamp.metrics.rao_scores import BLOCKS, components_of, score
 from jaxsamp.metrics.sliced_w2 import _project
 from jaxsamp.metrics.truth import Truth
-from tests.cases import SAMPLERS
+from tests.cases import EVERY, SAMPLERS
 
 HIGHEST = jax.lax.Precision.HIGHEST
 D, LEVEL = 4, js.Level(jnp.float32(0.8), jnp.float32(0.6))
@@ -113,7 +113,7 @@ def test_bases_and_clocks_of_a_calibration():
     assert_full(lambda frame: frame.clock_delta(jnp.float32(-1), jnp.float32(1)), held.frame)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_steps_of_samplers(name):
     sampler = SAMPLERS[name]
     framed = "frame" in {field.name for field in fields(sampler)} and not getattr(sampler, "stochastic", False)

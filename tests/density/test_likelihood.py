@@ -11,7 +11,7 @@ from scipy import stats
 
 import jaxsamp as js
 from jaxsamp.density.likelihood import bits_per_dim, log_likelihood
-from tests.cases import SCHEDULES, small_mixture
+from tests.cases import SCHEDULES, quick, small_mixture
 
 KEY = jax.random.key(7)
 SCHEDULE = SCHEDULES["cosine"]
@@ -68,7 +68,7 @@ def test_the_schedule_does_not_matter(name, gaussian, x64):
 
 
 @pytest.mark.parametrize("mean", [(3.0, -2.0), (30.0, -20.0), (1000.0, 0.0)])
-@pytest.mark.parametrize("name", ["cosine", "vp", pytest.param("flow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", quick(["cosine", "vp", "flow"], "cosine"))
 def test_no_mean_leaves_a_floor_under_the_error(mean, name, x64):
     """The law ends at its own mean, not at the origin: twice the steps, a sixteenth of the error."""
     variance = np.array([1.5, 0.5])

@@ -60,16 +60,16 @@ def problem():
         denoiser = g64().denoiser(SCHEDULES["ou"])
         init = jax.random.normal(jax.random.key(1), (48, 64)) * denoiser.schedule.level(-jnp.log(80.0)).sigma
         reference = run(UniPC(order=3, lower_order_final=False), denoiser, 48, 3000, init=init)
-        yield denoiser, init, reference
+        yield denoiser, np.asarray(init), np.asarray(reference)
 
 
 def error(sampler, problem, steps):
     """Median over starts, mean over draws, of the rms distance to the converged flow from the same start."""
     denoiser, init, reference = problem
     draws = DRAWS if sampler.stochastic else 1
-    x = run(sampler, denoiser, 48 * draws, steps, init=jnp.tile(init, (draws, 1)))
-    distance = jnp.sqrt(jnp.mean((x.reshape(draws, 48, 64) - reference) ** 2, -1))
-    return float(jnp.median(distance.mean(0)))
+    x = np.asarray(run(sampler, denoiser, 48 * draws, steps, init=jnp.asarray(np.tile(init, (draws, 1)))))
+    distance = np.sqrt(np.mean((x.reshape(draws, 48, 64) - reference) ** 2, -1))
+    return float(np.median(distance.mean(0)))
 
 
 LONG = ("euler_straight", "heun_rotation", "parallel", "parallel_blocked", "parallel_surrogate")
@@ -133,7 +133,7 @@ SDE = {"ddpm": DDPM(), "dpmpp2m_sde": DPMSolverPP(stochastic=True), "randomized_
 
 
 def _median_rms(difference):
-    return float(jnp.median(jnp.sqrt(jnp.mean(difference**2, -1))))
+    return float(np.median(np.sqrt(np.mean(difference**2, -1))))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def strong():
                 body = lambda state, i: (sampler.step(problem, state, i, draws), None)  # noqa: E731
                 return jax.lax.scan(body, sampler.init(problem, x), jnp.arange(steps))[0][0]
 
-            return jax.jit(jax.vmap(one))(start, noise, at)
+            return np.asarray(jax.jit(jax.vmap(one))(start, noise, at))
 
         reference = solve(DDPM(), fine)
         yield lambda sampler, steps: _median_rms(solve(sampler, steps) - reference)

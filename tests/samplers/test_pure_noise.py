@@ -52,12 +52,10 @@ def test_samples_from_pure_noise_are_those_of_diffusers(x64):
     "sampler",
     [
         DDPM(),
-        DDIM(eta=0.5),
         UniPC(),
-        DPMSolverPP(order=3),
-        Midpoint(),
         RandomizedMidpoint(),
         ParallelMidpoint.blocked(4),
+        *(pytest.param(s, marks=pytest.mark.slow) for s in (DDIM(eta=0.5), DPMSolverPP(order=3), Midpoint())),
     ],
     ids=lambda sampler: type(sampler).__name__,
 )
