@@ -65,7 +65,7 @@ class Truth:
     def has_components(self) -> bool:
         """Whether the law is a mixture of two or more components with `responsibilities` at the level."""
         posterior, weights = getattr(self.law, "responsibilities", None), getattr(self.law, "weights", ())
-        return callable(posterior) and np.size(weights) >= 2 and self._takes_level(posterior)
+        return callable(posterior) and np.size(weights) >= 2 and self._takes_level(self.law.responsibilities)
 
     def _takes_level(self, method: Callable[[Array, Level | None], Array]) -> bool:
         try:
