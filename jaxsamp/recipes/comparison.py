@@ -19,6 +19,7 @@ from jaxsamp.recipes.sampling import costs_of, last_level, noise_levels
 from jaxsamp.recipes.tasks import SamplingTask
 from jaxsamp.running.sampling import carrying, raise_if_bad, sample
 from jaxsamp.samplers import ParallelMidpoint, Sampler, UniPC, by_name
+from jaxsamp.schedules import DiscreteTime
 from jaxsamp.targets.base import TargetDenoiser
 
 FINEST, FINEST_OF_NETWORKS, NULL_SETS = 1024, 256, 49
@@ -71,6 +72,8 @@ def compare(
         checks.at_least("steps", count, 1)
     checks.at_least("n", n, 2 if task.data.measured is None else LEAST_COMPARED)
     finest = max(FINEST if isinstance(task.denoiser, TargetDenoiser) else FINEST_OF_NETWORKS, 8 * max(steps))
+    if isinstance(task.denoiser.schedule, DiscreteTime):  # which has no more steps than this
+        finest = min(finest, len(task.denoiser.schedule.table()) - 1)
     for_noise, for_truth = jax.random.split(key)
     levels = partial(noise_levels, task.denoiser.schedule, grid=grid, sigma_max=sigma_max, sigma_min=sigma_min)
 
@@ -79,7 +82,7 @@ def compare(
 
     fine = UniPC(order=3, lower_order_final=False)
     flow, coarser = (draw(fine, count)[0] for count in (finest, finest // 2))
-    if (task.law, task.data.held_out, task.data.measured) == (None, None, None):
+    if all(known is None for known in (task.law, task.data.held_out, task.data.measured)):
         for_other, for_truth = jax.random.split(for_truth)
         others = np.asarray(_drawn(for_other, task, n, fine, levels(finest), microbatch)[0])
         task = task._replace(data=replace(task.data, held_out=others))

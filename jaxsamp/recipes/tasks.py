@@ -167,9 +167,10 @@ def calibrated(
         return task
     if task.data.measured is not None:
         raise ValueError("sampler must not need a calibration, which is measured on clean data; got one that does.")
-    if task.data.law is None and task.data.held_out is None:
+    data: Any = task.data.law if task.data.held_out is None else task.data.held_out
+    if data is None:
         raise ValueError("sampler must not need a calibration, which is measured on data, where there are none.")
-    data, cond = task.data.law if task.data.held_out is None else task.data.held_out, None
+    cond = None
     if task.cond is not None:
         n = LARGEST if task.data.held_out is None else min(LARGEST, len(data))
         cond = task.cond[jnp.arange(n) % len(task.cond)]
