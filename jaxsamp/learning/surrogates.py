@@ -15,13 +15,14 @@ from jaxsamp.samplers import ParallelMidpoint, UniPC
 STARTS, ROUNDS, NODES = 64, 4, 64
 REFERENCE_STEPS = 256  # of UniPC3, whose error is then far below what either has after ROUNDS rounds
 QUANTILE = 0.95
+GAIN = 0.8  # largest ratio of errors at which a surrogate is worth its calls
 
 
 class Trial(NamedTuple):
     """What a trial of a surrogate found.
 
     Attributes:
-        kept: whether the surrogate makes the errors of late samples smaller.
+        kept: whether the surrogate makes the errors of late samples smaller by a fifth or more.
         error: with it, the distance to the converged flow that 95 % of the samples are within: root mean square over
             coordinates, in the scale of x_0.
         error_without: the same of the same starts without it.
@@ -92,4 +93,4 @@ def try_surrogate(
     (error, median), (without, median_without) = (
         tuple(float(v) for v in jnp.quantile(distance, jnp.array([QUANTILE, 0.5]))) for distance in far
     )
-    return Trial(error < without, error, without, median, median_without)
+    return Trial(error < GAIN * without, error, without, median, median_without)
