@@ -1,6 +1,5 @@
 """Shared test settings: float64 available, shapes and types checked on every public call."""
 
-import functools
 import gc
 import os
 import shutil
@@ -10,7 +9,6 @@ import jax
 import jaxlib
 import jaxtyping
 import pytest
-from jax._src.interpreters import mlir
 from threadpoolctl import threadpool_limits
 
 from tests.smoke import SMOKE
@@ -19,9 +17,6 @@ jaxtyping.install_import_hook("jaxsamp", "beartype.beartype")
 
 # The suite compiles several hundred small programs and runs most of them once: spend less on optimizing them.
 jax.config.update("jax_disable_most_optimizations", True)
-# JAX makes a context of MLIR for each program, which for a small one takes a quarter of all its time: one serves all.
-if hasattr(mlir, "make_ir_context"):
-    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 # For the tests of meshes; all others run on the first. Devices that wait for each other hold a thread each, and XLA
 # starts no more threads than there are processors unless told to.
 jax.config.update("jax_num_cpu_devices", 4)
