@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import save_file
 
 from jaxsamp.core import diffusers, disk, extras
 from jaxsamp.core.pytrees import pytree
@@ -156,6 +155,8 @@ def save_pretrained(folder: str | Path, network: Any, params: PyTree, scheduler:
     Raises:
         ValueError: a setting of the scheduler is unknown or not supported.
     """
+    with extras.needed("save_pretrained"):
+        from safetensors.numpy import save_file
     DiscreteTime.from_diffusers(scheduler)
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)

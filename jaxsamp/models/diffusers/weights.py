@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from jaxsamp.core import extras
 from jaxsamp.core.types import PyTree
 
 FILE = "diffusion_pytorch_model.safetensors"
@@ -42,6 +42,8 @@ def load_weights(
         ValueError: a file is missing or damaged, or lacks a tensor of the network, or has another or one of another
             shape; the first one is named.
     """
+    with extras.needed("a network of diffusers"):
+        from safetensors import SafetensorError, safe_open
     like = jax.eval_shape(network.init, jax.random.key(0), *arguments)["params"]
     paths, structure = jax.tree_util.tree_flatten_with_path(like)
     with ExitStack() as stack:
