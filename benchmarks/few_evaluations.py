@@ -20,8 +20,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import about, arguments, show, write
-from grids import CASES, GRIDS, LOW, begun, distance, ends, levels
+from common import about, show, write
+from grids import CASES, GRIDS, LOW, begun, distance, ends, levels, options_of_cases
 from peers import MISSING, optional
 
 from jaxsamp.samplers import DPMSolverPP, UniPC
@@ -176,15 +176,8 @@ NEEDED = {
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--starts", type=int, default=128)
-    parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--train-steps", type=int, default=4000)
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
-    parser.add_argument("--evaluations", nargs="+", type=int, default=[8, 16])
+    parser = options_of_cases(__doc__, (8, 16))
     parser.add_argument("--only", nargs="+", default=["jaxsamp", *PEERS], choices=["jaxsamp", *PEERS])
-    parser.add_argument("--folder", help="keeps the network, so that another run need not train it")
-    parser.add_argument("--into", action="store_true", help="add to the JSON that is there")
     options = parser.parse_args()
     path = options.results / "few_evaluations.json"
     runs = json.loads(path.read_text())["runs"] if options.into else []

@@ -13,8 +13,9 @@ denoiser. The table has, over the cases, the geometric mean of the ratio of erro
 in how many cases a grid beats all others; every error is in the JSON, under "runs".
 """
 
+import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -138,16 +139,22 @@ def errors(case: Case, n: int, methods: Any = METHODS, evaluations: Any = EVALUA
             yield name, budget, {grid: distance(x, flow) for grid, x in zip(GRIDS, found, strict=True)}
 
 
-def main() -> None:
-    parser = arguments(__doc__)
+def options_of_cases(doc: str | None, evaluations: Sequence[int]) -> argparse.ArgumentParser:
+    """A parser with the options of a benchmark over these cases."""
+    parser = arguments(doc)
     parser.add_argument("--starts", type=int, default=128)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--train-steps", type=int, default=4000)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--evaluations", nargs="+", type=int, default=list(EVALUATIONS))
+    parser.add_argument("--evaluations", nargs="+", type=int, default=list(evaluations))
     parser.add_argument("--folder", help="keeps the network, so that another run need not train it")
-    parser.add_argument("--into", action="store_true", help="keep the other cases and methods of the JSON")
+    parser.add_argument("--into", action="store_true", help="keep what the JSON has of others")
+    return parser
+
+
+def main() -> None:
+    parser = options_of_cases(__doc__, EVALUATIONS)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     options = parser.parse_args()
     path = options.results / "grids.json"
     runs = json.loads(path.read_text())["runs"] if options.into else []
