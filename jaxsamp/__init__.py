@@ -67,6 +67,7 @@ _MODULES = (
     "metrics",
     "models",
     "plots",
+    "quantum",
     "recipes",
     "running",
     "samplers",
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from jaxsamp import metrics as metrics
     from jaxsamp import models as models
     from jaxsamp import plots as plots
+    from jaxsamp import quantum as quantum
     from jaxsamp import recipes as recipes
     from jaxsamp import running as running
     from jaxsamp import samplers as samplers

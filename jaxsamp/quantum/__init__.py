@@ -1,0 +1,3 @@
+"""Quantum learning, simulated: measurements of states on several copies at once, and Pauli channels."""
+
+__all__: list[str] = []
