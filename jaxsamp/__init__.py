@@ -72,6 +72,7 @@ _MODULES = (
     "running",
     "samplers",
     "schedules",
+    "sparameters",
     "targets",
     "theory",
     "training",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from jaxsamp import running as running
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
+    from jaxsamp import sparameters as sparameters
     from jaxsamp import targets as targets
     from jaxsamp import theory as theory
     from jaxsamp import training as training

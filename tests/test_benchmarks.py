@@ -34,6 +34,10 @@ SMALL = {
     "spins_learning": [
         *("--seeds", "1", "--models", "1", "--most", "300", "--only", "ten spins, 5,000", "triples, beta 1"),
     ],
+    "sparameters": [
+        *("--cases", "ladder, 21 of 401", "--only", "causal", "spline", "--draw-keys", "1", "--draws", "2"),
+        *("--steps", "8"),
+    ],
     "juntas": ["--sets", "1", "--most", "2000", "--cases", "3, random"],
     "spins_by_diffusion": [
         *("--samples", "20", "--few-betas", "1", "--spins", "16", "--chains", "4", "--sweeps", "10", "--betas", "0.3"),

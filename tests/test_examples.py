@@ -42,6 +42,7 @@ PICTURES = {
     "30_relevant_coordinates": 1,
     "31_pretrained_folder": 1,
     "29_rbm_digits": 1,
+    "36_sparameters": 1,
 }
 
 

@@ -16,7 +16,7 @@ def test_the_lowest_versions_are_those_that_the_smoke_tests_run_on():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     needed = project["dependencies"] + [
-        one for name in ("cli", "chains", "data", "mcmc", "train", "test") for one in extras[name]
+        one for name in ("cli", "chains", "data", "mcmc", "rf", "train", "test") for one in extras[name]
     ]
     lowest = {}
     for line in needed:

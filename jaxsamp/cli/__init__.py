@@ -41,6 +41,7 @@ COMMANDS = {  # module, class and summary of each
     "annotate": ("annotate", "Annotate", "Find the noise levels at which damaged data may train."),
     "mixture": ("mixture", "Mixture", "Mixtures of Gaussians; see jaxsamp mixture --help."),
     "spins": ("spins", "Spins", "Laws of spins, +1 and -1; see jaxsamp spins --help."),
+    "sparameters": ("sparameters", "SParametersCommands", "S-parameters; see jaxsamp sparameters --help."),
     "verify": ("verify", "Verify", "Compare the files of a big job with their checksums."),
 }
 

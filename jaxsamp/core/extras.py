@@ -16,6 +16,7 @@ OPTIONAL = {  # per module: the package, and the extra that brings it, if one do
     "optax": ("optax", "train"),
     "orbax": ("orbax-checkpoint", "train"),
     "safetensors": ("safetensors", "train"),
+    "skrf": ("scikit-rf", "rf"),
     "datasets": ("datasets", None),
     "huggingface_hub": ("huggingface-hub", None),
     "thrml": ("thrml", None),

@@ -11,6 +11,7 @@ with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.curves import comparison, losses, score_errors
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet, strips
+    from jaxsamp.plots.sparameters import sparameters
     from jaxsamp.plots.spins import selection, spin_chains, spin_fit
     from jaxsamp.plots.style import STYLE, Figure, save
     from jaxsamp.plots.tree import merge_tree
@@ -34,6 +35,7 @@ __all__ = [
     "score_errors",
     "selection",
     "sheet",
+    "sparameters",
     "spin_chains",
     "spin_fit",
     "strips",

@@ -41,6 +41,7 @@ from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training
 from jaxsamp.recipes.pretrained import decoded, picture_of, pretrained_data, pretrained_denoiser
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
 from jaxsamp.recipes.sampling import Drawing, draw, draw_to_folder, noise_levels
+from jaxsamp.recipes.sparameters import FittedSParameters, fit_sparameters, load_sparameters, sparameters_picture
 from jaxsamp.recipes.spin_laws import load_labeled_spins, load_spin_law, load_spins, save_spin_law, spin_law
 from jaxsamp.recipes.spins import (
     LearnedSpins,
@@ -63,6 +64,7 @@ from jaxsamp.recipes.windows import component_numbers, groups_of, mixture_tree, 
 
 __all__ = [
     "Drawing",
+    "FittedSParameters",
     "LearnedMixture",
     "LearnedSpins",
     "LearnedWindow",
@@ -92,6 +94,7 @@ __all__ = [
     "drawn_from",
     "dropped_of",
     "exact_task",
+    "fit_sparameters",
     "follow_draft",
     "further_of",
     "groups_of",
@@ -106,6 +109,7 @@ __all__ = [
     "load_labeled_spins",
     "load_reference",
     "load_samples",
+    "load_sparameters",
     "load_spin_law",
     "load_spins",
     "mean_log_density",
@@ -133,6 +137,7 @@ __all__ = [
     "score_errors",
     "selected_spins",
     "side_by_side",
+    "sparameters_picture",
     "spin_facts",
     "spin_fit_picture",
     "spin_law",

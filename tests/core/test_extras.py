@@ -31,6 +31,7 @@ DOORS = {  # per call: the beginning of the sentence
     'pip install "jaxsamp[cli]".',
     "js.sample_density(KEY, NORMAL, (2, 1), js.mcmc.NUTS())": "NUTS needs blackjax, which is not installed: "
     'pip install "jaxsamp[mcmc]".',
+    "js.sparameters.read('x.npy')": 'read needs scikit-rf, which is not installed: pip install "jaxsamp[rf]".',
     "js.datasets.digits()": 'digits needs scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.read_folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
     "js.datasets.folder('.', 8)": 'an image needs pillow, which is not installed: pip install "jaxsamp[cli]".',
