@@ -12,7 +12,7 @@ from jaxsamp import plots, recipes
 from jaxsamp.cli.command import Common, Made, ReportingCommand, Shared
 from jaxsamp.cli.errors import BadArgument
 from jaxsamp.cli.printing import INSIDE, Page, Stages
-from jaxsamp.cli.subject import Subject
+from jaxsamp.cli.subject import GUIDED, Subject
 from jaxsamp.cli.through import check_data, through_operators
 from jaxsamp.core import checks
 from jaxsamp.recipes.comparison import SHOWN
@@ -40,7 +40,7 @@ class Compare(ReportingCommand):
     common: Shared = Common()
 
     files: ClassVar = ("compare.png", "compare.json")
-    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples", "sampler": "--samplers"}
+    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples", "sampler": "--samplers", **GUIDED}
 
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the data."""

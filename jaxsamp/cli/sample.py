@@ -17,7 +17,7 @@ from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.printing import Stages
 from jaxsamp.cli.sample_shards import GRID, SMALL, grid, to_shards
 from jaxsamp.cli.settings import plain, value_of
-from jaxsamp.cli.subject import Subject
+from jaxsamp.cli.subject import GUIDED, Subject
 from jaxsamp.cli.through import OPERATORS, check_data, operators_of, through_operators
 from jaxsamp.core import checks, disk
 from jaxsamp.core.types import Level
@@ -76,7 +76,7 @@ class Sample(Command):
 
     files: ClassVar = ("samples.npz", *SMALL)
     choices: ClassVar = {"sampler": (samplers.BY_NAME, {**samplers.BY_NAME, **CORRECTORS})}
-    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples", "folder": "--out"}
+    names: ClassVar[Mapping[str, str]] = {"data": "--target", "n": "--num-samples", "folder": "--out", **GUIDED}
 
     def run(self) -> None:
         """Check the flags, fit, sample, test the samples, then write and print the results."""

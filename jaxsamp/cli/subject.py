@@ -22,6 +22,9 @@ from jaxsamp.recipes.laws import MODELS
 from jaxsamp.recipes.pretrained import stem_of
 from jaxsamp.recipes.tasks import classes_of, schedule_of
 
+# The settings of guidance and clipping as the library's errors call them, and their flags.
+GUIDED = {"interval": "--guidance-interval", "rescale": "--guidance-rescale", "percentile": "--dynamic-threshold"}
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -46,6 +49,12 @@ class Subject:
     """Label to sample, as it is in the data, for a network that was trained with labels."""
     guidance: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, which is 1)")] = None
     """Scale of classifier-free guidance toward the label."""
+    guidance_interval: Annotated[tuple[float, ...], arg(metavar="LOW HIGH", help_behavior_hint="(default: all)")] = ()
+    """Noise levels sigma / alpha between which guidance is on."""
+    guidance_rescale: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(default: none, 0)")] = None
+    """From 0 to 1, how far guidance leaves the spread of the numbers of a sample as it is without."""
+    dynamic_threshold: Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="(optional)")] = None
+    """Percentile, such as 99.5, of the dynamic thresholding of a network's images to [-1, 1]."""
     image_size: ImageSize = 16
     """Size of images of a folder or of a data set on a hub: one number, or height and width."""
     image_fit: Annotated[str, named("How images of other proportions get that size", FITS)] = "crop"
@@ -88,6 +97,9 @@ class Subject:
     def check(self) -> None:
         """Raise one sentence for flags that do not go together."""
         learned = {"label": self.label, "guidance": self.guidance}
+        for name in ("guidance_interval", "guidance_rescale"):
+            if getattr(self, name) not in (None, ()) and self.guidance is None:
+                raise BadArgument(f"--{name.replace('_', '-')} needs --guidance, whose scale it changes.")
         exact = {"schedule": self.schedule, "components": self.components}
         exact |= {"model": None if self.model == "mixture" else self.model}
         given = [name for name in ("checkpoint", "pretrained") if getattr(self, name) is not None]
@@ -100,8 +112,21 @@ class Subject:
                 )
             if value is not None:
                 raise BadArgument(f"--{name} must be left out with --{given[0]}, which has its own law and schedule.")
+        if self.dynamic_threshold is not None and not given:
+            raise BadArgument(
+                "--dynamic-threshold is for a learned network, so --checkpoint or --pretrained is needed too."
+            )
+        if self.decoder is not None and self.dynamic_threshold is not None:
+            raise BadArgument("--dynamic-threshold must be left out with --pretrained of a pipeline of latents.")
         if self.decoder is not None and self.target is not None:
             raise BadArgument("--target must be left out with --pretrained of a pipeline whose samples are latents.")
+
+    @property
+    def guiding(self) -> recipes.Guidance | None:
+        """The settings of guidance, if there is one."""
+        if self.guidance is None:
+            return None
+        return recipes.Guidance(self.guidance, self.guidance_interval or None, self.guidance_rescale)
 
     def levels(self, steps: int) -> np.ndarray:
         """The noise levels of a run of `steps` steps."""
@@ -142,7 +167,8 @@ class Subject:
             with fitted:
                 return recipes.exact_task(data, self.schedule or "vp", self.model, self.components, seed)
         table = self._table()
-        task = recipes.learned_task(keys[0], data, self.network, n, self.label, self.guidance, table)
+        task = recipes.learned_task(keys[0], data, self.network, n, self.label, self.guiding, table)
+        task = recipes.thresholded(task, self.dynamic_threshold)
         if not any(sampler.reads_calibration for sampler in used):
             return task
         with stages("calibrate", "measuring the linear part of the network"):

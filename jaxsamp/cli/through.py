@@ -85,9 +85,10 @@ def through_operators(
         with stages("reference"):
             reference = clean(recipes.load(command.reference, subject.image_size, subject.image_fit), "--reference")
     options = {"full": getattr(command, "full_mask", False), "label": subject.label, "reference": reference}
-    options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint), "guidance": subject.guidance}
+    options |= {"further": further, "table": recipes.trained_labels(subject.checkpoint), "guidance": subject.guiding}
     check_law(subject.checkpoint, data.measured, stages)
-    return recipes.measured_task(key, data, subject.network, command.num_samples, **options)
+    task = recipes.measured_task(key, data, subject.network, command.num_samples, **options)
+    return recipes.thresholded(task, subject.dynamic_threshold)
 
 
 def operators_of(command: Any, task: recipes.SamplingTask) -> str | None:

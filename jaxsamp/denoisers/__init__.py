@@ -5,6 +5,7 @@ recompile.
 """
 
 from jaxsamp.denoisers.base import BaseDenoiser, Wrapper, per_event
+from jaxsamp.denoisers.classifier import ClassifierGuided, classifier_guide
 from jaxsamp.denoisers.clipping import Clipped, clip
 from jaxsamp.denoisers.corrupted import guide_reconstruction, restore, with_operator
 from jaxsamp.denoisers.dps import DPSDenoiser, dps
@@ -16,6 +17,7 @@ from jaxsamp.denoisers.posterior import PosteriorDenoiser, posterior
 
 __all__ = [
     "BaseDenoiser",
+    "ClassifierGuided",
     "Clipped",
     "DPSDenoiser",
     "Guided",
@@ -24,6 +26,7 @@ __all__ = [
     "Observed",
     "PosteriorDenoiser",
     "Wrapper",
+    "classifier_guide",
     "clip",
     "denoiser",
     "dps",

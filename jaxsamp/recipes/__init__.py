@@ -52,11 +52,13 @@ from jaxsamp.recipes.spins import (
     spin_fit_picture,
 )
 from jaxsamp.recipes.tasks import (
+    Guidance,
     SamplingTask,
     calibrated,
     exact_task,
     learned_denoiser,
     learned_task,
+    thresholded,
     trained_labels,
     trained_on,
 )
@@ -65,6 +67,7 @@ from jaxsamp.recipes.windows import component_numbers, groups_of, mixture_tree, 
 __all__ = [
     "Drawing",
     "FittedSParameters",
+    "Guidance",
     "LearnedMixture",
     "LearnedSpins",
     "LearnedWindow",
@@ -141,6 +144,8 @@ __all__ = [
     "spin_facts",
     "spin_fit_picture",
     "spin_law",
+    "thresholded",
+    "thresholded",
     "trained_above",
     "trained_labels",
     "trained_on",

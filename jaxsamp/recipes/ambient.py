@@ -19,6 +19,7 @@ from jaxsamp.denoisers import restore, with_operator
 from jaxsamp.losses.corrupted import BUFFER
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.tasks import (
+    Guidance,
     SamplingTask,
     check_event,
     classes_of,
@@ -40,7 +41,7 @@ def measured_task(
     further: float = FURTHER,
     full: bool = False,
     label: int | str | None = None,
-    guidance: float | None = None,
+    guidance: float | Guidance | None = None,
     table: Data | None = None,
     reference: LearningData | None = None,
 ) -> SamplingTask:

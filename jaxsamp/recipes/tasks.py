@@ -13,9 +13,9 @@ import numpy as np
 from jaxsamp import grids, schedules
 from jaxsamp.calibration import calibrate
 from jaxsamp.core import checks
-from jaxsamp.core.types import Array, Data, Level
+from jaxsamp.core.types import Array, Data, Level, is_image
 from jaxsamp.datasets.labels import number_of
-from jaxsamp.denoisers import guide
+from jaxsamp.denoisers import clip, guide
 from jaxsamp.recipes.laws import law_of
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.samplers import Sampler
@@ -43,6 +43,20 @@ class SamplingTask(NamedTuple):
     event: tuple[int, ...]
     cond: Any = None
     labels: Any = None
+
+
+class Guidance(NamedTuple):
+    """Classifier-free guidance toward labels; see `jaxsamp.guide`.
+
+    Attributes:
+        scale: 1 is none.
+        interval: the noise levels sigma / alpha between which it is on, or None.
+        rescale: from 0 to 1, or None.
+    """
+
+    scale: float
+    interval: tuple[float, ...] | None = None
+    rescale: float | None = None
 
 
 def exact_task(
@@ -79,7 +93,7 @@ def learned_task(
     denoiser: Any,
     n: int,
     label: int | str | None = None,
-    guidance: float | None = None,
+    guidance: float | Guidance | None = None,
     table: Data | None = None,
 ) -> SamplingTask:
     """The task of sampling by a learned network, with labels for `n` samples if it was trained with labels.
@@ -90,7 +104,7 @@ def learned_task(
         denoiser: see `learned_denoiser`.
         n: number of samples, and of labels.
         label: the one label to sample, a number or a name as in the data; by default labels as frequent as in the data.
-        guidance: scale of classifier-free guidance toward the label.
+        guidance: scale of classifier-free guidance toward the label, or a `Guidance`.
         table: the network's labels as they are in its data, (K,), in the order of its numbers; see `trained_labels`.
             By default those of `data`, or 0 ... K - 1 if it has none.
 
@@ -104,14 +118,15 @@ def learned_task(
     return SamplingTask(data, data.law, chosen, data.event, cond, labels)
 
 
-def guided(denoiser: Any, scale: float | None) -> Any:
-    """A learned network with guidance of that scale toward its labels; as it is for None.
+def guided(denoiser: Any, guidance: float | Guidance | None) -> Any:
+    """A learned network with guidance, of that scale or these settings, toward its labels; as it is for None.
 
     Raises:
-        ValueError: the network has no labels, or the scale is not finite.
+        ValueError: the network has no labels, the scale is not finite, or another setting is not one of `guide`.
     """
-    if scale is None:
+    if guidance is None:
         return denoiser
+    scale, interval, rescale = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
     if not classes_of(denoiser):
         raise ValueError("guidance is for a network that was trained with labels; this one was not.")
     if not isfinite(scale):
@@ -119,7 +134,20 @@ def guided(denoiser: Any, scale: float | None) -> Any:
     null = getattr(denoiser.apply.network, "null_label", classes_of(denoiser))
     if null is None:
         raise ValueError('guidance is for a network with a label that means "no label"; this one has none.')
-    return guide(denoiser, scale, null)
+    return guide(denoiser, scale, null, interval, rescale)
+
+
+def thresholded(task: SamplingTask, percentile: float | None) -> SamplingTask:
+    """The task, with dynamic thresholding of its images to [-1, 1]; as it is for None. See `jaxsamp.clip`.
+
+    Raises:
+        ValueError: the samples are no images, or the percentile is not above 0 and at most 100.
+    """
+    if percentile is None:
+        return task
+    if not is_image(task.event):
+        raise ValueError(f"percentile must be left out for samples that are no images; their shape is {task.event}.")
+    return task._replace(denoiser=clip(task.denoiser, percentile=percentile))
 
 
 def classes_of(denoiser: Any) -> int:

@@ -221,6 +221,10 @@ class GaussianMixture(Target):
         """P(component k given x_t = x), (batch, K); of x_0 without a level."""
         return self._each(kernel.responsibilities, x, level)
 
+    def log_responsibilities(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch K"]:
+        """log P(component k given x_t = x), (batch, K), finite where the probability itself is rounded to 0."""
+        return self._each(kernel.log_responsibilities, x, level)
+
     def score(self, x: Float[Array, "batch d"], level: Level | None = None) -> Float[Array, "batch d"]:
         """Gradient of the log density of x_t at `x`; of x_0 without a level."""
         return self._each(kernel.score, x, level)

@@ -120,6 +120,11 @@ def responsibilities(mixture: Mixture, x, alpha, sigma):
     return jax.nn.softmax(_log_components(mixture, _view(mixture, x, alpha, sigma), x))
 
 
+def log_responsibilities(mixture: Mixture, x, alpha, sigma):
+    """log P(component k | x), shape (K,), finite where the probability itself is rounded to 0."""
+    return jax.nn.log_softmax(_log_components(mixture, _view(mixture, x, alpha, sigma), x))
+
+
 def score(mixture: Mixture, x, alpha, sigma):
     """grad log p(x) = -sum_k r_k C_k^-1 delta_k."""
     view = _view(mixture, x, alpha, sigma)

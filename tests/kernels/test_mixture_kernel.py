@@ -87,6 +87,8 @@ def test_responsibilities_are_bayes(x64):
     only = lambda k: jax.tree.map(lambda leaf: leaf[k : k + 1], mixture)  # noqa: E731
     joint = jnp.stack([kernel.log_prob(only(k), x, 0.8, 0.5) for k in range(K)])
     np.testing.assert_allclose(kernel.responsibilities(mixture, x, 0.8, 0.5), jax.nn.softmax(joint), rtol=1e-10)
+    logs = kernel.log_responsibilities(mixture, x, 0.8, 0.5)
+    np.testing.assert_allclose(logs, joint - jax.nn.logsumexp(joint), rtol=1e-10, atol=1e-10)
 
 
 def test_posterior_mean_by_quadrature_in_one_dimension(x64):
