@@ -17,13 +17,17 @@ from jaxsamp.metrics.null_bank import NullBank
 from jaxsamp.metrics.occupancy import occupancy
 from jaxsamp.metrics.rao_score_test import rao_score_test
 from jaxsamp.metrics.registry import METRICS, NAMES, label
+from jaxsamp.metrics.sbc import SBC, sbc_ranks
 from jaxsamp.metrics.score_error import ScoreError, score_error
 from jaxsamp.metrics.sliced_w2 import sliced_w2, sliced_wasserstein
 from jaxsamp.metrics.spec import Comparison, MetricSpec
+from jaxsamp.metrics.tarp import TARP, tarp
 
 __all__ = [
     "METRICS",
     "NAMES",
+    "SBC",
+    "TARP",
     "Comparison",
     "Metric",
     "MetricSpec",
@@ -46,8 +50,10 @@ __all__ = [
     "mmd_distance",
     "occupancy",
     "rao_score_test",
+    "sbc_ranks",
     "score_error",
     "sliced_w2",
     "sliced_wasserstein",
+    "tarp",
     "tv_bound",
 ]

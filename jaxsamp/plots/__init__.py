@@ -9,6 +9,7 @@ from jaxsamp.core import extras
 with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.bars import level_name, levels
     from jaxsamp.plots.curves import comparison, losses, score_errors
+    from jaxsamp.plots.posteriors import coverage, rank_histogram
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet, strips
     from jaxsamp.plots.sparameters import sparameters
@@ -21,6 +22,7 @@ __all__ = [
     "STYLE",
     "Figure",
     "comparison",
+    "coverage",
     "grid",
     "images",
     "is_image",
@@ -30,6 +32,7 @@ __all__ = [
     "marginals",
     "merge_tree",
     "panels",
+    "rank_histogram",
     "save",
     "scatter",
     "score_errors",

@@ -70,7 +70,7 @@ def test_a_scale_follows_its_table_or_function_of_the_level():
     falls = jax.tree_util.Partial(lambda most, noise: most / (1 + noise), 4.0)
     for scale, values in ((table, expected), (falls, 4 / (1 + noises)), (lambda noise: 2 * noise, 2 * noises)):
         held = js.guide(CONDITIONAL, scale, 2)
-        found = held(X, level_of(noises), LABELS)
+        found = jax.jit(lambda held, x: held(x, level_of(noises), LABELS))(held, X)  # as a pytree, functions too
         for i, (number, noise) in enumerate(zip(values, noises, strict=True)):
             one = X[i : i + 1], level_of(noise), LABELS[i : i + 1]
             exact = js.guide(CONDITIONAL, float(number), 2)(*one)
