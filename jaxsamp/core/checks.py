@@ -182,7 +182,7 @@ def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
     got = denoiser(got)
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
     for leaf in jax.tree.leaves(cond):
-        if hasattr(leaf, "adjoint"):  # an operator of a class of the user's own
+        if callable(leaf):  # an operator of a class of the user's own
             adopted("cond", leaf)
     check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
     if check is not None:

@@ -149,17 +149,26 @@ class Network(Protocol):
 
 
 @runtime_checkable
-class LinearOperator(Protocol):
-    """A linear map A of one event, with its adjoint: <A x, y> = <x, A^T y> for all x and y; see `jaxsamp.corruptions`.
+class Operator(Protocol):
+    """What was observed of one event, A(x), linear or not, differentiable by JAX; see `jaxsamp.corruptions`.
 
-    Pure functions of one event and of one observation; `jax.vmap` makes those of many. The operators of n samples are
-    one object of the same class, whose arrays have a leading axis n, and are sliced and divided over devices like any
-    other array that belongs to a sample.
+    A pure function of one event; `jax.vmap` makes that of many. The operators of n samples are one object of the same
+    class, whose arrays have a leading axis n, and are sliced and divided over devices like any other array that belongs
+    to a sample.
     """
 
     def __call__(self, x: Array) -> Array:
-        """A x, for x of the event's shape."""
+        """A(x), of an observation's shape, for x of the event's shape."""
         ...
+
+
+@runtime_checkable
+class LinearOperator(Operator, Protocol):
+    """A linear map A of one event, with its adjoint: <A x, y> = <x, A^T y> for all x and y; see `jaxsamp.corruptions`.
+
+    Both are pure functions, of one event and of one observation. What is not known to be linear by its `adjoint` is
+    linearized.
+    """
 
     def adjoint(self, y: Array) -> Array:
         """A^T y, of the event's shape, for y of an observation's shape."""

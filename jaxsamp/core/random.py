@@ -12,7 +12,9 @@ import jax
 from jaxsamp.core.types import Array
 
 PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS, UNIFORMS, MOVE = range(7)
-CORRECTOR = 0x9E3779B4  # folded into a sample's key like a step number, and far above any of them
+# Folded into a sample's key like a step number, and far above any of them.
+CORRECTOR = 0x9E3779B4
+LIKELIHOOD, OBSERVED, INNER = range(0x9E3779B6, 0x9E3779B9)
 
 
 def sample_keys(key: Array, n: int) -> Array:

@@ -17,6 +17,7 @@ from jaxsamp.corruptions.imaging import Blur, Downsample, KSpace
 from jaxsamp.corruptions.laws import CompressedSensing, Corruption, Mask
 from jaxsamp.corruptions.linear import AveragingOperator, BlurOperator, DenseOperator, FourierMaskOperator, MaskOperator
 from jaxsamp.corruptions.measurements import Measurements, corrupt
+from jaxsamp.corruptions.nonlinear import ClipOperator, MagnitudeOperator, SaturationOperator
 from jaxsamp.corruptions.stored import StoredMeasurements
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Blur",
     "BlurOperator",
     "Box",
+    "ClipOperator",
     "ColorShift",
     "CompressedSensing",
     "Corrupted",
@@ -40,11 +42,13 @@ __all__ = [
     "JPEG",
     "KSpace",
     "KeepPatch",
+    "MagnitudeOperator",
     "Mask",
     "MaskOperator",
     "Measurements",
     "MotionBlur",
     "Pixelate",
+    "SaturationOperator",
     "StoredMeasurements",
     "corrupt",
 ]

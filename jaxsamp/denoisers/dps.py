@@ -1,4 +1,4 @@
-"""Inverse problems, y = A x_0 + noise, by the gradient of the distance to the observation (DPS)."""
+"""Inverse problems, y = A(x_0) + noise, by the gradient of the distance to the observation (DPS)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxsamp.core import checks
-from jaxsamp.core.protocols import Denoiser, LinearOperator
+from jaxsamp.core.protocols import Denoiser, Operator
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.observed import Observing, seen
-from jaxsamp.denoisers.posterior import TAKES, linear, of_all
+from jaxsamp.denoisers.operators import TAKES, linear, of_all
 
 
 @pytree
@@ -40,7 +40,7 @@ class DPSDenoiser(Observing):
             raise ValueError("Observed.noise must be None for dps, whose scale takes its place.")
 
     def __call__(self, x: Array, level: Level, cond: PyTree = None) -> Array:
-        """D - scale s grad_u |y - A D| with x_t = alpha u."""
+        """D - scale s grad_u |y - A(D)| with x_t = alpha u."""
         x = checks.floating("x", x)
         (y, operator, _), axes, cond = self.observation(x, cond)
         levels = jax.tree.map(lambda v: jnp.broadcast_to(v, x.shape[:1]), level)
@@ -63,12 +63,12 @@ class DPSDenoiser(Observing):
 def dps(
     denoiser: Denoiser,
     y: ArrayLike | None = None,
-    operator: LinearOperator | Callable[[Array], Array] | ArrayLike | None = None,
+    operator: Operator | Callable[[Array], Array] | ArrayLike | None = None,
     scale: ArrayLike = 1.0,
 ) -> DPSDenoiser:
-    """Pull the posterior mean towards an observation y = A x_0 by the gradient of its distance.
+    """Pull the posterior mean towards an observation y = A(x_0) by the gradient of its distance, A linear or not.
 
-    D_y = D - scale s grad_u |y - A D| with D = E[x_0 | x_t], x_t = alpha u and s = sigma / alpha. The distance is that
+    D_y = D - scale s grad_u |y - A(D)| with D = E[x_0 | x_t], x_t = alpha u and s = sigma / alpha. The distance is that
     of one sample, so that no sample depends on the others, and the denoiser serves every sampler at every step size. It
     is a heuristic, whose law depends on the scale, and of little use without trying several; `posterior` approximates
     the law given y and needs no scale.

@@ -12,7 +12,7 @@ from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.base import Wrapper
 
-OPERATORS = "a linear operator such as jaxsamp.corruptions.DenseOperator, with __call__ and adjoint, or a boolean mask"
+OPERATORS = "an operator such as jaxsamp.corruptions.DenseOperator, or a boolean mask"
 
 
 class Observed(NamedTuple):
@@ -22,8 +22,8 @@ class Observed(NamedTuple):
 
     Attributes:
         y: the observations, (n, *shape of one); with masks (n, *event), ignored where the mask is False.
-        operator: A of each sample: n linear operators as one (`jaxsamp.corruptions`; any callable pytree whose leaves
-            have a leading axis n), or boolean masks (n, *event). An operator without arrays is the same for all. None
+        operator: A of each sample: n operators as one (`jaxsamp.corruptions`; any callable pytree whose leaves have a
+            leading axis n), or boolean masks (n, *event). An operator without arrays is the same for all. None
             if the denoiser holds one for all.
         noise: standard deviations, (n,) or of y's shape; None if the denoiser holds one for all, and for `inpaint`.
         cond: the condition of the inner denoiser, leaves (n, ...).
@@ -93,6 +93,19 @@ class Observing(Wrapper):
             if self.y is None:  # a y that the denoiser holds is zero there already
                 y = jnp.where(jnp.asarray(operator.mask), jnp.asarray(y), 0)
         return (y, operator, noise), axes, cond
+
+    def apart(self, cond: PyTree) -> tuple[tuple[Any, Any, Any], PyTree]:
+        """(y, operator, noise) of one sample, the leaves of whose `cond` have no axis of samples, and the inner `cond`.
+
+        Used with the denoiser before the observation, `self.denoiser`.
+        """
+        if self.y is not None:
+            return (self.y, self.operator, self.noise), cond
+        y, operator, noise = cond.y, as_operator(cond.operator), cond.noise
+        operator = self.operator if operator is None else operator
+        if isinstance(operator, MaskOperator):
+            y = jnp.where(jnp.asarray(operator.mask), jnp.asarray(y), 0)
+        return (y, operator, self.noise if noise is None else noise), cond.cond
 
 
 def check_observed(given: Observed, n: int, held: Any = None) -> None:

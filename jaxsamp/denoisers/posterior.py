@@ -1,4 +1,4 @@
-"""Linear inverse problems, y = A x_0 + noise n: denoisers given an observation, made from denoisers without."""
+"""Inverse problems, y = A(x_0) + noise n: denoisers given an observation, made from denoisers without."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,17 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
 from jaxsamp.core import checks
-from jaxsamp.core.protocols import Denoiser, LinearOperator
-from jaxsamp.core.pytrees import adopted, is_function, pytree
+from jaxsamp.core.protocols import Denoiser, Operator
+from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, Level, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.conjugate_gradients import conjugate_gradients
-from jaxsamp.denoisers.observed import Observing, boolean, seen
-
-TAKES = "operator must be a linear operator (jaxsamp.corruptions), a function of one event, or a boolean mask"
+from jaxsamp.denoisers.observed import Observing, seen
+from jaxsamp.denoisers.operators import TAKES, linear, of_all
 
 
 @pytree
@@ -31,12 +29,14 @@ class PosteriorDenoiser(Observing):
     noise: Any
     variance: Any = None
     iterations: int = field(default=4, metadata={"static": True})
+    covariance: str = field(default="full", metadata={"static": True})
     calibration: Any = None
 
     @property
     def evaluations(self) -> int:
         """The number of the inner denoiser, and the same again for each backward pass through it."""
-        return (1 + (self.iterations if self.variance is None else 1)) * super().evaluations
+        passes = {"full": self.iterations, "row_sums": 2}[self.covariance] if self.variance is None else 1
+        return (1 + passes) * super().evaluations
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Also raise if noise and variance are both zero."""
@@ -80,25 +80,31 @@ class PosteriorDenoiser(Observing):
             lifted = back(u)
             return variance * s**2 / (variance + s**2) * forward(lifted) + noise**2 * u, lifted
 
-        if self.variance is None:
+        if self.variance is not None:
+            return denoised + covariance(conjugate_gradients(isotropic, residual, denoised, self.iterations))
+        if self.covariance == "full":
             return denoised + conjugate_gradients(moments, residual, denoised, self.iterations)
-        return denoised + covariance(conjugate_gradients(isotropic, residual, denoised, self.iterations))
+        sums = jnp.maximum(forward(covariance(back(jnp.ones_like(residual)))), 0) + noise**2
+        weighted = jnp.where(sums > 0, residual / jnp.where(sums > 0, sums, 1), 0)  # what is not seen has neither
+        return denoised + covariance(back(weighted))
 
 
 def posterior(
     denoiser: Denoiser,
     y: ArrayLike | None = None,
-    operator: LinearOperator | Callable[[Array], Array] | ArrayLike | None = None,
+    operator: Operator | Callable[[Array], Array] | ArrayLike | None = None,
     noise: ArrayLike | None = None,
     *,
     variance: ArrayLike | None = None,
     iterations: int = 4,
+    covariance: str = "full",
 ) -> PosteriorDenoiser:
-    """E[x_0 | x_t, y] for an observation y = A x_0 + noise n with n standard normal, to second order.
+    """E[x_0 | x_t, y] for an observation y = A(x_0) + noise n with n standard normal, to second order.
 
     D_y = D + V A^T (A C A^T + noise^2 I)^-1 (y - A D), where V = Cov[x_0 | x_t] = (sigma^2 / alpha) dD/dx_t is the
-    denoiser's own Jacobian, and C replaces V in the inverse. It is exact if x_0 given x_t is normal and C = V, as for
-    normal data; for other laws it is an approximation, worst where a few modes explain the observation equally well.
+    denoiser's own Jacobian, and C replaces V in the inverse. It is exact if x_0 given x_t is normal, A is linear and
+    C = V, as for normal data; for other laws it is an approximation, worst where a few modes explain the observation
+    equally well. An A that is not linear is linearized at D: A stands for its Jacobian there, and y - A D for y - A(D).
 
     Arguments given here are the same for all samples. Without y each sample has its own observation, passed in `cond`
     as a `jaxsamp.denoisers.Observed`, together with the operator and the noise if they are left out here too.
@@ -106,15 +112,18 @@ def posterior(
     Args:
         denoiser: of the law before the observation.
         y: the observation, a leaf; None if each sample has its own.
-        operator: A, one of three kinds: an operator of `jaxsamp.corruptions` or any pytree with their protocol; a
-            function of one event that returns an array of y's shape, which is linearized at D unless it is linear, and
-            is compared by identity unless it is a `jax.tree_util.Partial`; a boolean mask of the event's shape, True
-            where y was seen (other entries of y are ignored).
+        operator: A, one of three kinds: an operator of `jaxsamp.corruptions` or any pytree with the protocol
+            `jaxsamp.core.protocols.Operator` or `LinearOperator`; a function of one event that returns an array of y's
+            shape, which is compared by identity unless it is a `jax.tree_util.Partial`; a boolean mask of the event's
+            shape, True where y was seen (other entries of y are ignored). Without an `adjoint` it is linearized.
         noise: standard deviation of the noise, a number or of the shape of one observation; 0 if y is exact.
         variance: None for C = V. A number v for C = v s^2 / (v + s^2) I, s = sigma / alpha, the covariance for data
             N(0, v I): Pi-GDM's; 0 leaves noise^2 I, which is DPS before its step sizes are normalized.
         iterations: number of iterations of conjugate gradients, each a backward pass through the network if C = V. The
             result is exact with as many as A V A^T has distinct eigenvalues.
+        covariance: "full", C = V by conjugate gradients; or "row_sums", where the diagonal matrix of the row sums of
+            A V A^T, or of 0 where a sum is negative, replaces A C A^T: two backward passes, whatever the operator. With
+            a single number in y both are the same.
 
     Returns:
         A denoiser.
@@ -126,10 +135,13 @@ def posterior(
 
     Source: Rozet et al., "Learning Diffusion Priors from Observations by Expectation Maximization", arXiv 2405.13712
     (C = V by conjugate gradients); Boys et al., "Tweedie Moment Projected Diffusions for Inverse Problems", arXiv
-    2310.06721; Song et al., "Pseudoinverse-Guided Diffusion Models for Inverse Problems", ICLR 2023; Chung et al.,
-    "Diffusion Posterior Sampling for General Noisy Inverse Problems", arXiv 2209.14687.
+    2310.06721 (row sums); Song et al., "Pseudoinverse-Guided Diffusion Models for Inverse Problems", ICLR 2023 (a
+    number); Chung et al., "Diffusion Posterior Sampling for General Noisy Inverse Problems", arXiv 2209.14687.
     """
     checks.at_least("iterations", iterations, 1)
+    checks.one_of("covariance", covariance, ("full", "row_sums"))
+    if variance is not None and covariance != "full":
+        raise ValueError(f"covariance must be 'full' with a variance, which replaces it; got {covariance!r}.")
     for name, value in (("operator", operator), ("noise", noise)):
         if y is not None and value is None:
             raise ValueError(f"{name} must be given with y; got None.")
@@ -148,28 +160,8 @@ def posterior(
         y = seen(denoiser, y, operator.mask, TAKES)
     elif y is not None and checks.is_concrete(y):
         checks.finite("y", y)
-    return PosteriorDenoiser(denoiser, None if y is None else jnp.asarray(y), operator, noise, variance, iterations)
-
-
-def of_all(operator: Any) -> Any:
-    """The operator of all samples as a pytree: that of a mask, a user's own, or a function by identity."""
-    if isinstance(operator, MaskOperator) or not callable(operator):
-        mask = operator.mask if isinstance(operator, MaskOperator) else operator
-        return MaskOperator(jnp.asarray(boolean(mask, TAKES)))
-    return Partial(operator) if is_function(operator) else adopted("operator", operator)
-
-
-def linear(operator: Any, at: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
-    """A at the point `at`, and the linear functions u -> A u and v -> A^T v."""
-    if not hasattr(operator, "adjoint"):
-        value, forward = jax.linearize(operator, at)
-        transposed = jax.linear_transpose(forward, at)
-        return value, forward, lambda v: transposed(v)[0]
-    value = operator(at)
-    shape = jax.eval_shape(operator.adjoint, value).shape
-    if shape != at.shape:
-        raise ValueError(f"operator.adjoint must return an array of the event's shape {at.shape}; got {shape}.")
-    return value, operator, operator.adjoint
+    y = None if y is None else jnp.asarray(y)
+    return PosteriorDenoiser(denoiser, y, operator, noise, variance, iterations, covariance)
 
 
 def _not_both_zero(noise: Any, variance: Any) -> None:

@@ -12,6 +12,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.pytrees import adopted
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree, Samples
+from jaxsamp.denoisers import PosteriorDenoiser
 from jaxsamp.mcmc import DensitySampler
 from jaxsamp.running.engine import Row, execute, numbered, working_dtype
 from jaxsamp.running.starts import check_pure, levels_of, warn_unless_drowned
@@ -127,7 +128,12 @@ def _without_gradient(x: Array, sampler: str) -> Array:
 
 
 def carrying(denoiser: Denoiser, sampler: Sampler) -> Denoiser:
-    """The denoiser, with its calibration as arrays if the sampler reads it."""
+    """The denoiser, with its calibration as arrays if the sampler reads it, and with an observation if it takes one."""
+    if sampler.takes_observation and not isinstance(denoiser, PosteriorDenoiser):
+        raise TypeError(
+            f"sampler {type(sampler).__name__} needs a denoiser made by jaxsamp.posterior, whose observation it uses "
+            f"itself; got a {type(denoiser).__name__}."
+        )
     if not sampler.reads_calibration:
         return denoiser
     calibration = getattr(denoiser, "calibration", None)

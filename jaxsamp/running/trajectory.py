@@ -89,7 +89,8 @@ class Trajectory(Job):
             path = jnp.zeros((self.steps // self.save_every + 1, *self.event), self.dtype)
             path = path.at[0].set(unit * x)
         if self.pure:
-            x = evaluator(self.denoiser, row.cond, pure=True)(x, self.lam[0]) + jnp.exp(-self.lam[1]) * x
+            denoiser, cond, _ = self._apart(row.cond)
+            x = evaluator(denoiser, cond, pure=True)(x, self.lam[0]) + jnp.exp(-self.lam[1]) * x
             path, bad = self._saved(path, x, 1), first_bad(bad, x, jnp.asarray(0))
         state = self.sampler.init(self._problem(tables, row.cond), self._basis.into(x))
         return Loop(state, bad, path)
@@ -119,7 +120,8 @@ class Trajectory(Job):
         """The denoised output in the scale of x_0, or the state in the scale of x_t."""
         x = self._basis.out_of(loop.state.x)
         if self.final_denoise:
-            x = evaluator(self.denoiser, row.cond)(x, self.lam[-1])
+            denoiser, cond, _ = self._apart(row.cond)
+            x = evaluator(denoiser, cond)(x, self.lam[-1])
         else:
             x = self.denoiser.schedule.level(self.lam[-1]).alpha.astype(x.dtype) * x
         bad = first_bad(loop.bad, x, jnp.asarray(self.steps))
@@ -130,7 +132,8 @@ class Trajectory(Job):
     def counted(self, ends: End) -> End:
         """With the stats that `sample` returns."""
         cost, bad, last = ends.stats, ends.bad, int(self.final_denoise) + self.pure
-        calls = getattr(self.denoiser, "evaluations", 1)
+        called: Any = self.denoiser.denoiser if self.sampler.takes_observation else self.denoiser  # type: ignore
+        calls = getattr(called, "evaluations", 1)
         stats = {
             "rounds": cost.rounds + last,
             "evaluations": (cost.evaluations + last) * calls,
@@ -145,9 +148,18 @@ class Trajectory(Job):
     def _rng(self, row: Row, shape: tuple[int, ...]) -> Rng:
         return Rng(jax.random.fold_in(self.key, row.index), shape, self.dtype)
 
+    def _apart(self, cond: PyTree) -> tuple[Denoiser, PyTree, Any]:
+        """The denoiser that the sampler calls, its `cond`, and the sample's observation if the sampler takes it."""
+        if not self.sampler.takes_observation:
+            return self.denoiser, cond, None
+        given: Any = self.denoiser
+        observation, cond = given.apart(cond)
+        return given.denoiser, cond, observation
+
     def _problem(self, tables: PyTree, cond: PyTree) -> Problem:
         """The problem of one sample, whose states are divided by alpha and in the coordinates of the calibration."""
-        basis, plain = self._basis, evaluator(self.denoiser, cond)
+        denoiser, cond, observation = self._apart(cond)
+        basis, plain = self._basis, evaluator(denoiser, cond)
 
         def denoise(x: Array, lam: Array) -> Array:
             return basis.into(plain(basis.out_of(x), lam))
@@ -164,7 +176,15 @@ class Trajectory(Job):
 
         divided, trained = devices.on_time(self.mesh), self.denoiser.schedule.trained
         return Problem(
-            denoise, divided(denoise_all), self.solved, tables, trained, self._calibration, divided, surrogate
+            denoise,
+            divided(denoise_all),
+            self.solved,
+            tables,
+            trained,
+            self._calibration,
+            divided,
+            surrogate,
+            observation,
         )
 
 

@@ -20,6 +20,7 @@ from jaxsamp.samplers.predictor_corrector import PredictorCorrector
 from jaxsamp.samplers.randomized_midpoint import RandomizedMidpoint, RandomizedMidpointSDE
 from jaxsamp.samplers.sliding_window import SlidingWindow
 from jaxsamp.samplers.speculative import SpeculativeDDPM
+from jaxsamp.samplers.split_gibbs import SplitGibbs
 from jaxsamp.samplers.unipc import UniPC
 
 BY_NAME = {
@@ -76,6 +77,7 @@ __all__ = [
     "Sampler",
     "SlidingWindow",
     "SpeculativeDDPM",
+    "SplitGibbs",
     "State",
     "UnderdampedCorrector",
     "UniPC",

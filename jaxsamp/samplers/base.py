@@ -22,6 +22,7 @@ class Problem(NamedTuple):
         calibration: the denoiser's measured linear part, or None.
         divided: turns a function of R rows into the same function, computed by all devices assigned to the sample.
         surrogate: another denoiser -> its (x, lambda) -> posterior mean, in these coordinates and with the same `cond`.
+        observation: (y, operator, noise) of this sample, for a sampler that `takes_observation`; else None.
     """
 
     denoise: Callable[[Array, Array], Array]
@@ -32,6 +33,7 @@ class Problem(NamedTuple):
     calibration: Any
     divided: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
     surrogate: Callable[[Any], Callable[[Array, Array], Array]] | None = None
+    observation: tuple[Any, Any, Any] | None = None
 
 
 class Cost(NamedTuple):
@@ -67,6 +69,8 @@ class Sampler(ABC):
         discretizes: "ode" or "sde", the equation whose solution the error refers to.
         default_steps: number of intervals of the grid if the user gives none.
         stepwise: whether each interval is one call of `step`; otherwise a single call takes the whole trajectory.
+        takes_observation: whether it takes what `jaxsamp.posterior` made apart: it calls the denoiser without the
+            observation, and uses the observation itself.
         differentiable: whether `jax.grad` goes through it; not through a loop that stops when it is done.
         remedy: what helps samples that have not converged, a sentence for a warning.
     """
@@ -76,6 +80,7 @@ class Sampler(ABC):
     discretizes: str = "ode"
     default_steps: int = 32
     stepwise: bool = True
+    takes_observation: bool = False
     differentiable: bool = True
     remedy: str = "Give it a larger tolerance."
 

@@ -6,6 +6,7 @@ from jaxsamp.targets.boxes import UniformBoxes
 from jaxsamp.targets.empirical import Empirical
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.log_density import LogDensity, from_log_density
+from jaxsamp.targets.observed_plane import ObservedPlane, condition_plane
 from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, pinwheel, ring, spiral
 from jaxsamp.targets.transformed import Transformed, transformed
 
@@ -15,6 +16,7 @@ __all__ = [
     "GaussianMixture",
     "Interval",
     "LogDensity",
+    "ObservedPlane",
     "Positive",
     "Real",
     "Simplex",
@@ -24,6 +26,7 @@ __all__ = [
     "UniformBoxes",
     "checkerboard",
     "circles",
+    "condition_plane",
     "from_log_density",
     "grid",
     "moons",
