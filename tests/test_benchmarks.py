@@ -58,6 +58,9 @@ SMALL = {
         *("--train-steps", "2", "--batch", "2", "--starts", "2", "--without", "2", "--rounds", "2", "--drafts", "4"),
         *("--distill", "4", "--basis", "dct"),
     ],
+    "nonlinear_observations": [
+        *("--samples", "30", "--observations", "1", "--evaluations", "24", "--operators", "saturated"),
+    ],
     "inverse_problems": ["--samples", "40", "--observations", "1", "--noise", "0.5"],
     "published_schemes": ["--samples", "8", "--seeds", "1", "--epsilon", "0.9"],
     "randomized_draws": ["--draws", "4", "--starts", "2", "--ripple-draws", "1", "--evaluations", "8", "16"],

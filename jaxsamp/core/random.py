@@ -14,7 +14,7 @@ from jaxsamp.core.types import Array
 PRIOR, UNIFORM, NORMAL, VELOCITY, SIGNS, UNIFORMS, MOVE = range(7)
 # Folded into a sample's key like a step number, and far above any of them.
 CORRECTOR = 0x9E3779B4
-LIKELIHOOD, OBSERVED, INNER = range(0x9E3779B6, 0x9E3779B9)
+LIKELIHOOD, OBSERVED, WALK, CHOICE, INNER = range(0x9E3779B6, 0x9E3779BB)
 
 
 def sample_keys(key: Array, n: int) -> Array:

@@ -1,7 +1,6 @@
 """Plug-and-play with a known law: the observation and the prior take turns, each by draws of its own."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,14 +8,11 @@ from jax import lax
 
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
-from jaxsamp.core.random import INNER, LIKELIHOOD, OBSERVED, Rng
+from jaxsamp.core.random import INNER, Rng
 from jaxsamp.core.types import Array, State
-from jaxsamp.denoisers.conjugate_gradients import conjugate_gradients
-from jaxsamp.denoisers.operators import linear
 from jaxsamp.samplers.base import Problem, Sampler
 from jaxsamp.samplers.ddim import DDPM
-
-NEWTON = 2  # Gauss-Newton steps to where an operator is linearized
+from jaxsamp.samplers.near_observation import near_observation
 
 
 @pytree
@@ -35,25 +31,27 @@ class SplitGibbs(Sampler):
     law given y, which `posterior` only approximates. The denoiser is not differentiated.
 
     The first draw is exact for a linear A. Any other A is linearized near the most likely z, and draws from that normal
-    law are accepted or refused by the rule of Metropolis and Hastings, which leaves the law of z unchanged if the noise
-    is above 0. The second draw is as good as `inner` with its steps.
+    law, and steps of a preconditioned Crank-Nicolson walk of all sizes, are accepted or refused by the rule of
+    Metropolis and Hastings, which leaves the law of z unchanged if the noise is above 0. The second draw is as good as
+    `inner` with its steps.
 
     Args:
         inner: the sampler of the second draw, which must add noise: `DDPM` or a stochastic `DPMSolverPP`.
         inner_steps: number of its steps in each step, uniform in log(alpha / sigma).
-        moves: number of draws of z that are offered one after the other, if A is not linear.
+        moves: number of draws of z, and of steps of the walk, that are offered in turn if A is not linear.
         iterations: number of iterations of conjugate gradients in a draw of z. It is exact with as many as A A^T has
             distinct eigenvalues.
 
     Source: Vono, Dobigeon and Chainais, "Split-and-augmented Gibbs sampler", arXiv 1804.05809; with a denoiser as
     prior, and rho that falls: Wu et al., "Principled Probabilistic Imaging using Diffusion Models as Plug-and-Play
     Priors", arXiv 2405.18782; Xu and Chi, "Provably Robust Score-Based Diffusion Posterior Sampling for Plug-and-Play
-    Image Reconstruction", arXiv 2403.17042. The draws of z here are a choice of this library.
+    Image Reconstruction", arXiv 2403.17042. The walk: Cotter et al., "MCMC Methods for Functions: Modifying Old
+    Algorithms to Make Them Faster", arXiv 1202.0709. How z is drawn if A is not linear is a choice of this library.
     """
 
     inner: Any = DDPM()  # noqa: RUF009  (frozen)
     inner_steps: int = field(default=8, metadata={"static": True})
-    moves: int = field(default=2, metadata={"static": True})
+    moves: int = field(default=4, metadata={"static": True})
     iterations: int = field(default=4, metadata={"static": True})
 
     convergence_order = 1.0
@@ -87,7 +85,7 @@ class SplitGibbs(Sampler):
         """Draw z given x and y, then x given z."""
         lam, last = problem.lam[i], problem.lam[-1]
         rho = jnp.exp(-last) * jnp.sqrt(jnp.expm1(2 * (last - lam)))
-        z = self._near_what_was_seen(problem.observation, state, rho, i, rng)
+        z = near_observation(problem.observation, *state, rho, i, rng, self.moves, self.iterations)
         levels = jnp.linspace(lam, last, self.inner_steps + 1)
         below = problem._replace(lam=levels, tables=self.inner.prepare(levels, problem.calibration))
         own = rng.of(INNER).of(i)
@@ -97,46 +95,3 @@ class SplitGibbs(Sampler):
 
         drawn = lax.scan(body, self.inner.init(below, z), jnp.arange(self.inner_steps))[0]
         return State(drawn.x, z)
-
-    def _near_what_was_seen(self, observation: Any, state: State, rho: Array, i: Array, rng: Rng) -> Array:
-        """z from N(y; A(z), noise^2) N(z; x, rho^2 I), or after some moves that leave this law unchanged."""
-        y, operator, noise = observation
-        x, is_linear = state.x, hasattr(operator, "adjoint")
-        y, noise = jnp.asarray(y, x.dtype), jnp.asarray(noise, x.dtype)
-        seen = replace(rng.of(OBSERVED), shape=y.shape)
-
-        def lifted(forward: Callable[[Array], Array], back: Callable[[Array], Array], residual: Array) -> Array:
-            """rho^2 J^T (rho^2 J J^T + noise^2)^-1 residual."""
-
-            def apply(u: Array) -> tuple[Array, Array]:
-                moved = rho**2 * back(u)
-                return forward(moved) + noise**2 * u, moved
-
-            return conjugate_gradients(apply, residual, x, self.iterations)
-
-        center = x
-        for _ in range(0 if is_linear else NEWTON):
-            value, forward, back = linear(operator, center)
-            center = x + lifted(forward, back, y - value - forward(x - center))
-        value, forward, back = linear(operator, center)
-
-        def offered(k: Array) -> Array:
-            """A draw from the law that A linearized at the center has."""
-            blurred, residual = x + rho * rng.of(LIKELIHOOD).normal(k), y + noise * seen.normal(k) - value
-            return blurred + lifted(forward, back, residual - forward(blurred - center))
-
-        if is_linear:
-            return offered(i)
-
-        def log_ratio(z: Array) -> Array:
-            """Log density of z over that of the law that is offered."""
-            units = jnp.where(noise > 0, 1 / jnp.where(noise > 0, noise, 1), 0)
-            misfits = (units * (y - operator(z)), units * (y - value - forward(z - center)))
-            return 0.5 * (jnp.sum(misfits[1] ** 2) - jnp.sum(misfits[0] ** 2))
-
-        def move(z: Array, k: Array) -> tuple[Array, None]:
-            new = offered(k)
-            taken = jnp.log(rng.of(LIKELIHOOD).uniform(k)) < log_ratio(new) - log_ratio(z)
-            return jnp.where(taken, new, z), None
-
-        return lax.scan(move, state.memory, i * self.moves + jnp.arange(self.moves))[0]
