@@ -8,7 +8,7 @@ from jax.tree_util import Partial
 from scipy.stats import chi2, multivariate_normal
 
 import jaxsamp as js
-from jaxsamp.targets import condition_plane
+from jaxsamp.targets import condition_plane, plane_grid
 
 WEIGHTS = [0.2, 0.5, 0.3]
 MEANS = [[-1.5, 0.5], [0.5, 1.0], [1.0, -1.2]]
@@ -75,19 +75,23 @@ def test_any_other_observation_gives_what_a_gauss_rule_gives(x64):
     np.testing.assert_allclose(law.score(x, level), slope, rtol=1e-8)
 
 
-def test_samples_fall_into_cells_by_their_masses():
-    """20,000 points in the cells of a 12 x 12 grid: a chi-square test with false alarms 1 in 1,000."""
+def test_samples_fall_into_cells_by_their_masses(monkeypatch):
+    """20,000 points in the cells of a 30 x 30 grid: a chi-square test with false alarms 1 in 1,000.
+
+    They are drawn from cells of nearly the same size, so that without their moves they would be refused.
+    """
     law, n = condition_plane(prior(), jnp.array([0.7]), bent, NOISE), 20_000
+    monkeypatch.setattr(plane_grid, "CELLS", 32)
     x = np.asarray(jax.jit(law.sample, static_argnums=1)(jax.random.key(3), n))
     low, high = np.asarray(law.low), np.asarray(law.high)
     fine = low + (high - low) * (np.stack(np.meshgrid(*[np.arange(600) + 0.5] * 2, indexing="ij"), -1) / 600)
     density = np.exp(np.asarray(jax.jit(law.log_prob)(jnp.asarray(fine.reshape(-1, 2), jnp.float32)), float)).reshape(
         600, 600
     )
-    masses = density.reshape(12, 50, 12, 50).sum((1, 3)).ravel() * np.prod((high - low) / 600)
+    masses = density.reshape(30, 20, 30, 20).sum((1, 3)).ravel() * np.prod((high - low) / 600)
     np.testing.assert_allclose(masses.sum(), 1, atol=1e-4)
-    cells = np.minimum(((x - low) / (high - low) * 12).astype(int), 11)
-    counts = np.bincount(12 * cells[:, 0] + cells[:, 1], minlength=144)
+    cells = np.minimum(((x - low) / (high - low) * 30).astype(int), 29)
+    counts = np.bincount(30 * cells[:, 0] + cells[:, 1], minlength=900)
     big = n * masses > 5
     observed, expected = (np.append(each[big], each[~big].sum()) for each in (counts, n * masses))
     assert ((observed - expected) ** 2 / expected).sum() < chi2(big.sum()).ppf(0.999)
