@@ -1,6 +1,26 @@
 """Quantum learning, simulated: measurements of states on several copies at once, and Pauli channels."""
 
 from jaxsamp.quantum.pauli import PauliChannel
+from jaxsamp.quantum.pauli_eigenvalues import PauliEstimate, pauli_eigenvalues
+from jaxsamp.quantum.pauli_intervals import Intervals
+from jaxsamp.quantum.pauli_measure import measure_channel
+from jaxsamp.quantum.pauli_shots import BellShots, DecayShots, ProductShots, StabilizerShots, load_shots, save_shots
 from jaxsamp.quantum.pauli_strings import indices_of, labels_of
+from jaxsamp.quantum.stabilizer_groups import generators as stabilizer_groups
 
-__all__ = ["PauliChannel", "indices_of", "labels_of"]
+__all__ = [
+    "BellShots",
+    "DecayShots",
+    "Intervals",
+    "PauliChannel",
+    "PauliEstimate",
+    "ProductShots",
+    "StabilizerShots",
+    "indices_of",
+    "labels_of",
+    "load_shots",
+    "measure_channel",
+    "pauli_eigenvalues",
+    "save_shots",
+    "stabilizer_groups",
+]
