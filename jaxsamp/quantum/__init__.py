@@ -1,5 +1,6 @@
 """Quantum learning, simulated: measurements of states on several copies at once, and Pauli channels."""
 
+from jaxsamp.quantum.counter import CounterRates, CounterRuns, counter_test, run_counter_test
 from jaxsamp.quantum.pauli import PauliChannel
 from jaxsamp.quantum.pauli_eigenvalues import PauliEstimate, pauli_eigenvalues
 from jaxsamp.quantum.pauli_intervals import Intervals
@@ -10,17 +11,21 @@ from jaxsamp.quantum.stabilizer_groups import generators as stabilizer_groups
 
 __all__ = [
     "BellShots",
+    "CounterRates",
+    "CounterRuns",
     "DecayShots",
     "Intervals",
     "PauliChannel",
     "PauliEstimate",
     "ProductShots",
     "StabilizerShots",
+    "counter_test",
     "indices_of",
     "labels_of",
     "load_shots",
     "measure_channel",
     "pauli_eigenvalues",
+    "run_counter_test",
     "save_shots",
     "stabilizer_groups",
 ]
