@@ -28,4 +28,33 @@ __all__ = [
     "run_counter_test",
     "save_shots",
     "stabilizer_groups",
+from jaxsamp.quantum.estimating import StateEstimate, estimate_state
+from jaxsamp.quantum.keyl import Keyl
+from jaxsamp.quantum.measuring import measure
+from jaxsamp.quantum.outcomes import Outcomes
+from jaxsamp.quantum.protocol import CopyProtocol
+from jaxsamp.quantum.purified import Purified, purified_error
+from jaxsamp.quantum.shapes import keyl_error, linear_response, partitions, sample_partitions, schur_weyl
+from jaxsamp.quantum.single import Single
+from jaxsamp.quantum.states import haar, nearest_state, random_state, trace_distance
+
+__all__ = [
+    "CopyProtocol",
+    "Keyl",
+    "Outcomes",
+    "Purified",
+    "Single",
+    "StateEstimate",
+    "estimate_state",
+    "haar",
+    "keyl_error",
+    "linear_response",
+    "measure",
+    "nearest_state",
+    "partitions",
+    "purified_error",
+    "random_state",
+    "sample_partitions",
+    "schur_weyl",
+    "trace_distance",
 ]
