@@ -42,6 +42,7 @@ COMMANDS = {  # module, class and summary of each
     "mixture": ("mixture", "Mixture", "Mixtures of Gaussians; see jaxsamp mixture --help."),
     "spins": ("spins", "Spins", "Laws of spins, +1 and -1; see jaxsamp spins --help."),
     "sparameters": ("sparameters", "SParametersCommands", "S-parameters; see jaxsamp sparameters --help."),
+    "quantum": ("quantum", "Quantum", "Quantum learning, simulated; see jaxsamp quantum --help."),
     "verify": ("verify", "Verify", "Compare the files of a big job with their checksums."),
 }
 

@@ -15,6 +15,7 @@ with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.sparameters import sparameters
     from jaxsamp.plots.spins import selection, spin_chains, spin_fit
     from jaxsamp.plots.style import STYLE, Figure, save
+    from jaxsamp.plots.tomography import copy_curves
     from jaxsamp.plots.tree import merge_tree
     from jaxsamp.plots.windows import timeline, window
 
@@ -23,6 +24,7 @@ __all__ = [
     "Figure",
     "comparison",
     "coverage",
+    "copy_curves",
     "grid",
     "images",
     "is_image",

@@ -36,7 +36,9 @@ from jaxsamp.quantum.protocol import CopyProtocol
 from jaxsamp.quantum.purified import Purified, purified_error
 from jaxsamp.quantum.shapes import keyl_error, linear_response, partitions, sample_partitions, schur_weyl
 from jaxsamp.quantum.single import Single
+from jaxsamp.quantum.splitting import Splitting, splitting
 from jaxsamp.quantum.states import haar, nearest_state, random_state, trace_distance
+from jaxsamp.quantum.two_stage import two_stage
 
 __all__ = [
     "CopyProtocol",
@@ -44,6 +46,7 @@ __all__ = [
     "Outcomes",
     "Purified",
     "Single",
+    "Splitting",
     "StateEstimate",
     "estimate_state",
     "haar",
@@ -56,5 +59,7 @@ __all__ = [
     "random_state",
     "sample_partitions",
     "schur_weyl",
+    "splitting",
     "trace_distance",
+    "two_stage",
 ]

@@ -75,7 +75,7 @@ def summarized(batches: Array, physical: bool = False) -> StateEstimate:
     mean = batches.mean(0)
     squared = (jnp.abs(batches - mean) ** 2).sum(0)
     n = len(batches)
-    error = jnp.sqrt(squared / (n * (n - 1))) if n > 1 else jnp.full_like(squared, jnp.nan)
+    error = jnp.sqrt(squared / n / (n - 1)) if n > 1 else jnp.full_like(squared, jnp.nan)
     return StateEstimate(nearest_state(mean) if physical else mean, error, batches)
 
 

@@ -62,9 +62,11 @@ from jaxsamp.recipes.tasks import (
     trained_labels,
     trained_on,
 )
+from jaxsamp.recipes.tomography import CopyCurves, copies_against_error, quantum_state
 from jaxsamp.recipes.windows import component_numbers, groups_of, mixture_tree, mixture_windows, tree_row, window_row
 
 __all__ = [
+    "CopyCurves",
     "Drawing",
     "FittedSParameters",
     "Guidance",
@@ -88,6 +90,7 @@ __all__ = [
     "compare",
     "compared_levels",
     "component_numbers",
+    "copies_against_error",
     "corruption",
     "decoded",
     "draft_of",
@@ -130,6 +133,7 @@ __all__ = [
     "pretrained_data",
     "pretrained_denoiser",
     "pseudo_likelihood",
+    "quantum_state",
     "reader_of",
     "report",
     "restoration",
