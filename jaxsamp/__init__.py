@@ -73,6 +73,7 @@ _MODULES = (
     "samplers",
     "schedules",
     "sparameters",
+    "supervised",
     "targets",
     "theory",
     "training",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from jaxsamp import samplers as samplers
     from jaxsamp import schedules as schedules
     from jaxsamp import sparameters as sparameters
+    from jaxsamp import supervised as supervised
     from jaxsamp import targets as targets
     from jaxsamp import theory as theory
     from jaxsamp import training as training

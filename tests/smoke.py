@@ -23,6 +23,7 @@ SMOKE = {
     "training": ["test_a_finished_run_goes_on", "test_weights_survive_a_safetensors_file", "test_tensorboard_shows"],
     "discrete": ["test_local_fields_are_half"],
     "learning": ["test_fit_recovers_a_mixture", "test_two_centers_lie_about_the_mean_of_the_data"],
+    "supervised": ["test_errors_of_at_least_two_of_eight", "test_ten_rows_in_the_plane"],
     "sparameters": ["test_the_posterior_is_that_of", "test_touchstone_files"],
     "theory": ["test_sizes_follow_the_formulas", "test_times_of_speciation"],
     "recipes": ["test_a_toy_gets_the_metrics_of_its_law_and_a_table"],
