@@ -141,5 +141,6 @@ def _cells(z: np.ndarray) -> np.ndarray:
                     signs[np.arange(len(pairs)), pairs[:, 0]] = first
                     signs[np.arange(len(pairs)), pairs[:, 1]] = second
                     around.append(signs.copy())
-        return np.unique(np.concatenate(around), axis=0)
+        _, first = np.unique(np.packbits(np.concatenate(around), axis=1), axis=0, return_index=True)
+        return np.concatenate(around)[first]
     return points @ z.T > 0
