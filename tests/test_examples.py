@@ -44,6 +44,7 @@ PICTURES = {
     "29_rbm_digits": 1,
     "36_sparameters": 1,
     "34_nonlinear_observations": 1,
+    "35_is_a_posterior_calibrated": 4,
 }
 
 
@@ -58,6 +59,7 @@ BRIEF = {
     "18_posterior_and_mixture",
     "19_published_schemes",
     "20_from_diffusers",
+    "35_is_a_posterior_calibrated",
     "digits",
     "windows",
 }

@@ -15,8 +15,8 @@ MOST = 16  # quantities that are shown
 def rank_histogram(found: Any, names: Sequence[str] | None = None, *, title: str = "") -> Figure:
     """The ranks of true parameters among their posterior draws, one panel per quantity, the first 16.
 
-    Bars are counts over the expected count. The shaded band is that of `found.band`: all bars of a panel lie in it for
-    99 % of exact posteriors or more.
+    Steps are counts over the expected count. The shaded band is that of `found.band`: all steps of a panel lie in it
+    for 99 % of exact posteriors or more.
 
     Args:
         found: as `jaxsamp.metrics.sbc_ranks` returns it.
@@ -42,11 +42,12 @@ def rank_histogram(found: Any, names: Sequence[str] | None = None, *, title: str
                 continue
             low, high = found.band / found.expected
             axes.stairs(high, edges, baseline=low, fill=True, color=SHADES[2], zorder=0)
-            axes.stairs(found.counts[q] / found.expected, edges, fill=True, color=TRUE, alpha=0.75)
+            axes.stairs(found.counts[q] / found.expected, edges, baseline=None, color=TRUE, linewidth=1.4)
             axes.axhline(1, color=INK, linewidth=0.8, linestyle="--")
             name = f"quantity {q}" if names is None else names[q]
             axes.set_title(f"{name}: p = {found.metrics[q].p_value:.2g}")
             axes.spines[["top", "right"]].set_visible(False)
+        panels[0, 0].set_ylim(bottom=0)  # of all panels, once they have their lines
         figure.supxlabel(f"rank among {found.draws:,} draws", fontsize=9)
         figure.supylabel("ranks / expected", fontsize=9)
         return titled(figure, title)
@@ -56,7 +57,8 @@ def coverage(found: Any, *, title: str = "") -> Figure:
     """The expected coverage of posteriors against their credibility level, one curve per posterior.
 
     Exact posteriors lie on the diagonal; the whole curve stays in the shaded band for 995 exact posteriors in 1,000.
-    Too narrow posteriors are above it at low levels and below it at high ones, and those too wide the other way.
+    About references on all sides, too narrow posteriors are above it at low levels and below it at high ones, and those
+    too wide the other way. About references near the observation, too wide ones are above it everywhere.
 
     Args:
         found: as `jaxsamp.metrics.tarp` returns it, or several of them by name.
@@ -64,7 +66,7 @@ def coverage(found: Any, *, title: str = "") -> Figure:
     """
     curves = found if isinstance(found, Mapping) else {"": found}
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 4.4), dpi=DPI)
+        figure = Figure(figsize=(4.6, 4.5 + 0.2 * len(curves)), dpi=DPI)
         axes = figure.subplots()
         half = max(one.metric.null_high for one in curves.values())
         ends = np.array([0.0, 1.0])
@@ -75,5 +77,5 @@ def coverage(found: Any, *, title: str = "") -> Figure:
             label = f"{name}: {p_value}" if name else p_value
             axes.plot(one.level, one.coverage, color=LINES[k % len(LINES)], linewidth=1.4, label=label)
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="credibility level", ylabel="expected coverage")
-        axes.legend(loc="upper left")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
         return titled(figure, title)
