@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core import checks, shown
-from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.types import Array, ArrayLike, PyTree
 from jaxsamp.corruptions import MaskOperator
 from jaxsamp.denoisers.base import Wrapper
@@ -132,8 +131,11 @@ def boolean(mask: Any, takes: str) -> Any:
     return mask
 
 
-def seen(denoiser: Denoiser, y: ArrayLike | None, mask: Any, takes: str) -> Array | None:
-    """y where the mask is True, and zero elsewhere; `takes` is the start of the sentence if the mask is not boolean."""
+def seen(denoiser: Any, y: ArrayLike | None, mask: Any, takes: str) -> Array | None:
+    """y where the mask is True, and zero elsewhere; `denoiser`, or a law, may know the event's shape.
+
+    `takes` is the start of the sentence if the mask is not boolean.
+    """
     mask, event = boolean(mask, takes), getattr(denoiser, "event_shape", None)
     if event is not None and mask.shape != tuple(event) or y is not None and jnp.shape(y) != mask.shape:
         shape = "" if event is None else f" {tuple(event)}"

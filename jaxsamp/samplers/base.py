@@ -33,7 +33,7 @@ class Problem(NamedTuple):
     calibration: Any
     divided: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
     surrogate: Callable[[Any], Callable[[Array, Array], Array]] | None = None
-    observation: tuple[Any, Any, Any] | None = None
+    observation: Any = None
 
 
 class Cost(NamedTuple):

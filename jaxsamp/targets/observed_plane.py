@@ -113,27 +113,28 @@ def condition_plane(
             log p(y) is off by more than 1e-3.
         TypeError: the prior is not a law, or the operator is none of these.
     """
-    prior, operator, nodes = checks.law("prior", prior), of_all(operator), checks.at_least("nodes", nodes, 8)
+    known: Any = of_all(operator)
+    prior, nodes = checks.law("prior", prior), checks.at_least("nodes", nodes, 8)
     if tuple(prior.event_shape) != (2,):
         raise ValueError(f"prior must be a law in the plane, of event shape (2,); got {tuple(prior.event_shape)}.")
     if not (checks.finite("noise", noise) > 0).all():
         raise ValueError(f"noise must be above 0; got {noise}.")
-    y = jnp.asarray(seen(prior, y, operator.mask, TAKES) if isinstance(operator, MaskOperator) else y, float)
+    y = jnp.asarray(seen(prior, y, known.mask, TAKES) if isinstance(known, MaskOperator) else y, float)
     checks.finite("y", y)
-    predicted = jax.eval_shape(operator, jax.ShapeDtypeStruct((2,), y.dtype)).shape
+    predicted = jax.eval_shape(known, jax.ShapeDtypeStruct((2,), y.dtype)).shape
     if predicted != y.shape or jnp.shape(noise) not in ((), y.shape):
         raise ValueError(
             f"operator must return y's shape, and noise be a number or of it; got {predicted}, {y.shape} and "
             f"{jnp.shape(noise)}."
         )
     noise = jnp.asarray(noise, float)
-    low, high, coarse, fine = _found(prior, y, operator, noise, nodes)
+    low, high, coarse, fine = _found(prior, y, known, noise, nodes)
     if not abs(float(coarse - fine)) <= TOLERANCE:
         raise ValueError(
             f"nodes must be more for so small a noise: with {nodes} per coordinate, log p(y) is off by "
             f"{abs(float(coarse - fine)):.2g}."
         )
-    return ObservedPlane(prior, y, operator, noise, low, high, fine, nodes)
+    return ObservedPlane(prior, y, known, noise, low, high, fine, nodes)
 
 
 def joint(prior: Any, y: Array, operator: Any, noise: Array, x: Array) -> Array:
@@ -151,4 +152,5 @@ def _found(prior: Any, y: Array, operator: Any, noise: Array, nodes: int) -> tup
     """The box, and the log evidence by few nodes and by many."""
     log_density = partial(joint, prior, y, operator, noise)
     low, high = plane_grid.box(log_density, jnp.asarray(prior.sample(jax.random.key(0), DRAWN), float))
-    return low, high, *(plane_grid.log_integral(log_density, low, high, k) for k in (nodes, max(FINE, 2 * nodes)))
+    few, many = (plane_grid.log_integral(log_density, low, high, k) for k in (nodes, max(FINE, 2 * nodes)))
+    return low, high, few, many
