@@ -38,7 +38,7 @@ def main():
         known = js.posterior(prior, y, operator, NOISE, iterations=y.size)
         pulled = js.denoisers.dps(prior, y, operator, scale=1.0)
         drawn = {
-            "posterior": js.sample(key, known, (N, 2), DDPM(), 160),
+            "posterior": js.sample(key, known, (N, 2), DDPM(), 480 // known.evaluations),
             "SplitGibbs": js.sample(key, known, (N, 2), gibbs, grid=annealed),
             "dps": js.sample(key, pulled, (N, 2), DDPM(), 240),
         }
