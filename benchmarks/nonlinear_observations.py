@@ -24,8 +24,8 @@ from jaxsamp.corruptions import DenseOperator, SaturationOperator
 from jaxsamp.samplers import DDPM, DPMSolverPP, OverdampedCorrector, PredictorCorrector, Sampler, SplitGibbs, UniPC
 
 LAST = 0.02
-SCALES = (0.3, 1.0, 3.0)  # of our DPS
-ZETAS = (0.01, 0.03, 0.1, 0.3)  # of theirs; 0.01 is its default
+SCALES = (0.3, 1.0, 3.0, 10.0)  # of our DPS
+ZETAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # of theirs; 0.01 is its default
 SCHEDULE = js.schedules.VarianceExploding()
 PEER = optional("diffuse")
 Way = tuple[str, Any, Callable[[jax.Array], Any]]  # name, strength or None, samples from a key
