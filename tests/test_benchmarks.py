@@ -73,6 +73,9 @@ SMALL = {
         *("--cases", "network", "instance", "--starts", "2", "--seeds", "1", "--train-steps", "5", "--width", "16"),
         *("--rounds", "5", "--only", "ParallelMidpoint, data frame", "parareal"),
     ],
+    "pauli_channels": [
+        *("--qubits", "1", "--uses", "400", "40000", "--sets", "1", "--draws", "5000", "--repeats", "1"),
+    ],
     "load_pretrained": ["--width", "32", "--repeats", "1"],
     "safe_default": ["--cases", "instance", "--starts", "4"],
     "stopping": [*("--cases", "g64", "--samples", "4", "--runs", "1", "--reference", "8")],

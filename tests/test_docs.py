@@ -64,6 +64,8 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.mixture import COMMANDS as OF_MIXTURES
     from jaxsamp.cli.mixture_learn import MixtureLearn
     from jaxsamp.cli.mixture_windows import MixtureWindows
+    from jaxsamp.cli.quantum import COMMANDS as OF_QUANTUM
+    from jaxsamp.cli.quantum_pauli import QuantumPauli
     from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
     from jaxsamp.cli.score_error import ScoreErrorCommand
@@ -93,9 +95,10 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (SpinsSample, "spins sample", set()),
         (SpinsLearn, "spins learn", set()),
         (SpinsSelect, "spins select", set()),
+        (QuantumPauli, "quantum pauli", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
-    groups = {"mixture": OF_MIXTURES, "spins": OF_SPINS}
+    groups = {"mixture": OF_MIXTURES, "spins": OF_SPINS, "quantum": OF_QUANTUM}
     within = {f"{group} {name}" for group, commands in groups.items() for name in commands}
     assert set(sections) == {*COMMANDS} - {*groups} | within
 

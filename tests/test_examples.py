@@ -45,6 +45,7 @@ PICTURES = {
     "36_sparameters": 1,
     "34_nonlinear_observations": 1,
     "35_is_a_posterior_calibrated": 4,
+    "33_pauli_channel": 1,
 }
 
 
@@ -58,9 +59,11 @@ BRIEF = {
     "15_many_devices",
     "18_posterior_and_mixture",
     "19_published_schemes",
+    "33_pauli_channel",
     "20_from_diffusers",
     "35_is_a_posterior_calibrated",
     "digits",
+    "pauli_channels",
     "windows",
 }
 

@@ -4,6 +4,7 @@ from jaxsamp.cli.group import Group
 
 COMMANDS = {  # module, class and summary of each
     "tomography": ("quantum_tomography", "QuantumTomography", "Estimate a state from measurements of several copies."),
+    "pauli": ("quantum_pauli", "QuantumPauli", "Estimate the eigenvalues and error rates of a Pauli channel."),
 }
 
 

@@ -10,6 +10,7 @@ with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.bars import level_name, levels
     from jaxsamp.plots.curves import comparison, losses, score_errors
     from jaxsamp.plots.posteriors import coverage, rank_histogram
+    from jaxsamp.plots.intervals import intervals
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet, strips
     from jaxsamp.plots.sparameters import sparameters
@@ -27,6 +28,7 @@ __all__ = [
     "copy_curves",
     "grid",
     "images",
+    "intervals",
     "is_image",
     "level_name",
     "levels",

@@ -50,11 +50,11 @@ def pauli_eigenvalues(
     |---|---|---|
     | "bell" | mean of (-1)^<a,b> over the errors a that were seen, by one Walsh-Hadamard transform | Wilson |
     | "stabilizer" | mean of (-1)^(c.s) over the syndromes s of the group whose element c is b | Wilson |
-    | "decay" | fit of A lambda^m, which does not depend on errors of preparation and measurement | normal |
+    | "decay" | fit of A lambda^m, which does not depend on errors of preparation and measurement | profile likelihood |
     | "product" | from the rates of all strings that are found by population recovery | normal, with what is missing |
 
     The intervals of "product" cover an eigenvalue at least as often as they say, because errors that were not found
-    may have either sign; those of "decay" are those of large numbers of shots.
+    may have either sign. A decay that is lost after its first depth has the estimate NaN, and an interval all the same.
 
     Args:
         data: `BellShots`, `StabilizerShots`, `DecayShots` or `ProductShots`, recorded, or simulated by

@@ -37,6 +37,7 @@ from jaxsamp.recipes.mixtures import (
 )
 from jaxsamp.recipes.networks import draft_of, network_for
 from jaxsamp.recipes.parts import LearningData
+from jaxsamp.recipes.pauli import pauli_channel, pauli_facts, pauli_picture
 from jaxsamp.recipes.pictures import alone, beside_truth, side_by_side, training_pictures
 from jaxsamp.recipes.pretrained import decoded, picture_of, pretrained_data, pretrained_denoiser
 from jaxsamp.recipes.reports import about, against_data, against_law, against_reference, report, score_errors
@@ -129,6 +130,9 @@ __all__ = [
     "noise_levels",
     "null_label",
     "numbered",
+    "pauli_channel",
+    "pauli_facts",
+    "pauli_picture",
     "picture_of",
     "pretrained_data",
     "pretrained_denoiser",

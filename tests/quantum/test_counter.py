@@ -23,6 +23,8 @@ def test_known_rates():
     assert counter_test(2, 1.0, 5, 1).true_positive == 1 and counter_test(2, -1.0, 5, 1).true_positive < 1
     small = counter_test(1, 0.0, 60, 1)  # 3 * 2^-60, which subtractions from 1 would lose
     np.testing.assert_allclose(small.false_positive, 3 * 0.5**60, rtol=1e-12)
+    often = counter_test(8, 1 / 3, 53, int(np.log(20) * 1.5**53) + 1)  # both error rates below 0.05
+    assert often.false_positive < 0.05 and often.true_positive > 0.95 and 1e16 < often.uses < 1e17
     far = counter_test(8, 1 / 3, 84, 1000 * 2**20)
     assert far.uses == 84 * 1000 * 2**20 * (4**8 - 1) and far.false_positive < 1e-9
 

@@ -94,13 +94,13 @@ def test_intervals_of_signs_and_rates_cover_as_often_as_they_say(method, shots):
 
 @pytest.mark.parametrize(("amplitude", "value"), [(0.9, 0.97), (0.9, 0.5), (0.8, -0.8), (0.7, 0.999)])
 def test_decays_are_fitted_as_scipy_does_and_their_intervals_cover(amplitude, value):
-    """2,000 sets of 2,000 shots a depth: coverage 0.95 within 0.025, bias below 0.1 standard errors."""
-    rng, shots, sets = np.random.default_rng(0), 2000, 2000
+    """1,000 sets of 2,000 shots a depth: coverage 0.95 within 0.03, bias below 0.12 standard errors."""
+    rng, shots, sets = np.random.default_rng(0), 2000, 1000
     positives = rng.binomial(shots, (1 + amplitude * value**DEPTHS) / 2, (sets, 7))
     found = pauli_eigenvalues(DecayShots(np.ones(sets, int), DEPTHS, positives, shots, 1)).eigenvalues
     covered = (found.low <= value) & (value <= found.high)
-    assert abs(covered.mean() - 0.95) < 0.025
-    assert abs(found.values.mean() - value) < 0.1 * found.values.std()
+    assert abs(covered.mean() - 0.95) < 0.03
+    assert abs(found.values.mean() - value) < 0.12 * found.values.std()
     np.testing.assert_allclose(found.standard_error.mean(), found.values.std(), rtol=0.1)
     for row in range(3):
         means = 2 * positives[row] / shots - 1
@@ -108,6 +108,16 @@ def test_decays_are_fitted_as_scipy_does_and_their_intervals_cover(amplitude, va
         fit, covariance = curve_fit(lambda m, a, v: a * v**m, DEPTHS, means, (amplitude, value), sigma, True)
         assert abs(fit[1] - found.values[row]) < 0.35 * np.sqrt(covariance[1, 1])
         np.testing.assert_allclose(found.standard_error[row], np.sqrt(covariance[1, 1]), rtol=0.2)
+
+
+@pytest.mark.parametrize(("value", "shots"), [(0.7, 52), (-0.9, 52), (0.2, 2000), (0.0, 500)])
+def test_intervals_of_decays_cover_where_the_signal_is_soon_lost(value, shots):
+    """600 sets: 0.91 to 0.99, which is 0.95 within four standard deviations of a share, and what a margin allows."""
+    positives = np.random.default_rng(1).binomial(shots, (1 + 0.9 * value**DEPTHS) / 2, (600, 7))
+    found = pauli_eigenvalues(DecayShots(np.ones(600, int), DEPTHS, positives, shots, 1)).eigenvalues
+    assert 0.91 < ((found.low <= value) & (value <= found.high)).mean() < 0.99
+    known = ~np.isnan(found.values)
+    assert ((found.low <= found.values) & (found.values <= found.high))[known].all()
 
 
 def test_a_signal_that_is_lost_at_once_says_nothing():
@@ -129,27 +139,32 @@ def test_decays_do_not_see_what_preparation_and_measurement_lose():
     assert few.positives.shape == (2, 3) and pauli_eigenvalues(few).eigenvalues.labels == ["XX", "ZI"]
 
 
-def test_probes_find_the_strings_of_a_sparse_channel():
-    """Six qubits, 100,000 probes, ten keys: all strings above 3 / sqrt(shots), no other, no rate off by 0.012."""
+@pytest.mark.parametrize("keys", [range(2), pytest.param(range(2, 10), marks=pytest.mark.slow)], ids=["two", "eight"])
+def test_probes_find_the_strings_of_a_sparse_channel(keys):
+    """Six qubits, 100,000 probes: all strings above 3 / sqrt(shots), no other, no rate off by 0.012; for fixed keys.
+
+    Intervals of all eigenvalues hold the truth, where those that ignore the strings that were not found do not.
+    """
     p, shots = sparse(), 100_000
     above, true = p > 3 / np.sqrt(shots), PauliChannel(p)
     assert above.sum() == 12
-    for seed in range(10):
-        data = measure_channel(jax.random.key(seed), true, shots, "product")
-        found = pauli_eigenvalues(data, paulis=["XYZXYZ", "IIIIIZ"])
+    for seed in keys:
+        found, values = pauli_eigenvalues(measure_channel(jax.random.key(seed), true, shots, "product"))[::-1]
         full = np.zeros(4**6)
-        full[found.rates.indices] = found.rates.values
+        full[found.indices] = found.values
         assert (full[above] > 0).all() and (full[p == 0] == 0).all()
         assert np.abs(full - p).max() < 0.012
-        truth = [float(true.eigenvalue(label)) for label in found.eigenvalues.labels]
-        assert ((found.eigenvalues.low <= truth) & (truth <= found.eigenvalues.high)).all()
+        exact = np.asarray(true.eigenvalues, float)
+        inside = (values.low - 1e-6 <= exact) & (exact <= values.high + 1e-6)
+        narrow = np.abs(values.values - exact) <= 1.96 * values.standard_error  # which ignore what was not found
+        assert inside.mean() >= 0.95 > narrow.mean() and (values.high - values.low).max() < 0.15
 
 
 def test_intervals_of_probes_cover():
     """40 sets of 5,000 probes: rates of what is found at 95 %, eigenvalues at least so often; false alarm 1e-4."""
     true = PauliChannel.from_labels({"III": 0.7, "XYZ": 0.2, "ZZI": 0.1})
     data, sets, shots = measure_channel(jax.random.key(7), true, 200_000, "product"), 40, 5000
-    rates, values, off = 0, 0, []
+    rates, values, off, seen, said = 0, 0, [], [], []
     for k in range(sets):
         part = slice(k * shots, (k + 1) * shots)
         found = pauli_eigenvalues(ProductShots(data.axes[part], data.flips[part]))
@@ -157,11 +172,14 @@ def test_intervals_of_probes_cover():
         p = np.asarray(true.probabilities)[found.rates.indices]
         rates += ((found.rates.low <= p) & (p <= found.rates.high)).sum()
         off.append((found.rates.values - p) / found.rates.standard_error)
+        seen.append(found.rates.values)
+        said.append(found.rates.standard_error)
         eigenvalues = np.asarray(true.eigenvalues)
         values += ((found.eigenvalues.low <= eigenvalues) & (eigenvalues <= found.eigenvalues.high + 1e-6)).sum()
     least, most = binom.ppf([1e-4, 1 - 1e-4], 3 * sets, 0.95)
     assert least <= rates <= most and values >= 0.95 * 64 * sets
     assert np.abs(np.mean(off, 0)).max() < norm.isf(1e-5) / np.sqrt(sets)
+    np.testing.assert_allclose(np.std(seen, 0), np.mean(said, 0), rtol=0.3)  # 2.7 standard deviations of the former
 
 
 def test_strings_of_twenty_qubits_need_no_table():
