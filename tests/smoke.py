@@ -27,6 +27,7 @@ SMOKE = {
     "sparameters": ["test_the_posterior_is_that_of", "test_touchstone_files"],
     "theory": ["test_sizes_follow_the_formulas", "test_times_of_speciation"],
     "quantum": ["test_known_eigenvalues", "test_known_rates"],
+    "quantum": ["test_known_laws", "test_the_bias_of_keyl_is_the_published_one"],
     "recipes": ["test_a_toy_gets_the_metrics_of_its_law_and_a_table"],
     "cli": ["test_help_names_each_option_and_its_default"],
     "kernels": ["test_table_is_the_published_recursion", "test_gauss_windows_integrate_polynomials"],

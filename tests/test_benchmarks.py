@@ -140,6 +140,10 @@ SMALL = {
         "--repeats",
         "1",
     ],
+    "tomography": [
+        *("--states", "(.9, .1)", "--copies", "1", "2", "--measurements", "20", "--budgets", "(.9, .1)", "--budget"),
+        *("100", "--budget-copies", "2", "--seeds", "1"),
+    ],
     "overhead": ["--samples", "16", "--dim", "4", "--steps", "4", "--repeats", "1"],
 }
 

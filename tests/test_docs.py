@@ -66,6 +66,7 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.mixture_windows import MixtureWindows
     from jaxsamp.cli.quantum import COMMANDS as OF_QUANTUM
     from jaxsamp.cli.quantum_pauli import QuantumPauli
+    from jaxsamp.cli.quantum_tomography import QuantumTomography
     from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
     from jaxsamp.cli.score_error import ScoreErrorCommand
@@ -96,6 +97,7 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (SpinsLearn, "spins learn", set()),
         (SpinsSelect, "spins select", set()),
         (QuantumPauli, "quantum pauli", set()),
+        (QuantumTomography, "quantum tomography", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
     groups = {"mixture": OF_MIXTURES, "spins": OF_SPINS, "quantum": OF_QUANTUM}
@@ -118,6 +120,11 @@ def test_every_sampler_target_and_metric_is_on_its_page():
 
     of_spins = {name for name in js.mcmc.__all__ if hasattr(getattr(js.mcmc, name), "prepared")}
     pages = {
+        "tomography.md": {
+            *("Keyl", "Purified", "Single", "CopyProtocol", "measure", "Outcomes", "estimate_state", "StateEstimate"),
+            *("two_stage", "splitting", "Splitting", "random_state", "haar", "nearest_state", "trace_distance"),
+            *("schur_weyl", "partitions", "sample_partitions", "linear_response", "keyl_error", "purified_error"),
+        },
         "samplers.md": {*js.samplers.__all__, *js.samplers.BY_NAME} - {"BY_NAME", "Problem", "Sampler", "State"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"}

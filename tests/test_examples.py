@@ -46,6 +46,7 @@ PICTURES = {
     "34_nonlinear_observations": 1,
     "35_is_a_posterior_calibrated": 4,
     "33_pauli_channel": 1,
+    "32_several_copies_at_once": 1,
 }
 
 

@@ -90,7 +90,7 @@ class QuantumTomography(ReportingCommand):
     def show(self, facts: dict[str, Any], out: Path) -> None:
         """Print the report."""
         page = Page()
-        page.head(facts["title"])
+        page.head(facts["title"], "")
         page.line("eigenvalues: " + ", ".join(f"{p:.4g}" for p in facts["eigenvalues"]))
         columns = ("squared_error", "squared_error_se", "exact", "distance", "noise", "trace_distance")
         rows = [

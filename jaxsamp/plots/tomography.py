@@ -31,18 +31,18 @@ def copy_curves(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure
             left.errorbar(t, error, reach, fmt=mark, color=color, markersize=4, capsize=2, label=name)
             known = [(row["t"], row["exact"]) for row in mine if row["exact"] is not None]
             left.plot(*np.transpose(known or [(np.nan, np.nan)]), color=color, linewidth=1)
-            right.plot(t, [row["distance"] for row in mine], mark + "-", color=color, markersize=4, label=name)
+            right.plot(t, [row["distance"] for row in mine], mark + "-", color=color, markersize=4)
             right.plot(t, [row["noise"] for row in mine], "--", color=color, linewidth=0.8)
         all_t = np.array(sorted({row["t"] for row in rows}), float)
         if len(all_t) > 1:
-            first = max(row["squared_error"] for row in rows if row["t"] == all_t[0])
+            first = next(row["squared_error"] for row in rows if row["t"] == all_t[0])
             left.plot(all_t, first * (all_t / all_t[0]) ** -0.5, ":", color=FAINT, label="slope -1/2")
-        left.set_ylabel("t E |estimate from t copies - rho|^2")
-        right.set_ylabel("|mean of all estimates - rho|")
+        left.set_ylabel(r"$t \, E \|\hat\rho - \rho\|^2$, estimate from t copies")
+        right.set_ylabel(r"$\|\hat\rho - \rho\|$, mean of all estimates")
         right.plot([], [], "--", color=FAINT, label="noise alone")
         for axes in (left, right):
             axes.set(xscale="log", yscale="log", xlabel="t, copies per measurement")
             axes.set_xticks(all_t, [f"{int(t)}" for t in all_t])
             axes.minorticks_off()
-            axes.legend(fontsize=7)
+            axes.legend(fontsize=7, frameon=True, framealpha=0.8, edgecolor="none")
         return titled(figure, title)

@@ -58,8 +58,9 @@ def estimate_state(out: Outcomes, method: str = "debiased", physical: bool = Fal
         ValueError: the parts of `out` do not fit each other, or the method does not take its protocol.
         TypeError: `out` is not an `Outcomes`.
 
-    Source: the debiased estimator is that of arXiv 2510.07788, with its formula derived here; Keyl's is that of arXiv
-    quant-ph/0412053.
+    Source: Pelecanos, Spilecki and Wright, "The debiased Keyl's algorithm: a new unbiased estimator for full state
+    tomography", arXiv 2510.07788 (its donation of boxes; the formula here is derived); Keyl, "Quantum state estimation
+    and large deviations", arXiv quant-ph/0412053.
     """
     checks.one_of("method", method, METHODS)
     out = check_outcomes(out)

@@ -60,12 +60,17 @@ class Keyl(CopyProtocol):
             return partition, jnp.ones((1, 1), complex_dtype()), {}
         if d == 2:
             return partition, _qubit(for_frame, eigenvalues, partition), {}
-        half = (SWEEPS + d**2 if self.sweeps is None else self.sweeps) // 2
+        half = (SWEEPS + d**2 if self.sweeps is None else self.sweeps) // 2 * (d - 1)
+
+        def walk(i: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            frame, made, seen = carry
+            frame, more = _walk(for_moves, eigenvalues, partition, frame, i * half, (i + 1) * half)
+            return frame, made + more, seen.at[i].set(_overlap(eigenvalues, partition, frame))
+
+        zeros = jnp.zeros(2, eigenvalues.dtype)
         start = _start(for_frame, eigenvalues, self.copies)
-        middle, first = _walk(for_moves, eigenvalues, partition, start, 0, half * (d - 1))
-        frame, second = _walk(for_moves, eigenvalues, partition, middle, half * (d - 1), 2 * half * (d - 1))
-        apart = _overlap(eigenvalues, partition, frame) - _overlap(eigenvalues, partition, middle)
-        return partition, frame, {"acceptance": (first + second) / (2 * half * (d - 1)), "split_half": apart}
+        frame, made, seen = lax.fori_loop(0, 2, walk, (start, zeros[0], zeros))
+        return partition, frame, {"acceptance": made / (2 * half), "split_half": seen[1] - seen[0]}
 
 
 def _qubit(key: Array, eigenvalues: Array, partition: Array) -> Array:

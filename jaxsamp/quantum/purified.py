@@ -31,8 +31,8 @@ class Purified(CopyProtocol):
     Attributes:
         copies: t, at least 1.
 
-    Source: the idea is that of arXiv 2511.15806, "Random purification channel made simple"; the estimator and its
-    second moment are derived here, and its circuits are not simulated.
+    Source: the idea is that of "Mixed state tomography reduces to pure state tomography", arXiv 2511.15806; the
+    estimator and its second moment are derived here, and circuits are not simulated.
     """
 
     name: ClassVar[str] = "purified"
