@@ -88,7 +88,7 @@ def _batches(partition: Array, frame: Array, response: Array, purified: bool, me
         reduced = jnp.einsum("nik,njk->nij", frame, frame.conj(), precision="highest")
         made = ((d**2 + t[..., None]) * reduced - d * jnp.eye(d)) / t[..., None]
     else:
-        weights = (jax.vmap(young.donate)(partition) if method == "debiased" else partition) / t
+        weights = (young.donate(partition) if method == "debiased" else partition) / t
         weights = 1 / d + (weights - 1 / d) / response
         made = jnp.einsum("nij,nj,nkj->nik", frame, weights, frame.conj(), precision="highest")
     # The trace is 1 but for rounding, which estimates with large eigenvalues would show.

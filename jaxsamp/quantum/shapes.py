@@ -156,7 +156,7 @@ def keyl_error(eigenvalues: Data, t: int) -> float:
         ValueError: p is not a law, or t is not from 1 to 40.
     """
     shapes, chance = schur_weyl(eigenvalues, t)
-    donated = np.asarray(jax.vmap(young.donate)(jnp.asarray(shapes)), float)
+    donated = np.asarray(young.donate(shapes), float)  # pyright: ignore[reportArgumentType]  (NumPy will do)
     return float(chance @ (donated**2).sum(1) / t**2 - (_eigenvalues(eigenvalues) ** 2).sum())
 
 

@@ -1,7 +1,7 @@
 """Young diagrams of t letters 0, ..., d - 1, and the minors of a frame, for measurements of t copies of a state.
 
-A diagram is an array (d,) of row lengths, decreasing, with sum t. All functions take one diagram, one table or one
-matrix; `jax.vmap` makes batches of them.
+A diagram is an array (d,) of row lengths, decreasing, with sum t. Functions take one of them unless they say otherwise;
+`jax.vmap` makes batches.
 """
 
 import jax.numpy as jnp
@@ -37,10 +37,10 @@ def donate(partition: Array) -> Array:
     """The diagram after each row has given a box to every longer one: lambda_i + #{shorter rows} - #{longer rows}.
 
     Args:
-        partition: (d,) of integers. The sum stays the same; entries may become negative.
+        partition: (..., d) of integers, of JAX or NumPy. The sum stays the same; entries may become negative.
     """
-    longer = partition[:, None] > partition[None, :]
-    return partition + longer.sum(1) - longer.sum(0)
+    longer = partition[..., :, None] > partition[..., None, :]
+    return partition + longer.sum(-1) - longer.sum(-2)
 
 
 def log_minors(frame: Array, rho: Array) -> Array:

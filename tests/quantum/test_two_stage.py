@@ -48,10 +48,10 @@ def test_what_is_measured_is_a_state_near_the_mixed_one(x64, key):
 
 
 def test_the_two_stages_find_a_qubit(key, optimized):
-    # The trace distance at 8,000 copies is 0.05 on average, and was never above 0.15 in 200 runs.
+    # The trace distance at so many copies is 0.03 on average: five times as much is no chance.
     rho = q.random_state(key, 2, (0.9, 0.1))
-    est = q.two_stage(jax.random.key(1), rho, 8000)
-    assert q.trace_distance(est.rho, rho) < 0.2 and est.batches.shape == (1500, 2, 2)
+    est = q.two_stage(jax.random.key(1), rho, 21_333)
+    assert q.trace_distance(est.rho, rho) < 0.15 and est.batches.shape == (4000, 2, 2)
     assert jnp.abs(jnp.trace(est.rho) - 1) < 1e-5 and jnp.abs(est.rho - est.rho.conj().T).max() < 1e-5
 
 
