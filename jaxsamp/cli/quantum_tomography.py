@@ -103,6 +103,8 @@ class QuantumTomography(ReportingCommand):
 
 
 def _write(rho: np.ndarray, estimates: Mapping[str, Any], folder: Path) -> None:
-    arrays = {name: np.asarray(est.rho) for name, est in estimates.items()}
-    errors = {f"{name}_standard_error": np.asarray(est.standard_error) for name, est in estimates.items()}
+    arrays: dict[str, Any] = {name: np.asarray(est.rho) for name, est in estimates.items()}
+    errors: dict[str, Any] = {
+        f"{name}_standard_error": np.asarray(est.standard_error) for name, est in estimates.items()
+    }
     np.savez(folder / FILE, rho=rho, **arrays, **errors)

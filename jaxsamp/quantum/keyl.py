@@ -16,7 +16,7 @@ from jaxsamp.quantum.states import complex_dtype
 from jaxsamp_kernels import flags, young
 
 DIAGRAM, FRAME, MOVES = range(3)  # what a key of an outcome is for
-SWEEPS = 24  # of a chain in d dimensions: SWEEPS + d^2, of d - 1 moves each
+SWEEPS, COPIES = 24, 4  # of a chain in d dimensions: SWEEPS + d^2 + t / COPIES, of d - 1 moves each
 
 
 @pytree
@@ -34,7 +34,7 @@ class Keyl(CopyProtocol):
 
     Attributes:
         copies: t, at least 1.
-        sweeps: of the chain, at least 2; by default 24 + d^2.
+        sweeps: of the chain, at least 2; by default 24 + d^2 + t / 4.
 
     Source: Keyl, "Quantum state estimation and large deviations", arXiv quant-ph/0412053; of few copies at a time,
     Chen, Li and Liu, "An optimal tradeoff between entanglement and copy complexity for state tomography", arXiv
@@ -60,7 +60,8 @@ class Keyl(CopyProtocol):
             return partition, jnp.ones((1, 1), complex_dtype()), {}
         if d == 2:
             return partition, _qubit(for_frame, eigenvalues, partition), {}
-        half = (SWEEPS + d**2 if self.sweeps is None else self.sweeps) // 2 * (d - 1)
+        sweeps = SWEEPS + d**2 + self.copies // COPIES if self.sweeps is None else self.sweeps
+        half = sweeps // 2 * (d - 1)
 
         def walk(i: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             frame, made, seen = carry

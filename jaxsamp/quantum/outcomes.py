@@ -51,7 +51,7 @@ class Outcomes(NamedTuple):
             OSError: the file cannot be written.
         """
         path = Path(path).with_suffix(".npz")
-        stats = {_STATS + name: np.asarray(value) for name, value in self.stats.items()}
+        stats: dict[str, Any] = {_STATS + name: np.asarray(value) for name, value in self.stats.items()}
         with disk.writing(path):
             np.savez(
                 path,

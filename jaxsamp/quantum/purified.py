@@ -53,7 +53,7 @@ class Purified(CopyProtocol):
         return partition, phi / jnp.linalg.norm(phi), {}
 
 
-def purified_error(d: int, t: int, purity: ArrayLike) -> ArrayLike:
+def purified_error(d: int, t: int, purity: float | ArrayLike) -> Any:
     """E ||rho_hat - rho||_F^2 of one measurement of t copies by `Purified`, in closed form.
 
     With a = (D + t) / t, b = d / t, F = (t + 1) / (t + D), F_2 = F (t + 2) / (t + D + 1), X = F - F_2 and

@@ -40,14 +40,15 @@ def two_stage(
        rho - rho_0 stay as bias. The estimate is rho_0 + Phi^-1(Delta / c) / q.
 
     This is a reconstruction from the abstract of the paper, not the paper's algorithm to the letter. At sizes that can
-    be run it is 2.4 to 3.5 times less accurate than debiased estimates of the same copies, and about twice less than
+    be run it is 2.4 to 3.5 times less accurate than debiased estimates of the same copies, and 1.6 to 3 times less than
     single copies, because of the factor 1 / q = 2, of the copies that the first stage takes, and of d' > d. Mean trace
     distance to 16 random states of a spectrum (standard error), as `benchmarks/tomography.py` measures it:
 
-    | state, N | single | debiased, t = 2, 4, 16 | purified, t = 2, 4, 16 | two-stage, t = 2, 4, 16 |
+    | eigenvalues, N | single | debiased, t = 2, 4, 16 | purified, the same t | two-stage, the same t |
     |---|---|---|---|---|
-    | (.9, .1), 2048 | .031 (.003) | .024, .025, .021 (.003) | .034, .032, .026 (.003) | .067, .070, .051 (.008) |
-    | (.75, .2, .05), 4096 | .036 (.002) | .031, .027, .023 (.002) | .043, .034, .029 (.003) | .109, .082, .068 (.005) |
+    | .9, .1; 2048 | .031 (.003) | .024, .025, .021 (.003) | .034, .032, .026 (.003) | .067, .070, .051 (.008) |
+    | .75, .2, .05; 4096 | .036 (.002) | .031, .027, .023 (.002) | .043, .034, .029 (.003) | .109, .082, .068 (.005) |
+    | .7, .2, .1, 0; 4096 | .051 (.003) | .048, .040, .033 (.003) | .079, .061, .044 (.003) | .151, .134, .102 (.015) |
 
     Args:
         key: a typed key.
