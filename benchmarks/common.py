@@ -7,17 +7,19 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 import jaxsamp
 from jaxsamp.core.pytrees import pytree
+from jaxsamp.core.types import State
 from jaxsamp.samplers import (
     DDIM,
     DDPM,
@@ -29,6 +31,7 @@ from jaxsamp.samplers import (
     Sampler,
     UniPC,
 )
+from jaxsamp.samplers.base import Cost
 
 SAMPLERS = {
     "DDIM": DDIM(),
@@ -52,6 +55,42 @@ class Counted(ParallelMidpoint):
 
     def check(self) -> None:
         """The count may be a tracer, which no check can read."""
+
+
+@pytree
+@dataclass(frozen=True)
+class EveryRound(ParallelMidpoint):
+    """One window whose step i is its sweep i, so that `save_every=1` keeps where each round would end.
+
+    Its cost is that of the last step; `stats["residual"]` has the change of the path in every sweep, (n, steps).
+    """
+
+    iterations: int | None = field(default=1, metadata={"static": True})  # no sample stops by itself
+
+    def prepare(self, lam: Any, calibration: Any) -> Any:
+        """The tables of the window."""
+        return super().prepare(lam[jnp.array([0, -1])], calibration)
+
+    def init(self, problem: Any, x: Any) -> Any:
+        """What is known before the first sweep."""
+        begun = super().init(problem, x)
+        known = self._window_sweeps(problem, begun)[1]
+        return State(x, (begun, known, jnp.zeros(len(problem.lam) - 1, x.dtype)))
+
+    def step(self, problem: Any, state: Any, i: Any, rng: Any) -> Any:
+        """One sweep."""
+        begun, known, changes = state.memory
+        known = self._window_sweeps(problem, begun)[2](i, known)
+        return State(known.path.end, (begun, known, changes.at[i].set(known.change)))
+
+    def _window_sweeps(self, problem: Any, begun: Any) -> Any:
+        ends = problem._replace(lam=problem.lam[jnp.array([0, -1])])
+        return self.sweeps(ends, begun, jnp.zeros((), int), None)  # Gauss nodes need no draws
+
+    def cost(self, state: Any, steps: int) -> Cost:
+        """That of `steps` rounds."""
+        calls = 0 if self.surrogate is None else 1 + (steps + 1) * self.midpoints
+        return Cost(steps, steps * self.midpoints, steps * self.midpoints, state.memory[-1], True, calls)
 
 
 def g64() -> jaxsamp.targets.GaussianMixture:

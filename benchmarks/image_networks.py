@@ -3,25 +3,30 @@
 Scikit-learn's digits, enlarged by cubic interpolation and clipped to their range; `--data photos` takes gray patches of
 its two photographs instead, and any other name, file or folder is read as `jaxsamp train --data` does. The U-Net has 16
 channels at three resolutions, one block each; drafts are the same U-Net with 8, 6 and 4 channels, about 1/4, 1/8 and
-1/16 of the arithmetic, trained on the same images and not distilled unless `--distill` says so. All are trained here,
-1,000 steps of 32 images; with `--folder` training goes on where it was stopped, and a finished network is only loaded.
-One calibration curve per principal component of held-out images, on which it is measured (`--basis` for others).
+1/16 of the arithmetic, trained on the same images; those of `--distill` are distilled from the network. All are trained
+here, 1,000 steps of 32 images; with `--folder` training goes on where it was stopped, and a finished network is only
+loaded. One calibration curve per principal component of held-out images, on which it is measured (`--basis` for
+others). `--limits` asks what holds the window back without a draft: its nodes, its secants, its curves.
 
 sigma / alpha from 80 to 0.02, no final denoise, float32. Error: the root mean square over pixels of the distance of
 each sample to the network's own converged flow (UniPC3 in 400 steps) from the same start; median and 95th percentile
 over starts. "arithmetic" is that of the network and the draft together, in calls of the network per sample, by XLA's
-count of operations. Rounds of `ParallelMidpoint()`, which stops by itself, are a mean.
+count of operations. Rounds of `ParallelMidpoint()`, which stops by itself, are a mean, and "beyond 3 %" the samples
+further than 3 % of the data's standard deviation of which `stats` says that they have converged. The table has the
+fewest rounds; every round is in the JSON, under "runs", and with `--into` what it has already is not run again.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import Counted, arguments, report
-from rounds_vs_accuracy import Case, Run, measured, operations
+from common import EveryRound, about, arguments, show, write
+from rounds_vs_accuracy import operations
 
 import jaxsamp as js
 from jaxsamp import recipes
@@ -32,6 +37,15 @@ SIDE, CHANNELS, DRAFTS = 28, 16, (8, 6, 4)
 SCHEDULE = js.schedules.VarianceExploding()
 STEPS = (8, 16, 24, 32, 48)  # of UniPC3
 MICROBATCH = 4  # samples of 64 nodes at once
+BEST = UniPC(order=3, lower_order_final=False)
+
+
+class Made(NamedTuple):
+    """A network, the images that it was trained on, and others."""
+
+    denoiser: Any
+    train: np.ndarray
+    held_out: np.ndarray
 
 
 def images(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +76,8 @@ def unet(channels: int, train: np.ndarray) -> js.models.Model:
 def trained(channels: int, train: np.ndarray, options: Any) -> Any:
     """The denoiser of a U-Net trained on these images, which goes on from its folder."""
     folder = options.folder and Path(options.folder) / f"{options.data.replace('/', '_')}_{channels}"
+    if folder and js.training.latest_step(folder) == options.train_steps:
+        return js.training.load_denoiser(folder)
     return js.fit(
         jax.random.key(0),
         unet(channels, train),
@@ -88,39 +104,147 @@ def distilled(channels: int, train: np.ndarray, denoiser: Any, options: Any) -> 
     ).draft  # fmt: skip
 
 
-def case(options: Any) -> Case:
-    """The network and its drafts."""
+def made(options: Any) -> Made:
+    """The network, and what it is calibrated on."""
     train, held_out = images(options.data)
-    denoiser = trained(CHANNELS, train, options)
-    found = js.calibrate(jax.random.key(1), denoiser, held_out, basis=options.basis)
-
-    def surrogates() -> dict[str, Any]:
-        drafts = {f"draft of {c} channels": trained(c, train, options) for c in options.drafts}
-        make = lambda c: distilled(c, train, denoiser.with_calibration(found), options)  # noqa: E731
-        return drafts | {f"distilled draft of {c} channels": make(c) for c in options.distill}
-
-    return Case(denoiser.with_calibration(found), train.shape[1:], 80.0, 400, surrogates)
+    return Made(trained(CHANNELS, train, options), train, held_out)
 
 
-def settings(one: Case, options: Any) -> Iterator[tuple[str, str, Any, int]]:
-    """Family, setting, sampler and steps."""
-    for n in STEPS:
-        yield "UniPC3", f"{n} steps", UniPC(order=3, lower_order_final=False), n
-    for nodes in (32, 64):
-        yield f"ParallelMidpoint({nodes})", "until it is within 1 %", ParallelMidpoint(nodes), 1
-    for n in options.without:
-        yield "ParallelMidpoint, 64 nodes", f"{n} rounds", Counted(64, n - 1), 1
-    for name, draft in one.surrogates().items():
-        for n in options.rounds:
-            yield f"ParallelMidpoint, 64 nodes, {name}", f"{n} rounds", Counted(64, n - 1, surrogate=draft), 1
+class Window(NamedTuple):
+    """One window of the network: its nodes and secants, the basis of its calibration, and how its draft is made."""
+
+    nodes: int = 64
+    secants: int = 1
+    basis: str | None = None
+    draft: Callable[[Any], Any] | None = None
 
 
-def row(run: Run, end: Any) -> dict[str, Any]:
-    """One line of the table."""
-    found = measured(run, end, 1)
-    names = {"family": "sampler", "setting": "setting", "rounds": "rounds", "error": "median", "error, 95 %": "95 %"}
-    shown = {new: found[old] for old, new in names.items()}
-    return shown | {"arithmetic": found["evaluations"] * (1 + found["arithmetic"])}
+def windows(net: Made, options: Any) -> dict[str, Window]:
+    """What is run for a number of rounds, by name."""
+    if options.limits:
+        found = {f"{n} nodes": Window(n) for n in (32, 64, 96)}
+        found |= {f"64 nodes, {n} secants": Window(secants=n) for n in (0, 2)}
+        return found | {f"64 nodes, {name}": Window(basis=name) for name in ("dct", "one curve")}
+    found = {"ParallelMidpoint, 64 nodes": Window()}
+    for c in options.drafts:
+        draft = lambda _, c=c: trained(c, net.train, options)  # noqa: E731
+        found[f"ParallelMidpoint, 64 nodes, draft of {c} channels"] = Window(draft=draft)
+    for c in options.distill:
+        draft = lambda denoiser, c=c: distilled(c, net.train, denoiser, options)  # noqa: E731
+        found[f"ParallelMidpoint, 64 nodes, distilled draft of {c} channels"] = Window(draft=draft)
+    return found
+
+
+class Bench:
+    """The network, its converged flow from some starts, and the errors of samplers."""
+
+    def __init__(self, options: Any) -> None:
+        self.options, self.net = options, made(options)
+        event = self.net.train.shape[1:]
+        self.start = 80.0 * jax.random.normal(jax.random.key(0), (options.starts, *event))
+        self.cost = operations(self.net.denoiser, event)
+        self.calibrations: dict[str, Any] = {}
+        kept = self._kept(f"flow_{options.starts}.npy")
+        if kept and kept.exists():
+            self.end = np.load(kept)
+        else:
+            self.end = np.asarray(self.ends(self.net.denoiser, BEST, 400).x)
+            if kept:
+                np.save(kept, self.end)
+
+    def ends(self, denoiser: Any, sampler: Any, steps: int, **more: Any) -> Any:
+        """Samples at the last level from the same starts, a few at a time if they have many nodes."""
+        window = isinstance(sampler, ParallelMidpoint)
+        return js.sample(
+            jax.random.key(7), denoiser, self.start.shape, sampler, steps, init=self.start, final_denoise=False,
+            microbatch=MICROBATCH if window else None, **more,
+        )  # fmt: skip
+
+    def calibrated(self, basis: str | None) -> Any:
+        """The network with one curve for each coordinate of this basis."""
+        name = basis or self.options.basis
+        if name not in self.calibrations:
+            self.calibrations[name] = self._measured(name)
+        return self.net.denoiser.with_calibration(self.calibrations[name])
+
+    def _measured(self, name: str) -> Any:
+        kept = self._kept(f"{name.replace(' ', '_')}.npz")
+        if kept and kept.exists():
+            return js.calibration.load(kept)
+        of = None if name == "one curve" else name
+        found = js.calibrate(jax.random.key(1), self.net.denoiser, self.net.held_out, basis=of)
+        if kept:
+            found.save(kept)
+        return found
+
+    def _kept(self, name: str) -> Path | None:
+        """Where something of this network is kept."""
+        options = self.options
+        start = f"{options.data.replace('/', '_')}_{options.train_steps}"
+        return options.folder and Path(options.folder) / f"{start}_{name}"
+
+    def errors(self, x: Any) -> np.ndarray:
+        """Of each sample."""
+        return np.sqrt(np.mean(np.square(np.asarray(x, float) - self.end).reshape(len(self.end), -1), 1))
+
+    def sequential(self) -> Iterator[dict[str, Any]]:
+        """UniPC3."""
+        for n in STEPS:
+            yield row("UniPC3", n, self.errors(self.ends(self.net.denoiser, BEST, n).x), n)
+
+    def by_itself(self, nodes: int) -> Iterator[dict[str, Any]]:
+        """The window that stops when it is within 1 %."""
+        denoiser = self.calibrated(None)
+        found = self.ends(denoiser, ParallelMidpoint(nodes), 1)
+        error, stats = self.errors(found.x), jax.tree.map(np.asarray, found.stats)
+        far = error > 0.03 * float(jnp.sqrt(jnp.mean(denoiser.calibration.variance)))
+        more = {"converged": float(stats["converged"].mean()), "beyond 3 %": int((far & stats["converged"]).sum())}
+        more |= {"largest residual": float(stats["residual"].max()), "largest error": float(error.max())}
+        yield (
+            row(f"ParallelMidpoint({nodes})", float(stats["rounds"].mean()), error, stats["evaluations"].mean()) | more
+        )
+
+    def window(self, name: str, of: Window) -> Iterator[dict[str, Any]]:
+        """Every round of one window."""
+        denoiser = self.calibrated(of.basis)
+        draft = of.draft(denoiser) if of.draft else None
+        most = self.options.rounds if draft is not None else self.options.without
+        sampler = EveryRound(of.nodes, secants=of.secants, surrogate=draft)
+        found = self.ends(denoiser, sampler, most, save_every=1)
+        share = 0.0 if draft is None else operations(draft, self.start.shape[1:]) / self.cost
+        for k in range(1, most + 1):
+            calls = share * (1 + (k + 1) * of.nodes)
+            change = np.asarray(found.stats["residual"])[:, k - 1]
+            more = {"median change": float(np.median(change)), "95 % change": float(np.quantile(change, 0.95))}
+            yield row(name, k, self.errors(found.path[:, k]), k * of.nodes + calls) | more
+
+
+def row(name: str, rounds: float, error: np.ndarray, arithmetic: float) -> dict[str, Any]:
+    """The errors after some rounds."""
+    quantiles = {part: float(np.quantile(error, q)) for part, q in (("median", 0.5), ("95 %", 0.95))}
+    return {
+        "sampler": name,
+        "rounds": rounds,
+        **quantiles,
+        "worst": float(error.max()),
+        "arithmetic": float(arithmetic),
+    }
+
+
+def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each sampler the fewest rounds within 1e-2 and 1e-3, and the arithmetic of the last."""
+    rows = []
+    for name in dict.fromkeys(run["sampler"] for run in runs):
+        own, found = [run for run in runs if run["sampler"] == name], {"sampler": name}
+        for target in (1e-2, 1e-3):
+            for part in ("median", "95 %"):
+                within = [run for run in own if run[part] <= target]
+                best = min(within, key=lambda run: run["rounds"], default=None)
+                found[f"{target:g}, {part}"] = (
+                    "-" if best is None else f"{best['rounds']:.3g} ({best['arithmetic']:.0f})"
+                )
+        rows.append(found)
+    return rows
 
 
 def main() -> None:
@@ -131,32 +255,29 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="of the networks; training that was stopped goes on")
     parser.add_argument("--basis", default="pca", help="of the calibration")
     parser.add_argument("--drafts", type=int, nargs="*", default=DRAFTS, help="channels")
-    parser.add_argument("--distill", type=int, nargs="*", default=(), help="channels of distilled drafts")
+    parser.add_argument("--distill", type=int, nargs="*", default=(8,), help="channels of distilled drafts")
     parser.add_argument("--starts", type=int, default=64)
-    parser.add_argument("--without", type=int, nargs="*", default=(5, 6, 8, 9, 10), help="rounds without a draft")
-    parser.add_argument("--rounds", type=int, nargs="*", default=(2, 3, 4, 5, 6), help="rounds with a draft")
+    parser.add_argument("--without", type=int, default=10, help="rounds without a draft")
+    parser.add_argument("--rounds", type=int, default=6, help="rounds with a draft")
+    parser.add_argument("--limits", action="store_true", help="other nodes, secants and curves without a draft")
+    parser.add_argument("--into", action="store_true", help="keep what the JSON has")
     options = parser.parse_args()
-    one, rows = case(options), []
-    start = one.sigma_max * jax.random.normal(jax.random.key(0), (options.starts, *one.event))
-    cost = operations(one.denoiser, one.event)
-
-    def ends(sampler: Any, steps: int) -> Any:
-        return js.sample(
-            jax.random.key(7), one.denoiser, start.shape, sampler, steps, grid=one.grid(), init=start,
-            final_denoise=False, microbatch=MICROBATCH if steps == 1 else None,
-        )  # fmt: skip
-
-    end = ends(UniPC(order=3, lower_order_final=False), one.converged).x
-    for family, setting, sampler, steps in settings(one, options):
-        found, share = ends(sampler, steps), 0.0
-        if (draft := getattr(sampler, "surrogate", None)) is not None:
-            calls = found.stats["surrogate_evaluations"] / found.stats["evaluations"]
-            share = float(calls.mean()) * operations(draft, one.event) / cost
-        run = Run(family, setting, found.x, found.stats["rounds"], found.stats["evaluations"], share)
-        rows.append(row(run, end))
-        rows[-1]["converged"] = float(found.stats["converged"].mean())
-        print({name: round(v, 5) if isinstance(v, float) else v for name, v in rows[-1].items()}, flush=True)
-    report("image_networks", f"U-Net of {CHANNELS} channels, {options.data}", rows, options, ("flax", "optax"))
+    bench, title = Bench(options), f"U-Net of {CHANNELS} channels, {options.data}: fewest rounds (calls of the network)"
+    path = options.results / f"image_networks{'_limits' * options.limits}.json"
+    runs = json.loads(path.read_text())["runs"] if options.into and path.exists() else []
+    parts: dict[str, Any] = {}
+    if not options.limits:
+        parts = {"UniPC3": bench.sequential}
+        parts |= {f"ParallelMidpoint({n})": partial(bench.by_itself, n) for n in (32, 64)}
+    parts |= {name: partial(bench.window, name, of) for name, of in windows(bench.net, options).items()}
+    for name, part in parts.items():
+        if name in {run["sampler"] for run in runs}:
+            continue
+        for run in part():
+            runs.append(run)
+            print({key: round(v, 6) if isinstance(v, float) else v for key, v in run.items()}, flush=True)
+        write(path, about(title, options, ("flax", "optax")) | {"rows": summary(runs), "runs": runs})
+    show(title, summary(runs))
 
 
 if __name__ == "__main__":

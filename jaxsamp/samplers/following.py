@@ -1,4 +1,4 @@
-"""The paths of a window that follow a surrogate denoiser through time, between two rounds of `ParallelMidpoint`."""
+"""The sweeps of a window of `ParallelMidpoint`, and its paths that follow a surrogate denoiser between two of them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,6 +8,10 @@ import jax.numpy as jnp
 from jaxsamp.core.types import Array
 from jaxsamp_kernels import march
 from jaxsamp_kernels.frame import Frame
+from jaxsamp_kernels.window import Memory
+
+# Of the contraction seen between two sweeps that is trusted: a path may sit still by chance, between two modes.
+LEAST_RATE = 0.1
 
 
 class Path(NamedTuple):
@@ -18,6 +22,25 @@ class Path(NamedTuple):
     x: Array
     g: Array
     end: Array
+
+
+class Sweep(NamedTuple):
+    """The state between two sweeps of a window."""
+
+    path: Path
+    memory: Memory
+    rest: Array | None  # the slopes less those of the surrogate, or None without one
+    change: Array  # the last change of the path
+    residual: Array  # the same, or LEAST_RATE of the change before it, if that is larger
+    error: Array  # what is left to change, estimated
+
+    def followed_by(self, path: Path, memory: Memory, rest: Array | None, change: Array) -> "Sweep":
+        """The state after the next sweep, whose path has changed by `change`."""
+        # The first sweep shows no contraction: its change is a certificate, and there is no estimate.
+        known = jnp.isfinite(self.change)
+        rate = jnp.clip(change / jnp.maximum(self.change, jnp.finfo(change.dtype).tiny), LEAST_RATE, 1.0)
+        residual = jnp.maximum(change, jnp.where(known, LEAST_RATE * self.change, 0.0))
+        return Sweep(path, memory, rest, change, residual, jnp.where(known, 2 * change * rate, jnp.inf))
 
 
 class Surrogate(NamedTuple):
