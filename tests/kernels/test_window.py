@@ -183,5 +183,5 @@ def test_the_error_of_quadrature_is_estimated_where_coefficients_fall_and_where_
         lam, states, (of_pole, of_square, of_jump) = found(frame, np.float64(LAM0), np.float64(LAM1), count)
         true = [[integral(frame, pole, float(at), c) for c in (0, 1)] for at in lam]
         error = np.max(np.sqrt(np.mean(np.square(states - np.array(true)), 1)))
-        assert 0.1 * error < of_pole < 10 * error, (count, error, of_pole)
+        assert 0.1 * error < of_pole / window.CARRIED_ON < 10 * error, (count, error, of_pole)
         assert of_square < 1e-9 and of_jump > 1e-3

@@ -7,6 +7,8 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp.samplers import DPMSolverPP, ParallelMidpoint, RandomizedMidpoint, UniPC
+from jaxsamp.samplers.following import Path, Sweep
+from jaxsamp_kernels.window import Memory
 from tests.cases import SCHEDULES, g64, quick, run, small_mixture
 
 N = 48
@@ -116,6 +118,18 @@ def test_by_default_samples_are_within_a_hundredth_or_it_says_so(x64, recwarn):
     recwarn.clear()
     own = sample(ParallelMidpoint(tolerance=1e-3))
     assert not own.stats["converged"].all() and not recwarn
+
+
+def test_a_path_that_sits_still_for_one_sweep_has_not_converged():
+    """These are changes of a sample of five modes in 64 dimensions, which was to leave the wrong mode later."""
+    sweep, rows = Sweep(*[None] * 3, *jnp.full((3,), jnp.inf)), []
+    for change in (0.594, 0.113, 0.0075, 0.0762):
+        sweep = sweep.followed_by(Path(*jnp.zeros((3, 1))), Memory(*jnp.zeros((2, 1))), None, jnp.float32(change))
+        rows.append((float(sweep.residual), float(sweep.error)))
+    np.testing.assert_allclose(rows[0], (0.594, np.inf))
+    np.testing.assert_allclose(rows[1], (0.113, 2 * 0.113 * 0.113 / 0.594), rtol=1e-6)
+    np.testing.assert_allclose(rows[2], (0.0113, 2 * 0.0075 * 0.1), rtol=1e-6)  # a tolerance of 0.01 stops here
+    np.testing.assert_allclose(rows[3], (0.0762, 2 * 0.0762), rtol=1e-6)
 
 
 def test_what_it_cost_is_told():

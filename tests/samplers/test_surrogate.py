@@ -55,6 +55,14 @@ def test_a_linear_surrogate_is_the_linear_part_of_the_frame(x64):
     assert apart((1, False), (1, True)) < 0.05 * apart((1, True), (0, True))
 
 
+def test_few_nodes_are_told_although_the_surrogate_is_smooth(x64):
+    """The error of the nodes is that of the denoiser's slopes, not of those of S, whose rest is 0 here."""
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    with pytest.warns(UserWarning, match="of 64 samples have not converged"):
+        few = js.sample(jax.random.key(0), denoiser, (64, 2), ParallelMidpoint(6, surrogate=shrinking()))
+    assert few.stats["converged"].mean() < 0.1
+
+
 def test_what_a_surrogate_cost_is_told():
     denoiser = small_mixture().denoiser(SCHEDULES["ve"])
     draw = lambda sampler: js.sample(jax.random.key(0), denoiser, (8, 2), sampler, final_denoise=False).stats  # noqa: E731
