@@ -118,7 +118,7 @@ class Sample(Command):
             output.check_free(out, shards.KNOWN_BY, self.common.force)
             with complaints(self):
                 what = task()
-                options["sampler"] = self.subject.followed(what, sampler)
+                options |= self.ready(what, options)
                 with stages("sample"):
                     drawn = recipes.draw(keys[0], what, **options)
             facts = self.reported(folder, keys, what, drawn, stages, files)
@@ -126,13 +126,20 @@ class Sample(Command):
             if self.subject.decoder is not None:
                 more["images"] = recipes.decoded(self.subject.decoder, drawn.x)
             with disk.writing(folder / "samples.npz"):
-                np.savez(folder / "samples.npz", samples=drawn.x, grid=levels, seed=self.common.seed, **more)
+                np.savez(folder / "samples.npz", samples=drawn.x, grid=drawn.levels, seed=self.common.seed, **more)
         if self.common.force:
             if GRID not in files:  # that of an earlier run
                 (out / GRID).unlink(missing_ok=True)
             with complaints(self):
                 shards.clear(out)
         self.show(facts, out)
+
+    def ready(self, task: recipes.SamplingTask, options: dict[str, Any]) -> dict[str, Any]:
+        """The sampler and the levels, now that there is a task: its draft, and what was measured of it."""
+        sampler, levels = options["sampler"], options["levels"]
+        if self.subject.placed:
+            levels = self.subject.levels(len(levels) - 1, task.denoiser, sampler)
+        return {"sampler": self.subject.followed(task, sampler), "levels": levels}
 
     def reported(
         self,

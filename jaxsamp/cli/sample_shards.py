@@ -31,7 +31,7 @@ def to_shards(
     with output.made(out), resumable(lambda cause: stopped(cause, out)):
         with complaints(command):
             what = task()
-            options["sampler"] = command.subject.followed(what, options["sampler"])
+            options |= command.ready(what, options)
             options |= {"settings": {"target": what.data.name, "seed": command.common.seed}, "shard_size": size}
             with stages("sample"):
                 done = _drawn(command, out, keys[0], what, options)

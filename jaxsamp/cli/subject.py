@@ -20,6 +20,7 @@ from jaxsamp.datasets.images import FITS
 from jaxsamp.recipes.data import PLACES
 from jaxsamp.recipes.laws import MODELS
 from jaxsamp.recipes.pretrained import stem_of
+from jaxsamp.recipes.sampling import GRIDS
 from jaxsamp.recipes.tasks import classes_of, schedule_of
 
 # The settings of guidance and clipping as the library's errors call them, and their flags.
@@ -61,7 +62,7 @@ class Subject:
     schedule: Annotated[
         str | None, named("How noise grows", schedules.BY_NAME, "(default: vp, or that of the network)")
     ] = None
-    grid: Annotated[str, named("How the steps are spaced", grids.RULES)] = "log_snr"
+    grid: Annotated[str, named("How the steps are spaced", GRIDS)] = "log_snr"
     sigma_max: float = grids.SIGMA_MAX
     """Noise level sigma / alpha at the start."""
     sigma_min: float = grids.SIGMA_MIN
@@ -128,10 +129,16 @@ class Subject:
             return None
         return recipes.Guidance(self.guidance, self.guidance_interval or None, self.guidance_rescale)
 
-    def levels(self, steps: int) -> np.ndarray:
-        """The noise levels of a run of `steps` steps."""
+    def levels(self, steps: int, denoiser: Any = None, sampler: Any = samplers.UniPC()) -> np.ndarray:  # noqa: B008
+        """The noise levels of a run of `steps` steps; those of --grid calibrated are even until a denoiser is given."""
         schedule = schedule_of(self.schedule or "vp") if self.network is None else self.network.schedule
-        return recipes.noise_levels(schedule, steps, self.grid, **self.span)
+        grid = "log_snr" if self.placed and denoiser is None else self.grid
+        return recipes.noise_levels(schedule, steps, grid, **self.span, denoiser=denoiser, sampler=sampler)
+
+    @property
+    def placed(self) -> bool:
+        """Whether the levels are measured."""
+        return self.grid == "calibrated"
 
     def default_out(self, command: str, suffix: str) -> Path:
         """runs/STEM and a suffix, STEM being --target or --pretrained without folders; or a folder in --checkpoint."""
@@ -169,10 +176,11 @@ class Subject:
         table = self._table()
         task = recipes.learned_task(keys[0], data, self.network, n, self.label, self.guiding, table)
         task = recipes.thresholded(task, self.dynamic_threshold)
-        if not any(sampler.reads_calibration for sampler in used):
+        if not self.placed and not any(sampler.reads_calibration for sampler in used):
             return task
         with stages("calibrate", "measuring the linear part of the network"):
-            return recipes.calibrated(keys[1], task, used, **self.span, microbatch=self.microbatch)
+            options: dict[str, Any] = {**self.span, "microbatch": self.microbatch, "grid": self.placed}
+            return recipes.calibrated(keys[1], task, used, **options)
 
     def followed(self, task: recipes.SamplingTask, sampler: samplers.Sampler) -> samplers.Sampler:
         """The sampler, with the draft of --checkpoint as its surrogate if a trial has kept it."""

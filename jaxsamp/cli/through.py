@@ -76,6 +76,8 @@ def through_operators(
                 f"{flag} must not need a calibration, which is measured on clean data; {type(sampler).__name__} does "
                 "with these settings."
             )
+    if subject.placed:
+        raise BadArgument("--grid must not be calibrated, which is measured on clean data.")
     least = recipes.trained_above(subject.checkpoint)
     if levels[-1] < 0.999 * least:
         sentence = f"The measurements have noise, so the network has not learned noise levels below {least:.3g}; "

@@ -54,7 +54,8 @@ def compare(
         n: number of samples per sampler and number of steps.
         samplers: names, or samplers by the name in the report.
         steps: numbers of steps; for a sampler that takes the whole trajectory in one window, numbers of rounds.
-        grid, sigma_max, sigma_min: see `noise_levels`.
+        grid, sigma_max, sigma_min: see `noise_levels`; "calibrated" needs a task from `calibrated(..., grid=True)`, and
+            is for the samplers, while the flow is then followed on "log_snr".
         microbatch, progress: as for `jaxsamp.sample`.
 
     Returns:
@@ -75,13 +76,16 @@ def compare(
     if isinstance(task.denoiser.schedule, DiscreteTime):  # which has no more steps than this
         finest = min(finest, len(task.denoiser.schedule.table()) - 1)
     for_noise, for_truth = jax.random.split(key)
-    levels = partial(noise_levels, task.denoiser.schedule, grid=grid, sigma_max=sigma_max, sigma_min=sigma_min)
+    span = {"sigma_max": sigma_max, "sigma_min": sigma_min}
+    # The flow itself does not need measured levels, and has its own when there are none.
+    levels = partial(noise_levels, task.denoiser.schedule, grid="log_snr" if grid == "calibrated" else grid, **span)
+    placed = partial(noise_levels, task.denoiser.schedule, grid=grid, denoiser=task.denoiser, **span)
 
     def draw(sampler: Sampler, steps: int) -> tuple[Any, Any, int]:
-        return _drawn(for_noise, task, n, sampler, levels(steps), microbatch)
+        return _drawn(for_noise, task, n, sampler, placed(steps, sampler=sampler), microbatch)
 
     fine = UniPC(order=3, lower_order_final=False)
-    flow, coarser = (draw(fine, count)[0] for count in (finest, finest // 2))
+    flow, coarser = (_drawn(for_noise, task, n, fine, levels(count), microbatch)[0] for count in (finest, finest // 2))
     if all(known is None for known in (task.law, task.data.held_out, task.data.measured)):
         for_other, for_truth = jax.random.split(for_truth)
         others = np.asarray(_drawn(for_other, task, n, fine, levels(finest), microbatch)[0])

@@ -17,6 +17,8 @@ from jaxsamp.running.sampling import sample
 from jaxsamp.running.shards import OtherSettings, Shards, clear, sample_shards
 from jaxsamp.samplers import Sampler, UniPC
 
+GRIDS = (*grids.RULES, "calibrated")
+
 
 class Drawing(NamedTuple):
     """Samples, and how they were drawn.
@@ -50,14 +52,22 @@ def noise_levels(
     grid: str = "log_snr",
     sigma_max: float = grids.SIGMA_MAX,
     sigma_min: float = grids.SIGMA_MIN,
+    denoiser: Any = None,
+    sampler: Sampler = UniPC(order=2),  # noqa: B008  (frozen)
 ) -> np.ndarray:
     """The levels sigma / alpha of a run of `steps` steps, from noisy to clean, (steps + 1,).
 
+    The grid "calibrated" is that of `denoiser`, measured with `calibrated(..., grid=True)`, for `sampler`.
+
     Raises:
-        ValueError: the grid is unknown, there are no steps, or sigma_min and sigma_max are not a range inside that
-            of the schedule.
+        ValueError: the grid is unknown, there are no steps, sigma_min and sigma_max are not a range inside that of the
+            schedule, or nothing was measured for the grid "calibrated".
     """
-    rule = grids.RULES[checks.one_of("grid", grid, grids.RULES)]
+    if checks.one_of("grid", grid, GRIDS) == "calibrated":
+        of = {"frame": getattr(sampler, "frame", "data"), "order": sampler.convergence_order}
+        rule = partial(grids.calibrated, calibration=denoiser, **of)
+    else:
+        rule = grids.RULES[grid]
     checks.at_least("steps", steps, 1)
     if not sigma_min > 0:
         raise ValueError(f"sigma_min must be above 0; got {sigma_min}.")

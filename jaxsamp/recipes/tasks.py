@@ -188,16 +188,24 @@ def calibrated(
     sigma_max: float = grids.SIGMA_MAX,
     sigma_min: float = grids.SIGMA_MIN,
     microbatch: int | None = None,
+    grid: bool = False,
 ) -> SamplingTask:
-    """The task, with the network's linear part measured on held-out data if one of the samplers needs it."""
-    needed = any(sampler.reads_calibration for sampler in samplers)
-    if not needed or getattr(task.denoiser, "calibration", None) is not None:
+    """The task, with the network's linear part measured on held-out data if one of the samplers needs it.
+
+    With `grid` the sizes of the errors of its steps too, for the grid "calibrated".
+    """
+    needed = grid or any(sampler.reads_calibration for sampler in samplers)
+    held = (getattr(task.denoiser, name, None) for name in ("calibration", *["placement"] * grid))
+    if not needed or all(of is not None for of in held):
         return task
+    asks = 'grid must not be "calibrated"' if grid else "sampler must not need a calibration"
     if task.data.measured is not None:
-        raise ValueError("sampler must not need a calibration, which is measured on clean data; got one that does.")
+        raise ValueError(f"{asks}, which is measured on clean data, where there are measurements.")
     data: Any = task.data.law if task.data.held_out is None else task.data.held_out
     if data is None:
-        raise ValueError("sampler must not need a calibration, which is measured on data, where there are none.")
+        raise ValueError(f"{asks}, which is measured on data, where there are none.")
+    if grid and isinstance(task.denoiser.schedule, schedules.DiscreteTime):
+        raise ValueError(f"{asks} for a network of discrete times, which has no derivative in time.")
     cond = None
     if task.cond is not None:
         n = LARGEST if task.data.held_out is None else min(LARGEST, len(data))
@@ -205,7 +213,7 @@ def calibrated(
         if task.data.held_out_labels is not None:
             cond = jnp.asarray(task.data.held_out_labels[:n], jnp.int32)
     options = {"cond": cond, "microbatch": microbatch, "sigma_max": sigma_max, "sigma_min": sigma_min}
-    measured = calibrate(key, task.denoiser, data, samples=LARGEST, **options)
+    measured = calibrate(key, task.denoiser, data, samples=LARGEST, grid=grid, **options)
     return task._replace(denoiser=task.denoiser.with_calibration(measured))
 
 

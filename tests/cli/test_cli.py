@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jaxsamp
 from jaxsamp import cli
 from jaxsamp.cli import output, printing
 from jaxsamp.cli.errors import Unprinted
@@ -404,3 +405,20 @@ def test_numbers_in_tables_are_never_cut(capsys, monkeypatch):
     printing.Page().table(("metric", "value"), [("a name that is long", "0.123456789"), ("  b", "12345678.9")])
     out = capsys.readouterr().out
     assert "0.123456789" in out and "12345678.9" in out and "a name that is long" in out and "…" not in out
+
+
+def test_levels_are_measured_for_the_sampler_that_takes_them(capsys):
+    """`--grid calibrated`, in one file and in shards, and in another frame."""
+    toy = ("--target", "ring", "--grid", "calibrated", "--sampler", "unipc", *SMALL)
+    levels = {}
+    for name, words in {"data": (), "rotation": ("--sampler.frame", "rotation")}.items():
+        assert run(capsys, *toy, "--out", name, *words)[0] == 0
+        with np.load(f"{name}/samples.npz") as stored:
+            levels[name], samples = stored["grid"], stored["samples"]
+        np.testing.assert_allclose(levels[name][[0, -1]], [80, 0.02], rtol=1e-5)
+    even = np.geomspace(80, 0.02, 5)
+    assert all(np.abs(np.log(found / even)).max() > 0.1 for found in levels.values())
+    assert np.abs(np.log(levels["data"] / levels["rotation"])).max() > 0.05
+    assert run(capsys, *toy, *words, "--out", "many", "--shard-size", "5")[0] == 0
+    assert json.loads(Path("many/report.json").read_text())["noise_levels"] == pytest.approx([80, 0.02])
+    np.testing.assert_allclose(jaxsamp.Shards("many")[:12], samples, rtol=1e-5, atol=1e-5)

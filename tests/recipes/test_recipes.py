@@ -10,7 +10,8 @@ import pytest
 import jaxsamp as js
 from jaxsamp import cli, recipes
 from jaxsamp.recipes import laws, reports
-from tests.cases import quick
+from jaxsamp.samplers import DDIM, UniPC
+from tests.cases import network, quick
 from tests.cli.train.runs import weights
 
 
@@ -96,6 +97,32 @@ def test_fit_and_the_command_give_the_same_weights_to_the_bit(predicts):
     for ema, mine in ((True, state.ema), (False, state.params)):
         for a, b in zip(weights("runs/wide", ema), jax.tree.leaves(mine), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_levels_are_measured_on_the_network_and_samplers_are_compared_on_them(key):
+    """Other levels for another sampler; the flow keeps even ones, and discrete times have no derivative."""
+    task = recipes.exact_task(recipes.load("ring"), js.schedules.Cosine())
+    task = task._replace(law=None, denoiser=network("cosine"))
+    measured = recipes.calibrated(key, task, [UniPC()], grid=True, sigma_max=20.0)
+    assert measured.denoiser.placement is not None
+    assert recipes.calibrated(key, measured, [UniPC()], grid=True) is measured
+    levels = partial(recipes.noise_levels, task.denoiser.schedule, 6, "calibrated", 20.0, denoiser=measured.denoiser)
+    of = [levels(sampler=sampler) for sampler in (UniPC(), UniPC(frame="rotation"), DDIM())]
+    assert all(np.abs(np.log(a / b)).max() > 0.01 for a, b in zip(of, of[1:], strict=False))
+    rule = partial(js.grids.calibrated, calibration=measured.denoiser, sigma_max=20.0)
+    np.testing.assert_allclose(of[0], rule(task.denoiser.schedule, 6, order=UniPC().convergence_order), rtol=1e-6)
+    with pytest.raises(ValueError, match="needs a calibration with the sizes of the errors"):
+        recipes.noise_levels(task.denoiser.schedule, 6, "calibrated", 20.0)
+    times, _ = js.schedules.DiscreteTime.from_diffusers({"num_train_timesteps": 20})
+    discrete = task._replace(denoiser=js.denoiser(task.denoiser.apply, task.denoiser.params, times, "x0"))
+    with pytest.raises(ValueError, match='grid must not be "calibrated" for a network of discrete times'):
+        recipes.calibrated(key, discrete, [UniPC()], grid=True)
+    exact = recipes.exact_task(recipes.load("ring"), "vp")
+    rows = {
+        grid: recipes.compare(key, exact, 16, {"unipc": UniPC()}, (6,), grid=grid) for grid in ("log_snr", "calibrated")
+    }
+    assert rows["log_snr"]["flow"] == rows["calibrated"]["flow"]
+    assert rows["log_snr"]["rows"][0]["distance_to_flow"] != rows["calibrated"]["rows"][0]["distance_to_flow"]
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,24 @@ def test_conditions_reach_the_surrogate_and_new_weights_do_not_recompile():
     np.testing.assert_allclose(whole, go(0.5, made(0.5), 1, microbatch=4), atol=1e-5)
 
 
+def test_a_guided_network_follows_its_guided_draft(x64):
+    """Fewer rounds to the guided network's own flow than without the draft, and than with the draft unguided."""
+    held, cond = js.calibration.from_sigma_data(1.0), jnp.linspace(-1, 1, 24)
+    guided = lambda w: js.denoisers.guide(made(w), 2.0, jnp.float32(0.0))  # noqa: E731
+    network, init = guided(0.5).with_calibration(held), 80 * jax.random.normal(jax.random.key(1), (24, 3))
+
+    def ends(sampler, steps=1):
+        options = {"init": init, "cond": cond, "final_denoise": False}
+        return np.asarray(js.sample(jax.random.key(0), network, (24, 3), sampler, steps, **options).x)
+
+    flow = ends(UniPC(order=3, lower_order_final=False), 400)
+    far = [
+        float(np.median(np.sqrt(np.mean(np.square(ends(ParallelMidpoint(24, 2, surrogate=s)) - flow), 1))))
+        for s in (guided(0.55), None, made(0.55))
+    ]
+    assert far[0] < 0.3 * far[1] and far[0] < 0.3 * far[2], far
+
+
 @pytest.mark.slow
 def test_the_surrogate_may_have_another_schedule(x64, flow):
     denoiser, _ = flow
