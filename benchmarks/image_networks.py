@@ -98,6 +98,8 @@ def trained(channels: int, train: np.ndarray, options: Any) -> Any:
 def distilled(channels: int, train: np.ndarray, denoiser: Any, options: Any) -> Any:
     """A draft of that size, distilled from the network on noised training images; its trial is not used."""
     folder = options.folder and Path(options.folder) / f"{options.data.replace('/', '_')}_{channels}_distilled"
+    if folder and js.training.latest_step(folder) == options.train_steps:
+        return js.training.load_denoiser(folder)
     return js.distill(
         jax.random.key(4), denoiser, train, unet(channels, train).network, options.train_steps,
         batch_size=options.batch, checkpoint=folder, resume=folder is not None, rounds=2, midpoints=4,
