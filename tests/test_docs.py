@@ -70,6 +70,8 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
     from jaxsamp.cli.restore import Restore
     from jaxsamp.cli.sample import Sample
     from jaxsamp.cli.score_error import ScoreErrorCommand
+    from jaxsamp.cli.sparameters import COMMANDS as OF_SPARAMETERS
+    from jaxsamp.cli.sparameters_fit import SParametersFit
     from jaxsamp.cli.spins import COMMANDS as OF_SPINS
     from jaxsamp.cli.spins_learn import SpinsLearn
     from jaxsamp.cli.spins_sample import SpinsSample
@@ -97,10 +99,11 @@ def test_the_command_line_page_lists_every_option_of_each_command_and_no_other()
         (SpinsLearn, "spins learn", set()),
         (SpinsSelect, "spins select", set()),
         (QuantumPauli, "quantum pauli", set()),
+        (SParametersFit, "sparameters fit", {"file"}),
         (QuantumTomography, "quantum tomography", set()),
     ):
         assert set(re.findall(r"^\| `(--[\w-]+)`", sections[section], re.MULTILINE)) == set(options(command, left_out))
-    groups = {"mixture": OF_MIXTURES, "spins": OF_SPINS, "quantum": OF_QUANTUM}
+    groups = {"mixture": OF_MIXTURES, "spins": OF_SPINS, "quantum": OF_QUANTUM, "sparameters": OF_SPARAMETERS}
     within = {f"{group} {name}" for group, commands in groups.items() for name in commands}
     assert set(sections) == {*COMMANDS} - {*groups} | within
 

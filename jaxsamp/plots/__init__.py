@@ -9,8 +9,8 @@ from jaxsamp.core import extras
 with extras.needed("jaxsamp.plots"):
     from jaxsamp.plots.bars import level_name, levels
     from jaxsamp.plots.curves import comparison, losses, score_errors
-    from jaxsamp.plots.posteriors import coverage, rank_histogram
     from jaxsamp.plots.intervals import intervals
+    from jaxsamp.plots.posteriors import coverage, rank_histogram
     from jaxsamp.plots.samples import images, is_image, marginals, panels, scatter
     from jaxsamp.plots.sheets import grid, sheet, strips
     from jaxsamp.plots.sparameters import sparameters

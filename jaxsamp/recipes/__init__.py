@@ -153,7 +153,6 @@ __all__ = [
     "spin_fit_picture",
     "spin_law",
     "thresholded",
-    "thresholded",
     "trained_above",
     "trained_labels",
     "trained_on",
