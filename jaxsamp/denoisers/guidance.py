@@ -51,7 +51,8 @@ class Guided(Wrapper):
         if self.interval is None:
             twice = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), (null, x), (given, x))
             doubled = jax.tree.map(lambda v: jnp.tile(v, 2) if jnp.ndim(v) else v, level)
-            return self._combined(*jnp.split(self.denoiser(twice[1], doubled, twice[0]), 2), level)
+            free, conditional = jnp.split(self.denoiser(twice[1], doubled, twice[0]), 2)
+            return self._combined(free, conditional, level)
         noise = noise_level(level)
         inside = (self.interval[0] < noise) & (noise <= self.interval[1])
         conditional = self.denoiser(x, level, given)

@@ -107,7 +107,7 @@ def _chi_square(counts: np.ndarray, expected: np.ndarray) -> Metric:
     return Metric(value, None, float(low), float(high), float(null.sf(value)), z)
 
 
-def _applied(quantities: Callable[[Array], Any], a: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
+def _applied(quantities: Callable[[Any], Any], a: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
     """The quantities of an array of events, (..., Q), in float64."""
     shape = a.shape[: a.ndim - len(event)]
     found = finite("quantities", quantities(a.reshape(-1, *event))).astype(float)
