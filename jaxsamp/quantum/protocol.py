@@ -8,10 +8,11 @@ from jaxsamp.core.types import Array
 
 
 class CopyProtocol(ABC):
-    """How t copies of a state are measured at once: a frozen dataclass, registered as a pytree.
+    """How t copies of a state are measured at once. Arrays that it holds may change without compiling anew.
 
     Attributes:
-        name: what `Outcomes.protocol` calls it.
+        name: how `estimate_state` is to read its outcomes: "keyl" for diagrams and unitary frames, or another one of
+            `Outcomes.protocol`.
         copies: t.
     """
 

@@ -94,6 +94,30 @@ def test_equivariance(key, optimized):
     assert (jnp.abs(back.mean(0) - one.rho) < 4.5 * jnp.hypot(error, one.standard_error)).all()
 
 
+class Fixed(q.CopyProtocol):
+    """The eigenbasis itself, always."""
+
+    name = "keyl"
+    traces = 0
+
+    def __init__(self, copies):
+        self.copies = copies
+
+    def draw(self, key, eigenvalues):
+        Fixed.traces += 1
+        d = len(eigenvalues)
+        return jnp.zeros(d, jnp.int32).at[0].set(self.copies), jnp.eye(d) + 0j, {}
+
+
+def test_a_protocol_of_ones_own_works_and_other_states_compile_nothing_anew(key):
+    rho = state((0.6, 0.3, 0.1))
+    est = q.estimate_state(q.measure(key, rho, (6,), Fixed(np.int32(1))), "keyl")
+    np.testing.assert_allclose(rho @ est.rho, 0.6 * est.rho, atol=1e-5)  # the first eigenvector
+    before = Fixed.traces
+    q.measure(key, state((0.9, 0.1, 0.0), 4), (6,), Fixed(np.int32(7)))
+    assert Fixed.traces == before == 1
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_outcomes_come_back_from_their_file(name, key, tmp_path):
     out = q.measure(key, state((0.6, 0.3, 0.1)), (4000,), PROTOCOLS[name])
