@@ -72,9 +72,10 @@ def test_frames_have_their_density(key, optimized):
         assert abs(got.mean() - want) < 4 * np.hypot(error, got.std() / np.sqrt(len(got)))
 
 
-@pytest.mark.parametrize(
-    "protocol", [q.Keyl(3), q.Purified(3), pytest.param(q.Single(), marks=pytest.mark.slow)], ids=lambda p: p.name
-)
+SLOW = [pytest.param(protocol, marks=pytest.mark.slow) for protocol in (q.Purified(3), q.Single())]
+
+
+@pytest.mark.parametrize("protocol", [q.Keyl(3), *SLOW], ids=lambda protocol: protocol.name)
 def test_an_outcome_depends_on_its_number_alone(protocol, key):
     rho = state((0.6, 0.3, 0.1))
     here = q.measure(key, rho, (4000,), protocol)
