@@ -208,9 +208,9 @@ class ParallelMidpoint(Sampler):
             calls *= getattr(self.surrogate, "evaluations", 1)
         return Cost(self.rounds(steps) - spared, evaluations, evaluations, memory.residual, memory.settled, calls)
 
-    def sweeps(self, problem: Problem, state: State, i: Array, rng: Rng) -> tuple[Any, Any, Any]:
+    def sweeps(self, problem: Problem, state: State, i: Array, rng: Any) -> tuple[Any, Any, Any]:
         """Window i: its nodes and weights, what is known before its first sweep, and (k, what is known) -> the same
-        after sweep k.
+        after sweep k. Gauss nodes need no `rng`.
         """
         (win, steps), x = self._window(problem, i, rng), state.x
         rings = window.Memory(*jnp.zeros((2, self.secants, self.midpoints, *x.shape), x.dtype))
@@ -284,7 +284,7 @@ class ParallelMidpoint(Sampler):
         frame = named_frame(self.frame, problem.calibration)
         return window.slopes(frame, x, evaluate(x, lam), lam)
 
-    def _window(self, problem: Problem, i: Array, rng: Rng) -> Any:
+    def _window(self, problem: Problem, i: Array, rng: Any) -> Any:
         if self.nodes == "gauss":
             return jax.tree.map(lambda rows: rows[i], problem.tables)
         cells = i * self.midpoints + jnp.arange(self.midpoints)
