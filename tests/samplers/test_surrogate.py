@@ -56,8 +56,8 @@ def test_a_linear_surrogate_is_the_linear_part_of_the_frame(x64):
 
 
 def test_few_nodes_are_told_although_the_surrogate_is_smooth(x64):
-    """The error of the nodes is that of the denoiser's slopes, not of those of S, whose rest is 0 here."""
-    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    """The error of the nodes is that of the denoiser's slopes, not of those of S, which are 0 in this frame."""
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"]).with_calibration(js.calibration.from_sigma_data(1.0))
     with pytest.warns(UserWarning, match="of 64 samples have not converged"):
         few = js.sample(jax.random.key(0), denoiser, (64, 2), ParallelMidpoint(6, surrogate=shrinking()))
     assert few.stats["converged"].mean() < 0.1
