@@ -1,4 +1,4 @@
-"""Young diagrams of t letters 0, ..., d - 1, and the minors of a frame, for measurements of t copies of a state.
+"""Young diagrams of t letters 0, ..., d - 1, for measurements of t copies of a state.
 
 A diagram is an array (d,) of row lengths, decreasing, with sum t. Functions take one of them unless they say otherwise;
 `jax.vmap` makes batches.
@@ -41,14 +41,3 @@ def donate(partition: Array) -> Array:
     """
     longer = partition[..., :, None] > partition[..., None, :]
     return partition + longer.sum(-1) - longer.sum(-2)
-
-
-def log_minors(frame: Array, rho: Array) -> Array:
-    """log pm_k(U^dag rho U), (d,): logarithms of the leading principal minors, by Cholesky: 2 sum_{i<=k} log L_ii.
-
-    Args:
-        frame: U, (d, d), complex.
-        rho: (d, d), complex, positive definite.
-    """
-    inner = jnp.matmul(frame.conj().T, jnp.matmul(rho, frame, precision="highest"), precision="highest")
-    return 2 * jnp.cumsum(jnp.log(jnp.real(jnp.diagonal(jnp.linalg.cholesky(inner)))))

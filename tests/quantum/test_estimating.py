@@ -173,3 +173,11 @@ def test_random_states_have_the_spectrum_that_was_asked_for(key):
 def test_trace_distance_of_known_states():
     assert q.trace_distance(np.diag([1.0, 0]), np.diag([0, 1.0])) == pytest.approx(1)
     assert q.trace_distance(np.diag([0.75, 0.25]), np.eye(2) / 2) == pytest.approx(0.25)
+
+
+def test_errors_of_many_measurements_do_not_overflow(key):
+    n = 70_000  # n (n - 1) is beyond 32 bits
+    est = of(key, q.random_state(key, 2), n, q.Single())
+    batches = np.asarray(est.batches)
+    want = np.sqrt(np.mean(np.abs(batches - batches.mean(0)) ** 2, 0) / (n - 1))
+    np.testing.assert_allclose(est.standard_error, want, rtol=1e-3)
