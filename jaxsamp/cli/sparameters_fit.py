@@ -90,4 +90,5 @@ class SParametersFit(ReportingCommand):
 def _write(found: recipes.FittedSParameters, folder: Path) -> None:
     sparameters.write(folder / "interpolated", found.fit)
     if found.draws is not None:
-        np.savez(folder / DRAWS, s=found.draws.s, frequencies=found.fit.frequencies, **found.draws.stats)
+        arrays: dict[str, Any] = {"s": found.draws.s, "frequencies": found.fit.frequencies, **found.draws.stats}
+        np.savez(folder / DRAWS, **arrays)
