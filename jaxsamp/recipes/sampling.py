@@ -63,7 +63,7 @@ def noise_levels(
         ValueError: the grid is unknown, there are no steps, sigma_min and sigma_max are not a range inside that of the
             schedule, or nothing was measured for the grid "calibrated".
     """
-    if checks.one_of("grid", grid, GRIDS) == "calibrated":
+    if checks.one_of("grid", grid, (*grids.RULES, "calibrated")) == "calibrated":
         of = {"frame": getattr(sampler, "frame", "data"), "order": sampler.convergence_order}
         rule = partial(grids.calibrated, calibration=denoiser, **of)
     else:
