@@ -23,7 +23,11 @@ SMOKE = {
     "training": ["test_a_finished_run_goes_on", "test_weights_survive_a_safetensors_file", "test_tensorboard_shows"],
     "discrete": ["test_local_fields_are_half"],
     "learning": ["test_fit_recovers_a_mixture", "test_two_centers_lie_about_the_mean_of_the_data"],
-    "supervised": ["test_errors_of_at_least_two_of_eight", "test_ten_rows_in_the_plane"],
+    "supervised": [
+        "test_errors_of_at_least_two_of_eight",
+        "test_ten_rows_in_the_plane",
+        "test_limits_are_those_of_clopper",
+    ],
     "sparameters": ["test_the_posterior_is_that_of", "test_touchstone_files"],
     "theory": ["test_sizes_follow_the_formulas", "test_times_of_speciation"],
     "quantum": ["test_known_eigenvalues", "test_known_rates", "test_known_laws", "test_the_bias_of_keyl"],

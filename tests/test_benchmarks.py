@@ -140,6 +140,23 @@ SMALL = {
         "--repeats",
         "1",
     ],
+    "smoothed_learning": [
+        *(
+            "--seeds",
+            "0",
+            "--rows",
+            "300",
+            "--fresh",
+            "200",
+            "--degrees",
+            "1",
+            "--projected",
+            "300",
+            "--directions",
+            "2",
+        ),
+        *("--only", "l1", "scikit-learn, logistic"),
+    ],
     "tomography": [
         *("--states", "(.9, .1)", "--copies", "1", "2", "--measurements", "20", "--budgets", "(.9, .1)", "--budget"),
         *("100", "--budget-copies", "2", "--seeds", "1"),

@@ -121,6 +121,8 @@ def test_every_sampler_target_and_metric_is_on_its_page():
     import jaxsamp as js
     from jaxsamp.metrics import NAMES
 
+    smooth = {"fit_smooth", "SmoothFit", "SmoothedPolynomialClassifier", "PolynomialClassifier", "SmoothedError"}
+    smooth |= {"smoothed_error", "certify", "Certificate"}
     of_spins = {name for name in js.mcmc.__all__ if hasattr(getattr(js.mcmc, name), "prepared")}
     pages = {
         "tomography.md": {
@@ -129,7 +131,8 @@ def test_every_sampler_target_and_metric_is_on_its_page():
             *("schur_weyl", "partitions", "sample_partitions", "linear_response", "keyl_error", "purified_error"),
         },
         "sparameters.md": {*js.sparameters.__all__},
-        "hardness.md": {*js.supervised.__all__},
+        "hardness.md": {*js.supervised.__all__} - smooth,
+        "smoothed-learning.md": smooth,
         "samplers.md": {*js.samplers.__all__, *js.samplers.BY_NAME} - {"BY_NAME", "Problem", "Sampler", "State"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"}

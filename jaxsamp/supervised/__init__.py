@@ -1,5 +1,8 @@
 """Functions learned from labeled examples, and how hard that is."""
 
+from typing import TYPE_CHECKING, Any
+
+from jaxsamp.core import extras
 from jaxsamp.supervised.degree import (
     Witness,
     approximate_degree,
@@ -9,14 +12,38 @@ from jaxsamp.supervised.degree import (
     threshold_degree,
 )
 from jaxsamp.supervised.exact_relu import SingleReLU, train_single_relu
+from jaxsamp.supervised.polynomial import PolynomialClassifier
+from jaxsamp.supervised.smooth import SmoothFit, fit_smooth
+from jaxsamp.supervised.smoothed_error import Certificate, SmoothedError, certify, smoothed_error
+
+if TYPE_CHECKING:
+    from jaxsamp.supervised.smooth_estimator import SmoothedPolynomialClassifier as SmoothedPolynomialClassifier
 
 __all__ = [
+    "Certificate",
+    "PolynomialClassifier",
     "SingleReLU",
+    "SmoothFit",
+    "SmoothedError",
+    "SmoothedPolynomialClassifier",
     "Witness",
     "approximate_degree",
     "best_error",
+    "certify",
     "csq_norm",
     "dual_witness",
+    "fit_smooth",
+    "smoothed_error",
     "threshold_degree",
     "train_single_relu",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs scikit-learn when it is first used, because the rest does not need it."""
+    with extras.needed(f"jaxsamp.supervised.{name}"):
+        if name == "SmoothedPolynomialClassifier":
+            from jaxsamp.supervised.smooth_estimator import SmoothedPolynomialClassifier as found
+        else:
+            raise AttributeError(f"module 'jaxsamp.supervised' has no attribute {name!r}")
+    return found

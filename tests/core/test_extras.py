@@ -29,6 +29,10 @@ DOORS = {  # per call: the beginning of the sentence
     'pip install "jaxsamp[cli]".',
     "js.learning.SpinRegressor": "jaxsamp.learning.SpinRegressor needs scikit-learn, which is not installed: "
     'pip install "jaxsamp[cli]".',
+    "js.supervised.SmoothedPolynomialClassifier": "jaxsamp.supervised.SmoothedPolynomialClassifier needs scikit-learn, "
+    'which is not installed: pip install "jaxsamp[cli]".',
+    "js.supervised.fit_smooth(np.eye(20), np.where(np.arange(20) % 2, 1, -1), 0.1)": "fit_smooth needs "
+    'scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
     "js.sample_density(KEY, NORMAL, (2, 1), js.mcmc.NUTS())": "NUTS needs blackjax, which is not installed: "
     'pip install "jaxsamp[mcmc]".',
     "js.sparameters.read('x.npy')": 'read needs scikit-rf, which is not installed: pip install "jaxsamp[rf]".',
@@ -51,8 +55,9 @@ LATE = (
     "piecewise",
     "rbm_estimator",
     "rbm_steps",
+    "smooth_estimator",
     "spins_estimator",
-)  # modules that `jaxsamp.learning` loads when asked for
+)  # modules that `jaxsamp.learning` and `jaxsamp.supervised` load when asked for
 PROGRAM = """
 import json, sys
 sys.modules.update(dict.fromkeys(sys.argv[1].split()))
