@@ -78,7 +78,6 @@ def fit_polynomial(
     if not spins:
         center, scale = z.mean(0), z.std(0)
         scale = np.where(scale > 1e-6 * abs(center), scale, 1.0)  # of columns that do not vary
-    made = (jnp.zeros(()), *(None if one is None else jnp.asarray(one, float) for one in (center, scale, projection)))
     of = products(z.shape[1], degree, distinct=spins)
     features = np.asarray(monomials(jnp.asarray((z - center) / scale, float), of), float)
     size = np.sqrt(np.mean(features**2, 0))
@@ -87,8 +86,9 @@ def fit_polynomial(
     found = _least_deviations(features, y) if loss == "l1" else _by_sklearn(features, y, loss)
     margin = y * (features @ found)
     losses = {"logistic": np.logaddexp(0, -margin), "l1": abs(1 - margin), "hinge": np.maximum(1 - margin, 0)}
-    classifier = PolynomialClassifier(jnp.asarray(found / size, float), *made, degree, spins)
-    return classifier, float(losses[loss].mean())
+    arrays = [jnp.asarray(one, float) for one in (found / size, 0.0, center, scale)]
+    across = None if projection is None else jnp.asarray(projection, float)
+    return PolynomialClassifier(*arrays, projection=across, degree=degree, spins=spins), float(losses[loss].mean())
 
 
 def check_memory(rows: int, dim: int, degree: int, spins: bool) -> None:

@@ -59,7 +59,7 @@ def smoothed_error(
 
     Copies of one row are wrong together, so that counting all of them would say too much of the law. Of given rows the
     number is a sum of independent indicators with unequal probabilities, which varies less than a binomial one
-    (Hoeffding): the limits cover at least as often as they say, up to 0.0003 where less than one error is expected.
+    (Hoeffding): the limits cover at least as often as they say.
 
     Args:
         key: a typed key; row i has the draws of `fold_in(key, i)`.

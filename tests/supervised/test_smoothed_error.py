@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 from scipy.optimize import linprog
 from scipy.stats import binom, binomtest, norm
 
 import jaxsamp as js
+from jaxsamp.running.rows import _compiled
 from jaxsamp.supervised.noise import BitFlips
 from jaxsamp.supervised.votes import clopper_pearson
 
@@ -57,6 +59,20 @@ def test_limits_are_those_of_clopper_and_pearson():
         np.testing.assert_allclose(clopper_pearson(count, trials, 0.9), (expected.low, expected.high), atol=1e-12)
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_limits_cover_the_mean_of_unequal_probabilities(confidence):
+    """Exactly, by the law of the count: what they are used for where all copies of given rows are counted."""
+    rng = np.random.default_rng(0)
+    cases = [rng.beta(a, b, 40) for a, b in ((1, 9), (0.1, 0.3), (5, 5), (0.05, 2)) for _ in range(5)]
+    cases += [np.r_[p, np.zeros(39)] for p in (0.01, 0.025, 0.0252, 0.1, 0.9)] + [np.full(40, 0.3)]
+    low, high = clopper_pearson(np.arange(41), 40, confidence)
+    for probabilities in cases:
+        law = np.ones(1)
+        for p in probabilities:
+            law = np.convolve(law, [1 - p, p])
+        assert law[(low <= probabilities.mean()) & (probabilities.mean() <= high)].sum() >= confidence
+
+
 def test_limits_cover_the_law_and_those_of_all_copies_do_not():
     """Limits of 95 % hold in 270 of 300 sets or more; a false alarm in 4,000, had they 95 % exactly.
 
@@ -82,6 +98,17 @@ def test_a_row_has_its_own_draws_whatever_is_beside_it(key):
     among = certify(key, halfspace, x, 1.0, 50, confidence=0.5, microbatch=9)
     np.testing.assert_array_equal(alone.likely, among.likely[:7])
     assert len(set(among.likely)) > 10
+
+
+def test_new_weights_and_noise_compile_nothing_anew(key):
+    def linear(w, x):
+        return x @ w
+
+    first = certify(key, Partial(linear, jnp.ones(2)), np.ones((4, 2)), 0.5, 200)
+    before = _compiled._cache_size()
+    second = certify(key, Partial(linear, -jnp.ones(2)), np.ones((4, 2)), 0.7, 200)
+    assert (first.label == 1).all() and (second.label == -1).all()
+    assert _compiled._cache_size() == before
 
 
 def test_certified_radii_are_below_the_true_ones(key):
