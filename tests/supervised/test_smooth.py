@@ -112,8 +112,9 @@ def test_hinge_loss_is_between():
 def test_few_random_directions_suffice_for_a_large_margin():
     x, y = wedge(0, 1000, 200)
     fresh, labels = wedge(1, 5000, 200)
-    found = {q: wrong(fit_smooth(x, y, 0.01, 1, project=q).classifier, fresh, labels) for q in (5, 40)}
-    assert found[40] < 0.13 < 0.15 < found[5] < 0.26  # of 24.6 %: measured .081 and .178
+    found = fit_smooth(x, y, 0.01, 1, project=40).classifier
+    np.testing.assert_allclose(found.projection.T @ found.projection, np.eye(40), atol=1e-5)
+    assert wrong(found, fresh, labels) < 0.13  # of 24.6 %
 
 
 def test_spins_are_told_by_their_products():
@@ -159,14 +160,14 @@ def test_what_cannot_be_fitted_is_a_sentence(changed, sentence):
 
 
 def test_the_estimator_has_classes_of_any_name():
-    x, _, y = quadrant(0, 1500)
+    x, _, y = quadrant(0, 500)
     names = np.where(y > 0, "yes", "no")
     found = js.supervised.SmoothedPolynomialClassifier(0.1, degree=2, random_state=0).fit(x, names)
     assert found.classes_.tolist() == ["no", "yes"] and found.score(x, names) > 0.85
     assert found.smoothed_error_.low < found.smoothed_error_.error < found.smoothed_error_.high
     np.testing.assert_array_equal(found.predict(x) == "yes", found.decision_function(x) > 0)
     with pytest.raises(ValueError, match="^Only binary classification is supported: y must have two classes; got 3"):
-        js.supervised.SmoothedPolynomialClassifier().fit(x, np.arange(1500) % 3)
+        js.supervised.SmoothedPolynomialClassifier().fit(x, np.arange(500) % 3)
 
 
 EXCEPTIONS = {
