@@ -27,6 +27,7 @@ SMOKE = {
         "test_errors_of_at_least_two_of_eight",
         "test_ten_rows_in_the_plane",
         "test_limits_are_those_of_clopper",
+        "test_known_moments",
     ],
     "sparameters": ["test_the_posterior_is_that_of", "test_touchstone_files"],
     "theory": ["test_sizes_follow_the_formulas", "test_times_of_speciation"],

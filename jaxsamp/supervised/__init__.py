@@ -13,15 +13,20 @@ from jaxsamp.supervised.degree import (
 )
 from jaxsamp.supervised.exact_relu import SingleReLU, train_single_relu
 from jaxsamp.supervised.polynomial import PolynomialClassifier
+from jaxsamp.supervised.relu import ReLU, ReLUFit, fit_relu
 from jaxsamp.supervised.smooth import SmoothFit, fit_smooth
 from jaxsamp.supervised.smoothed_error import Certificate, SmoothedError, certify, smoothed_error
 
 if TYPE_CHECKING:
+    from jaxsamp.supervised.relu_estimator import ReLUNetRegressor as ReLUNetRegressor
     from jaxsamp.supervised.smooth_estimator import SmoothedPolynomialClassifier as SmoothedPolynomialClassifier
 
 __all__ = [
     "Certificate",
     "PolynomialClassifier",
+    "ReLU",
+    "ReLUFit",
+    "ReLUNetRegressor",
     "SingleReLU",
     "SmoothFit",
     "SmoothedError",
@@ -32,6 +37,7 @@ __all__ = [
     "certify",
     "csq_norm",
     "dual_witness",
+    "fit_relu",
     "fit_smooth",
     "smoothed_error",
     "threshold_degree",
@@ -42,7 +48,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load what needs scikit-learn when it is first used, because the rest does not need it."""
     with extras.needed(f"jaxsamp.supervised.{name}"):
-        if name == "SmoothedPolynomialClassifier":
+        if name == "ReLUNetRegressor":
+            from jaxsamp.supervised.relu_estimator import ReLUNetRegressor as found
+        elif name == "SmoothedPolynomialClassifier":
             from jaxsamp.supervised.smooth_estimator import SmoothedPolynomialClassifier as found
         else:
             raise AttributeError(f"module 'jaxsamp.supervised' has no attribute {name!r}")

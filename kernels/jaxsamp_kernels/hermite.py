@@ -85,3 +85,15 @@ def stein_moments(x: Array, y: Array, order: int) -> Array:
     pairs = first[:, None, None] * eye
     cubes = jnp.einsum("n,ni,nj,nk->ijk", y, x, x, x, precision="highest") / n
     return cubes - pairs - pairs.transpose(1, 0, 2) - pairs.transpose(1, 2, 0)
+
+
+def stein_moment4(x: Array, y: Array, g: Array) -> Array:
+    """The mean of y He_4(x), contracted twice with a unit vector g (d,), for x (n, d) and y (n,): (d, d).
+
+    With s = x.g it is the mean of y times (s^2 - 1)(x x^T - I) - 2 s (x g^T + g x^T) + 2 g g^T: d^4 numbers are never
+    there at once.
+    """
+    n, d = x.shape
+    s = jnp.einsum("ni,i->n", x, g, precision="highest")
+    first = jnp.outer(jnp.einsum("n,n,ni->i", y, s, x, precision="highest") / n, g)
+    return stein_moments(x, y * (s**2 - 1), 2) - 2 * (first + first.T) + 2 * y.mean() * jnp.outer(g, g)

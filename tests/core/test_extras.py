@@ -33,6 +33,8 @@ DOORS = {  # per call: the beginning of the sentence
     'which is not installed: pip install "jaxsamp[cli]".',
     "js.supervised.fit_smooth(np.eye(20), np.where(np.arange(20) % 2, 1, -1), 0.1)": "fit_smooth needs "
     'scikit-learn, which is not installed: pip install "jaxsamp[cli]".',
+    "js.supervised.ReLUNetRegressor": "jaxsamp.supervised.ReLUNetRegressor needs scikit-learn, which is not installed: "
+    'pip install "jaxsamp[cli]".',
     "js.sample_density(KEY, NORMAL, (2, 1), js.mcmc.NUTS())": "NUTS needs blackjax, which is not installed: "
     'pip install "jaxsamp[mcmc]".',
     "js.sparameters.read('x.npy')": 'read needs scikit-rf, which is not installed: pip install "jaxsamp[rf]".',
@@ -56,6 +58,7 @@ LATE = (
     "rbm_estimator",
     "rbm_steps",
     "smooth_estimator",
+    "relu_estimator",
     "spins_estimator",
 )  # modules that `jaxsamp.learning` and `jaxsamp.supervised` load when asked for
 PROGRAM = """

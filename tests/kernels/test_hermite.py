@@ -48,3 +48,13 @@ def test_moments_are_means_of_derivatives(x64, order):
     found = jax.jit(partial(hermite.stein_moments, order=order))(x, len(x) * mass * np.exp(x @ a))
     powers = {1: a, 2: np.multiply.outer(a, a), 3: np.multiply.outer(np.multiply.outer(a, a), a)}
     np.testing.assert_allclose(found, powers[order] * np.exp(a @ a / 2), atol=1e-8)
+
+
+def test_the_fourth_moment_is_contracted_without_its_entries(x64):
+    """Under quadrature, against a (a.g)^2 a^T exp(|a|^2 / 2)."""
+    nodes, weights = hermite_e.hermegauss(20)
+    x = np.array(list(itertools.product(nodes, repeat=2)))
+    mass = np.prod(list(itertools.product(weights / weights.sum(), repeat=2)), 1)
+    a, g = np.array([0.5, -0.3]), np.array([0.6, 0.8])
+    found = jax.jit(hermite.stein_moment4)(x, len(x) * mass * np.exp(x @ a), g)
+    np.testing.assert_allclose(found, np.outer(a, a) * (a @ g) ** 2 * np.exp(a @ a / 2), atol=1e-8)
