@@ -124,7 +124,7 @@ def fit_relu(key: Any, x: Any, y: Any, k: int, settings: ReLU | None = None) -> 
     scale = max(said.square - said.label**2, 0.0)
     slope, constant = said.linear()
     nothing = Lines(np.zeros((0, d)), np.zeros(0), slope, constant)
-    rank = settings.rank if isinstance(settings.rank, int) else None
+    rank = None if settings.rank == "auto" else int(settings.rank)
     first, lines = _stage(train, nothing, k, rank, draws)
     steps = STEPS if settings.polish else 0
     found = polished(train, lines, scale, steps)
@@ -206,7 +206,7 @@ def _rows(x: Any, y: Any) -> tuple[Rows, Rows]:
 def _check(settings: ReLU, k: int, d: int) -> None:
     checks.at_least("starts", settings.starts, 0)
     checks.at_least("contractions", settings.contractions, 1)
-    if settings.rank != "auto" and not 0 <= checks.at_least("rank", settings.rank, 0) <= min(k, d):
+    if settings.rank != "auto" and checks.at_least("rank", settings.rank, 0) > min(k, d):
         raise ValueError(f"rank must be 'auto' or from 0 to min(k, d) = {min(k, d)}; got {settings.rank}.")
 
 
