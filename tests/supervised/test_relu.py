@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsamp.supervised import ReLU, fit_relu, relu, relu_search
+from jaxsamp.supervised import ReLU, fit_relu, relu, relu_polish, relu_search
 
 KEY = jax.random.key(0)
 
@@ -136,6 +136,19 @@ def test_lines_that_were_merged_are_found_in_what_is_left(monkeypatch):
         missed.append(np.mean((found.predict(fresh) - network(fresh, w, a)) ** 2) / network(fresh, w, a).var())
     assert missed[0] > 1e-3 and missed[1] < 1e-3 and calls == [3, 3, 1]
     assert found.identified and found.merged == 0
+
+
+def test_a_line_that_rows_need_is_kept(monkeypatch):
+    monkeypatch.setattr(relu_polish, "_candidates", lambda found: [found.lines.without(0)])
+    found, r2, *_ = learned(1, 5, 5000, 0.5, generic, 2)
+    assert found.merged == 0 and r2 > 0.98
+
+
+def test_opposite_directions_of_one_line_add_up():
+    lines = relu_polish.Lines(np.array([[1.0, 0], [-1, 0.001]]), np.ones(2), np.zeros(2), 0.0)
+    (merged,) = relu_polish._candidates(relu_polish.Polished(lines, 1.0, 1.0, 1e-3 * np.eye(7)))
+    np.testing.assert_allclose(merged.v, [[-2, 0.001]], atol=1e-12)
+    assert merged.signs.tolist() == [1.0]
 
 
 def test_memory_maps_are_read_some_at_a_time(tmp_path, monkeypatch):
