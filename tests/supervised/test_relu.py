@@ -158,7 +158,8 @@ def test_memory_maps_are_read_some_at_a_time(tmp_path, monkeypatch):
     for name, array in (("x", x), ("y", network(x, w, a).astype(np.float32))):
         np.save(tmp_path / f"{name}.npy", array)
     whole = fit_relu(KEY, x, network(x, w, a), 2)
-    monkeypatch.setattr(relu, "NUMBERS", 30_000)
+    for name, number in (("NUMBERS", 30_000), ("SEARCHED", 1000), ("DICTIONARY", 20)):
+        monkeypatch.setattr(relu, name, number)
     settings, peaks = ReLU(starts=1), []
     for n in (30_000, 120_000):
         lazy = [np.load(tmp_path / f"{name}.npy", mmap_mode="r")[:n] for name in "xy"]
@@ -167,7 +168,7 @@ def test_memory_maps_are_read_some_at_a_time(tmp_path, monkeypatch):
         found = fit_relu(KEY, *lazy, 2, settings)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.05 * peaks[0]
+    assert peaks[1] < 1.1 * peaks[0]
     for name in ("singular_values", "linear"):
         np.testing.assert_allclose(getattr(found, name), getattr(whole, name), atol=1e-5)
 
