@@ -66,8 +66,8 @@ class ParallelMidpoint(Sampler):
             sweep before), it stops at 2 P min(1, max(q, 0.1)) <= tolerance, after two sweeps at the earliest.
             `stats["residual"]` is the larger one of P and a tenth of the P before, and `stats["converged"]` says
             whether it is within the tolerance, which takes up to a round more: of a sample that stopped before, the
-            estimate alone says that it is. Neither sees the error of the nodes, nor, with tolerances above some 1 % of
-            the data's standard deviation, every sample that sits still between two modes.
+            estimate alone says that it is. Neither sees the error of the nodes, nor, with tolerances of some 1 % of the
+            data's standard deviation and more, every sample that sits still between two modes.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
         surrogate: None, or a cheap denoiser S of the same law, such as a smaller network. Between two rounds the path
             then follows S through the window, R calls of S one after the other, and only D - S is left to the sweeps:
