@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxsamp.core.pytrees import adopted
+from jaxsamp.core.pytrees import adopted, is_function
 
 SAMPLES_PER_KEY = 2**32  # numbers that can be folded into a key
 # Words of diffusers for what networks predict, which a likeness of letters would take for other laws.
@@ -182,7 +182,7 @@ def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:
     got = denoiser(got)
     shape_of(shape, getattr(got, "event_shape", None), "denoiser")
     for leaf in jax.tree.leaves(cond):
-        if callable(leaf):  # an operator of a class of the user's own
+        if callable(leaf) and not is_function(leaf):  # an operator of a class of the user's own
             adopted("cond", leaf)
     check = getattr(got, "check_cond", None)  # a user's own denoiser need not have one
     if check is not None:

@@ -211,7 +211,7 @@ BAD = [
     (posterior(PRIOR), Observed(SEEN, MASKS, NOISE[:, None]), ValueError, r"Observed.noise must be of shape \(7,\)"),
     (posterior(PRIOR, noise=np.ones(2)), Observed(SEEN, MASKS), ValueError, r"noise must be a number or of y's shape"),
     (posterior(PRIOR, variance=0.0), Observed(SEEN, MASKS, 0 * NOISE), ValueError, "noise must be above 0"),
-    (posterior(PRIOR), Observed(MEASURED, lambda v: v[:3], NOISE), TypeError, "got a function in it"),
+    (posterior(PRIOR), Observed(MEASURED, lambda v: v[:3], NOISE), TypeError, "a function, which only the denoiser"),
     (
         posterior(PRIOR),
         Observed(np.ones((N, 2)), DenseOperator(MATRICES), NOISE),

@@ -126,6 +126,8 @@ def test_a_path_that_sits_still_for_one_sweep_has_not_converged():
     for change in (0.594, 0.113, 0.0075, 0.0762):
         sweep = sweep.followed_by(Path(*jnp.zeros((3, 1))), Memory(*jnp.zeros((2, 1))), None, jnp.float32(change))
         rows.append((float(sweep.residual), float(sweep.error)))
+        # What stops a sample is an error of at least a fifth of the last change, which so is at most 5 tolerances.
+        assert change <= 5 * rows[-1][1] * (1 + 1e-6) and change <= rows[-1][0] * (1 + 1e-6)
     np.testing.assert_allclose(rows[0], (0.594, np.inf))
     np.testing.assert_allclose(rows[1], (0.113, 2 * 0.113 * 0.113 / 0.594), rtol=1e-6)
     np.testing.assert_allclose(rows[2], (0.0113, 2 * 0.0075 * 0.1), rtol=1e-6)  # a tolerance of 0.01 stops here
