@@ -26,6 +26,7 @@ SMOKE = {
     "supervised": [
         "test_errors_of_at_least_two_of_eight",
         "test_ten_rows_in_the_plane",
+        "test_the_slope_is_that_of_the_least_squares",
         "test_limits_are_those_of_clopper",
         "test_known_moments",
     ],

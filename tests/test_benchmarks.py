@@ -38,6 +38,7 @@ SMALL = {
         *("--cases", "ladder, 21 of 401", "--only", "causal", "spline", "--draw-keys", "1", "--draws", "2"),
         *("--steps", "8"),
     ],
+    "attention": ["--teachers", "1", "--restarts", "2", "--steps", "3", "--cases", "1 head"],
     "relu_networks": ["--sets", "1", "--most", "3000", "--cases", "close pair, k = 3, d = 10"],
     "juntas": ["--sets", "1", "--most", "2000", "--cases", "3, random"],
     "spins_by_diffusion": [

@@ -123,6 +123,7 @@ def test_every_sampler_target_and_metric_is_on_its_page():
 
     smooth = {"fit_smooth", "SmoothFit", "SmoothedPolynomialClassifier", "PolynomialClassifier", "SmoothedError"}
     smooth |= {"smoothed_error", "certify", "Certificate"}
+    attention = {"AttentionFit", "AttentionLayer", "fit_attention", "sign_matrices"}
     of_relu = {"ReLU", "ReLUFit", "ReLUNetRegressor", "fit_relu"}
     of_spins = {name for name in js.mcmc.__all__ if hasattr(getattr(js.mcmc, name), "prepared")}
     pages = {
@@ -134,7 +135,8 @@ def test_every_sampler_target_and_metric_is_on_its_page():
         "sparameters.md": {*js.sparameters.__all__},
         "smoothed-learning.md": smooth,
         "relu-networks.md": of_relu,
-        "hardness.md": {*js.supervised.__all__} - of_relu - smooth,
+        "hardness.md": {*js.supervised.__all__} - of_relu - smooth - attention,
+        "attention.md": attention,
         "samplers.md": {*js.samplers.__all__, *js.samplers.BY_NAME} - {"BY_NAME", "Problem", "Sampler", "State"},
         "targets.md": set(js.targets.__all__) - {"TargetDenoiser"},
         "mcmc.md": {"sample_density", *js.mcmc.__all__, "from_smoothness", "rhat"}

@@ -44,6 +44,7 @@ PICTURES = {
     "29_rbm_digits": 1,
     "36_sparameters": 1,
     "37_four_neurons": 1,
+    "38_attention_heads": 1,
     "34_nonlinear_observations": 1,
     "35_is_a_posterior_calibrated": 4,
     "33_pauli_channel": 1,

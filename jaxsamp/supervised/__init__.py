@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from jaxsamp.core import extras
+from jaxsamp.supervised.attention import AttentionFit, fit_attention
+from jaxsamp.supervised.attention_layer import AttentionLayer, sign_matrices
 from jaxsamp.supervised.degree import (
     Witness,
     approximate_degree,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from jaxsamp.supervised.smooth_estimator import SmoothedPolynomialClassifier as SmoothedPolynomialClassifier
 
 __all__ = [
+    "AttentionFit",
+    "AttentionLayer",
     "Certificate",
     "PolynomialClassifier",
     "ReLU",
@@ -37,8 +41,10 @@ __all__ = [
     "certify",
     "csq_norm",
     "dual_witness",
+    "fit_attention",
     "fit_relu",
     "fit_smooth",
+    "sign_matrices",
     "smoothed_error",
     "threshold_degree",
     "train_single_relu",

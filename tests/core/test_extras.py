@@ -29,6 +29,8 @@ DOORS = {  # per call: the beginning of the sentence
     'pip install "jaxsamp[cli]".',
     "js.learning.SpinRegressor": "jaxsamp.learning.SpinRegressor needs scikit-learn, which is not installed: "
     'pip install "jaxsamp[cli]".',
+    "js.supervised.fit_attention(KEY, np.ones((4, 2, 1)), np.ones((4, 2, 1)), 1)": "fit_attention needs optax, which "
+    'is not installed: pip install "jaxsamp[train]".',
     "js.supervised.SmoothedPolynomialClassifier": "jaxsamp.supervised.SmoothedPolynomialClassifier needs scikit-learn, "
     'which is not installed: pip install "jaxsamp[cli]".',
     "js.supervised.fit_smooth(np.eye(20), np.where(np.arange(20) % 2, 1, -1), 0.1)": "fit_smooth needs "
