@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -58,3 +59,18 @@ def test_every_room_has_a_smoke_test():
 
 def bare(name):
     return re.sub(r"\[.*", "", name)
+
+
+def test_the_workflow_runs_what_must_pass_on_the_lowest_and_the_newest_python():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line) for line in project["classifiers"]]
+    versions = sorted((found[1] for found in named if found), key=Version)
+    assert project["requires-python"] == f">={versions[0]}"
+    jobs = workflow["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == [versions[0], versions[-1]]
+    assert any(step.get("run") == ".ci/run" for step in jobs["test"]["steps"])
+    for job in ("site", "publish"):  # nothing is published that is not tested, and neither from a pull request
+        assert jobs[job]["needs"] == ["test", "build"]
+        assert jobs[job]["permissions"]["id-token"] == "write" and "github.ref" in jobs[job]["if"]
+    assert workflow["permissions"] == {"contents": "read"}
