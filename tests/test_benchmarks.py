@@ -1,6 +1,7 @@
 """Every benchmark runs, at sizes too small to say anything, and writes its table."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,33 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+FAKE = """
+import jax.numpy as jnp
+from harness import Entry, Run, main
+from of_jaxsamp import ENTRIES
+
+ours = ENTRIES[0]
+
+
+def changed(change):
+    def make(law, steps):
+        run = ours.make(law, steps)
+        return run._replace(call=lambda key, z, first: change(run.call(key, z, first)))
+
+    return make
+
+
+def broken(law, steps):
+    raise ValueError("no such schedule")
+
+
+main("fake", "no-such-package", [
+    Entry("right", "", ours.make),
+    Entry("scaled", "", changed(lambda x: 0.8 * x)),
+    Entry("coupled", "", changed(lambda x: x + 0.1 * x.mean(0))),
+    Entry("broken", "", broken),
+])
+"""
 TINY = ["--samples", "4", "--target", "10", "--repeats", "1", "--dtypes", "float32", "--memory-samples"]
 SHARED = {"ambient_arms", "common", "peers"}
 SMALL = {
@@ -109,6 +137,11 @@ SMALL = {
     "vs_diffrax": [*TINY, "128", "--only", "UniPC2", "diffrax Tsit5, controlled, batch", "diffrax Heun, fixed steps"],
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],
+    "vs_jax_laws": [
+        *("--offline", "--folder", "TMP/peers", "--only", "diffuse", "jaxsamp", "--", "--samples", "60", "--laws"),
+        *("plane", "--steps", "4", "--evaluations", "4", "--timed-law", "plane", "--timed-steps", "4", "--batch", "16"),
+        *("--repeats", "1", "--only", "UniPC2"),
+    ],
     "vs_diffusers_numbers": ["--samples", "4", "--steps", "4"],
     "metric_power": [
         "--samples",
@@ -172,8 +205,27 @@ SMALL = {
     "name", sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem not in ("common", "peers", "ambient_arms"))
 )
 def test_benchmark_runs(name, tmp_path):
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--results", str(tmp_path), *SMALL[name]]
+    small = [option.replace("TMP", str(tmp_path)) for option in SMALL[name]]
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--results", str(tmp_path), *small]
     subprocess.run(command, check=True, capture_output=True)
     for written in tmp_path.glob("*.json"):
         assert json.loads(written.read_text())["rows"]
     assert list(tmp_path.glob(f"{name}*.json"))
+
+
+@pytest.mark.slow
+def test_a_wrong_sampler_of_a_library_is_seen_and_so_is_one_that_couples_the_batch(tmp_path):
+    """The harness, run on our own sampler as if a library had it: right, scaled by 0.8, and shifted by the batch."""
+    (tmp_path / "of_fake.py").write_text(FAKE)
+    paths = [str(BENCHMARKS / "peers_jax"), str(BENCHMARKS.parent), str(BENCHMARKS.parent / "kernels")]
+    settings = "--samples 2000 --laws plane --steps 32 --evaluations 32 --timed-law plane --batch 40 --repeats 1"
+    command = [sys.executable, str(tmp_path / "of_fake.py"), "--into", str(tmp_path / "fake.json"), *settings.split()]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
+    found = json.loads((tmp_path / "fake.json").read_text())
+    rows = {row["sampler"]: row for row in found["rows"]}
+    band = 2 * found["null"]["plane"]["variance_percent"]
+    right, scaled, coupled, broken = (rows[name] for name in ("right", "scaled", "coupled", "broken"))
+    assert abs(right["law"]["plane, 32"]["variance_percent"]) < band
+    assert right["flow"]["plane, 32"] < 1e-3 and right["alone"] < 1e-5 and right["compiled_by_second_call"] == 0
+    assert scaled["law"]["plane, 32"]["variance_percent"] < -30 and scaled["flow"]["plane, 32"] > 0.03
+    assert coupled["alone"] > 1e-3 and "ValueError" in broken["raises"]

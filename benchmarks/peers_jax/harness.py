@@ -58,7 +58,6 @@ class Entry:
     fewer: int = 0  # of them in a run than steps * calls
     stochastic: bool = False
     jit: bool = True  # whether the whole run is compiled as one; otherwise it is called as the library leaves it
-    exact: bool = True  # False: the library does not let its sampler see the exact score, or another doubt
     steps: tuple[int, ...] | None = None  # the only numbers of steps it can take
 
     def run(self, law: str, steps: int) -> Run:
@@ -202,7 +201,7 @@ def alone(entry: Entry, law: str, n: int, steps: int) -> float | None:
 def measure(entry: Entry, options: argparse.Namespace) -> dict[str, Any]:
     """All tests of one entry; what it raises is a result."""
     row: dict[str, Any] = {"sampler": entry.sampler, "setting": entry.setting, "stochastic": entry.stochastic}
-    row |= {"exact": entry.exact, "law": {}, "flow": {}}
+    row |= {"law": {}, "flow": {}}
     try:
         for law in options.laws:
             for steps in entry.steps or options.steps:
@@ -215,7 +214,7 @@ def measure(entry: Entry, options: argparse.Namespace) -> dict[str, Any]:
                 x = np.asarray(run.call(jax.random.key(KEY), jnp.asarray(starts(law, n)), 0), float)
                 distance = np.sqrt(np.mean((x - converged(law, n, run.high, run.low, run.drawn)) ** 2, -1))
                 row["flow"][f"{law}, {budget}"] = finite(np.median(distance))
-        law, steps = options.laws[-1], (entry.steps or (options.timed_steps,))[0]
+        law, steps = options.timed_law, (entry.steps or (options.timed_steps,))[0]
         row["alone"] = alone(entry, law, options.batch, steps)
         row |= times(entry, law, options.batch, steps, options.repeats)
     except Exception as error:  # a peer may raise anything
@@ -231,9 +230,10 @@ def main(library: str, package: str, entries: Sequence[Entry]) -> None:
     parser.add_argument("--laws", nargs="+", default=list(LAWS))
     parser.add_argument("--steps", type=int, nargs="+", default=[16, 64, 256])
     parser.add_argument("--evaluations", type=int, nargs="+", default=[16, 32])
+    parser.add_argument("--timed-law", default="g64", choices=list(LAWS))
     parser.add_argument("--timed-steps", type=int, default=64)
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--only", nargs="+", help="samplers")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
