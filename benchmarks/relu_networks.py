@@ -3,7 +3,8 @@
 Labels of networks of k ReLUs at standard normal rows: random ones; four lines in a plane with alternating signs, whose
 second moment is zero; and a pair that nearly cancels, beside a third. Compared are `fit_relu`; the same search and the
 same polishing in all dimensions from random directions, without moments, from one start or the best of six by the loss
-on the 8,000 rows that the search sees; and scikit-learn's MLPRegressor (Adam) with as many hidden neurons, or 64.
+on the 8,000 rows that the search sees; and scikit-learn's MLPRegressor (Adam) with as many hidden neurons, or 64; and
+k neurons of Flax trained by optax, Adam with the same batches and passes, from six starts, the best by the same loss.
 R^2 is for clean labels of new rows; `found` is the share of sets in which each weight has a neuron with |cos| > 0.99.
 """
 
@@ -14,8 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import common
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 from sklearn.neural_network import MLPRegressor
 
 import jaxsamp as js
@@ -29,10 +33,13 @@ CASES = {  # kind, k, d, rows, standard deviation of the noise of labels
     "generic, k = 3, d = 20": ("generic", 3, 20, 100_000, 0.0),
     "cancelling, k = 4, d = 50": ("cancelling", 4, 50, 200_000, 0.0),
     "close pair, k = 3, d = 50": ("close", 3, 50, 200_000, 0.0),
+    "generic, k = 3, d = 50": ("generic", 3, 50, 100_000, 0.0),
+    "generic, k = 3, d = 100": ("generic", 3, 100, 100_000, 0.0),
     "generic, k = 3, d = 50, noise 0.5": ("generic", 3, 50, 100_000, 0.5),
     "generic, k = 4, d = 100, noise 0.5": ("generic", 4, 100, 200_000, 0.5),
 }
 SEEN = 8000  # rows of the search
+BATCH, PASSES, RATE = 500, 40, 3e-3  # of the perceptrons; the rate is of Flax, and falls to zero
 Predict = Callable[[np.ndarray], np.ndarray]
 Found = tuple[Predict, np.ndarray]  # the function, and the directions of its neurons (m, d)
 
@@ -74,9 +81,45 @@ def random_starts(number: int) -> Callable[..., Found]:
 
 def perceptron(width: int | None) -> Callable[..., Found]:
     def fitted(seed: int, x: np.ndarray, y: np.ndarray, k: int) -> Found:
-        settings: dict[str, Any] = {"hidden_layer_sizes": (width or k,), "batch_size": 500, "max_iter": 40}
+        settings: dict[str, Any] = {"hidden_layer_sizes": (width or k,), "batch_size": BATCH, "max_iter": PASSES}
         made: Any = MLPRegressor(**settings, random_state=seed).fit(x, y)
         return made.predict, unit(np.asarray(made.coefs_[0]).T)
+
+    return fitted
+
+
+def flax_starts(number: int) -> Callable[..., Found]:
+    """All starts at once, on the same batches."""
+
+    def fitted(seed: int, x: np.ndarray, y: np.ndarray, k: int) -> Found:
+        module, width = nn.Sequential([nn.Dense(k), nn.relu, nn.Dense(1)]), min(BATCH, len(x))
+        per_pass = len(x) // width
+        adam = optax.adam(optax.cosine_decay_schedule(RATE, PASSES * per_pass))
+        rows = jnp.asarray(x[: per_pass * width], jnp.float32).reshape(per_pass, width, -1)
+        labels = jnp.asarray(y[: per_pass * width], jnp.float32).reshape(per_pass, width)
+
+        def loss(params: Any, x: Any, y: Any) -> Any:
+            return jnp.mean((module.apply(params, x)[..., 0] - y) ** 2)
+
+        def step(carry: Any, batch: Any) -> Any:
+            params, state = carry
+            updates, state = adam.update(jax.grad(loss)(params, *batch), state)
+            return (optax.apply_updates(params, updates), state), None
+
+        @jax.jit
+        @jax.vmap
+        def run(key: Any) -> Any:
+            params = module.init(key, rows[0])
+            carry = (params, adam.init(params))
+            params = jax.lax.scan(lambda c, _: (jax.lax.scan(step, c, (rows, labels))[0], None), carry, None, PASSES)[
+                0
+            ][0]
+            return params, loss(params, x[:SEEN].astype(np.float32), y[:SEEN].astype(np.float32))
+
+        made, losses = run(jax.random.split(jax.random.key(seed), number))
+        best = jax.tree.map(lambda leaf: leaf[jnp.argmin(losses)], made)
+        directions = np.asarray(best["params"]["layers_0"]["kernel"]).T
+        return lambda x: np.asarray(module.apply(best, jnp.asarray(x, jnp.float32)))[:, 0], unit(directions)
 
     return fitted
 
@@ -87,6 +130,7 @@ METHODS: dict[str, Callable[..., Found]] = {
     "best of six": random_starts(6),
     "MLPRegressor, k": perceptron(None),
     "MLPRegressor, 64": perceptron(64),
+    "flax + optax, best of six": flax_starts(6),
 }
 
 
@@ -132,7 +176,7 @@ def main() -> None:
         for one in measured(case, options):
             rows.append(one)
             print(one, flush=True)
-            content = common.about(title, options, ["scikit-learn"]) | {"rows": rows}
+            content = common.about(title, options, ["scikit-learn", "flax", "optax"]) | {"rows": rows}
             common.write(options.results / "relu_networks.json", content)
     common.show(title, rows)
 
