@@ -99,7 +99,7 @@ def flax_starts(number: int) -> Callable[..., Found]:
         labels = jnp.asarray(y[: per_pass * width], jnp.float32).reshape(per_pass, width)
 
         def loss(params: Any, x: Any, y: Any) -> Any:
-            return jnp.mean((module.apply(params, x)[..., 0] - y) ** 2)
+            return jnp.mean((jnp.asarray(module.apply(params, x))[..., 0] - y) ** 2)
 
         def step(carry: Any, batch: Any) -> Any:
             params, state = carry
