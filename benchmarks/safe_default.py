@@ -6,6 +6,7 @@ the data (the root of the mean variance that the calibration has). "beyond 3 %" 
 and "unsaid" those of them of which `stats` says that they have converged.
 """
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=256)
     parser.add_argument("--train-steps", type=int, default=4000)
     parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--folder", help="keeps the network, so that another run need not train it")
+    parser.add_argument("--folder", type=Path, help="keeps the network, so that another run need not train it")
     options = parser.parse_args()
     for name in sorted(options.cases, key=list(CASES).index):
         if name != "network":

@@ -7,6 +7,7 @@ samples that stopped with more than three tolerances, in all runs together; "con
 `stats` says that they have converged.
 """
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -60,7 +61,7 @@ def main():
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--drafts", type=int, nargs="*", default=[128], help="widths of distilled networks")
     parser.add_argument("--draft-steps", type=int, default=4000)
-    parser.add_argument("--folder", help="keeps the networks, so that another run need not train them")
+    parser.add_argument("--folder", type=Path, help="keeps the networks, so that another run need not train them")
     parser.add_argument("--plain", action="store_true", help="without surrogates alone")
     options = parser.parse_args()
     for name in sorted(options.cases, key=list(CASES).index):
