@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from common import about, show, write
-from grids import CASES, GRIDS, LOW, begun, distance, ends, levels, options_of_cases
+from grids import CASES, GRIDS, LOW, NETWORKS, begun, distance, ends, levels, options_of_cases
 from peers import MISSING, optional
 
 from jaxsamp.samplers import DPMSolverPP, UniPC
@@ -183,7 +183,7 @@ def main() -> None:
     runs = json.loads(path.read_text())["runs"] if options.into else []
     runs = [run for run in runs if run["case"] not in options.cases]
     for name in options.cases:
-        with jax.enable_x64(name != "network"):
+        with jax.enable_x64(name not in NETWORKS):
             case = CASES[name](options)
             init, flow = begun(case, options.starts)
             for library in options.only:

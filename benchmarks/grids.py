@@ -2,15 +2,18 @@
 
 Exact scores in float64: plane, three modes of standard deviation 0.2 in the plane; g2, eight of 0.1 on a circle; g64;
 instance, six rotated components in 16 dimensions; mixture, 20 components with full covariances fitted to the digits.
-And network: an MLP trained on the digits in this run, in float32, with its sizes of errors measured on the held-out
-ones. sigma / alpha from 80 (network: 40) to 0.02, no final denoise. Error: the root mean square over coordinates of the
-distance of each sample to the converged flow from the same start, in the scale of x_0; median over starts.
+And in float32, with the sizes of their errors measured on held-out data: network, an MLP trained on the digits in this
+run, and unet, the U-Net of image_networks.py on 28 x 28 images, trained here too. sigma / alpha from 80 (network: 40)
+to 0.02, no final denoise. Error: the root mean square over coordinates of the distance of each sample to the converged
+flow from the same start, in the scale of x_0; median over starts.
 
 A fixed grid is a density of levels in lambda = log(alpha / sigma): even ("log_snr"), uniform in the time of the cosine
 schedule, 1 / cosh lambda, or of rectified flow, 1 / cosh^2 (lambda / 2), the rule of Karras et al. with rho = 7 and 3,
 the mean of two of these, and "sech", the square root of cosine, between log_snr and cosine. "calibrated" reads the
-denoiser. The table has, over the cases, the geometric mean of the ratio of errors to those on log_snr, and in brackets
-in how many cases a grid beats all others; every error is in the JSON, under "runs".
+denoiser. `--placements` adds four more rules for the sizes of errors e_1 and e_2 that it reads, in a JSON of their own:
+e_1^(1/2) and e_2^(1/3), the powers of one order, and the mean of "calibrated" and log_snr, or sech. The table has, over
+the cases, the geometric mean of the ratio of errors to those on log_snr, and in brackets in how many cases a grid beats
+all others; every error is in the JSON, under "runs".
 """
 
 import argparse
@@ -23,10 +26,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from common import about, arguments, show, write
+from image_networks import made
 from rounds_vs_accuracy import CASES as KNOWN
 from rounds_vs_accuracy import Case, exact
 
 import jaxsamp as js
+from jaxsamp.calibration.placement import NAMES
 from jaxsamp.samplers import DDIM, DPMSolverPP, Heun, Midpoint, UniPC
 
 LOW = 0.02
@@ -54,6 +59,7 @@ DENSITIES |= {
     "karras + cosine": DENSITIES["karras"] + DENSITIES["cosine"],
 }
 GRIDS = (*DENSITIES, "calibrated")
+PLACEMENTS = ("e_1^(1/2)", "e_2^(1/3)", "calibrated + log_snr", "calibrated + sech")
 
 
 def plane() -> Any:
@@ -76,8 +82,15 @@ def measured(options: Any) -> Case:
     return case._replace(denoiser=case.denoiser.with_calibration(found))
 
 
-CASES = {
-    "network": measured,
+def unet(options: Any) -> Case:
+    """The network of image_networks.py, with the sizes of the errors of its steps."""
+    net = made(argparse.Namespace(folder=options.folder, data="digits", train_steps=1000, batch=32))
+    found = js.calibrate(jax.random.key(1), net.denoiser, net.held_out, grid=True)
+    return Case(net.denoiser.with_calibration(found), net.train.shape[1:], converged=400)
+
+
+NETWORKS = {"network": measured, "unet": unet}  # in float32
+CASES = NETWORKS | {
     "plane": lambda _: exact(plane(), 2),
     "g2": lambda _: exact(ring(), 2),
     **{name: KNOWN[name] for name in ("g64", "instance", "mixture")},
@@ -93,8 +106,21 @@ def spaced(densities: Any, steps: int, high: float) -> np.ndarray:
     return np.concatenate([[high], np.exp(-inner), [LOW]])
 
 
+def tried(name: str, case: Case, sampler: Any) -> Any:
+    """The densities of which another placement is the mean."""
+    held, frame = case.denoiser.placement, getattr(sampler, "frame", "data")
+    lam, (first, second) = np.asarray(held.log_snr, float), np.asarray(held.sizes, float)[NAMES.index(frame)]
+    if "+" in name:
+        rho, more = held.density(frame, sampler.convergence_order), DENSITIES[name.split(" + ")[1]]
+    else:
+        rho, more = first ** (1 / 2) if name == "e_1^(1/2)" else second ** (1 / 3), ()
+    return lambda at: np.interp(at, lam, rho), *more
+
+
 def levels(grid: str, case: Case, sampler: Any, steps: int) -> Any:
     """The levels of a grid by name."""
+    if grid in PLACEMENTS:
+        return spaced(tried(grid, case, sampler), steps, case.sigma_max)
     if grid != "calibrated":
         return spaced(DENSITIES[grid], steps, case.sigma_max)
     frame, order = getattr(sampler, "frame", "data"), sampler.convergence_order
@@ -127,16 +153,16 @@ def distance(x: Any, exact: Any) -> float:
     return float(np.median(np.sqrt(each)))
 
 
-def errors(case: Case, n: int, methods: Any = METHODS, evaluations: Any = EVALUATIONS) -> Any:
+def errors(case: Case, n: int, methods: Any, evaluations: Any, grids: Any = GRIDS) -> Any:
     """Of every method at every number of evaluations, one error per grid."""
     init, flow = begun(case, n)
     bare = case.denoiser.with_calibration(None)
     for name, sampler in methods.items():
         for budget in evaluations:
             steps = budget // sampler.evaluations(1)
-            of = jnp.asarray([levels(grid, case, sampler, steps) for grid in GRIDS], init.dtype)
+            of = jnp.asarray([levels(grid, case, sampler, steps) for grid in grids], init.dtype)
             found = ends(bare, sampler, of, init, init.shape)
-            yield name, budget, {grid: distance(x, flow) for grid, x in zip(GRIDS, found, strict=True)}
+            yield name, budget, {grid: distance(x, flow) for grid, x in zip(grids, found, strict=True)}
 
 
 def options_of_cases(doc: str | None, evaluations: Sequence[int]) -> argparse.ArgumentParser:
@@ -155,15 +181,19 @@ def options_of_cases(doc: str | None, evaluations: Sequence[int]) -> argparse.Ar
 def main() -> None:
     parser = options_of_cases(__doc__, EVALUATIONS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--placements", action="store_true", help="also other rules for the measured sizes of errors")
     options = parser.parse_args()
-    path = options.results / "grids.json"
-    runs = json.loads(path.read_text())["runs"] if options.into else []
+    path = options.results / f"grids{'_placements' * options.placements}.json"
+    grids = GRIDS + PLACEMENTS * options.placements
+    runs = json.loads(path.read_text())["runs"] if options.into and path.exists() else []
     runs = [run for run in runs if run["case"] not in options.cases or run["method"] not in options.methods]
     title = "Error relative to log_snr, geometric mean over cases (cases in which the grid is best)"
     for name in options.cases:
-        with jax.enable_x64(name != "network"):
+        with jax.enable_x64(name not in NETWORKS):
             chosen = {method: METHODS[method] for method in options.methods}
-            for method, budget, found in errors(CASES[name](options), options.starts, chosen, options.evaluations):
+            for method, budget, found in errors(
+                CASES[name](options), options.starts, chosen, options.evaluations, grids
+            ):
                 runs.append({"case": name, "method": method, "evaluations": budget, **found})
                 print({key: f"{e:.2e}" if isinstance(e, float) else e for key, e in runs[-1].items()}, flush=True)
                 write(path, about(title, options) | {"rows": summary(runs), "runs": runs})
@@ -173,13 +203,14 @@ def main() -> None:
 def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row per method and grid."""
     rows = []
+    grids = [key for key in runs[0] if key not in ("case", "method", "evaluations")]
     for method in dict.fromkeys(run["method"] for run in runs):
-        for grid in GRIDS:
+        for grid in grids:
             row: dict[str, Any] = {"method": method, "grid": grid}
             for budget in dict.fromkeys(run["evaluations"] for run in runs):
                 same = [run for run in runs if (run["method"], run["evaluations"]) == (method, budget)]
                 mean = np.exp(np.mean([np.log(run[grid] / run["log_snr"]) for run in same]))
-                wins = sum(run[grid] == min(run[other] for other in GRIDS) for run in same)
+                wins = sum(run[grid] == min(run[other] for other in grids) for run in same)
                 row[str(budget)] = f"{mean:.2f} ({wins})"
             rows.append(row)
     return rows
