@@ -109,7 +109,7 @@ SMALL = {
     "load_pretrained": ["--width", "32", "--repeats", "1"],
     "safe_default": ["--cases", "instance", "--starts", "4"],
     "stopping": [*("--cases", "g64", "--samples", "4", "--runs", "1", "--reference", "8")],
-    "grids": ["--starts", "4", "--cases", "plane", "--methods", "UniPC2", "--evaluations", "4"],
+    "grids": ["--starts", "4", "--cases", "plane", "--methods", "UniPC2", "--evaluations", "4", "--placements"],
     "few_evaluations": ["--starts", "4", "--cases", "plane", "--evaluations", "4", "--only", "jaxsamp"],
     "fit_overhead": ["--repeats", "2", "--steps", "2", "--only", "MLP 2 x 128"],
     "learned_score": ["--dims", "3", "--data", "20", "--steps", "2", "--seeds", "1", "--samples", "8"],
