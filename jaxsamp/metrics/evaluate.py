@@ -1,5 +1,6 @@
 """The front door of the metrics."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,7 +62,8 @@ def evaluate(
     return {metric.name: _run(metric, comparison) for metric in _chosen(metrics, comparison)}
 
 
-evaluate.__doc__ = (evaluate.__doc__ or "").replace("[table]", table(indent=4))  # `python -OO` removes docstrings
+# Without indentation, as Python 3.13 keeps docstrings and 3.11 does not; `python -OO` removes them.
+evaluate.__doc__ = (inspect.getdoc(evaluate) or "").replace("[table]", table())
 
 
 def _chosen(metrics: Any, comparison: Comparison) -> list[MetricLike]:

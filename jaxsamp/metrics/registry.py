@@ -39,7 +39,7 @@ def label(name: str) -> str:
     return by_name[one_of("name", name, by_name)]
 
 
-def table(indent: int = 0) -> str:
+def table() -> str:
     """A table of all metrics: their names, what they apply to and what they see."""
     rows = [("name", "applies to", "sees"), *((m.name, m.applies_to, m.sees) for m in METRICS)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -48,4 +48,4 @@ def table(indent: int = 0) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (rule, rows[0], rule, *rows[1:], rule)
     )
-    return ("\n" + " " * indent).join(lines)
+    return "\n".join(lines)
