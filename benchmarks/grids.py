@@ -85,7 +85,7 @@ def measured(options: Any) -> Case:
 def unet(options: Any) -> Case:
     """The network of image_networks.py, with the sizes of the errors of its steps."""
     net = made(argparse.Namespace(folder=options.folder, data="digits", train_steps=1000, batch=32))
-    found = js.calibrate(jax.random.key(1), net.denoiser, net.held_out, grid=True)
+    found = js.calibrate(jax.random.key(1), net.denoiser, net.held_out[:64], grid=True)
     return Case(net.denoiser.with_calibration(found), net.train.shape[1:], converged=400)
 
 

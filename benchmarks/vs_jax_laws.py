@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,18 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return json.loads(into.read_text())
 
 
+def promises(samples: int) -> list[dict[str, Any]]:
+    """How far our samples are from those of the whole batch when the run is split, on four devices of the CPU."""
+    paths = os.pathsep.join([str(HERE.parent), str(HERE.parent / "kernels")])
+    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "PJRT_NPROC": "16"}
+    with tempfile.TemporaryDirectory() as folder:
+        into = Path(folder) / "promises.json"
+        command = [sys.executable, str(HERE / "peers_jax" / "promises.py"), "--into", str(into)]
+        environment = os.environ | devices | {"PYTHONPATH": paths}
+        subprocess.run([*command, "--samples", str(samples)], env=environment, check=True, capture_output=True)
+        return json.loads(into.read_text())
+
+
 def _last(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if not line.startswith("WARNING")]
     return lines[-1].strip() if lines else "no message"
@@ -124,6 +137,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache" / "jaxsamp-peers", help="environments")
     parser.add_argument("--only", nargs="+", default=["jaxsamp", *PEERS], choices=["jaxsamp", *PEERS])
     parser.add_argument("--offline", action="store_true", help="make no environment")
+    parser.add_argument("--split", type=int, default=1024, help="samples of our runs that are split; 0 for none")
     parser.add_argument("worker", nargs=argparse.REMAINDER, help="-- and options of the libraries' files")
     options = parser.parse_args()
     options.worker = [option for option in options.worker if option != "--"]
@@ -142,6 +156,10 @@ def main() -> None:
         content = about(title, options) | {"libraries": libraries, "rows": rows}
         write(options.results / "vs_jax_laws.json", content)
     show(title, [flat(row) for row in rows])
+    if options.split:
+        content["promises"] = promises(options.split)
+        write(options.results / "vs_jax_laws.json", content)
+        show("Samples of split runs, from those of the whole batch", content["promises"])
 
 
 if __name__ == "__main__":
