@@ -209,6 +209,8 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"method": method, "grid": grid}
             for budget in dict.fromkeys(run["evaluations"] for run in runs):
                 same = [run for run in runs if (run["method"], run["evaluations"]) == (method, budget)]
+                if not same:
+                    continue
                 mean = np.exp(np.mean([np.log(run[grid] / run["log_snr"]) for run in same]))
                 wins = sum(run[grid] == min(run[other] for other in grids) for run in same)
                 row[str(budget)] = f"{mean:.2f} ({wins})"

@@ -138,7 +138,20 @@ SMALL = {
     "vs_torch": [*TINY, "0", "--only", "UniPC2", "diffusers UniPC2", "diffusers DDIM", "azula Heun", "k-diffusion lms"],
     "vs_jax": [*TINY, "0", "--only", "Midpoint", "diffusionjax DDIM", "diffuse Heun"],
     "vs_jax_laws": [
-        *("--offline", "--folder", "TMP/peers", "--only", "diffuse", "jaxsamp", "--", "--samples", "60", "--laws"),
+        *(
+            "--offline",
+            "--split",
+            "0",
+            "--folder",
+            "TMP/peers",
+            "--only",
+            "diffuse",
+            "jaxsamp",
+            "--",
+            "--samples",
+            "60",
+            "--laws",
+        ),
         *("plane", "--steps", "4", "--evaluations", "4", "--timed-law", "plane", "--timed-steps", "4", "--batch", "16"),
         *("--repeats", "1", "--only", "UniPC2"),
     ],
@@ -211,6 +224,19 @@ def test_benchmark_runs(name, tmp_path):
     for written in tmp_path.glob("*.json"):
         assert json.loads(written.read_text())["rows"]
     assert list(tmp_path.glob(f"{name}*.json"))
+
+
+@pytest.mark.slow
+def test_split_runs_are_those_of_the_whole_batch(tmp_path):
+    """Beside the numbers: shards that were deleted are drawn again, or the script raises."""
+    paths = [str(BENCHMARKS / "peers_jax"), str(BENCHMARKS.parent), str(BENCHMARKS.parent / "kernels")]
+    into = tmp_path / "promises.json"
+    command = [sys.executable, str(BENCHMARKS / "peers_jax" / "promises.py"), "--into", str(into)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    subprocess.run([*command, "--samples", "64", "--steps", "4"], check=True, capture_output=True, env=environment)
+    for row in json.loads(into.read_text()):
+        assert row.pop("sampler") and len(row) == 5
+        assert all(difference < 1e-4 for difference in row.values()) and row["resumed, against not killed"] == 0
 
 
 @pytest.mark.slow
