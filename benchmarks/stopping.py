@@ -23,10 +23,10 @@ ROUNDS, NODES = 14, 64
 TOLERANCES = (1e-2, 1e-3)
 
 
-def drawn(case: Case, start: Any, sampler: Any, steps: int) -> Any:
+def drawn(case: Case, start: Any, sampler: Any, steps: int, **more: Any) -> Any:
     """Samples at the last level, from the given starts."""
     options = {"grid": case.grid(), "init": start, "final_denoise": False, "microbatch": MICROBATCH}
-    return js.sample(jax.random.key(0), case.denoiser, start.shape, sampler, steps, **options)
+    return js.sample(jax.random.key(0), case.denoiser, start.shape, sampler, steps, **options, **more)
 
 
 def row(name: str, tolerance: float, errors: Any, stats: list[dict[str, Any]]) -> dict[str, Any]:

@@ -108,6 +108,7 @@ SMALL = {
     ],
     "load_pretrained": ["--width", "32", "--repeats", "1"],
     "safe_default": ["--cases", "instance", "--starts", "4"],
+    "stopping_rules": [*("--cases", "instance", "--samples", "4", "--runs", "1", "--reference", "8")],
     "stopping": [*("--cases", "g64", "--samples", "4", "--runs", "1", "--reference", "8")],
     "grids": ["--starts", "4", "--cases", "plane", "--methods", "UniPC2", "--evaluations", "4", "--placements"],
     "few_evaluations": ["--starts", "4", "--cases", "plane", "--evaluations", "4", "--only", "jaxsamp"],

@@ -10,8 +10,9 @@ from jaxsamp_kernels import march
 from jaxsamp_kernels.frame import Frame
 from jaxsamp_kernels.window import Memory
 
-# Of the contraction seen between two sweeps that is trusted: a path may sit still by chance, between two modes.
-LEAST_RATE = 0.1
+# Of the contraction seen between two sweeps that is trusted: a path may sit still by chance, between two modes, or
+# leave a mode so slowly that its changes hardly shrink.
+LEAST_RATE, MOST_RATE = 0.1, 0.9
 
 
 class Path(NamedTuple):
@@ -31,16 +32,20 @@ class Sweep(NamedTuple):
     memory: Memory
     rest: Array | None  # the slopes less those of the surrogate, or None without one
     change: Array  # the last change of the path
-    residual: Array  # the same, or LEAST_RATE of the change before it, if that is larger
+    residual: Array  # the largest one of it, its geometric mean with the one before, and what is left at this rate
     error: Array  # what is left to change, estimated
 
     def followed_by(self, path: Path, memory: Memory, rest: Array | None, change: Array) -> "Sweep":
         """The state after the next sweep, whose path has changed by `change`."""
         # The first sweep shows no contraction: its change is a certificate, and there is no estimate.
         known = jnp.isfinite(self.change)
-        rate = jnp.clip(change / jnp.maximum(self.change, jnp.finfo(change.dtype).tiny), LEAST_RATE, 1.0)
-        residual = jnp.maximum(change, jnp.where(known, LEAST_RATE * self.change, 0.0))
-        return Sweep(path, memory, rest, change, residual, jnp.where(known, 2 * change * rate, jnp.inf))
+        rate = change / jnp.maximum(self.change, jnp.finfo(change.dtype).tiny)
+        error = 2 * change * jnp.clip(rate, LEAST_RATE, 1.0)
+        # Changes q, q^2, ... times the last one are q / (1 - q) of it together.
+        slow = jnp.minimum(rate, MOST_RATE)
+        left = jnp.maximum(jnp.sqrt(change * self.change), change * slow / (1 - slow))
+        residual = jnp.maximum(change, jnp.where(known, left, 0.0))
+        return Sweep(path, memory, rest, change, residual, jnp.where(known, error, jnp.inf))
 
 
 class Surrogate(NamedTuple):

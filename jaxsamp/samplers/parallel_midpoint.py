@@ -43,10 +43,10 @@ class ParallelMidpoint(Sampler):
     accelerator idle. `jaxsamp.calibrate` measures what the frame and the initial path need; exact denoisers of targets
     have it.
 
-    By default each sample sweeps until its path changes by at most 1 % of the standard deviation of the data, and by at
-    most 10 % in the sweep before, in 17 rounds at the most; then `stats["residual"]` is the largest one of that change,
-    a tenth of the one before and an estimate of the error of the Gauss nodes, and `stats["converged"]` says whether it
-    is within the 1 %. `jaxsamp.sample` warns if some are not.
+    By default each sample sweeps until the residual of its path is at most 1 % of the standard deviation of the data,
+    in 17 rounds at the most; then `stats["residual"]` is the larger one of this (see `tolerance`) and of an estimate of
+    the error of the Gauss nodes, and `stats["converged"]` says whether it is within the 1 %. `jaxsamp.sample` warns if
+    some are not.
 
     Args:
         midpoints: R, number of nodes per window.
@@ -64,10 +64,11 @@ class ParallelMidpoint(Sampler):
             the scale of x_0, at which a sample stops sweeping. With P the largest change of the path in a sweep, max
             over nodes of rms(X_j - X_j before) sqrt(v / (v + s_j^2)), v the variance of the data, and q = P / (P of the
             sweep before), it stops at 2 P min(1, max(q, 0.1)) <= tolerance, after two sweeps at the earliest.
-            `stats["residual"]` is the larger one of P and a tenth of the P before, and `stats["converged"]` says
-            whether it is within the tolerance, which takes up to a round more: of a sample that stopped before, the
-            estimate alone says that it is. Neither sees the error of the nodes, nor, with tolerances of some 1 % of the
-            data's standard deviation and more, every sample that sits still between two modes.
+            `stats["residual"]` is the largest one of P, of its geometric mean with the P before, and of P r / (1 - r),
+            r = min(q, 0.9), what is left if changes go on to shrink like this; `stats["converged"]` says whether it is
+            within the tolerance, which takes about a round more: of a sample that stopped before, the estimate alone
+            says that it is. Neither sees the error of the nodes, nor, with tolerances above some 1 % of the data's
+            standard deviation, every sample that sits still between two modes.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
         surrogate: None, or a cheap denoiser S of the same law, such as a smaller network. Between two rounds the path
             then follows S through the window, R calls of S one after the other, and only D - S is left to the sweeps:
