@@ -2,11 +2,12 @@
 
 Scikit-learn's digits, enlarged by cubic interpolation and clipped to their range; `--data photos` takes gray patches of
 its two photographs instead, and any other name, file or folder is read as `jaxsamp train --data` does. The U-Net has 16
-channels at three resolutions, one block each; drafts are the same U-Net with 8, 6 and 4 channels, about 1/4, 1/8 and
-1/16 of the arithmetic, trained on the same images; those of `--distill` are distilled from the network. All are trained
-here, 1,000 steps of 32 images; with `--folder` training goes on where it was stopped, and a finished network is only
-loaded. One calibration curve per principal component of held-out images, on which it is measured (`--basis` for
-others). `--limits` asks what holds the window back without a draft: its nodes, its secants, its curves.
+channels at three resolutions, one block each; drafts are the same U-Net with 8, 6 and 4 channels, about 1/4, 1/7 and
+1/14 of the arithmetic, trained on the same images; those of `--distill` are distilled from the network. All are trained
+here, 1,000 steps of 32 images (`--distill-steps` for others); with `--folder` training goes on where it was stopped,
+and a finished network is only loaded. `--seed` changes weights, batches and starts, and writes a file of its own. One
+calibration curve per principal component of held-out images, on which it is measured (`--basis` for others). `--limits`
+asks what holds the window back without a draft: its nodes, its secants, its curves.
 
 sigma / alpha from 80 to 0.02, no final denoise, float32. Error: the root mean square over pixels of the distance of
 each sample to the network's own converged flow (UniPC3 in 400 steps) from the same start; median and 95th percentile
@@ -74,13 +75,19 @@ def unet(channels: int, train: np.ndarray) -> js.models.Model:
     return js.models.Model(network, SCHEDULE, "edm", float((train - train.mean(0)).std()))
 
 
+def kept(options: Any, name: str) -> Path | None:
+    """Where something of this data and seed is kept."""
+    seed = f"_seed{options.seed}" if options.seed else ""
+    return options.folder and Path(options.folder) / f"{options.data.replace('/', '_')}{seed}_{name}"
+
+
 def trained(channels: int, train: np.ndarray, options: Any) -> Any:
     """The denoiser of a U-Net trained on these images, which goes on from its folder."""
-    folder = options.folder and Path(options.folder) / f"{options.data.replace('/', '_')}_{channels}"
+    folder = kept(options, str(channels))
     if folder and js.training.latest_step(folder) == options.train_steps:
         return js.training.load_denoiser(folder)
     return js.fit(
-        jax.random.key(0),
+        jax.random.key(options.seed),
         unet(channels, train),
         train,
         steps=options.train_steps,
@@ -98,15 +105,16 @@ def trained(channels: int, train: np.ndarray, options: Any) -> Any:
 
 def distilled(channels: int, train: np.ndarray, denoiser: Any, options: Any) -> Any:
     """A draft of that size, distilled from the network on noised training images; its trial is not used."""
-    folder = options.folder and Path(options.folder) / f"{options.data.replace('/', '_')}_{channels}_distilled"
-    if folder and js.training.latest_step(folder) == options.train_steps:
+    steps = options.distill_steps or options.train_steps
+    folder = kept(options, f"{channels}_distilled" + (f"_{steps}" if steps != options.train_steps else ""))
+    if folder and js.training.latest_step(folder) == steps:
         return js.training.load_denoiser(folder)
     start = time.process_time()
     draft = js.distill(
-        jax.random.key(4), denoiser, train, unet(channels, train).network, options.train_steps,
+        jax.random.key(4 + 10 * options.seed), denoiser, train, unet(channels, train).network, steps,
         batch_size=options.batch, checkpoint=folder, resume=folder is not None, rounds=2, midpoints=4,
     ).draft  # fmt: skip
-    calls = options.train_steps * options.batch
+    calls = steps * options.batch
     print(f"{channels} channels distilled: {calls} calls of the network, {time.process_time() - start:.0f} s of cores")
     return draft
 
@@ -138,7 +146,9 @@ def windows(net: Made, options: Any) -> dict[str, Window]:
         found[f"ParallelMidpoint, 64 nodes, draft of {c} channels"] = Window(draft=draft)
     for c in options.distill:
         draft = lambda denoiser, c=c: distilled(c, net.train, denoiser, options)  # noqa: E731
-        found[f"ParallelMidpoint, 64 nodes, distilled draft of {c} channels"] = Window(draft=draft)
+        name = f"ParallelMidpoint, 64 nodes, distilled draft of {c} channels"
+        name += f" ({options.distill_steps} steps)" if options.distill_steps else ""
+        found[name] = Window(draft=draft)
     return found
 
 
@@ -148,16 +158,16 @@ class Bench:
     def __init__(self, options: Any) -> None:
         self.options, self.net = options, made(options)
         event = self.net.train.shape[1:]
-        self.start = 80.0 * jax.random.normal(jax.random.key(0), (options.starts, *event))
+        self.start = 80.0 * jax.random.normal(jax.random.key(options.seed), (options.starts, *event))
         self.cost = operations(self.net.denoiser, event)
         self.calibrations: dict[str, Any] = {}
-        kept = self._kept(f"flow_{options.starts}.npy")
-        if kept and kept.exists():
-            self.end = np.load(kept)
+        file = kept(options, f"{options.train_steps}_flow_{options.starts}.npy")
+        if file and file.exists():
+            self.end = np.load(file)
         else:
             self.end = np.asarray(self.ends(self.net.denoiser, BEST, 400).x)
-            if kept:
-                np.save(kept, self.end)
+            if file:
+                np.save(file, self.end)
 
     def ends(self, denoiser: Any, sampler: Any, steps: int, **more: Any) -> Any:
         """Samples at the last level from the same starts, a few at a time if they have many nodes."""
@@ -175,20 +185,14 @@ class Bench:
         return self.net.denoiser.with_calibration(self.calibrations[name])
 
     def _measured(self, name: str) -> Any:
-        kept = self._kept(f"{name.replace(' ', '_')}.npz")
-        if kept and kept.exists():
-            return js.calibration.load(kept)
+        file = kept(self.options, f"{self.options.train_steps}_{name.replace(' ', '_')}.npz")
+        if file and file.exists():
+            return js.calibration.load(file)
         of = None if name == "one curve" else name
         found = js.calibrate(jax.random.key(1), self.net.denoiser, self.net.held_out, basis=of)
-        if kept:
-            found.save(kept)
+        if file:
+            found.save(file)
         return found
-
-    def _kept(self, name: str) -> Path | None:
-        """Where something of this network is kept."""
-        options = self.options
-        start = f"{options.data.replace('/', '_')}_{options.train_steps}"
-        return options.folder and Path(options.folder) / f"{start}_{name}"
 
     def errors(self, x: Any) -> np.ndarray:
         """Of each sample."""
@@ -263,6 +267,8 @@ def main() -> None:
     parser.add_argument("--basis", default="pca", help="of the calibration")
     parser.add_argument("--drafts", type=int, nargs="*", default=DRAFTS, help="channels")
     parser.add_argument("--distill", type=int, nargs="*", default=(8,), help="channels of distilled drafts")
+    parser.add_argument("--distill-steps", type=int, help="by default as many as of the network")
+    parser.add_argument("--seed", type=int, default=0, help="of the networks, the drafts and the starts")
     parser.add_argument("--starts", type=int, default=64)
     parser.add_argument("--without", type=int, default=10, help="rounds without a draft")
     parser.add_argument("--rounds", type=int, default=6, help="rounds with a draft")
@@ -270,7 +276,8 @@ def main() -> None:
     parser.add_argument("--into", action="store_true", help="keep what the JSON has")
     options = parser.parse_args()
     bench, title = Bench(options), f"U-Net of {CHANNELS} channels, {options.data}: fewest rounds (calls of the network)"
-    path = options.results / f"image_networks{'_limits' * options.limits}.json"
+    seed = f"_seed{options.seed}" if options.seed else ""
+    path = options.results / f"image_networks{'_limits' * options.limits}{seed}.json"
     runs = json.loads(path.read_text())["runs"] if options.into and path.exists() else []
     parts: dict[str, Any] = {}
     if not options.limits:
