@@ -41,10 +41,10 @@ class Sweep(NamedTuple):
         known = jnp.isfinite(self.change)
         rate = change / jnp.maximum(self.change, jnp.finfo(change.dtype).tiny)
         error = 2 * change * jnp.clip(rate, LEAST_RATE, 1.0)
-        # Changes q, q^2, ... times the last one are q / (1 - q) of it together.
-        slow = jnp.minimum(rate, MOST_RATE)
-        left = jnp.maximum(jnp.sqrt(change * self.change), change * slow / (1 - slow))
-        residual = jnp.maximum(change, jnp.where(known, left, 0.0))
+        # One small change may be chance; and changes of q, q^2, ... of the last one are q / (1 - q) of it together.
+        mean, slow = jnp.sqrt(change * self.change), jnp.minimum(rate, MOST_RATE)
+        least = jnp.maximum(mean, change * slow / (1 - slow))
+        residual = jnp.maximum(change, jnp.where(known, least, 0.0))
         return Sweep(path, memory, rest, change, residual, jnp.where(known, error, jnp.inf))
 
 
