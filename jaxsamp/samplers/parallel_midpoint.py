@@ -62,8 +62,9 @@ class ParallelMidpoint(Sampler):
             of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
         tolerance: None, for `iterations` sweeps or the 1 % above; or the error, root mean square over coordinates in
             the scale of x_0, at which a sample stops sweeping. With P the largest change of the path in a sweep, max
-            over nodes of rms(X_j - X_j before) sqrt(v / (v + s_j^2)), v the variance of the data, and q = P / (P of the
-            sweep before), it stops at 2 P min(1, max(q, 0.1)) <= tolerance, after two sweeps at the earliest.
+            over nodes of rms(X_j - X_j before) sqrt(v / (v + s_j^2)), v the variance of the data, q = P / (P of the
+            sweep before) and q' the q before, it stops at 3 P min(1, max(q, q^2 / q', 0.1)) <= tolerance, after two
+            sweeps at the earliest, of which the second has no q'.
             `stats["residual"]` is the largest one of P, of its geometric mean with the P before, and of P r / (1 - r),
             r = min(q, 0.9), what is left if changes go on to shrink like this; `stats["converged"]` says whether it is
             within the tolerance, which takes about a round more: of a sample that stopped before, the estimate alone
@@ -239,7 +240,7 @@ class ParallelMidpoint(Sampler):
             return at.followed_by(new, latest, None if follow is None else rest, change)
 
         rest = None if follow is None else jnp.zeros_like(path.g)
-        return win, Sweep(path, rings, rest, *jnp.full((3,), jnp.inf, x.dtype)), sweep
+        return win, Sweep.before(path, rings, rest), sweep
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """One window."""

@@ -120,25 +120,40 @@ def test_by_default_samples_are_within_a_hundredth_or_it_says_so(x64, recwarn):
     assert not own.stats["converged"].all() and not recwarn
 
 
+def unmoved():
+    return Path(*jnp.zeros((3, 1))), Memory(*jnp.zeros((2, 1))), None
+
+
 def test_a_path_that_sits_still_for_one_sweep_has_not_converged():
     """These are changes of a sample of five modes in 64 dimensions, which was to leave the wrong mode later."""
-    sweep, rows = Sweep(*[None] * 3, *jnp.full((3,), jnp.inf)), []
+    sweep, rows = Sweep.before(*unmoved()), []
     for change in (0.594, 0.113, 0.0075, 0.0762):
-        sweep = sweep.followed_by(Path(*jnp.zeros((3, 1))), Memory(*jnp.zeros((2, 1))), None, jnp.float32(change))
+        sweep = sweep.followed_by(*unmoved(), jnp.float32(change))
         rows.append((float(sweep.residual), float(sweep.error)))
-        # What stops a sample is an error of at least a fifth of the last change, which so is at most 5 tolerances.
-        assert change <= 5 * rows[-1][1] * (1 + 1e-6) and change <= rows[-1][0] * (1 + 1e-6)
+        # What stops a sample is an error of at least 0.3 of the last change, which so is at most 3.4 tolerances.
+        assert 0.3 * change <= rows[-1][1] * (1 + 1e-6) and change <= rows[-1][0] * (1 + 1e-6)
     np.testing.assert_allclose(rows[0], (0.594, np.inf))
-    np.testing.assert_allclose(rows[1], ((0.113 * 0.594) ** 0.5, 2 * 0.113 * 0.113 / 0.594), rtol=1e-6)
-    np.testing.assert_allclose(rows[2], ((0.0075 * 0.113) ** 0.5, 2 * 0.0075 * 0.1), rtol=1e-6)  # 0.01 stops here
-    np.testing.assert_allclose(rows[3], (9 * 0.0762, 2 * 0.0762), rtol=1e-6)
+    np.testing.assert_allclose(rows[1], ((0.113 * 0.594) ** 0.5, 3 * 0.113 * 0.113 / 0.594), rtol=1e-6)
+    np.testing.assert_allclose(rows[2], ((0.0075 * 0.113) ** 0.5, 3 * 0.0075 * 0.1), rtol=1e-6)  # 0.01 stops here
+    np.testing.assert_allclose(rows[3], (9 * 0.0762, 3 * 0.0762), rtol=1e-6)
+
+
+def test_a_rate_that_grows_is_expected_to_grow_on():
+    """These are changes of a sample of ten modes in 1,024 dimensions, which then was off by 1 for five sweeps more."""
+    sweep, q, q_before = Sweep.before(*unmoved()), 0.0091 / 0.058, 0.058 / 0.92
+    for change in (0.92, 0.058, 0.0091):
+        sweep = sweep.followed_by(*unmoved(), jnp.float32(change))
+    np.testing.assert_allclose(sweep.error, 3 * 0.0091 * q**2 / q_before, rtol=1e-5)
+    assert 3 * 0.0091 * q < 0.01 < sweep.error  # the last rate alone would stop it at 0.01
+    still = sweep.followed_by(*unmoved(), jnp.float32(0)).followed_by(*unmoved(), jnp.float32(0))
+    assert still.error == 0 and jnp.isfinite(still.followed_by(*unmoved(), jnp.float32(0.01)).error)
 
 
 def test_a_path_that_leaves_a_mode_slowly_has_not_converged():
     """These are changes of a sample of the digits' mixture, which was off by 0.079 after the seventh."""
-    sweep, residuals = Sweep(*[None] * 3, *jnp.full((3,), jnp.inf)), []
+    sweep, residuals = Sweep.before(*unmoved()), []
     for change in (0.191, 0.0702, 0.0223, 0.015, 0.013, 0.0102, 0.009, 0.0091, 0.012, 0.0314, 0.0505, 0.0159, 0.0003):
-        sweep = sweep.followed_by(Path(*jnp.zeros((3, 1))), Memory(*jnp.zeros((2, 1))), None, jnp.float32(change))
+        sweep = sweep.followed_by(*unmoved(), jnp.float32(change))
         residuals.append(float(sweep.residual))
     assert min(residuals[:-1]) > 0.01 > residuals[-1]
     np.testing.assert_allclose(residuals[6], 0.009 * (0.009 / 0.0102) / (1 - 0.009 / 0.0102), rtol=1e-5)
