@@ -1,10 +1,12 @@
-"""What has to be within the tolerance before a sample of ParallelMidpoint is called converged?
+"""When is a sample of ParallelMidpoint done, and when is it called converged? Rules, on the changes of real samples.
 
 The exact cases of rounds_vs_accuracy.py, one window of 64 nodes, 14 rounds without a surrogate, from other starts than
-those of stopping.py. P is the last change of the path, P' the one before, and a rule names what must be within the
-tolerance, after two rounds at the earliest; the last rule but one is that of `converged`. "beyond 3" counts the samples
-that it calls converged with an error of more than three tolerances, and "not yet" those that it does not in 14 rounds;
-an error is the distance to the converged flow, as in stopping.py. `--folder` keeps the changes and errors of every run.
+those of stopping.py. P is the last change of the path, P' the one before, q = P / P' and q' the q before; a rule names
+what must be within the tolerance, after two rounds at the earliest. The first ones are estimates of the error, on which
+a sample may stop, the last but one of them that of `tolerance`; the others are for certificates, the last but one of
+them that of `converged`. "beyond 3" counts the samples whose error is more than three tolerances where a rule is kept
+for the first time, and "not yet" those that do not keep it in 14 rounds; an error is the distance to the converged
+flow, as in stopping.py. `--folder` keeps the changes and errors of every run.
 """
 
 from collections.abc import Callable
@@ -26,14 +28,33 @@ def left(p: Any, p1: Any) -> Any:
     return p * r / (1 - r)
 
 
-RULES: dict[str, Callable[[Any, Any], Any]] = {
-    "P": lambda p, p1: p,
-    "P, P'/10": lambda p, p1: np.maximum(p, 0.1 * p1),
-    "P, P'/4": lambda p, p1: np.maximum(p, 0.25 * p1),
-    "P, P'/10, P r / (1 - r)": lambda p, p1: np.maximum(np.maximum(p, 0.1 * p1), left(p, p1)),
-    "P, sqrt(P P')": lambda p, p1: np.maximum(p, np.sqrt(p * p1)),
-    "P, sqrt(P P'), P r / (1 - r)": lambda p, p1: np.maximum(np.maximum(p, np.sqrt(p * p1)), left(p, p1)),
-    "P, P'": np.maximum,
+def mean(p: Any, p1: Any) -> Any:
+    """The geometric mean of the last two changes, or the last one if it is larger."""
+    return np.maximum(p, np.sqrt(p * p1))
+
+
+def growing(p: Any, p1: Any, p2: Any) -> Any:
+    """max(q, q^2 / q'): the next ratio, if ratios that grow go on to grow."""
+    return p / p1 * np.maximum(1.0, p / p1 / (p1 / p2))
+
+
+Rule = Callable[[Any, Any, Any], Any]
+ESTIMATES: dict[str, Rule] = {
+    "2 P max(q, 0.1)": lambda p, p1, _: 2 * p * np.clip(p / p1, 0.1, 1),
+    "2 P max(q, 0.2)": lambda p, p1, _: 2 * p * np.clip(p / p1, 0.2, 1),
+    "3 P max(q, 0.1)": lambda p, p1, _: 3 * p * np.clip(p / p1, 0.1, 1),
+    "4 P max(q, 0.1)": lambda p, p1, _: 4 * p * np.clip(p / p1, 0.1, 1),
+    "3 P max(q, q^2 / q', 0.1)": lambda p, p1, p2: 3 * p * np.clip(growing(p, p1, p2), 0.1, 1),
+    "2 P sqrt(q)": lambda p, p1, _: 2 * p * np.sqrt(np.minimum(p / p1, 1)),
+}
+CERTIFICATES: dict[str, Rule] = {
+    "P": lambda p, *_: p,
+    "P, P'/10": lambda p, p1, _: np.maximum(p, 0.1 * p1),
+    "P, P'/4": lambda p, p1, _: np.maximum(p, 0.25 * p1),
+    "P, P'/10, P r / (1 - r)": lambda p, p1, _: np.maximum(np.maximum(p, 0.1 * p1), left(p, p1)),
+    "P, sqrt(P P')": lambda p, p1, _: mean(p, p1),
+    "P, sqrt(P P'), P r / (1 - r)": lambda p, p1, _: np.maximum(mean(p, p1), left(p, p1)),
+    "P, P'": lambda p, p1, _: np.maximum(p, p1),
 }
 
 
@@ -46,19 +67,20 @@ def measured(case: Any, samples: int, reference: int, run: int) -> dict[str, np.
     return {"P": np.asarray(found.stats["residual"]), "E": np.sqrt(apart.mean(-1))}
 
 
-def stopped(rule: Callable[[Any, Any], Any], changes: np.ndarray, tolerance: float) -> np.ndarray:
-    """The round after which each sample is called converged, counted from 0; -1 if it is not."""
+def stopped(rule: Rule, changes: np.ndarray, tolerance: float) -> np.ndarray:
+    """The round after which each sample keeps the rule, counted from 0; -1 if it does not."""
     at = np.full(len(changes), -1)
+    before = changes[:, 0]  # at the second change there is no ratio before: as if it had been 1
     for k in range(1, ROUNDS):
-        at[(at < 0) & (rule(changes[:, k], changes[:, k - 1]) <= tolerance)] = k
+        at[(at < 0) & (rule(changes[:, k], changes[:, k - 1], before) <= tolerance)] = k
+        before = changes[:, k - 1]
     return at
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument(
-        "--cases", nargs="+", choices=["g64", "instance", "mixture"], default=["g64", "instance", "mixture"]
-    )
+    cases = ["g64", "instance", "mixture", "g1024"]
+    parser.add_argument("--cases", nargs="+", choices=cases, default=cases)
     parser.add_argument("--samples", type=int, default=1024, help="of each run")
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--reference", type=int, default=400, help="steps of UniPC3 that count as converged")
@@ -80,7 +102,7 @@ def main() -> None:
             runs.append(found)
         changes, errors = (np.concatenate([found[part] for found in runs]) for part in ("P", "E"))
         for tolerance in (5e-2, *TOLERANCES):
-            for rule, of in RULES.items():
+            for rule, of in (ESTIMATES | CERTIFICATES).items():
                 at = stopped(of, changes, tolerance)
                 done, error = at >= 0, errors[np.arange(len(at)), at]
                 rows.append(
@@ -95,7 +117,7 @@ def main() -> None:
                         "not yet": int((~done).sum()),
                     }
                 )
-        report(f"stopping_rules_{name}", f"{name}: samples that are called converged", rows, options)
+        report(f"stopping_rules_{name}", f"{name}: samples that keep a rule", rows, options)
 
 
 if __name__ == "__main__":

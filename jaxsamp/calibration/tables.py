@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from jaxsamp.calibration.bases import PLAIN, Basis, from_arrays
 from jaxsamp.calibration.placement import Placement
-from jaxsamp.core import checks
+from jaxsamp.core import checks, disk
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Data
 from jaxsamp_kernels.frame import Calibrated, Frame, PerCoordinate
@@ -60,7 +61,7 @@ class Calibration:
 
     def save(self, path: str | Path) -> Path:
         """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns the path."""
-        path = Path(path).with_suffix(".npz")
+        path = disk.with_ending(path, ".npz")
         tables: Any = self.frame.curves if isinstance(self.frame, PerCoordinate) else self.frame
         sizes: Any = {} if self.placement is None else {_PLACED + n: a for n, a in vars(self.placement).items()}
         np.savez(path, mean=self.mean, variance=self.variance, **tables._asdict(), **self.basis.arrays(), **sizes)
@@ -73,8 +74,12 @@ def load(path: str | Path) -> Calibration:
     Raises:
         ValueError: the file does not hold a calibration.
     """
-    with np.load(Path(path).with_suffix(".npz")) as file:
-        held = {name: file[name] for name in file.files}
+    path = disk.with_ending(path, ".npz")
+    try:
+        with np.load(path) as file:
+            held = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"path must be a file written by Calibration.save; {path}: {disk.unread(error)}.") from None
     try:
         tables = Calibrated(*(_array(held[name]) for name in Calibrated._fields))
         sizes = {name: _array(held[_PLACED + name]) for name in ("log_snr", "sizes") if _PLACED + name in held}

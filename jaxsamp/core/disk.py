@@ -12,6 +12,12 @@ def unread(error: Exception) -> str:
     return "it holds Python objects, or was not written by NumPy" if "pickle" in str(error) else str(error)
 
 
+def with_ending(path: str | Path, ending: str) -> Path:
+    """The path with this ending after its name, unless it has it: a name may have dots of its own, as in eps0.5."""
+    path = Path(path)
+    return path if path.suffix == ending else path.with_name(path.name + ending)
+
+
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
     """Around whatever writes `path`: errors of the system, also those that a library has put into words, name it.

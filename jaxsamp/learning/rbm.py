@@ -103,7 +103,11 @@ def fit_rbm(
     kept: Any = nullcontext()
     if checkpoint is not None:
         config = {"key": key, "data": np.asarray(rows), "hidden": hidden, "method": method, "std": std}
-        config |= {"settings": settings._asdict(), "sizes": sizes}
+        config |= {
+            "settings": settings._asdict(),
+            "sizes": sizes,
+            "share": None if share is None else np.asarray(share),
+        }
         kept = Checkpoints(checkpoint, describe(config))
     with kept as store:
         state = state if store is None else begin(store, state, resume, steps)

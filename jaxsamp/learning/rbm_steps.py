@@ -40,7 +40,8 @@ class RBMState:
         step: number of steps made.
         params: the weights and offsets.
         opt_state: the moments of Adam.
-        chains: spins (temperatures, chains, n), from beta = 0, or from the only one, to beta = 1; none for "exact".
+        chains: spins (temperatures, chains, n), from beta = 0, or from the only one, to beta = 1; "cd" and "exact" have
+            one that nothing reads, because a checkpoint takes no empty array.
         key: a typed key.
     """
 
@@ -72,7 +73,7 @@ def _step(state: RBMState, x: Array, share: Array | None, settings: Settings) ->
         data, share = x[rows].astype(dtype), None
         chains = data[None] if state.method == "cd" else state.chains.astype(dtype)
         chains = moved(key, p, chains, settings.sweeps)
-    drawn = lax.stop_gradient(chains[-1]) if len(chains) else None
+    drawn = None if state.method == "exact" else lax.stop_gradient(chains[-1])
     gradient = jax.grad(_loss)(p, data, share, drawn, settings.decay)
     change, opt_state = ADAM.update(gradient, state.opt_state)
     done = state.step / jnp.maximum(settings.steps - 1, 1)
@@ -131,6 +132,6 @@ def begun(key: Array, mean: Array, hidden: int, std: float, method: str, counts:
     visible = jnp.arctanh(mean)
     w = std * jax.random.normal(for_weights, (len(mean), hidden), visible.dtype)
     p = {"weights": w, "visible": visible, "hidden": jnp.zeros(hidden, w.dtype)}
-    kept = {"pcd": (1, chains), "tempered_pcd": (temperatures, chains)}.get(method, (0, 0))
+    kept = {"pcd": (1, chains), "tempered_pcd": (temperatures, chains)}.get(method, (1, 1))
     start = kernel.spins(visible, jax.random.uniform(for_chains, (*kept, len(mean)), w.dtype)).astype(jnp.int8)
     return RBMState(jnp.zeros((), jnp.int32), p, ADAM.init(p), start, for_steps, method, batch)

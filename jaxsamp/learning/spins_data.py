@@ -122,8 +122,10 @@ class SpinRows:
     def _moments(self, with_pairs: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Weighted means of x_i, (n,), and of x_i x_j, (n, n), which are zero if they are not needed."""
         mean, pairs = np.zeros(self.n), np.zeros((self.n, self.n))
+        # Sums of ones are exact in float32; those of other weights would not show that a column is constant.
+        dtype = np.float32 if self._weights is None else float
         for x, w in self.chunks(min(ROWS, self.longest)):
-            y, w = x.astype(np.float32), w.astype(np.float32)
+            y, w = x.astype(dtype), w.astype(dtype)
             mean += w @ y
             if with_pairs:
                 pairs += (w[:, None] * y).T @ y

@@ -50,7 +50,7 @@ class Outcomes(NamedTuple):
         Raises:
             OSError: the file cannot be written.
         """
-        path = Path(path).with_suffix(".npz")
+        path = disk.with_ending(path, ".npz")
         stats: dict[str, Any] = {_STATS + name: np.asarray(value) for name, value in self.stats.items()}
         with disk.writing(path):
             np.savez(
@@ -70,11 +70,11 @@ class Outcomes(NamedTuple):
             ValueError: it is not such a file, or its arrays do not fit each other.
             OSError: there is no such file.
         """
-        path = Path(path).with_suffix(".npz")
+        path = disk.with_ending(path, ".npz")
         try:
             with np.load(path) as file:
                 held = {name: file[name] for name in file.files}
-        except (ValueError, BadZipFile) as error:
+        except (ValueError, EOFError, BadZipFile) as error:
             raise ValueError(f"path must be an .npz file of outcomes; {path}: {disk.unread(error)}.") from None
         missing = {"partition", "frame"} - {*held}
         if missing:

@@ -138,4 +138,5 @@ def _rates(shares: np.ndarray, shots: int, z: float, n: int) -> Intervals:
         rates += 2**n * seen - 1
         variance += seen * (1 - seen) / shots
     rates, error = rates / 4**n, np.sqrt(variance) / 2**n
-    return Intervals(strings, rates, error, np.maximum(rates - z * error, 0), np.minimum(rates + z * error, 1), n)
+    half = np.hypot(z * error, z**2 * 2.0**-n / shots)  # not less than what an error that no shot has met may move
+    return Intervals(strings, rates, error, np.maximum(rates - half, 0), np.minimum(rates + half, 1), n)

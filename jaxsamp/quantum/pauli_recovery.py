@@ -19,11 +19,12 @@ CHUNK = 2**16  # shots, or strings, at a time
 
 
 class Recovered(NamedTuple):
-    """Strings, their rates, and the covariance matrix of these."""
+    """Strings, their rates, the covariance matrix of these, and the number of shots."""
 
     indices: np.ndarray
     rates: np.ndarray
     covariance: np.ndarray
+    shots: int
 
 
 def recovered(data: ProductShots) -> Recovered:
@@ -51,7 +52,7 @@ def recovered(data: ProductShots) -> Recovered:
             parents, letter = parents[best], letter[best]
         letters = np.concatenate([letters[parents], letter[:, None].astype(np.int8)], 1)
         counts = counts[:, parents] + misses[:, i][:, letter]
-    return Recovered(indices_of_letters(letters), *_covariance(powers, counts))
+    return Recovered(indices_of_letters(letters), *_covariance(powers, counts), shots)
 
 
 def _moments(powers: np.ndarray, counts: np.ndarray, misses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,9 +80,10 @@ def _covariance(powers: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def rates_of(found: Recovered, z: float, qubits: int) -> Intervals:
-    """Normal intervals of the rates."""
+    """Normal intervals of the rates, not narrower than what the shots leave open of errors that none of them met."""
     error = np.sqrt(np.maximum(np.diagonal(found.covariance), 0))
-    low, high = np.maximum(found.rates - z * error, 0), np.minimum(found.rates + z * error, 1)
+    half = _half(found, error, 1.0, z)
+    low, high = np.maximum(found.rates - half, 0), np.minimum(found.rates + half, 1)
     return Intervals(found.indices, found.rates, error, low, high, qubits)
 
 
@@ -98,8 +100,9 @@ def eigenvalues_of(found: Recovered, indices: Any, z: float, qubits: int) -> Int
         signs = 1 - 2.0 * anticommute(indices[part, None], found.indices, qubits)
         value[part], error[part] = _linear(found, signs)
         below, above = _linear(found, signs + 1), _linear(found, signs - 1)
-        low[part] = np.minimum(below[0] - 1 - z * below[1], value[part] - z * error[part])
-        high[part] = np.maximum(above[0] + 1 + z * above[1], value[part] + z * error[part])
+        half = _half(found, error[part], 1.0, z)
+        low[part] = np.minimum(below[0] - 1 - _half(found, below[1], 2.0, z), value[part] - half)
+        high[part] = np.maximum(above[0] + 1 + _half(found, above[1], 2.0, z), value[part] + half)
     sure = indices == 0
     value, error = np.where(sure, 1.0, value), np.where(sure, 0.0, error)
     low, high = (np.where(sure, 1.0, np.clip(end, -1, 1)) for end in (low, high))
@@ -110,3 +113,12 @@ def _linear(found: Recovered, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Sums of the rates with these weights, and their standard errors."""
     variance = ((weights @ found.covariance) * weights).sum(-1)
     return weights @ found.rates, np.sqrt(np.maximum(variance, 0))
+
+
+def _half(found: Recovered, error: np.ndarray, weight: float, z: float) -> np.ndarray:
+    """Half the width of intervals of sums of rates, given their standard errors and the largest weight in size.
+
+    An event that none of n shots has met may have a probability of z^2 / n, and moves the term of a string, which is 1
+    or a power of -1/2, by up to 1 - MISMATCH.
+    """
+    return np.hypot(z * error, weight * (1 - MISMATCH) * z**2 / found.shots)

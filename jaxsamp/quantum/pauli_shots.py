@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def load_shots(path: str | Path) -> Any:
         data = kind(**{name: value if value.ndim else int(value) for name, value in arrays.items()})
     except FileNotFoundError:
         raise ValueError(f"data must be a file that exists; there is no {path}.") from None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, EOFError, BadZipFile) as error:
         raise ValueError(f"data must be an .npz file with a method and its arrays; {path}: {error}.") from None
     return shots_of("data", data)
 

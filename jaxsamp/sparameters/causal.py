@@ -14,6 +14,7 @@ DECAYS = 16  # values of tau, from dt to the duration
 FEEDTHROUGHS = (0.0, 0.3, 3.0)  # values of a
 NOISES = np.geomspace(1e-10, 1e-2, 13)  # values of r
 FORGOTTEN = 37.0  # lags beyond so many tau have variances below 1e-16
+LARGEST = 2**29  # frequencies times lags: 8 GiB of cosines and sines
 NOTHING = 1e-40  # a variance for entries that are zero
 KEPT = 1e-13  # share of the largest variance, below which directions of the posterior are left out
 
@@ -47,9 +48,12 @@ def basis(f: np.ndarray, dt: float, lags: int) -> np.ndarray:
 
 
 def duration(f: np.ndarray, grid: np.ndarray) -> float:
-    """The longest response that is told apart on the grid: half the inverse of its smallest spacing."""
-    spacing = min(np.diff(grid).min(initial=np.inf), np.diff(f).min(initial=np.inf))
-    return 1 / (2 * min(spacing, grid.max()))
+    """The longest response that is told apart: half the inverse of the spacing of the grid, or of the samples.
+
+    Of spacings that differ it is their median: the smallest one of a logarithmic sweep would ask for millions of lags.
+    """
+    spacings = [float(np.median(np.diff(points))) for points in (f, grid) if len(points) > 1]
+    return 1 / (2 * min([*spacings, max(f.max(), grid.max())]))
 
 
 def fit_response(f: np.ndarray, z: np.ndarray, grid: np.ndarray, noise: float | None = None) -> Response:
@@ -67,9 +71,16 @@ def fit_response(f: np.ndarray, z: np.ndarray, grid: np.ndarray, noise: float | 
     """
     dt = 1 / (2 * OVERSAMPLING * max(grid.max(), f.max()))
     longest = duration(f, grid)
+    lags = int(np.ceil(longest / dt))
+    if lags * (len(f) + len(grid)) > LARGEST:
+        raise ValueError(
+            f"grid must not be so fine that responses have more than {LARGEST // (len(f) + len(grid)):,} lags; got "
+            f'{lags:,}, of a spacing of {OVERSAMPLING * dt / longest:.3g} of the highest frequency. method="aaa" has '
+            "no such limit."
+        )
     decays = np.geomspace(dt, longest, DECAYS)
     measured = np.concatenate([np.real(z), np.imag(z)])
-    whole = basis(f, dt, int(np.ceil(longest / dt)))
+    whole = basis(f, dt, lags)
     best = (-np.inf, 0.0, 0.0, 0.0, 1.0, np.empty(0))
     for decay in decays:
         for feedthrough in FEEDTHROUGHS:

@@ -60,9 +60,7 @@ def write(path: str | Path, given: Any) -> Path:
     with extras.needed("write"):
         from skrf import Frequency, Network
     found = as_sparameters(given)
-    path = Path(path)
-    if path.suffix != (ending := f".s{found.ports}p"):
-        path = path.with_name(path.name + ending)
+    path = disk.with_ending(path, f".s{found.ports}p")
     with disk.writing(path):
         network = Network(frequency=Frequency.from_f(found.frequencies, unit="Hz"), s=found.s, z0=found.z0)
         network.write_touchstone(path.stem, dir=str(path.parent), form="ri")  # all digits

@@ -98,7 +98,8 @@ def threshold_degree(signs: Any) -> int:
 def dual_witness(values: Any, degree: int) -> Witness:
     """Weights of total size 1, orthogonal to all polynomials of less than that degree, with the largest correlation.
 
-    By duality of linear programs the correlation with f is `best_error(values, degree - 1)`. Examples drawn from
+    By duality of linear programs the correlation with f is `best_error(values, degree - 1)`; where that is 0, because f
+    is such a polynomial, there is nothing to witness, and the weights may all be 0. Examples drawn from
     |weights| with their signs as labels show f to no query of less than that degree, see `csq_norm`.
 
     Args:

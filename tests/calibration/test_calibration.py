@@ -76,12 +76,15 @@ def test_a_basis_changes_the_curves_and_not_the_flow(x64, basis):
 def test_saved_and_loaded_it_is_the_same(tmp_path, basis):
     denoiser = small_mixture().denoiser(SCHEDULES["ve"])
     found = js.calibrate(KEY, denoiser, small_mixture(), basis=basis)
-    loaded = js.calibration.load(found.save(tmp_path / "calibration"))
+    loaded = js.calibration.load(found.save(tmp_path / "vp0.5"))
+    assert (tmp_path / "vp0.5.npz").exists()
     a, b = (run(ParallelMidpoint(8, 2), denoiser.with_calibration(c), 4, 1) for c in (found, loaded))
     np.testing.assert_array_equal(a, b)
     np.savez(tmp_path / "other.npz", x=1)
-    with pytest.raises(ValueError, match="path must be a file written by Calibration.save"):
-        js.calibration.load(tmp_path / "other.npz")
+    (tmp_path / "empty.npz").touch()
+    for name in ("other.npz", "empty.npz"):
+        with pytest.raises(ValueError, match="path must be a file written by Calibration.save"):
+            js.calibration.load(tmp_path / name)
 
 
 def test_a_target_measures_its_own_once_and_not_under_jit():

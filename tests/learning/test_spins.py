@@ -201,6 +201,14 @@ FOUR = 1 - 2 * np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]]
         (ValueError, {"x": GOOD[:1]}, "x must have at least 2 rows; got 1."),
         (ValueError, {"x": GOOD[:, 0]}, r"x must have shape \(m, n\), samples of n spins; got \(40,\)."),
         (ValueError, {"x": GOOD * [1, 1, 0, 0] + [0, 0, 1, 1]}, "x must vary in every column; columns 2, 3 are const"),
+        *(
+            (
+                ValueError,
+                {"x": GOOD * [1, 1, 0, 1] + [0, 0, 1, 0], "weights": weights},
+                "x must vary in every column; column 2 is const",
+            )
+            for weights in np.random.default_rng(0).random((4, len(GOOD)))
+        ),
         (
             ValueError,
             {"x": GOOD[:, [0, 1, 1]] * [1, 1, -1], "l1": 0},

@@ -213,8 +213,11 @@ def test_files_without_outcomes(tmp_path):
     np.savez(tmp_path / "a.npz", frame=np.eye(2))
     with pytest.raises(ValueError, match="has no array 'partition'"):
         q.Outcomes.load(tmp_path / "a.npz")
-    (tmp_path / "b.npz").write_text("nothing")
-    with pytest.raises(ValueError, match="must be an .npz file of outcomes"):
-        q.Outcomes.load(tmp_path / "b.npz")
+    for text in ("nothing", ""):
+        (tmp_path / "b.npz").write_text(text)
+        with pytest.raises(ValueError, match="must be an .npz file of outcomes"):
+            q.Outcomes.load(tmp_path / "b.npz")
+    assert OUT.save(tmp_path / "eps0.5") == tmp_path / "eps0.5.npz" != OUT.save(tmp_path / "eps0.7.npz")
+    q.Outcomes.load(tmp_path / "eps0.5")
     with pytest.raises(TypeError, match="partition must be integers; got dtype float64"):
         q.estimate_state(OUT._replace(partition=np.array([[2.0, 1.0], [3.0, 0.0]])))

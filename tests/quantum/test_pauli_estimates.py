@@ -182,6 +182,26 @@ def test_intervals_of_probes_cover():
     np.testing.assert_allclose(np.std(seen, 0), np.mean(said, 0), rtol=0.3)  # 2.7 standard deviations of the former
 
 
+@pytest.mark.parametrize("method", ["bell", "stabilizer", "product"])
+def test_intervals_of_a_nearly_perfect_channel_cover(method):
+    """200 sets of 100 shots, of which nine in ten show no error: at least 90 % with a margin of 3.5 deviations."""
+    true, sets, shots = PauliChannel.from_labels({"I": 0.999, "Z": 0.001}), 200, 100
+    data = measure_channel(jax.random.key(8), true, sets * shots, method)
+    inside = []
+    for k in range(sets):
+        part = slice(k * shots, (k + 1) * shots)
+        cut = {
+            name: a[..., part] if method == "stabilizer" else a[part]
+            for name, a in data._asdict().items()
+            if np.ndim(a)
+        }
+        found = pauli_eigenvalues(data._replace(**cut))
+        for each, exact in ((found.eigenvalues, true.eigenvalues), (found.rates, true.probabilities)):
+            value = np.asarray(exact, float)[each.indices]
+            inside.append(((each.low <= value + 1e-9) & (value <= each.high + 1e-9)).all())
+    assert np.mean(inside) > 0.9 - 3.5 * np.sqrt(0.09 / sets)
+
+
 def test_strings_of_twenty_qubits_need_no_table():
     """False alarm below 1e-6 for no string at all: their rates are more than 20 standard errors above zero."""
     rng, shots, n = np.random.default_rng(0), 20_000, 20

@@ -92,6 +92,18 @@ def test_with_noise_it_is_above_splines_and_aaa_and_covers():
     assert np.max(covered) < 0.999
 
 
+def test_a_logarithmic_sweep_and_grids_of_one_frequency():
+    f = np.geomspace(1e4, 1e10, 101)
+    smooth = lambda f: 0.5 / (1 + 1j * f / 2e9)  # noqa: E731
+    fit = interpolate((f, smooth(f)), grid=(between := np.geomspace(2e4, 9e9, 50)))
+    assert np.abs(fit.s[:, 0, 0] - smooth(between)).max() < 3e-3
+    f = np.linspace(0, 1e10, 41)
+    for one in (0.0, 3e9):
+        assert np.abs(interpolate((f, smooth(f)), grid=[one]).s[0, 0, 0] - smooth(one)) < 1e-5
+    with pytest.raises(ValueError, match='^grid must not be so fine that responses have more than .* method="aaa" has'):
+        interpolate((f, smooth(f)), grid=[1e9, 1e9 + 1])
+
+
 def test_units_of_frequency_do_not_matter():
     index = spaced(401, 0.1)
     given = interpolate(LADDER, index)

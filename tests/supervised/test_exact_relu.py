@@ -54,6 +54,18 @@ def test_a_planted_relu_is_found_with_a_bias():
     np.testing.assert_allclose(found.weights, w, atol=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e8])
+def test_the_units_of_a_column_do_not_change_the_minimum(unit):
+    random = np.random.default_rng(2)
+    u = random.random(12)
+    y = np.maximum(3 * u - 1.5, 0) + 0.05 * random.standard_normal(12)
+    on_lines = random.integers(-2, 3, (12, 3)).astype(float)
+    for x, units in ((np.column_stack([u, np.ones(12)]), np.array([unit, 1.0])), (on_lines, np.full(3, unit))):
+        found, scaled = train_single_relu(x, y), train_single_relu(x * units, y)
+        assert scaled.loss == pytest.approx(found.loss, rel=1e-9)
+        np.testing.assert_allclose(scaled.weights * units, found.weights, rtol=1e-6)
+
+
 @pytest.mark.parametrize("x", [[[1.0, 0], [2, 0], [0, 1]], [[0.0, 0], [1, 1]], [[1.0, 2, 3]], [[3.0], [-1], [2]]])
 def test_rows_on_one_line_and_few_rows_are_no_exception(x):
     x = np.array(x)

@@ -67,7 +67,7 @@ def merge_tree(
         n: draws, in equal parts from all components.
 
     Raises:
-        ValueError: there is one component alone, or eps is outside of its range.
+        ValueError: there is one component alone, eps is outside of its range, or the schedule ends before all merge.
 
     Source: Li and Chen, "Blink of an eye: a simple theory for feature localization in generative models", arXiv
     2502.00921, of which this is the mixture tree.
@@ -89,6 +89,12 @@ def merge_tree(
     merges = [
         crossing(tau, found.total_variation(p, *pair), eps, from_start=True).point for p, pair in enumerate(pairs)
     ]
+    if np.isnan(merges).any():
+        one, other = (int(side[np.isnan(merges)][0]) for side in (i, j))
+        raise ValueError(
+            f"schedule must reach the noise at which all components merge; {one} and {other} are still more than eps = "
+            f"{eps} apart at its last time."
+        )
     nodes = [Merge((k,), 0.0, 1.0) for k in range(components)]
     kept = [True] * components
     for a, b, at, _ in linkage(squareform(squareform(merges)), "complete"):
