@@ -61,6 +61,10 @@ class QuantumPauli(ReportingCommand):
         for name in ("shots", "visibility"):
             if self.data is not None and getattr(self, name) is not None:
                 raise BadArgument(f"--{name} must be left out with --data, which was recorded.")
+        if self.data is not None and self.qubits is not None and self.channel is None:
+            raise BadArgument(
+                "--qubits must be left out with --data, which has its own, unless --channel is given too."
+            )
         chosen(self.devices)
 
     def default_out(self) -> Path:
@@ -74,7 +78,7 @@ class QuantumPauli(ReportingCommand):
         for_channel, for_shots = jax.random.split(jax.random.key(self.common.seed))
         channel = None
         with stages("load"):
-            if self.data is None or self.channel is not None or self.qubits is not None:
+            if self.data is None or self.channel is not None:
                 channel = recipes.pauli_channel(for_channel, self.channel or CHANNELS[0], self.qubits)
             data = None if self.data is None else quantum.load_shots(self.data)
         if data is None:

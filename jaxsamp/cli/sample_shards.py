@@ -42,7 +42,8 @@ def to_shards(
             printing.Page().line(f"{out} is complete: {len(done):,} samples in {count:,} shards.")
         else:
             more = (*grid(what.data), *(() if what.labels is None else (LABELS,)))
-            with output.folder(out, (*SMALL, *more), True) as folder:
+            # The report last: it says that all is there.
+            with output.folder(out, (*more, *SMALL), True) as folder:
                 if what.labels is not None:
                     with disk.writing(folder / LABELS):
                         np.save(folder / LABELS, what.labels)

@@ -8,7 +8,7 @@ from scipy import stats
 from jaxsamp.core.checks import finite
 from jaxsamp.core.types import Level
 from jaxsamp.metrics.null import TAIL, Metric
-from jaxsamp.metrics.truth import Truth, array_of
+from jaxsamp.metrics.truth import Truth, array_of, at_level
 
 ROUNDING = 1e-4  # error of both divergences; in float32 log densities have errors of about 1e-5
 
@@ -54,7 +54,7 @@ def _shortfall(log_ratio: np.ndarray) -> np.ndarray:
 
 def _log_ratios(flow: Any, law: Any, level: Level | None, null: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """log p / q of each sample of both flows."""
-    truth = law if isinstance(law, Truth) else Truth(law, level)
+    truth = at_level(law, level)
     if not truth.has_density:
         raise ValueError("law must have `log_prob` at this level.")
     return _log_ratio(flow, truth), None if null is None else _log_ratio(null, truth)

@@ -60,7 +60,6 @@ def frechet(
 
     # Threads of linear algebra that wait for each other on a busy machine take a hundred times as long as one alone.
     with threadpool_limits(1, "blas"):
-        # The kept function holds `features`, so its id stays its own.
         return judged(*compare(_distance_to, x, truth, key, null_sets, embed, name=("frechet", id(features))))
 
 

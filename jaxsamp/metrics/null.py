@@ -66,7 +66,10 @@ def compare(
     n, null_sets = len(x), at_least("null_sets", null_sets, 20)
     key_reference, key_null = jax.random.fold_in(key, REFERENCE), jax.random.fold_in(key, NULL)
     if truth.law is not None:
-        distance, nulls = truth.recall((name, n), lambda: (distance_to(embed(truth.draw(key_reference, 0, n))), []))
+        # `embed` is kept with what it has made, so that an id in `name` does not pass to another function.
+        distance, nulls, _ = truth.recall(
+            (name, n), lambda: (distance_to(embed(truth.draw(key_reference, 0, n))), [], embed)
+        )
         nulls += (distance(embed(truth.draw(key_null, i, n))) for i in range(len(nulls), null_sets))
         return distance(embed(x)), np.array(nulls[:null_sets])
     pool = jnp.concatenate([embed(x), embed(truth.noised(truth.samples, key_reference))])

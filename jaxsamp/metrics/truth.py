@@ -154,12 +154,27 @@ def prepared(x: Any, reference: Any, key: Any, level: Level | None) -> tuple[Arr
         key = reference.key
     typed_key(key)
     x = array_of("x", x)
-    truth = reference if isinstance(reference, Truth) else Truth(reference, level)
+    truth = at_level(reference, level)
     if x.shape[1:] != truth.event:
         raise ValueError(f"x must have the event shape of the reference, {truth.event}; got {x.shape[1:]}.")
     if truth.n not in (None, len(x)):
         raise ValueError(f"x must hold as many samples as a set of the bank, {truth.n}; got {len(x)}.")
     return x, truth, key
+
+
+def at_level(reference: Any, level: Level | None) -> Truth:
+    """The truth of a reference at a level; one that is a truth already has its own, and a `NullBank` is one."""
+    if not isinstance(reference, Truth):
+        return Truth(reference, level)
+    if level is None:
+        return reference
+    own, given = (Level(1.0, 0.0) if one is None else _one(one) for one in (reference.level, level))
+    if not all(np.isclose(a, b, rtol=1e-6, atol=0) for a, b in ((own.alpha, given.alpha), (own.sigma, given.sigma))):
+        raise ValueError(
+            f"level must be left out with a NullBank, which has its own, alpha {own.alpha} and sigma {own.sigma}; got "
+            f"alpha {given.alpha} and sigma {given.sigma}."
+        )
+    return reference
 
 
 def array_of(argument: str, array: Any) -> Array:

@@ -150,9 +150,10 @@ def _judge(task: SamplingTask, n: int, levels: Any, key: Array) -> Callable[[Any
                 f"{len(held_out)}."
             )
         return lambda x: against_measurements(np.asarray(x), held_out, key, NULL_SETS)["energy"]
+    level = Level(1.0, float(levels[-1]))
     if task.law is None:
-        return partial(metrics.energy, reference=task.data.held_out, key=key, null_sets=NULL_SETS)
-    bank = metrics.NullBank(task.law, n, key, Level(1.0, float(levels[-1])))
+        return partial(metrics.energy, reference=task.data.held_out, key=key, level=level, null_sets=NULL_SETS)
+    bank = metrics.NullBank(task.law, n, key, level)
     return partial(metrics.energy, reference=bank, null_sets=NULL_SETS)
 
 

@@ -47,13 +47,17 @@ def against_law(
     return {name: _plain(metric) for name, metric in results.items()}
 
 
-def against_data(x: np.ndarray, data: LearningData, key: Array, null_sets: int | None = None) -> dict[str, Any]:
-    """Distance to held-out data, and copies of training data; they test the law that was made from the data."""
+def against_data(
+    x: np.ndarray, data: LearningData, key: Array, level: Level | None = None, null_sets: int | None = None
+) -> dict[str, Any]:
+    """Distance to held-out data at the level of the samples, and copies of training data; they test the law that was
+    made from the data.
+    """
     if data.fit_features is None:
-        results = {"energy": _plain(metrics.energy(x, data.held_out, key, null_sets=null_sets or NULL_SETS))}
+        results = {"energy": _plain(metrics.energy(x, data.held_out, key, level, null_sets=null_sets or NULL_SETS))}
     else:
         features = data.fit_features()
-        frechet = metrics.frechet(x, data.held_out, key, features, null_sets=null_sets or NULL_SETS)
+        frechet = metrics.frechet(x, data.held_out, key, features, level, null_sets=null_sets or NULL_SETS)
         results = {"frechet": _plain(frechet) | _floor(features, data)}
     return results | {COPIES: _plain(metrics.memorization(x, data.train, data.held_out))}
 
@@ -116,7 +120,7 @@ def report(key: Array, task: SamplingTask, x: np.ndarray, level: Level) -> dict[
     if task.law is not None:
         results["law"] = against_law(x, task.law, for_law, level)
     if task.data.train is not None:
-        results["data"] = against_data(x, task.data, for_data)
+        results["data"] = against_data(x, task.data, for_data, level)
     if task.data.measured is not None:
         found = against_measurements(x, task.data.held_out_measured, for_measurements, NULL_SETS)
         results["measurements"] = {name: _plain(metric) for name, metric in found.items()}

@@ -108,8 +108,11 @@ def sample_density(
     checks.at_least("save_every", save_every, 0)
     devices.check_mesh(mesh)
     counts = Counts(warmup, steps, thin, polish)
+    dtype = working_dtype(start)
+    if isinstance(chosen, Adaptive) and chosen.follows == "log_prob":  # steps of blackjax are in the default one
+        dtype = jnp.promote_types(dtype, jnp.result_type(float))
     job = Chain(
-        key, counts, tuple(shape[1:]), working_dtype(start), save_every=save_every, microbatch=microbatch, mesh=mesh,
+        key, counts, tuple(shape[1:]), dtype, save_every=save_every, microbatch=microbatch, mesh=mesh,
         sampler=chosen, target=target, polish=bool(polish), **places(counts, save_every),
     )  # fmt: skip
     rows = Row(numbered(first, shape[0]), start)

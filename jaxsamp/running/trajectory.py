@@ -64,7 +64,16 @@ class Trajectory(Job):
 
     @property
     def _calibration(self) -> Any:
-        return getattr(self.denoiser, "calibration", None) if self.sampler.reads_calibration else None
+        """That of the denoiser, if the sampler reads it, in no wider dtype than that of the steps."""
+        if not self.sampler.reads_calibration:
+            return None
+
+        def narrowed(leaf: Any) -> Any:
+            kind = jnp.result_type(leaf)
+            wider = jnp.issubdtype(kind, jnp.floating) and jnp.promote_types(kind, self.dtype) != self.dtype
+            return jnp.asarray(leaf, self.dtype) if wider else leaf
+
+        return jax.tree.map(narrowed, getattr(self.denoiser, "calibration", None))
 
     @property
     def _basis(self) -> Any:

@@ -53,6 +53,16 @@ class PredictorCorrector(Sampler):
         """The predictor's."""
         return self.predictor.default_steps
 
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether the predictor is."""
+        return self.predictor.differentiable
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]
+        """The predictor's."""
+        return self.predictor.remedy
+
     def check(self) -> None:
         """Raise an error unless predictor, corrector and `every` are valid."""
         if not isinstance(self.predictor, Sampler):
@@ -61,6 +71,11 @@ class PredictorCorrector(Sampler):
             raise ValueError(
                 f"predictor must go step by step, to be corrected in between; {type(self.predictor).__name__} takes "
                 "the whole trajectory in one loop."
+            )
+        if self.predictor.takes_observation:
+            raise ValueError(
+                f"predictor must not use an observation itself; {type(self.predictor).__name__} does, and a corrector "
+                "would not."
             )
         if not isinstance(self.corrector, Corrector):
             raise TypeError(f"corrector must be one of jaxsamp.samplers' correctors; got {self.corrector!r}.")
@@ -80,6 +95,11 @@ class PredictorCorrector(Sampler):
     def rounds(self, steps: int) -> int:
         """The predictor's, and the corrector's at each visit."""
         return self.predictor.rounds(steps) + self.visits(steps) * self.corrector.rounds
+
+    def limit(self, steps: int) -> int:
+        """The predictor's, and the corrector's rounds at each visit."""
+        limit = self.predictor.limit(steps)
+        return limit and limit + self.visits(steps) * self.corrector.rounds
 
     def cost(self, state: State, steps: int) -> Cost:
         """The predictor's, and the corrector's at each visit."""

@@ -84,7 +84,11 @@ def test_named_channels_have_their_rates(x64):
         (("--data", "none.npz"), "--data must be a file that exists; there is no none.npz"),
         (("--data", "shots.npz", "--shots", "9"), "--shots must be left out with --data"),
         (("--data", "shots.npz", "--method", "decay"), "--method must be 'bell' for a BellShots; got 'decay'"),
-        (("--data", "shots.npz", "--qubits", "3"), "--channel must act on the 2 qubits of --data; got 3"),
+        (("--data", "shots.npz", "--qubits", "2"), "--qubits must be left out with --data, which has its own"),
+        (
+            ("--data", "shots.npz", "--channel", "depolarizing", "--qubits", "3"),
+            "--channel must act on the 2 qubits of --data; got 3",
+        ),
     ],
 )
 def test_what_does_not_go_is_one_sentence(capsys, words, sentence):

@@ -89,6 +89,13 @@ def test_steps_are_those_of_blackjax_by_hand(x64):
         np.testing.assert_allclose(got.draws[0, i], state.position, rtol=1e-12)
 
 
+@pytest.mark.parametrize("sampler", [NUTS(), MALA()])
+def test_a_start_of_single_precision_is_kept_under_x64(x64, sampler):
+    start = jnp.zeros((2, 3), jnp.float32)
+    got = js.sample_density(KEY, WIDE, (2, 3), sampler, 2, init=start, warmup=2, thin=1)
+    assert got.x.dtype == got.draws.dtype == jnp.float32 and jnp.isfinite(got.x).all()
+
+
 def test_divergent_trajectories_are_said_once():
     funnel = js.targets.from_log_density(
         lambda x: -0.5 * (x[0] / 3) ** 2 - 0.5 * x[1] ** 2 * jnp.exp(-x[0]) - x[0] / 2, (2,)

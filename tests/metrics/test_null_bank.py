@@ -61,6 +61,9 @@ def test_settings_that_change_a_metric_have_null_values_of_their_own(bank):
     assert found[0] == found[2] != found[1]
     found = [metrics.frechet(SETS[0], bank, features=f, null_sets=20) for f in (np.sin, np.cos, np.sin)]
     assert found[0] == found[2] != found[1]
+    # A function that nobody else holds: the next one may be given its place in memory.
+    scaled = [metrics.frechet(SETS[0], bank, features=lambda x, k=k: k * x, null_sets=20) for k in (1.0, 10.0, 100.0)]
+    np.testing.assert_allclose([m.null_high / scaled[0].null_high for m in scaled], (1, 1e2, 1e4), rtol=1e-3)
     found = [metrics.energy(SETS[0], bank, max_points=k, null_sets=20) for k in (20, 30, 20)]
     assert found[0] == found[2] and found[1] == metrics.energy(SETS[0], TRUTH, KEY, max_points=30, null_sets=20)
 
@@ -77,6 +80,16 @@ def test_each_set_may_have_true_samples_of_its_own_for_the_classifier(bank):
 def test_bad_arguments_are_named(bank):
     for call, error, words in [
         (lambda: metrics.energy(SETS[0][:9], bank), ValueError, "x must hold as many samples .* 60; got 9"),
+        (
+            lambda: metrics.evaluate(SETS[0], bank, level=Level(1.0, 0.5)),
+            ValueError,
+            "level must be left out with a NullBank, .* own, alpha 0.8 and sigma 0.4; got alpha 1.0 and sigma 0.5",
+        ),
+        (
+            lambda: metrics.energy(SETS[0], NullBank(LAW, 60, KEY), level=Level(1.0, 0.5)),
+            ValueError,
+            "alpha 1.0 and sigma 0.0; got alpha 1.0 and sigma 0.5",
+        ),
         (lambda: NullBank(np.zeros((9, 2)), 5, KEY), TypeError, "law must have .* got a ndarray"),
         (lambda: NullBank(LAW, 1, KEY), ValueError, "n must be at least 2; got 1"),
         (lambda: NullBank(LAW, 5, KEY, Level(np.ones(2), np.ones(2))), ValueError, "level must be one level"),

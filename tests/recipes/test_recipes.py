@@ -42,6 +42,17 @@ def test_a_law_is_sampled_compared_and_reported(key):
     np.testing.assert_allclose(shards[:], drawn.x, atol=1e-5)
 
 
+def test_held_out_data_are_compared_at_the_level_of_the_samples(key):
+    random = np.random.default_rng(0)
+    np.save("plane.npy", random.normal(size=(2000, 2)).astype(np.float32))
+    task = recipes.exact_task(recipes.load("plane.npy"), components=1)
+    x = (random.normal(size=(1000, 2)) + random.normal(size=(1000, 2))).astype(np.float32)
+    noised, clean = (recipes.against_data(x, task.data, key, level) for level in (js.Level(1.0, 1.0), None))
+    assert noised["energy"]["inside"] and not clean["energy"]["inside"]
+    report = recipes.report(key, task, x, js.Level(1.0, 1.0))
+    assert report["data"] == recipes.against_data(x, task.data, jax.random.split(key, 3)[1], js.Level(1.0, 1.0))
+
+
 def test_data_become_a_law_of_their_own_shape(key):
     x = np.random.default_rng(0).normal(size=(50, 2, 2)).astype(np.float32)
     np.save("small.npy", x)

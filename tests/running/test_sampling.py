@@ -78,6 +78,17 @@ def test_calibrated_frame_reads_the_denoisers_tables(x64):
     np.testing.assert_allclose(out.x, ratio * out.path[:, 0], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "sampler", [js.samplers.ParallelMidpoint(8, 2), js.samplers.UniPC(frame="calibrated"), js.samplers.SlidingWindow(8)]
+)
+def test_steps_have_the_precision_of_the_start_also_under_x64(x64, sampler):
+    denoiser = js.targets.ring().denoiser(SCHEDULES["ve"])
+    start = jnp.asarray(80 * jax.random.normal(KEY, (3, 2)))
+    wide, narrow = (js.sample(KEY, denoiser, (3, 2), sampler, init=start.astype(d)).x for d in (float, jnp.float32))
+    assert (wide.dtype, narrow.dtype) == (jnp.float64, jnp.float32)
+    np.testing.assert_allclose(narrow, wide, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("wrap", [lambda sampler: sampler, js.samplers.PredictorCorrector])
 def test_calibrated_frame_without_a_calibration_names_the_way_to_one(wrap):
     sampler = wrap(js.samplers.RandomizedMidpoint(frame="calibrated"))

@@ -258,6 +258,13 @@ def test_conditions_and_a_transform_belong_to_their_samples(tmp_path):
         job(tmp_path, transform=jnp.sum)
 
 
+def test_shards_of_a_dtype_that_numpy_cannot_name_are_read_as_written(tmp_path):
+    found = job(tmp_path, transform=lambda x: x.astype(jnp.bfloat16))
+    drawn = js.sample(jax.random.key(0), DENOISER, (N, 2), steps=2).x
+    assert found.dtype == found[:].dtype == jnp.bfloat16
+    np.testing.assert_allclose(found[:].astype(np.float32), drawn, rtol=2**-8)
+
+
 def test_the_default_size_fits_the_samples():
     assert stream.default_size((64,)) == 16_384 and stream.default_size((32, 32, 3)) == 16_384
     assert stream.default_size((256, 256, 3)) == 256 and stream.default_size((2**15, 2**15)) == 1
@@ -306,6 +313,23 @@ def test_many_samples_are_streamed_and_the_same_command_goes_on(command, monkeyp
     facts = json.loads(Path("many/report.json").read_text())
     assert facts["compared"] == 12 and facts["settings"]["shard_size"] == 5
     assert command(*SPLIT) == (0, "many is complete: 12 samples in 3 shards.\n", "")
+
+
+def test_a_report_is_there_only_after_all_that_it_reports(command, monkeypatch):
+    with monkeypatch.context() as patch:
+        moved, replace = [], os.replace
+
+        def one(source, to):
+            if Path(to).suffix in (".png", ".json") and Path(to).parent == Path("many"):
+                moved.append(Path(to).name)
+                if len(moved) > 1:
+                    raise KeyboardInterrupt
+            replace(source, to)
+
+        patch.setattr(os, "replace", one)
+        command(*SPLIT)
+    assert moved[0] != "report.json" and not Path("many/report.json").exists()
+    assert command(*SPLIT)[0] == 0 and sorted(content("many")) == FILES
 
 
 def test_shards_are_not_written_over_other_results_nor_others_over_them(command):

@@ -16,6 +16,7 @@ from jaxsamp.samplers import (
     ParallelMidpoint,
     PredictorCorrector,
     RandomizedMidpoint,
+    SplitGibbs,
     UnderdampedCorrector,
     UniPC,
 )
@@ -120,10 +121,20 @@ def test_step_size_and_friction_do_not_recompile():
     assert not np.allclose(first, second)
 
 
+def test_a_predictor_that_stops_by_itself_says_so_and_has_no_gradient():
+    denoiser = small_mixture().denoiser(SCHEDULES["ve"])
+    sampler = PredictorCorrector(ParallelMidpoint(2, 1, tolerance=1e-6))
+    with pytest.warns(UserWarning, match="4 of 4 samples have not converged: .* Give it more midpoints than 2"):
+        js.sample(jax.random.key(0), denoiser, (4, 2), sampler)
+    with pytest.raises(TypeError, match="sampler must be differentiable for jax.grad"):
+        jax.grad(lambda x: js.sample(jax.random.key(0), denoiser, (1, 2), sampler, init=x[None]).x.sum())(jnp.ones(2))
+
+
 @pytest.mark.parametrize(
     ("sampler", "message"),
     [
         (PredictorCorrector(UnderdampedCorrector()), "predictor must be one of"),
+        (PredictorCorrector(SplitGibbs()), "predictor must not use an observation itself; SplitGibbs does"),
         (PredictorCorrector(UniPC(), DDIM()), "corrector must be one of"),
         (PredictorCorrector(UniPC(), every=0), "every must be at least 1"),
         (PredictorCorrector(UniPC(order=5)), "order must be 1, 2 or 3"),
