@@ -21,6 +21,7 @@ import jaxsamp as js
 from jaxsamp.devices.collectives import Collective, collectives
 from jaxsamp.samplers import DDIM, ParaDiGMS, ParallelMidpoint, SlidingWindow, SpeculativeDDPM, UniPC
 from jaxsamp.training import loop
+from jaxsamp.training.placement import Layout
 
 SAMPLERS = {
     "UniPC2, 16 steps": (UniPC(), 16),
@@ -83,7 +84,7 @@ def training(samples: int, width: int) -> list[dict[str, Any]]:
             callback=lambda _, state, seen=seen: seen.append(state),
             **options,
         )
-        layout = None if mesh is None else loop.devices.Layout(mesh, fsdp)
+        layout = None if mesh is None else Layout(mesh, fsdp)
         x = js.devices.divide(jnp.asarray(data[:samples], jnp.float32), mesh)
         step = loop.STEP.lower(state, x, None, loss=js.training.denoising_loss(), ema=0.999, layout=layout).compile()
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
