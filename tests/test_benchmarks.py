@@ -73,6 +73,7 @@ SMALL = {
         *("--samples", "20", "--few-betas", "1", "--spins", "16", "--chains", "4", "--sweeps", "10", "--betas", "0.3"),
         *("--levels", "2", "--only", "UniPC, 32 steps", "SlidingWindow, 16 steps"),
     ],
+    "adaptive_chains": ["--chains", "4", "--steps", "8", "--warmup", "8", "--seeds", "1"],
     "accuracy_vs_evaluations": ["--starts", "4", "--draws", "2", "--seeds", "1"],
     "annotation_levels": ["--seeds", "1", "--steps", "2", "--stride", "8"],
     "compile_time": ["--samples", "4", "--repeats", "1"],
@@ -214,10 +215,15 @@ SMALL = {
 }
 
 
+NAMES = sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem not in ("common", "peers", "ambient_arms"))
+
+
+def test_every_benchmark_has_a_small_run():
+    assert sorted(SMALL) == NAMES
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem not in ("common", "peers", "ambient_arms"))
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_benchmark_runs(name, tmp_path):
     small = [option.replace("TMP", str(tmp_path)) for option in SMALL[name]]
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--results", str(tmp_path), *small]
