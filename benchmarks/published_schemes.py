@@ -11,6 +11,7 @@ import numpy as np
 from common import arguments, report
 
 import jaxsamp as js
+from jaxsamp.theory import published
 
 SIZES = {"total_time": 3.5, "early_stop": 1e-3}
 SCHEMES = {
