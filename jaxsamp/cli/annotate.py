@@ -1,5 +1,6 @@
 """`jaxsamp annotate`: from which noise level on damaged samples may train beside clean ones."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +83,9 @@ class Annotate(ReportingCommand):
     def settings(self) -> dict[str, Any]:
         """The settings of the annotator that are given."""
         given = {name: getattr(self, name) for name in SETTINGS}
-        return {name: value for name, value in given.items() if value not in (None, (), False)}
+        return {
+            name: value for name, value in given.items() if value is not None and value is not False and value != ()
+        }
 
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the data."""
@@ -146,7 +149,7 @@ class Annotate(ReportingCommand):
         if facts["never"] == facts["damaged"] and not below:
             page.line("no damaged sample may train at any level: clean and damaged ones differ under all noise.")
         page.written(facts, out)
-        words = f"{quoted(Path(facts['both']))} --annotations {quoted(out / WRITTEN)}"
+        words = f"{shlex.quote(facts['both'])} --annotations {quoted(out / WRITTEN)}"
         page.line(f"learn from both: jaxsamp train --data {words}")
 
 

@@ -21,7 +21,7 @@ from jaxsamp.core.fingerprint import describe
 from jaxsamp.corruptions.files import ABOUT, LAWS
 from jaxsamp.corruptions.laws import FURTHER, least_seen
 from jaxsamp.datasets.images import FITS
-from jaxsamp.recipes.data import PLACES, stem
+from jaxsamp.recipes.data import PLACES, is_known, stem
 from jaxsamp.recipes.measured import DRAWN, HELD_OUT, LABELS, LEAST
 
 SETTINGS = merged("Settings", LAWS, "Those of the operator; the others have its defaults.")
@@ -95,8 +95,8 @@ class Corrupt(ReportingCommand):
 
 
 def quoted(path: Path) -> str:
-    """A path as the shell takes it."""
-    return shlex.quote(str(path))
+    """A path as the shell takes it, and as no name of known data, which would win over it."""
+    return shlex.quote(f"./{path}" if is_known(str(path)) else str(path))
 
 
 def _called(operator: str, law: Any) -> str:

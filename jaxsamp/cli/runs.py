@@ -13,6 +13,7 @@ from jaxsamp.cli.settings import flags, words_of
 from jaxsamp.core import checks
 from jaxsamp.recipes.tasks import CONFIG, TABLE
 from jaxsamp.training.checkpoint import alone
+from jaxsamp.training.folder import DRAFT
 
 JOURNAL = "metrics.jsonl"
 
@@ -21,24 +22,34 @@ JOURNAL = "metrics.jsonl"
 def held(run: Any, data: recipes.LearningData) -> Iterator[None]:
     """Hold the folder of a run of `jaxsamp train`, and keep the settings beside the checkpoints.
 
-    A run that ends before its first checkpoint leaves nothing, and one that another holds up touches nothing.
+    A run that ends before its first checkpoint leaves nothing, and one that another holds up touches nothing. What
+    --resume has changed is kept when the run has got further with it.
     """
     out = run.folder
     with output.made(out), ExitStack() as stack:
         with complaints(run):
             stack.enter_context(alone(out))
             check_free(run)  # again, because another run may have come before
-        new = training.latest_step(out) is None
+        settings = run.stored() | ({TABLE: data.table.tolist()} if run.labels else {})
+        begun = _steps(out)
+        new = begun[0] is None
         try:
             if new:
-                table = {TABLE: data.table.tolist()} if run.labels else {}
-                output.write_json(run.stored() | table, out / CONFIG)
+                output.write_json(settings, out / CONFIG)
             yield
         except BaseException:
             if new and training.latest_step(out) is None:
                 for name in (CONFIG, JOURNAL):
                     (out / name).unlink(missing_ok=True)
+            elif _steps(out) != begun:
+                output.write_json(settings, out / CONFIG)
             raise
+        output.write_json(settings, out / CONFIG)
+
+
+def _steps(out: Path) -> tuple[int | None, int | None]:
+    """The latest steps of a run and of its draft: those that a run has made show that its settings were accepted."""
+    return training.latest_step(out), training.latest_step(out / DRAFT)
 
 
 def check_free(run: Any) -> None:

@@ -15,7 +15,7 @@ from jaxsamp.cli.command import Command, Common, Shared, check_seed, named
 from jaxsamp.cli.devices import chosen, joined
 from jaxsamp.cli.errors import BadArgument, complaints
 from jaxsamp.cli.printing import Stages
-from jaxsamp.cli.sample_shards import GRID, SMALL, grid, to_shards
+from jaxsamp.cli.sample_shards import GRID, LABELS, SMALL, grid, to_shards
 from jaxsamp.cli.settings import plain, value_of
 from jaxsamp.cli.subject import GUIDED, Subject
 from jaxsamp.cli.through import OPERATORS, check_data, operators_of, through_operators
@@ -128,8 +128,8 @@ class Sample(Command):
             with disk.writing(folder / "samples.npz"):
                 np.savez(folder / "samples.npz", samples=drawn.x, grid=drawn.levels, seed=self.common.seed, **more)
         if self.common.force:
-            if GRID not in files:  # that of an earlier run
-                (out / GRID).unlink(missing_ok=True)
+            for name in {GRID, LABELS} - {*files}:  # those of an earlier run
+                (out / name).unlink(missing_ok=True)
             with complaints(self):
                 shards.clear(out)
         self.show(facts, out)

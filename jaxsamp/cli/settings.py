@@ -28,14 +28,14 @@ def flags(command: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def plain(command: Any) -> dict[str, Any]:
-    """The flags of a command as values for JSON, which has no infinity."""
+    """The flags of a command as values for JSON, which has no infinity and no NaN."""
     return {name: _finite(value) for name, value in flags(command)}
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_finite, value))
-    return str(value) if value in (math.inf, -math.inf) else value
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
 def flag(name: str) -> str:

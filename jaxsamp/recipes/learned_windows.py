@@ -14,7 +14,7 @@ import numpy as np
 from jaxsamp import theory
 from jaxsamp.core import checks, extras
 from jaxsamp.core.types import Array, Data
-from jaxsamp.datasets import digit_classifier
+from jaxsamp.datasets import digit_classifier, digit_features
 from jaxsamp.recipes.parts import LearningData
 from jaxsamp.recipes.tasks import CONFIG, check_event, classes_of, run_folder
 
@@ -47,7 +47,8 @@ def reader_of(data: LearningData) -> Reader:
             "data must have held-out samples of every label, on which the classifier is judged; there is none of "
             f"{data.table[held.argmin()]}."
         )
-    classify = digit_classifier() if data.name == "digits" else _fitted(data)
+    known = data.name == "digits" and data.fit_features is digit_features  # a file may be called digits too
+    classify = digit_classifier() if known else _fitted(data)
     called = np.asarray(classify(data.held_out))
     confusion = np.zeros((data.classes, data.classes))
     np.add.at(confusion, (data.held_out_labels, called), 1)

@@ -55,7 +55,7 @@ def quantum_state(key: Array, state: str = "random", dim: int = 4) -> Array:
         raise ValueError(f"state, where no such file exists, must be one of {', '.join(STATES)}; got {state!r}.")
     try:
         made = np.load(path)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise ValueError(f"state must be an .npy file; {path}: {error}.") from None
     return jnp.asarray(check_state("state", made), jnp.result_type(complex))
 

@@ -29,7 +29,7 @@ class Journal:
             with extras.needed("tensorboard"):
                 from tensorboardX import SummaryWriter
 
-            self._board = SummaryWriter(str(tensorboard), purge_step=step + 1 if step else None)
+            self._board = SummaryWriter(str(Path(tensorboard).expanduser()), purge_step=step + 1 if step else None)
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one entry; when this returns, its line of JSON has been handed to the operating system.

@@ -26,7 +26,7 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
         from safetensors.flax import save_file
 
     leaves = {name: jax.random.key_data(leaf) if _is_key(leaf) else jnp.asarray(leaf) for name, leaf in _named(params)}
-    save_file(leaves, str(path), {"format": "flax", **(about or {})})
+    save_file(leaves, str(Path(path).expanduser()), {"format": "flax", **(about or {})})
 
 
 def load_safetensors(path: str | Path, like: PyTree) -> PyTree:

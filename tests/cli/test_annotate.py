@@ -198,6 +198,11 @@ BAD = {
     ),
     "no images": (("annotate", *BOTH, "--annotator", "crops"), r"--data must be images \(n, side, side\)"),
     "eps": (("annotate", *BOTH, "--eps", "2"), r"--eps must be in \(0, 1\); got 2.0"),
+    "no eps": (("annotate", *BOTH, "--eps", "0"), r"--eps must be in \(0, 1\); got 0.0"),
+    "another's, of zero": (
+        ("annotate", *BOTH, "--annotator", "fixed", "--sigma-min", "1", "--share", "0"),
+        "--share is not a setting of annotator fixed",
+    ),
     "a law": (("annotate", "--data", "ring", "--damaged", "wide.npy"), "--data must be clean samples before the first"),
     "shape": (
         ("annotate", "--data", "digits", "--damaged", "wide.npy"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxsamp import cli, recipes
+from jaxsamp.cli.corrupt import quoted
 from jaxsamp.corruptions import Measurements
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -59,6 +60,10 @@ def test_measurements_of_both_parts_are_kept_with_their_labels_and_no_clean_numb
     assert run(capsys, "--data", "plain.npy", *flags)[0] == 2
     assert run(capsys, "--data", "plain.npy", *flags, "--force")[0] == 0
     assert sorted(os.listdir("masked")) == sorted([*BARE, "held-out"]) and recipes.load("masked").labels is None
+
+
+def test_what_is_printed_for_the_shell_is_a_path_and_no_known_name():
+    assert [quoted(Path(name)) for name in ("digits", "a b", "/digits")] == ["./digits", "'a b'", "/digits"]
 
 
 def test_measurements_without_a_held_out_folder_lose_a_fifth(capsys):

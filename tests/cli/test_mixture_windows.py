@@ -76,6 +76,14 @@ def test_samples_of_a_label_come_back_as_often_as_the_posterior_says():
     assert row["after"] == ["plus"] and row["floor"] == 0.5 and json.dumps(row, allow_nan=False)
 
 
+def test_a_file_that_is_called_digits_is_read_by_a_classifier_of_its_own():
+    Path("own").mkdir()
+    with np.load("named.npz") as file:
+        np.savez("own/digits.npz", **file)
+    data = recipes.load("own/digits.npz")
+    assert data.name == "digits" and recipes.reader_of(data).accuracy > 0.9
+
+
 BAD = [
     ("--groups 0", "one of --target and --checkpoint must say whose windows, not both."),
     ("--target ring", "--groups must hold at least one group, such as 0 or 0,1; or --tree finds them."),

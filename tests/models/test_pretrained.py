@@ -310,6 +310,16 @@ def test_what_is_saved_has_the_names_and_axes_of_torch(tmp_path, saved):
         js.models.save_pretrained(tmp_path, saved.apply.network, saved.params, {"betas": 3})
 
 
+def test_weights_that_were_in_several_files_are_replaced(tmp_path, saved):
+    for file in (SAVED / "unet").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert len([*tmp_path.glob("*.safetensors")]) > 1
+    zeros = jax.tree.map(np.zeros_like, saved.params)
+    js.models.save_pretrained(tmp_path, saved.apply.network, zeros, SCHEDULER)
+    assert not any(leaf.any() for leaf in jax.tree.leaves(js.models.pretrained(tmp_path).params))
+    assert [file.name for file in tmp_path.glob("*safetensors*")] == ["diffusion_pytorch_model.safetensors"]
+
+
 def test_stacked_layers_of_a_transformer_are_saved_apart(tmp_path):
     description = ABOUT["transformer"]
     denoiser = js.models.pretrained(written(tmp_path, description, SCHEDULER))

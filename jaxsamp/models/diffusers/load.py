@@ -18,7 +18,7 @@ from jaxsamp.models.diffusers.autoencoder import AutoencoderKLDecoder
 from jaxsamp.models.diffusers.configs import CONFIG, network_of
 from jaxsamp.models.diffusers.transformer2d import LAYERS, DiTTransformer2DModel
 from jaxsamp.models.diffusers.unet2d import UNet2DModel
-from jaxsamp.models.diffusers.weights import FILE, load_weights, torch_tensors
+from jaxsamp.models.diffusers.weights import FILE, INDEX, load_weights, torch_tensors, weight_files
 from jaxsamp.models.layers import check_labels
 from jaxsamp.schedules import DiscreteTime
 
@@ -158,7 +158,7 @@ def save_pretrained(folder: str | Path, network: Any, params: PyTree, scheduler:
     with extras.needed("save_pretrained"):
         from safetensors.numpy import save_file
     DiscreteTime.from_diffusers(scheduler)
-    place = Path(folder)
+    place = Path(folder).expanduser()
     place.mkdir(parents=True, exist_ok=True)
     own = {field.name: getattr(network, field.name) for field in fields(network) if field.name not in FLAX}
     config = {"_class_name": type(network).__name__} | own
@@ -167,7 +167,12 @@ def save_pretrained(folder: str | Path, network: Any, params: PyTree, scheduler:
         with disk.writing(place / name):
             (place / name).write_text(json.dumps(content, indent=2) + "\n")
     with disk.writing(place / FILE):
+        before = [*weight_files(place)] if (place / INDEX).exists() else []
         save_file(tensors, str(place / FILE), {"format": "pt"})
+        # An index of earlier weights in several files would be read in place of these.
+        for path in (place / INDEX, *before):
+            if path != place / FILE:
+                path.unlink(missing_ok=True)
 
 
 def has_decoder(place: str | Path) -> bool:

@@ -48,7 +48,7 @@ def load_weights(
     paths, structure = jax.tree_util.tree_flatten_with_path(like)
     with ExitStack() as stack:
         stored = {}
-        for path in _files(folder):
+        for path in weight_files(folder):
             try:
                 file = stack.enter_context(safe_open(str(path), "numpy"))
             except (OSError, SafetensorError) as error:
@@ -118,7 +118,7 @@ def _check(folder: Path, network: str, wanted: list[_Leaf], stored: dict[str, tu
             )
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def weight_files(folder: Path) -> Iterator[Path]:
     """The files of weights in a folder."""
     if (index := folder / INDEX).exists():
         try:

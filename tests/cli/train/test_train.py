@@ -111,6 +111,13 @@ def test_a_run_that_is_resumed_needs_its_folder_alone_and_ends_with_the_same_bit
     assert "MLP of" in capsys.readouterr().out and js.training.latest_step(".") == 8
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     assert [entry["step"] for entry in read("metrics.jsonl")] == [2, 4, 6, 8]
+    # What --resume has changed is kept, unless it was refused.
+    os.rename(tmp_path / "two.npz", tmp_path / "moved.npz")
+    again = ["train", "--resume", "--out", ".", "--samples-every", "0"]
+    for more, code, kept in ((["--batch-size", "8"], 2, "two.npz"), ([], 0, "moved.npz")):
+        assert cli.main([*again, "--data", "../moved.npz", *more]) == code
+        assert json.loads(Path("config.json").read_text())["data"] == str(tmp_path / kept)
+    assert cli.main(again) == 0
 
 
 @pytest.mark.slow
@@ -199,6 +206,8 @@ BAD = {
     "parts": (("--batch-size", "8", "--accumulate", "3"), "--batch-size must be divisible by --accumulate = 3; got 8"),
     "rate": (("--learning-rate", "0"), "--learning-rate must be above 0; got 0.0"),
     "ema": (("--ema", "1"), r"--ema must be in \[0, 1\); got 1.0"),
+    "no number": (("--ema", "nan"), r"--ema must be in \[0, 1\); got nan"),
+    "no rate": (("--learning-rate", "nan"), "--learning-rate must be above 0; got nan"),
     "steps": (("--steps", "0"), "--steps must be at least 1; got 0"),
     "pictures": (("--samples-every", "-1"), "--samples-every must be at least 0; got -1"),
     "seed": (("--seed", "-1"), "--seed must be at least 0"),
