@@ -135,7 +135,7 @@ class Cosine(_VariancePreserving):
     """
 
     def _curve(self, t: Array) -> tuple[Array, Array]:
-        return jnp.cos(jnp.pi * t / 2), jnp.sin(jnp.pi * t / 2)
+        return jnp.maximum(jnp.cos(jnp.pi * t / 2), 0.0), jnp.sin(jnp.pi * t / 2)  # rounded, it is below 0 at t = 1
 
     def _time(self, lam: Array) -> Array:
         return 2 / jnp.pi * jnp.arctan(jnp.exp(-lam))

@@ -212,3 +212,11 @@ def test_the_times_of_diffusers():
 def test_bad_grids_of_diffusers_are_one_sentence(call, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         inspect.unwrap(js.grids.diffusers)(**{"schedule": DISCRETE, "evaluations": 4} | call)
+
+
+def test_the_time_of_pure_noise_is_a_level_where_there_is_one():
+    for schedule in (js.schedules.Cosine(), js.schedules.RectifiedFlow()):
+        levels = np.asarray(js.grids.uniform(schedule, 4, sigma_max=np.inf))
+        assert levels[0] == np.inf and (np.diff(levels[1:]) < 0).all() and schedule.at(1.0).alpha == 0
+    with pytest.raises(ValueError, match="sigma_max must be finite for VarianceExploding, which has no time of pure"):
+        js.grids.uniform(js.schedules.VarianceExploding(), 4, sigma_max=np.inf)

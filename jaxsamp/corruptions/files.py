@@ -88,6 +88,12 @@ def _read(about: dict[str, Any]) -> Corruption:
     return LAWS[checks.one_of("law", about["name"], LAWS)](**settings)
 
 
+def plain(leaf: Any) -> np.ndarray:
+    """An array row by row, of a dtype that NumPy reads again."""
+    array = np.ascontiguousarray(leaf)
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
 def packed(leaf: np.ndarray) -> np.ndarray:
     """Booleans as bits, one row per sample."""
     return np.packbits(leaf.reshape(len(leaf), -1), axis=1) if leaf.dtype == bool else leaf

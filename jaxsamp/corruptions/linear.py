@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike
 
@@ -85,7 +86,7 @@ class DenseOperator:
         Raises:
             ValueError: x is not of shape matrix.shape[1:].
         """
-        _fits("x", x, jnp.shape(self.matrix)[1:], "an event of the matrix,")
+        _fits("x", x := checks.floating("x", x), jnp.shape(self.matrix)[1:], "an event of the matrix,")
         return jnp.tensordot(jnp.asarray(self.matrix, x.dtype), x, x.ndim, precision="highest")
 
     def adjoint(self, y: Array) -> Array:
@@ -94,11 +95,12 @@ class DenseOperator:
         Raises:
             ValueError: y is not of shape (m,).
         """
-        _fits("y", y, jnp.shape(self.matrix)[:1], "a measurement by the matrix,")
+        _fits("y", y := checks.floating("y", y), jnp.shape(self.matrix)[:1], "a measurement by the matrix,")
         return jnp.tensordot(y, jnp.asarray(self.matrix, y.dtype), 1, precision="highest")
 
     def pseudoinverse(self, y: Array) -> Array:
         """A^T (A A^T)^-1 y, of the event's shape; rows of zeros are left out."""
+        y = checks.floating("y", y)
         rows = self._rows().astype(y.dtype)
         gram = jnp.matmul(rows, rows.T, precision="highest")
         gram += jnp.diag(jnp.where(jnp.diag(gram) > 0, 0, 1).astype(y.dtype))
@@ -248,6 +250,7 @@ class BlurOperator:
         return self._product("ih,jw,ij...->hw...", y)
 
     def _product(self, sums: str, x: Array) -> Array:
+        x = checks.floating("x", x)
         matrices = (jnp.asarray(m, x.dtype) for m in (self.rows, self.columns))
         return jnp.einsum(sums, *matrices, x, precision="highest")
 

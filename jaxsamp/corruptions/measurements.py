@@ -46,6 +46,8 @@ class Measurements:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "event_shape", tuple(self.event_shape))
+        if checks.is_readable(self.y) and jnp.issubdtype(jnp.result_type(self.y), jnp.integer):  # counts, or pixels
+            object.__setattr__(self, "y", checks.floating("y", self.y))
         leaves = [np.shape(leaf) for leaf in jax.tree.leaves(self.operator)]
         n = np.shape(self.y)[0]
         if any(not shape or shape[0] != n for shape in leaves):
@@ -126,17 +128,21 @@ class Measurements:
     def save(self, folder: str | Path) -> None:
         """Write the observations and operators as .npz files of 10,000, masks as bits, and the law as JSON.
 
+        Of a dtype that NumPy cannot name, such as bfloat16, numbers are written in single precision.
+
         Raises:
-            ValueError: the law is not one of `jaxsamp.corruptions`.
+            ValueError: there are none, or the law is not one of `jaxsamp.corruptions`.
             OSError: the disk is full, or the system refuses for another reason.
         """
+        if not len(self):
+            raise ValueError("measurements must be at least one to be written; got none.")
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         about = {"law": files.written(self.law), "event_shape": self.event_shape, "n": len(self), "format": 1}
         for number, start in enumerate(range(0, len(self), files.SHARD)):
             part = self[start : start + files.SHARD]
-            leaves = {f"operator_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(part.operator))}
-            arrays = {"y": np.asarray(part.y)} | {name: files.packed(leaf) for name, leaf in leaves.items()}
+            leaves = {f"operator_{i}": files.plain(leaf) for i, leaf in enumerate(jax.tree.leaves(part.operator))}
+            arrays = {"y": files.plain(part.y)} | {name: files.packed(leaf) for name, leaf in leaves.items()}
             about |= {"shapes": {name: leaf.shape[1:] for name, leaf in leaves.items() if leaf.dtype == bool}}
             path = folder / files.PART.format(number)
             with disk.writing(path):
@@ -165,7 +171,7 @@ class Measurements:
 
 def one_row(rows: Any, n: int) -> Any:
     """What slices arrays of n rows: a slice of one row for an integer; raises IndexError if there is no such row."""
-    if not isinstance(rows, int):
+    if isinstance(rows, bool) or not isinstance(rows, int | np.integer):
         return rows
     if not -n <= rows < n:  # or a loop over all of them would never end
         raise IndexError(f"rows must be among the {n} measurements; got {rows}.")

@@ -61,6 +61,10 @@ class ClipOperator:
     low: Any = -1.0
     high: Any = 1.0
 
+    def __post_init__(self) -> None:
+        if _not_above(self.high, self.low):
+            raise ValueError(f"high must be above low; got low = {self.low} and high = {self.high}.")
+
     def __call__(self, x: Array) -> Array:
         """The exposed image, of the shape of x."""
         gain, low, high = (_of(name, getattr(self, name), x) for name in ("gain", "low", "high"))
@@ -80,14 +84,26 @@ class SaturationOperator:
     gain: Any = 1.0
     limit: Any = 1.0
 
+    def __post_init__(self) -> None:
+        if _not_above(self.limit, 0.0):
+            raise ValueError(f"limit must be above 0; got {self.limit}.")
+
     def __call__(self, x: Array) -> Array:
         """The response, of the shape of x."""
         gain, limit = (_of(name, getattr(self, name), x) for name in ("gain", "limit"))
         return limit * jnp.tanh(gain * x / limit)
 
 
+def _not_above(high: Any, low: Any) -> bool:
+    """Whether both are numbers that can be read, and the one that must be above the other is not."""
+    return jnp.shape(high) == jnp.shape(low) == () and checks.is_readable(high, low) and not float(high) > float(low)
+
+
 def _of(name: str, value: Any, x: Array) -> Array:
-    """A setting in the dtype of x; raises ValueError unless it is a number or of the shape of x."""
+    """A setting in the dtype of x, or in the default one if x is of whole numbers.
+
+    Raises ValueError unless it is a number or of the shape of x.
+    """
     if jnp.shape(value) not in ((), x.shape):
         raise ValueError(f"{name} must be a number or of the event's shape {x.shape}; got shape {jnp.shape(value)}.")
-    return jnp.asarray(value, x.dtype)
+    return jnp.asarray(value, x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else float)

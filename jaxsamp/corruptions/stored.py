@@ -26,18 +26,24 @@ class StoredMeasurements:
 
     Attributes:
         folder: where they are.
-        rows: (n,), numbers of some of them; by default all, in their order.
+        rows: (n,), numbers of some of them, or a mask of all; by default all, in their order.
 
     Raises:
         ValueError: the folder has no measurements, or not all of their files, or one that cannot be read.
+        IndexError: a row is not there.
     """
 
     folder: str | Path
     rows: Any = None
 
     def __post_init__(self) -> None:
-        if self.rows is None:
-            object.__setattr__(self, "rows", np.arange(self._about["n"]))
+        n = self._about["n"]
+        rows = np.arange(n) if self.rows is None else np.asarray(self.rows)
+        if rows.dtype == bool and rows.shape == (n,):
+            rows = np.flatnonzero(rows)
+        if not np.issubdtype(rows.dtype, np.integer) or np.any((rows < -n) | (rows >= n)):
+            raise IndexError(f"rows must be numbers of the {n} measurements, or a mask of them; got {self.rows}.")
+        object.__setattr__(self, "rows", np.where(rows < 0, rows + n, rows))
         self._files  # noqa: B018  (files that are missing or damaged are found at once)
 
     def __len__(self) -> int:

@@ -40,8 +40,10 @@ def scale_of(scale: Any) -> Any:
         return _table(scale)
     if is_function(scale):
         return jax.tree_util.Partial(scale)
-    if not callable(scale):
-        checks.floating("scale", scale)
+    if not callable(scale) and (shape := jnp.shape(checks.floating("scale", scale))):
+        raise ValueError(
+            f"scale must be a number, a function of the noise level, or a tuple (levels, scales); got shape {shape}."
+        )
     return scale
 
 

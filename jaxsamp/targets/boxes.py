@@ -71,7 +71,8 @@ class UniformBoxes(Target):
             return self._posterior(x, level).log_prob
         x, *_ = self.validated(x, Level(1.0, 0.0))
         inside = ((x[:, None] >= self.lows) & (x[:, None] <= self.highs)).all(-1)
-        return jnp.log((inside * self.weights / (self.highs - self.lows).prod(-1)).sum(-1))
+        logs = jnp.log(self.weights) - jnp.log(self.highs - self.lows).sum(-1)
+        return jax.nn.logsumexp(jnp.where(inside, logs, -jnp.inf), axis=-1)
 
     def posterior_mean(self, x: Float[Array, "batch d"], level: Level) -> Float[Array, "batch d"]:
         """E[x_0 | x_t = x], sigma > 0."""

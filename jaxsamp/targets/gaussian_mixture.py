@@ -43,12 +43,12 @@ class GaussianMixture(Target):
     def __init__(self, weights: Data, means: Data, covariances: Data):
         log_weights, means = _weights_and_means(weights, means)
         covariances = _shaped("covariances", covariances, (*means.shape, means.shape[1]), "(K, d, d)")
-        scale = np.abs(covariances).max(initial=1e-30)
-        if np.abs(covariances - covariances.swapaxes(1, 2)).max() > 1e-5 * scale:
+        scale = np.abs(covariances).max((1, 2), initial=1e-30)  # of each component
+        if (np.abs(covariances - covariances.swapaxes(1, 2)).max((1, 2)) > 1e-5 * scale).any():
             raise ValueError("covariances must be symmetric; got a matrix that differs from its transpose.")
         eigenvalues, basis = np.linalg.eigh(covariances)  # rounded, which may make them negative
-        if eigenvalues.min() < -1e-5 * scale:
-            k = int(eigenvalues.min(1).argmin())
+        if (eigenvalues.min(1) < -1e-5 * scale).any():
+            k = int((eigenvalues.min(1) / scale).argmin())
             raise ValueError(
                 "covariances must be positive semi-definite; got a smallest eigenvalue of "
                 f"{eigenvalues[k].min():g} in component {k}."
@@ -146,6 +146,8 @@ class GaussianMixture(Target):
         d, y = means.shape[1], checks.finite("y", y).astype(float)
         if not noise > 0:
             raise ValueError(f"noise must be above 0; got {noise}.")
+        if y.ndim != 1:
+            raise ValueError(f"y must have shape (m,), one observation; got {y.shape}.")
         matrix = _shaped("matrix", matrix, (y.size, d), "(m, d)")
         crossed = covariances @ matrix.T
         spread = matrix @ crossed + noise**2 * np.eye(y.size)

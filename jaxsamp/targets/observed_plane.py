@@ -142,7 +142,8 @@ def joint(prior: Any, y: Array, operator: Any, noise: Array, x: Array) -> Array:
     noise = jnp.broadcast_to(jnp.asarray(noise, x.dtype), jnp.shape(y))
 
     def likelihood(point: Array) -> Array:
-        return jnp.sum(jax.scipy.stats.norm.logpdf(jnp.asarray(y, x.dtype), operator(point), noise))
+        each = jax.scipy.stats.norm.logpdf(jnp.asarray(y, x.dtype), operator(point), noise)
+        return jnp.sum(each, where=operator.mask if isinstance(operator, MaskOperator) else None)
 
     return prior.log_prob(x) + jax.vmap(likelihood)(x)
 

@@ -202,6 +202,10 @@ WRONG = {
     "interval": (lambda: js.guide(CONDITIONAL, 2.0, 2, interval=(2.0, 1.0)), "interval must be .* low < high; got"),
     "negative": (lambda: js.guide(CONDITIONAL, 2.0, 2, interval=(-1.0, 1.0)), "interval must be .* 0 <= low"),
     "rescale": (lambda: js.guide(CONDITIONAL, 2.0, 2, rescale=1.5), r"rescale must be in \[0, 1\]; got 1.5"),
+    "samples": (
+        lambda: js.guide(CONDITIONAL, jnp.ones(3), 2),
+        r"scale must be a number, .* or a tuple .* got shape \(3,\)",
+    ),
     "falling": (lambda: table([1.0, 0.5], [1.0, 2.0]), "scale must have levels .* that increase; got"),
     "zero": (lambda: table([0.0, 0.5], [1.0, 2.0]), "scale must have levels sigma / alpha above 0"),
     "sizes": (lambda: table([1.0, 2.0], [1.0]), r"scale must have as many levels as scales, \(k,\); got \(2,\) and"),

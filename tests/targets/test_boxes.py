@@ -111,3 +111,11 @@ def test_wrong_boxes_and_levels_are_told_in_a_sentence():
         UniformBoxes(**law).log_prob(jnp.zeros((2, 1)), CLEAN)
     with pytest.raises(ValueError, match=r"x must have shape \(batch, 1\) for this target; got \(3, 2\)"):
         UniformBoxes(**law).log_prob(jnp.zeros((3, 2)))
+
+
+def test_densities_in_many_dimensions_are_finite():
+    for d, half in ((200, 1.0), (64, 0.05)):
+        law = UniformBoxes([1.0], np.full((1, d), -half), np.full((1, d), half))
+        x = np.zeros((2, d), np.float32)
+        x[1, 0] = 2
+        np.testing.assert_allclose(law.log_prob(jnp.asarray(x)), [-d * np.log(2 * half), -np.inf], rtol=1e-5)

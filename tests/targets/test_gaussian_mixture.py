@@ -141,3 +141,13 @@ def test_other_bad_input_is_one_sentence():
         target.log_prob(jnp.zeros((3, 5)))
     with pytest.raises(TypeError, match="typed key"):
         target.sample(jax.random.PRNGKey(0), 3)
+
+
+def test_a_small_component_is_checked_beside_a_large_one():
+    small = 1e-6 * np.array([[1.0, 0.9], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="covariances must be symmetric"):
+        GaussianMixture([0.5, 0.5], np.zeros((2, 2)), [small, np.eye(2)])
+    with pytest.raises(ValueError, match="positive semi-definite; got a smallest eigenvalue of -9e-06 in component 1"):
+        GaussianMixture([0.5, 0.5], np.zeros((2, 1)), [[[1.0]], [[-9e-6]]])
+    with pytest.raises(ValueError, match=r"y must have shape \(m,\), one observation; got \(2, 1\)"):
+        GaussianMixture([1.0], np.zeros((1, 2)), [np.eye(2)]).condition([[1.0], [2.0]], np.eye(2), 0.5)

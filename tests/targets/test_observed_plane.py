@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
-from scipy.stats import chi2, multivariate_normal
+from scipy.stats import chi2, multivariate_normal, norm
 
 import jaxsamp as js
 from jaxsamp.targets import condition_plane, plane_grid
@@ -125,3 +125,9 @@ def test_what_cannot_be_is_refused_in_a_sentence(change, error, words):
     good = {"prior": prior(), "y": np.zeros(1), "operator": bent, "noise": NOISE, "nodes": 32}
     with pytest.raises(error, match=words):
         condition_plane(**good | change)
+
+
+def test_entries_that_are_not_seen_add_nothing_to_the_evidence():
+    prior = js.targets.GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
+    law = js.targets.condition_plane(prior, np.array([0.5, 0.0]), np.array([True, False]), 0.1)
+    assert float(law.log_evidence) == pytest.approx(norm.logpdf(0.5, 0, np.sqrt(1.01)), abs=1e-4)
