@@ -101,10 +101,12 @@ class DenseOperator:
     def pseudoinverse(self, y: Array) -> Array:
         """A^T (A A^T)^-1 y, of the event's shape; rows of zeros are left out."""
         y = checks.floating("y", y)
-        rows = self._rows().astype(y.dtype)
+        rows = self._rows().astype(wide := jnp.promote_types(y.dtype, jnp.float32))  # there is no Cholesky in half
         gram = jnp.matmul(rows, rows.T, precision="highest")
-        gram += jnp.diag(jnp.where(jnp.diag(gram) > 0, 0, 1).astype(y.dtype))
-        return self.adjoint(jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), y))
+        gram += jnp.diag(jnp.where(jnp.diag(gram) > 0, 0, 1).astype(wide))
+        return self.adjoint(jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), y.astype(wide))).astype(
+            y.dtype
+        )
 
     def projector(self, x: Array) -> Array:
         """A^+ A x, the part of x that lies in the span of the rows."""

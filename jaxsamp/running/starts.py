@@ -6,8 +6,12 @@ from typing import Any
 from jaxsamp import grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
+from jaxsamp.denoisers.corrupted import ReconstructionGuidance
+from jaxsamp.denoisers.dps import DPSDenoiser
+from jaxsamp.denoisers.posterior import PosteriorDenoiser
 from jaxsamp.samplers import Sampler
 
+DIVIDED = PosteriorDenoiser, DPSDenoiser, ReconstructionGuidance
 DROWNS = 5.0  # least ratio of the first sigma / alpha to the root mean square of the data: 2 % too narrow samples
 
 
@@ -41,6 +45,11 @@ def check_pure(denoiser: Any, steps: int) -> None:
     if steps < 2:
         raise ValueError(f"steps must be at least 2 for a grid that starts at pure noise; got {steps}.")
     while denoiser is not None:
+        if isinstance(denoiser, DIVIDED):
+            raise ValueError(
+                f"grid must start at a finite sigma / alpha for a {type(denoiser).__name__}, which divides by alpha; "
+                "got infinity, pure noise."
+            )
         prediction = getattr(denoiser, "prediction", None)
         if prediction in ("epsilon", "score"):
             raise ValueError(

@@ -33,6 +33,14 @@ def test_whole_numbers_are_measurements_like_others():
         np.testing.assert_array_equal(operator(jnp.asarray(x)), operator(jnp.asarray(x, float)))
 
 
+def test_half_precision_has_a_pseudoinverse():
+    matrix, y = DenseOperator(MATRICES.matrix[0]), jnp.array([0.5, -1.0])
+    for dtype in (jnp.float16, jnp.bfloat16):
+        found = matrix.pseudoinverse(y.astype(dtype))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.astype(float), matrix.pseudoinverse(y), atol=0.02)
+
+
 def test_what_is_written_is_read_whatever_its_dtype_and_order(tmp_path):
     half = corrupt(KEY, jnp.ones((6, 3), jnp.bfloat16), Mask(0.5))
     half.save(tmp_path / "half")

@@ -108,6 +108,10 @@ def test_all_times_are_drawn_in_training():
         ),
         ({"denoiser": js.clip(js.denoiser(network, None, SCHEDULE, "score"))}, "got 'score'"),
         ({"denoiser": js.denoiser(network, None, js.schedules.EDM(), "v")}, "grid must be finite; got inf"),
+        (
+            {"denoiser": js.posterior(DENOISER, jnp.ones(2), jnp.array([True, False]), 0.1)},
+            "grid must start at a finite sigma / alpha for a PosteriorDenoiser, which divides by alpha; got infinity",
+        ),
         ({"grid": np.array([np.inf, 1.0, np.inf])}, "grid must be finite; got inf"),
     ],
 )
