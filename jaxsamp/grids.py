@@ -69,9 +69,8 @@ def uniform(schedule: Schedule, steps: int, *, sigma_max: float = SIGMA_MAX, sig
     with jax.ensure_compile_time_eval():
         ends = np.asarray(schedule.level(-jnp.log(jnp.asarray([high, low]))).t, float)
         if not np.isfinite(ends).all():
-            raise ValueError(
-                f"sigma_max must be finite for {type(schedule).__name__}, which has no time of pure noise; got {high}."
-            )
+            name = type(schedule).__name__
+            raise ValueError(f"sigma_max must be finite for {name}, which has no time of pure noise; got {high}.")
         t = np.linspace(ends[0], ends[1], steps + 1)
         if isinstance(schedule, DiscreteTime):
             t = np.round(t).astype(int)
