@@ -175,7 +175,7 @@ def test_components_merge_as_their_scales_say():
     np.testing.assert_allclose([pair.time, tree.children[0].time, tree.time], exact, atol=0.1)
     assert "{0, 1, 2, 3} from" in str(tree)
     with pytest.raises(
-        ValueError, match="^schedule must reach the noise at which all components merge; 0 and 1 are still"
+        ValueError, match="^schedule must reach the noise at which all components merge; 0 and 2 are still"
     ):
         merge_tree(KEY, hierarchy(3200.0, 64.0, 1.0, dim=3), n=64, schedule=js.schedules.VariancePreserving())
     near = merge_tree(KEY, hierarchy(32.0, 8.0, 2.0, dim=3), n=4096)
