@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -75,11 +74,7 @@ def load(path: str | Path) -> Calibration:
         ValueError: the file does not hold a calibration.
     """
     path = disk.with_ending(path, ".npz")
-    try:
-        with np.load(path) as file:
-            held = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(f"path must be a file written by Calibration.save; {path}: {disk.unread(error)}.") from None
+    held = disk.arrays(path, "a file written by Calibration.save")
     try:
         tables = Calibrated(*(_array(held[name]) for name in Calibrated._fields))
         sizes = {name: _array(held[_PLACED + name]) for name in ("log_snr", "sizes") if _PLACED + name in held}

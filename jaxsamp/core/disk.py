@@ -5,11 +5,23 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
 
 
 def unread(error: Exception) -> str:
     """Why NumPy cannot read a file; it takes whatever it does not know for a pickle, and says how to load that."""
     return "it holds Python objects, or was not written by NumPy" if "pickle" in str(error) else str(error)
+
+
+def arrays(path: Path, kind: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file by name; ValueError, with the `kind` of file that it must be, if it is none."""
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"path must be {kind}; {path}: {unread(error)}.") from None
 
 
 def with_ending(path: str | Path, ending: str) -> Path:

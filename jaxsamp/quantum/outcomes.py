@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
@@ -71,11 +70,7 @@ class Outcomes(NamedTuple):
             OSError: there is no such file.
         """
         path = disk.with_ending(path, ".npz")
-        try:
-            with np.load(path) as file:
-                held = {name: file[name] for name in file.files}
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise ValueError(f"path must be an .npz file of outcomes; {path}: {disk.unread(error)}.") from None
+        held = disk.arrays(path, "an .npz file of outcomes")
         missing = {"partition", "frame"} - {*held}
         if missing:
             raise ValueError(f"path must be an .npz file of outcomes; {path} has no array {sorted(missing)[0]!r}.")
