@@ -76,14 +76,14 @@ class GaussianMixture(Target):
         Args:
             weights: (K,), positive, summing to one.
             means: (K, d).
-            factors: (K, d, r), r <= d.
+            factors: (K, d, r), 1 <= r <= d.
             noise: variance added in every direction, a number or (K,).
         """
         log_weights, means = _weights_and_means(weights, means)
         factors = checks.finite("factors", factors).astype(float)
-        if factors.ndim != 3 or factors.shape[:2] != means.shape or factors.shape[2] > means.shape[1]:
+        if factors.ndim != 3 or factors.shape[:2] != means.shape or not 1 <= factors.shape[2] <= means.shape[1]:
             raise ValueError(
-                f"factors must have shape (K, d, r) with (K, d) = {means.shape} and r <= d; got {factors.shape}."
+                f"factors must have shape (K, d, r) with (K, d) = {means.shape} and 1 <= r <= d; got {factors.shape}."
             )
         floor = _positive("noise", np.broadcast_to(checks.finite("noise", noise), (means.shape[0],)))[:, None]
         basis, roots, _ = np.linalg.svd(factors, full_matrices=False)

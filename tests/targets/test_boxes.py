@@ -119,3 +119,15 @@ def test_densities_in_many_dimensions_are_finite():
         x = np.zeros((2, d), np.float32)
         x[1, 0] = 2
         np.testing.assert_allclose(law.log_prob(jnp.asarray(x)), [-d * np.log(2 * half), -np.inf], rtol=1e-5)
+
+
+def test_pure_noise_says_nothing_about_the_boxes(x64):
+    boxes = UniformBoxes([0.25, 0.75], [[0.0, -1.0], [1.0, 2.0]], [[1.0, 1.0], [4.0, 3.0]])
+    x, noise = jnp.asarray([[0.0, 0.0], [-30.0, 4.0]]), Level(0.0, 2.0)
+    mean = 0.25 * np.array([0.5, 0.0]) + 0.75 * np.array([2.5, 2.5])
+    np.testing.assert_allclose(boxes.posterior_mean(x, noise), np.tile(mean, (2, 1)), rtol=1e-12)
+    np.testing.assert_allclose(boxes.log_prob(x, noise), norm.logpdf(x, scale=2).sum(-1), rtol=1e-12)
+    slope = jax.grad(lambda x: boxes.log_prob(x, noise).sum())(x)
+    np.testing.assert_allclose(slope, -x / 4, rtol=1e-12, atol=1e-12)
+    nearly = boxes.posterior_mean(x, Level(1e-9, 2.0))
+    np.testing.assert_allclose(nearly, np.tile(mean, (2, 1)), rtol=1e-7)
