@@ -34,5 +34,9 @@ def intervals(panels: Mapping[str, Sequence[Mapping[str, Any]]], *, title: str =
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(axis="y", color=SHADES[1])
             axes.set_axisbelow(True)
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+        marks: dict[str, Any] = {}  # of all panels, because the truth may be known in some of them only
+        for axes in figure.axes:
+            handles, labels = axes.get_legend_handles_labels()
+            marks |= dict(zip(labels, handles, strict=True))
+        figure.legend(list(marks.values()), list(marks), loc="outside lower center", ncols=3, fontsize=8)
         return titled(figure, title)

@@ -148,7 +148,7 @@ def marginals(
         figure = Figure(figsize=(max(2.4 * across, 4.5), 0.9 + 1.9 * down), dpi=DPI)
         grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes, i in zip(grid, chosen, strict=False):
-            bins = np.histogram_bin_edges(true[:, i], bins=int(np.clip(len(true) ** 0.5, 8, 40)))
+            bins = _edges(true[:, i])
             for x, color, look, label in ((true, TRUE, filled, labels[1]), (samples, NEW, line, labels[0])):
                 axes.hist(x[:, i], bins, weights=np.full(len(x), 1 / len(x)), color=color, label=label, **look)
             axes.set_title(f"coordinate {i}", pad=4)
@@ -159,12 +159,28 @@ def marginals(
         return titled(figure, title)
 
 
+def _edges(x: np.ndarray) -> np.ndarray:
+    """Edges of bars over the range of x; a coordinate that is constant up to rounding is drawn as a constant is.
+
+    Without that, bars would be narrower than the rounding of x.
+    """
+    low, high, count = x.min(), x.max(), int(np.clip(len(x) ** 0.5, 8, 40))
+    rounding = 100 * np.spacing(max(abs(low), abs(high)))
+    if high - low <= rounding:
+        low, high = low - max(0.5, rounding), high + max(0.5, rounding)
+        count |= 1  # an odd number, so that the value is not an edge
+    return np.histogram_bin_edges(x, bins=count, range=(low, high))
+
+
 def _regions(axes: Any, log_prob: Callable[[np.ndarray], Any], true: np.ndarray, center: Any, half: float) -> None:
     """Shade the regions above four densities, each the quantile of the true points' own densities."""
     x, y = (c + np.linspace(-half, half, PIXELS) for c in center)
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     height = np.asarray(log_prob(points.astype(np.float32)), float).reshape(PIXELS, PIXELS)
-    levels = np.quantile(np.asarray(log_prob(true.astype(np.float32)), float), OUTSIDE)
+    if height.max() == -np.inf:
+        return  # the density is zero everywhere, and no region lies above another
+    # Bounded below first, because a quantile between two densities that are zero would be NaN.
+    own = np.maximum(np.asarray(log_prob(true.astype(np.float32)), float), height.max() - 1000)
     # Levels of contours must increase, even where the density is flat or zero; a flat density lies above all of them.
-    levels = np.maximum(levels, height.max() - 1000) - 1e-6 * np.arange(len(levels), 0, -1)
+    levels = np.quantile(own, OUTSIDE) - 1e-6 * np.arange(len(OUTSIDE), 0, -1)
     axes.contourf(x, y, height, [*levels, max(height.max(), levels[-1]) + 1], colors=SHADES)

@@ -85,7 +85,7 @@ def strips(
     if len(names) != len(after):
         raise ValueError(f"names must be one for each of the {len(after)} times; got {len(names)}.")
     if limits is None:
-        limits = first.min(), first.max()
+        limits = np.nanmin(first), np.nanmax(first)
     rows, columns = min(rows, after.shape[1]), 1 + len(after)
     images = np.concatenate([first[None, :rows], after[:, :rows]]).swapaxes(0, 1).reshape(-1, *first.shape[1:])
     whole = sheet(images, columns, rows, limits=limits)

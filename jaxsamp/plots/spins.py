@@ -9,7 +9,7 @@ from matplotlib import rc_context
 
 from jaxsamp.plots.style import DPI, FAINT, INK, NEW, SHADES, STYLE, TRUE, Figure, titled
 
-SHOWN, PAIRS, BARS = 36, 5000, 40  # chains that are shown; pairs of chains whose overlap is; bars of overlaps
+SHOWN, PAIRS, BARS = 36, 5000, 41  # chains that are shown; pairs of chains whose overlap is; about so many bars
 DIVERGING = "RdBu_r"
 
 
@@ -62,8 +62,7 @@ def spin_chains(x: Any, exponents: Any = None, *, exact: float | None = None, ti
         if trace.get_legend_handles_labels()[0]:
             trace.legend(fontsize=7, frameon=True, framealpha=0.8, edgecolor="none", loc="lower right")
         trace.set_title("exponent")
-        values = min(x.shape[1], BARS)  # the overlap of n spins has n + 1 values
-        pairs.hist(overlap, bins=np.linspace(-1 - 1 / values, 1 + 1 / values, values + 2), color=TRUE, density=True)
+        pairs.hist(overlap, bins=_overlap_edges(x.shape[1]), color=TRUE, density=True)
         pairs.set_xlabel("overlap of two chains")
         pairs.set_title("overlaps")
         pairs.spines[["top", "right"]].set_visible(False)
@@ -80,6 +79,7 @@ def spin_fit(couplings: Any, held_out: Any, drawn: Any, *, title: str = "") -> F
         title: shown above all panels.
     """
     j = np.asarray(couplings, float)
+    of_pairs = _are_couplings(j)
     real, own = (np.asarray(x, float) for x in (held_out, drawn))
     i, k = np.triu_indices(real.shape[1], 1)
     with rc_context(STYLE):
@@ -88,8 +88,8 @@ def spin_fit(couplings: Any, held_out: Any, drawn: Any, *, title: str = "") -> F
         most = np.abs(j).max(initial=1e-12)
         shown = matrix.imshow(j, cmap=DIVERGING, vmin=-most, vmax=most, aspect="auto")
         figure.colorbar(shown, ax=matrix, shrink=0.85)
-        matrix.set_title("couplings" if j.shape[0] == j.shape[1] else "weights of hidden units")
-        matrix.set_xlabel("spin" if j.shape[0] == j.shape[1] else "hidden unit")
+        matrix.set_title("couplings" if of_pairs else "weights of hidden units")
+        matrix.set_xlabel("spin" if of_pairs else "hidden unit")
         matrix.set_ylabel("spin")
         each = 1 / len(real) + 1 / len(own)
         _against(means, real.mean(0), own.mean(0), each, "mean of each spin")
@@ -122,6 +122,24 @@ def selection(names: Sequence[str], z: Sequence[float], limits: Sequence[float],
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7)
         return titled(figure, title)
+
+
+def _overlap_edges(n: int) -> np.ndarray:
+    """Edges of bars, symmetric about 0, that hold equally many of the values -1, -1 + 2 / n, ..., 1 of overlaps."""
+    each = -(-(n + 1) // BARS)
+    if n % 2 == 0 and each % 2 == 0:
+        each += 1  # 0 is a value, which only a bar of an odd number of values has in its middle
+    beyond = -(n + 1) % each  # places for values below -1 and above 1, equally many
+    beyond += each * (beyond % 2)
+    half = (n + 1 + beyond) / n
+    return np.linspace(-half, half, (n + 1 + beyond) // each + 1)
+
+
+def _are_couplings(j: np.ndarray) -> bool:
+    """Whether they are of pairs of spins; weights of hidden units may be square, too, but are not symmetric."""
+    if j.shape[0] != j.shape[1] or j.diagonal().any():
+        return False
+    return bool(np.abs(j - j.T).max(initial=0) <= 1e-5 * np.abs(j).max(initial=0))
 
 
 def _against(axes: Any, real: np.ndarray, own: np.ndarray, each: float, name: str) -> None:

@@ -110,6 +110,28 @@ def test_regions_hold_the_density_also_where_it_is_flat_or_zero(pixels):
     assert 0.4 < np.mean((shown == darkest).all(-1)) < 0.6  # one square half as wide as its panel is seen twice
 
 
+@pytest.mark.parametrize("outside", [0.1, 1.0])
+def test_regions_are_drawn_where_true_points_have_density_zero(outside):
+    """For a density that is cut off, or that overflows; if it is zero everywhere, there is no region."""
+    true = np.random.default_rng(0).normal(size=(500, 2))
+    limit = np.quantile(true[:, 0], 1 - outside)
+
+    def cut(x):
+        return np.where(x[:, 0] < limit if outside < 1 else False, -0.5 * np.sum(x**2, 1), -np.inf)
+
+    left, _ = plots.scatter(true, true, log_prob=cut).axes
+    levels = [one.levels for one in left.collections if hasattr(one, "levels")]
+    assert len(levels) == (outside < 1) and all(np.isfinite(one).all() for one in levels)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e17, -1e17, 1e-30])
+def test_a_coordinate_that_is_constant_up_to_rounding_is_one_bar_in_the_middle(value):
+    true = np.full((400, 1), value) + np.spacing(value) * np.random.default_rng(0).integers(-2, 3, (400, 1))
+    (axes,) = plots.marginals(true, true).axes
+    filled = [patch.get_height() for patch in axes.patches if hasattr(patch, "get_height")]
+    np.testing.assert_allclose(filled, np.arange(21) == 10, rtol=1e-9)
+
+
 def test_pictures_of_any_number_of_points_and_coordinates_are_drawn(pixels):
     rng = np.random.default_rng(0)
     for d in (1, 5, 20):
@@ -231,6 +253,15 @@ def test_a_merge_tree_has_a_line_for_each_node_and_a_joint_for_each_merge(pixels
         joints = [tuple(line.get_ydata()) for line in axes.lines if len({*line.get_xdata()}) == 1]
         assert joints == [(0, 1), (0.5, 2)]
     assert pixels(figure).std() > 0
+
+
+def test_a_missing_pixel_of_a_strip_is_alone_in_being_white():
+    start = np.linspace(0, 1, 48).reshape(3, 4, 4)
+    known = np.asarray(plots.strips(start, start[None], ["t"]).axes[0].images[0].get_array())
+    start[1, 2, 2] = np.nan
+    shown = np.asarray(plots.strips(start, start[None], ["t"]).axes[0].images[0].get_array())
+    known[5 + 2, [2, 5 + 2]] = 1.0
+    np.testing.assert_array_equal(shown, known)
 
 
 def test_strips_have_a_row_for_each_sample_and_a_column_for_each_time():

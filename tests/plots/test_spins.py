@@ -1,6 +1,7 @@
 """Pictures of spins show the numbers that they are given."""
 
 import numpy as np
+import pytest
 
 from jaxsamp import plots
 
@@ -21,6 +22,31 @@ def test_square_states_are_images_and_others_are_rows():
     np.testing.assert_allclose(heights, np.histogram(overlap, np.linspace(-17 / 16, 17 / 16, 18), density=True)[0])
     rows = plots.spin_chains(x[:, :7]).axes[0].images[0].get_array()
     np.testing.assert_array_equal(rows, x[:, :7])
+
+
+@pytest.mark.parametrize("n", [7, 16, 40, 41, 49, 64, 81, 100, 255, 256, 1000])
+def test_no_bar_of_overlaps_is_high_because_it_holds_more_of_the_values_that_overlaps_have(n):
+    """Each of the n + 1 values once; bars at the ends may reach beyond -1 and +1."""
+    few = np.where(np.arange(n) < np.arange(n + 1)[:, None], -1, 1)
+    patches = plots.spin_chains(np.concatenate([np.ones_like(few), few])).axes[2].patches
+    heights, edges = (np.array([getattr(one, name)() for one in patches]) for name in ("get_height", "get_x"))
+    np.testing.assert_allclose(heights[1:-1], heights[1])
+    assert 0 < heights[0] <= heights[1] * (1 + 1e-9)
+    np.testing.assert_allclose(heights, heights[::-1])
+    np.testing.assert_allclose(edges[1:], -edges[:0:-1], atol=1e-12)
+    assert min(n + 1, 14) <= len(patches) <= 42
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 2), (1, 1)])
+def test_square_weights_of_hidden_units_are_not_called_couplings(shape):
+    x = np.random.default_rng(0).choice([-1, 1], (50, shape[0]))
+    weights = np.random.default_rng(1).normal(size=shape)
+    matrix = plots.spin_fit(weights, x, x).axes[0]
+    assert (matrix.get_title(), matrix.get_xlabel()) == ("weights of hidden units", "hidden unit")
+    couplings = (weights @ weights.T) * (1 - np.eye(shape[0]))
+    couplings[0, 1:] *= 1 + 1e-7  # up to the rounding of single precision
+    matrix = plots.spin_fit(couplings, x, x).axes[0]
+    assert (matrix.get_title(), matrix.get_xlabel()) == ("couplings", "spin")
 
 
 def test_what_was_learned_is_compared_with_held_out_samples():
