@@ -63,11 +63,11 @@ def energy_distance(
 
 
 def _distance_to(y: Array, chunk: int = 512) -> Callable[[Array], float]:
-    return partial(_distance, y, mean_over_pairs(jnp.sqrt, y, y, chunk), chunk)
+    return partial(_distance, y, mean_over_pairs(jnp.sqrt, y, None, chunk), chunk)
 
 
 def _distance(y: Array, within_y: float, chunk: int, x: Array) -> float:
-    return 2 * mean_over_pairs(jnp.sqrt, x, y, chunk) - mean_over_pairs(jnp.sqrt, x, x, chunk) - within_y
+    return 2 * mean_over_pairs(jnp.sqrt, x, y, chunk) - mean_over_pairs(jnp.sqrt, x, None, chunk) - within_y
 
 
 SPEC = MetricSpec(

@@ -70,11 +70,11 @@ def mmd_distance(
 
 def _distance_to(y: Array, bandwidth: float | None = None, chunk: int = 512) -> Callable[[Array], float]:
     scale = 1 / (np.sqrt(2) * (_median_distance(y) if bandwidth is None else bandwidth))
-    return partial(_distance, scale, y, mean_over_pairs(_kernel, y, y, chunk, scale), chunk)
+    return partial(_distance, scale, y, mean_over_pairs(_kernel, y, None, chunk, scale), chunk)
 
 
 def _distance(scale: float, y: Array, within_y: float, chunk: int, x: Array) -> float:
-    within_x = mean_over_pairs(_kernel, x, x, chunk, scale)
+    within_x = mean_over_pairs(_kernel, x, None, chunk, scale)
     return within_x + within_y - 2 * mean_over_pairs(_kernel, x, y, chunk, scale)
 
 

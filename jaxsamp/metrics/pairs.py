@@ -17,14 +17,18 @@ FEATURES = 8  # numbers of a sample whose differences are added in one pass over
 
 
 def mean_over_pairs(
-    function: Callable[[Array], Array], x: Array, y: Array, chunk: int, scale: ArrayLike = 1.0
+    function: Callable[[Array], Array], x: Array, y: Array | None, chunk: int, scale: ArrayLike = 1.0
 ) -> float:
-    """Mean of function(|scale (x_i - y_j)|^2) over pairs of different points, in O(chunk len(y)) memory.
+    """Mean of function(|scale (x_i - y_j)|^2) over pairs of points, in O(chunk len(y)) memory.
 
     `function` takes arrays of squared distances. It is part of the compiled program, so pass the same one each time. If
-    y is x, a point makes no pair with itself. Rows are summed in float64, because differences of such means are small.
+    y is None, it is over pairs of different points of x. Distances are float32 or wider; rows are summed in float64,
+    because differences of such means are small.
     """
-    same = x is y
+    same = y is None
+    dtype = jnp.result_type(x, x if same else y, jnp.float32)
+    x = x.astype(dtype)
+    y = x if same else y.astype(dtype)
     rows = row_sums(function, x, y, chunk, same, jnp.asarray(scale, x.dtype))
     return float(np.asarray(rows, float).sum() / len(x) / (len(y) - same))
 
@@ -64,7 +68,7 @@ def differences(x: Array, y: Array, scale: ArrayLike = 1.0) -> Array:
     def add(total: Array, column: tuple[Array, Array]) -> tuple[Array, None]:
         return total + jnp.square((column[0][:, None] - column[1]) * scale), None
 
-    return jax.lax.scan(add, jnp.zeros((len(x), len(y)), x.dtype), (x.T, y.T), unroll=FEATURES)[0]
+    return jax.lax.scan(add, jnp.zeros((len(x), len(y)), jnp.result_type(x, y)), (x.T, y.T), unroll=FEATURES)[0]
 
 
 def subsets(key: Array, x: Array, truth: Truth, size: int) -> tuple[Array, Truth]:

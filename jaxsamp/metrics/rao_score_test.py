@@ -19,6 +19,7 @@ from jaxsamp.targets.gaussian_mixture import GaussianMixture
 
 TRUE_SAMPLES, MAX_FOR_VARIANCE = 100_000, 10_000  # number of true samples for F, and for Var |h|^2
 SINGULAR = 1e-6  # eigenvalues of the correlations of scores, known to float32 accuracy, that count as zero
+LEAST = 1e-5  # root mean square of a score, all of them pure numbers, below which it may be all rounding
 MAX_PARAMETERS = 1000  # largest number for a block to be tested by default; takes some seconds
 MIN_WEIGHT = 0.01  # smallest for a test by default: TRUE_SAMPLES hold too few of rarer components to estimate F
 
@@ -60,7 +61,7 @@ def rao_score_test(
 
     Returns:
         For each block T, its band and one-sided p-value, and z = (T - q) / sd(T). Scores that are linear
-        functions of others (to a part in a million) do not count in q.
+        functions of others (to a part in a million), or nearly zero, do not count in q; if none does, T is 0.
 
     Raises:
         TypeError, ValueError: an argument is not as above, x is not finite, or a covariance is singular.
@@ -96,6 +97,8 @@ def _test(block: str, x: Array, truth: Truth, components: Components, key: Array
         ("rao_score_test", block, true_samples), lambda: _information(block, truth, components, key, true_samples)
     )
     n, rank = len(x), information.whiten.shape[1]
+    if not rank:
+        return Metric(0.0, None, 0.0, 0.0, 1.0, 0.0)
     mean = sum(g.sum(0) for g in scores(block, components, x)) / n @ information.whiten
     shrink = (true_samples - rank - 1) / true_samples  # the inverse of an estimated F is too large on average
     statistic = n * shrink * float(mean @ mean)
@@ -109,7 +112,8 @@ def _test(block: str, x: Array, truth: Truth, components: Components, key: Array
 def _information(block: str, truth: Truth, components: Components, key: Array, true_samples: int) -> _Information:
     true = truth.draw(jax.random.fold_in(key, NULL), 0, true_samples)
     fisher = sum(g.T @ g for g in scores(block, components, true)) / true_samples
-    scale = 1 / np.sqrt(np.maximum(np.diag(fisher), 1e-300))
+    size = np.sqrt(np.diag(fisher))
+    scale = np.where(size > LEAST, 1 / np.maximum(size, LEAST), 0)  # of components in one place weights have no score
     values, vectors = np.linalg.eigh(fisher * scale * scale[:, None])
     kept = values > SINGULAR
     whiten = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])

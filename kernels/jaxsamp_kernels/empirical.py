@@ -20,7 +20,8 @@ import jax.numpy as jnp
 from jax import lax
 
 Array = jax.Array
-# (operands, j) -> block j of a pass: logits (N, c), values (c, d) or (N, c, d), and their rows in `data`, (c,).
+# (operands, j) -> block j of a pass: logits (N, c), values (c, d) or (N, c, d), and their rows in `data`, (c,). Logits
+# are those above plus d / 2, the mean of the part that noise adds to all of them, whose rounding would blur them.
 Block = Callable[[tuple, Array], tuple[Array, Array, Array]]
 
 MAX_LOGIT_ERROR = 1e-3  # a larger rounding error of a logit is worth a second pass
@@ -49,7 +50,8 @@ def empirical_posterior(
 ) -> EmpiricalPosterior:
     """Posterior of x_0 given x_t = x when x_t has the law (1/n) sum_i N(alpha y_i, sigma^2 I).
 
-    Logits from a matrix product are off by about eps ||alpha y||^2 / sigma^2. Where this exceeds 1e-3 and `refine` is
+    Logits from a matrix product are off by about eps (||alpha y||^2 + D) / sigma^2, D being by how much the square of
+    the distance from `x` to the data differs from d sigma^2. Where the first part exceeds 1e-3 and `refine` is
     k > 0, the distances to the k nearest points are computed again by explicit differences, and the answer uses those
     k alone for every query whose k-th nearest point has negligible weight.
 
@@ -88,7 +90,7 @@ def empirical_posterior(
         trusted = blurred[..., 0] & ((gap[:, -1] > negligible) | (keep == n))
         pairs = zip(second, result, strict=True)
         result = _Moments(*(jax.vmap(jnp.where)(trusted, new, old) for new, old in pairs))
-    log_scale = d * (0.5 * math.log(2 * math.pi) + jnp.log(sigma[..., 0])) + math.log(n)
+    log_scale = d * (0.5 * math.log(2 * math.pi * math.e) + jnp.log(sigma[..., 0])) + math.log(n)
     return EmpiricalPosterior(result.mean, result.log_sum - log_scale, result.ess)
 
 
@@ -99,7 +101,7 @@ def _chunk(size: int, operands: tuple, step: Array) -> tuple[Array, Array, Array
     rows = start + jnp.arange(size)
     y = lax.dynamic_slice_in_dim(data, start, size).astype(query.dtype) - center
     dots = jnp.matmul(query * (alpha / sigma**2), y.T, precision="highest")
-    squares = ((query / sigma) ** 2).sum(1, keepdims=True) + (alpha / sigma) ** 2 * (y**2).sum(1)
+    squares = ((query / sigma) ** 2 - 1).sum(1, keepdims=True) + (alpha / sigma) ** 2 * (y**2).sum(1)
     return jnp.where(rows >= step * size, dots - squares / 2, -jnp.inf), y, rows
 
 
@@ -107,7 +109,7 @@ def _neighbor(operands: tuple, step: Array) -> tuple[Array, Array, Array]:
     """Each query against its own next nearest row, measured from its nearest row, so that little cancels."""
     query, alpha, sigma, home, data, nearest = operands
     y = data[nearest[:, step]].astype(query.dtype) - home
-    logits = -0.5 * (((query - alpha * y) / sigma) ** 2).sum(1, keepdims=True)
+    logits = -0.5 * (((query - alpha * y) / sigma) ** 2 - 1).sum(1, keepdims=True)
     return logits, y[:, None], nearest[:1, step]
 
 

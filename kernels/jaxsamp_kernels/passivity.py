@@ -15,7 +15,7 @@ def largest_singular_value(s: Array) -> Array:
     if s.shape[-1] == 1:
         return jnp.abs(s[..., 0, 0])
     if s.shape[-1] == 2:
-        return jnp.sqrt(_squares(s)[0])
+        return _singular_values(s)[0]
     return jnp.linalg.svd(s, compute_uv=False)[..., 0]
 
 
@@ -29,23 +29,33 @@ def clip_singular_values(s: Array, limit: float) -> Array:
         return s * jnp.minimum(1, limit / jnp.maximum(jnp.abs(s), limit))
     if s.shape[-1] > 2:
         u, values, v = jnp.linalg.svd(s, full_matrices=False)
-        return (u * jnp.minimum(values, limit)[..., None, :]) @ v
-    first, second = _squares(s)
-    large, small = jnp.sqrt(jnp.maximum(first, limit**2)), jnp.sqrt(jnp.maximum(second, limit**2))
+        return jnp.matmul(u * jnp.minimum(values, limit)[..., None, :], v, precision="highest")
+    first, second, apart = _singular_values(s)
+    large, small = jnp.maximum(first, limit), jnp.maximum(second, limit)
     both = -limit / (large * small * (large + small))
-    one = (limit**2 - first) / (large * (limit + large) * jnp.where(first > second, first - second, 1))
-    slope = jnp.where(second > limit**2, both, jnp.where(first > limit**2, one, 0))[..., None, None]
-    gram = s.conj().swapaxes(-1, -2) @ s
+    gap = apart * (first + second)  # of the squares
+    one = -jnp.minimum(large - limit, apart) / (large * jnp.where(gap > 0, gap, 1))
+    slope = jnp.where(second > limit, both, jnp.where(first > limit, one, 0))[..., None, None]
+    gram = jnp.matmul(s.conj().swapaxes(-1, -2), s, precision="highest")
     unit = jnp.eye(2, dtype=s.dtype)
-    return s @ ((limit / small)[..., None, None] * unit + slope * (gram - second[..., None, None] * unit))
+    factor = (limit / small)[..., None, None] * unit + slope * (gram - (second**2)[..., None, None] * unit)
+    return jnp.matmul(s, factor, precision="highest")
 
 
-def _squares(s: Array) -> tuple[Array, Array]:
-    """Squares of both singular values of 2 x 2: (n +- sqrt(n^2 - 4 |det S|^2)) / 2 with n = ||S||_F^2."""
-    n = jnp.sum(jnp.abs(s) ** 2, (-2, -1))
-    twice = 2 * jnp.abs(s[..., 0, 0] * s[..., 1, 1] - s[..., 0, 1] * s[..., 1, 0])
-    root = jnp.sqrt(jnp.maximum((n - twice) * (n + twice), 0))
-    return (n + root) / 2, (n - root) / 2
+def _singular_values(s: Array) -> tuple[Array, Array, Array]:
+    """Both singular values of [[a, b], [c, d]], the larger one first, and how far they are apart.
+
+    With D = ad - bc and f = D / |D|, their sum and difference are the square roots of ||S||_F^2 +- 2 |D|, which are
+    |a + f d*|^2 + |b - f c*|^2 and |a - f d*|^2 + |b + f c*|^2: nothing cancels where the values are nearly equal.
+    """
+    a, b, c, d = s[..., 0, 0], s[..., 0, 1], s[..., 1, 0], s[..., 1, 1]
+    determinant = a * d - b * c
+    size = jnp.abs(determinant)
+    phase = jnp.where(size > 0, determinant / jnp.where(size > 0, size, 1), 1)
+    d, c = phase * d.conj(), phase * c.conj()
+    both, apart = (jnp.sqrt(jnp.abs(a + k * d) ** 2 + jnp.abs(b - k * c) ** 2) for k in (1, -1))
+    large = (both + apart) / 2
+    return large, size / jnp.where(large > 0, large, 1), apart
 
 
 class Affine(NamedTuple):

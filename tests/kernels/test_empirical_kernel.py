@@ -107,6 +107,15 @@ def test_second_pass_sees_what_the_matrix_product_blurs():
     np.testing.assert_allclose(refined.ess, expected[2], rtol=1e-4)
 
 
+@pytest.mark.parametrize("refine", [0, 2])
+def test_noise_in_many_dimensions_does_not_blur_the_points(refine):
+    random = np.random.default_rng(0)
+    data = np.float32(0.5 * random.standard_normal((20, 12288)))
+    x = np.float32(data + 80 * random.standard_normal(data.shape))
+    got = posterior(jnp.asarray(x), 1.0, 80.0, jnp.asarray(data), refine=refine)
+    np.testing.assert_allclose(got.mean, dense(x, 1.0, np.float32(80), data)[0], atol=1e-5)
+
+
 def test_second_pass_is_left_out_where_the_nearest_points_do_not_carry_all_the_weight():
     x, data, _ = clusters()
     for sigma in (0.05, 0.3):  # 48 of the 80 points reach past one cluster of 40, 8 do not

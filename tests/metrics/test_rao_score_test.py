@@ -135,6 +135,14 @@ def test_components_that_are_one_and_the_same_lose_their_scores():
         assert np.mean([found[block].null_low, found[block].null_high]) == pytest.approx(mean, rel=0.05)
 
 
+@pytest.mark.parametrize("apart", [0.0, 1e-7])
+@pytest.mark.parametrize("first", [0.1, 0.5])
+def test_weights_of_components_in_one_place_have_no_score(first, apart):
+    law = GaussianMixture.spherical([first, 1 - first], [[0.0, 0.0], [apart, 0.0]], 1.0)
+    found = metrics.rao_score_test(law.sample(jax.random.key(0), N), law, jax.random.key(1))
+    assert found["weights"] == (0, None, 0, 0, 1, 0) and found["means"].inside
+
+
 def test_it_counts_its_parameters():
     assert parameters(BANK) == {"weights": 2, "means": 12, "cov_diag": 12, "cov_off": 18}
     assert not any(parameters(Truth(np.zeros((3, 2)), None)).values())

@@ -40,6 +40,15 @@ def test_singular_values_are_clipped_as_by_a_decomposition(ports):
         np.testing.assert_allclose(clip_singular_values(jnp.asarray(s), 1.0), wanted, atol=1e-12)
 
 
+def test_a_lossless_two_port_is_passive_in_single_precision():
+    """Its singular values are equal, so that their squares, roots of a quadratic, would lose half of the digits."""
+    unitary = np.linalg.qr(RANDOM.standard_normal((500, 2, 2)) + 1j * RANDOM.standard_normal((500, 2, 2)))[0]
+    for size in (1.0, 0.9999, 1 + 1e-6):
+        s = jnp.asarray(size * unitary, jnp.complex64)
+        np.testing.assert_allclose(largest_singular_value(s), size, rtol=5e-7)
+        np.testing.assert_allclose(clip_singular_values(s, 1.0), min(size, 1) * unitary, atol=5e-7)
+
+
 def test_the_projection_is_the_nearest_passive_state():
     """Of one port at four frequencies, against a general solver of convex programs."""
     with jax.enable_x64(True):
