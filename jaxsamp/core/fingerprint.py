@@ -105,4 +105,5 @@ def differences(stored: Any, present: Any, name: str = "") -> list[str]:
     if isinstance(stored, list) and isinstance(present, list) and len(stored) == len(present):
         pairs = enumerate(zip(stored, present, strict=True))
         return [phrase for i, (a, b) in pairs for phrase in differences(a, b, f"{name}[{i}]")]
-    return [] if stored == present else [f"{name} is {stored!r} there and {present!r} here"]
+    both_nan = stored != stored and present != present
+    return [] if stored == present or both_nan else [f"{name} is {stored!r} there and {present!r} here"]

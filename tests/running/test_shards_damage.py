@@ -112,6 +112,36 @@ def test_what_a_dead_process_has_left_is_removed_at_the_end(tmp_path):
     assert job(tmp_path).complete and sorted(content(tmp_path)) == ["manifest.json", *NAMES]
 
 
+def test_two_jobs_that_begin_together_do_not_become_one(tmp_path, monkeypatch):
+    """The first one writes what it is and its shard when the second one has made its checks, and is written over."""
+
+    def with_seed(seed, index):
+        key = jax.random.key(seed)
+        return js.sample_shards(tmp_path, key, DENOISER, (8, 2), steps=2, shard_size=4, process=(index, 2))
+
+    write = files.write_json
+    with monkeypatch.context() as patch:
+
+        def late(path, *more):
+            patch.setattr(files, "write_json", write)
+            assert not with_seed(0, 0).complete
+            write(path, *more)
+
+        patch.setattr(files, "write_json", late)
+        assert with_seed(1, 1).missing == NAMES[:1]
+    with pytest.raises(shards.OtherSettings, match="key.data"):
+        with_seed(0, 0)
+    found = with_seed(1, 0)
+    found.verify()
+    np.testing.assert_array_equal(found[:], js.sample(jax.random.key(1), DENOISER, (8, 2), steps=2).x)
+
+
+def test_a_process_without_shards_need_not_wait_for_the_others(tmp_path):
+    found = job(tmp_path, n=4, process=(1, 2))
+    assert not found.complete and found.missing == NAMES[:1] and not content(tmp_path)
+    assert job(tmp_path, n=4, process=(0, 2)).complete and job(tmp_path, n=4, process=(1, 2)).complete
+
+
 # ---- a full disk
 
 
@@ -136,7 +166,7 @@ def test_a_full_disk_is_said_with_the_name_of_the_file_and_leaves_no_part_of_one
 def test_clear_removes_only_what_a_record_of_the_job_names(tmp_path):
     theirs = {
         "shard-of-mine.npz": b"1", "shard-000009.npz": b"2", "done-by-me.jsonl": b"3", ".shard-x.npz.tmp-y": b"4",
-        "notes.txt": b"5",
+        "notes.txt": b"5", "done-7.jsonl": b'{"my": "notes"}', "done-8.jsonl": b"notes\n",
     }  # fmt: skip
     for make in (job, unfinished):
         for name, stored in theirs.items():
@@ -148,12 +178,13 @@ def test_clear_removes_only_what_a_record_of_the_job_names(tmp_path):
         assert content(tmp_path) == theirs
     (tmp_path / "run.json").write_text('{"mine": true}')
     (tmp_path / "manifest.json").write_text('{"name": "an app"}')
-    shards.clear(tmp_path)
+    shards.clear(tmp_path), shards.clear(tmp_path / "nowhere")
     assert content(tmp_path).keys() == theirs.keys() | {"run.json", "manifest.json"}
 
 
 def test_a_job_does_not_write_over_files_of_somebody_else(tmp_path):
-    for name, stored in (("run.json", '{"mine": true}'), ("manifest.json", "[]"), (NAMES[0], "mine")):
+    foreign = {"run.json": '{"mine": true}', "manifest.json": "[]", NAMES[0]: "mine", "done-0.jsonl": "my notes"}
+    for name, stored in foreign.items():
         (tmp_path / name).write_text(stored)
         with pytest.raises(ValueError, match=f"^folder must .*{name}"):
             job(tmp_path)

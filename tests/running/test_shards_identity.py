@@ -10,6 +10,7 @@ import pytest
 import jaxsamp as js
 from jaxsamp.running import shards
 from jaxsamp.running.shards import files
+from jaxsamp.running.shards.identity import process
 
 SHAPE, SIZE, SCHEDULE = (12, 2), 4, js.schedules.VariancePreserving()
 OtherSettings = shards.OtherSettings
@@ -132,6 +133,11 @@ def test_swapped_shards_are_not_read_in_the_wrong_order(tmp_path):
         read[4:8]
     np.testing.assert_array_equal(job(tmp_path)[:], whole)
     assert (a.read_bytes(), b.read_bytes()) == both
+    # A file that has changed is compared again: this one holds the samples of its number, of another job.
+    job(tmp_path / "other", apply=network(changed=True))
+    a.write_bytes((tmp_path / "other" / a.name).read_bytes())
+    with pytest.raises(shards.Damaged, match="shard-000000.npz must have the checksum that was written"):
+        read[:4]
 
 
 def test_the_checksum_of_a_shard_is_computed_once_by_a_reader(tmp_path, monkeypatch):
@@ -142,3 +148,61 @@ def test_the_checksum_of_a_shard_is_computed_once_by_a_reader(tmp_path, monkeypa
     monkeypatch.setattr(files, "read_shard", lambda *given: asked.append(given[2]) or plain(*given))
     list(read), list(read)
     assert [given is None for given in asked] == [False] * 3 + [True] * 3
+
+
+def test_settings_are_plain_values_under_names_of_their_own(tmp_path):
+    for value in (tmp_path, b"1", {1}, 1j, {"a": [tmp_path]}):
+        with pytest.raises(ValueError, match="settings must be a dict of numbers, strings, arrays, lists and dicts; "):
+            job(tmp_path, settings={"data": value})
+    for name in ("denoiser", "weights", "transform", "devices"):
+        with pytest.raises(ValueError, match=f"settings must not have the name '{name}'"):
+            job(tmp_path, settings={name: "mine"})
+    assert not content(tmp_path)
+    for _ in range(2):  # NaN is what it was
+        assert job(tmp_path, settings={"rate": float("nan"), "data": {"digits": [0, 1]}}).complete
+    with pytest.raises(OtherSettings, match="settings.data.digits|data.digits"):
+        job(tmp_path, settings={"rate": float("nan"), "data": {"digits": [0, 2]}})
+
+
+@jax.tree_util.register_pytree_node_class
+class Slotted:
+    """Conditions into which nobody can look."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def tree_flatten(self):
+        return (self.value,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+def test_conditions_of_every_kind_are_compared(tmp_path):
+    assert job(tmp_path, cond=Slotted(jnp.zeros(SHAPE[0]))).complete
+    with pytest.raises(OtherSettings, match="conditions is"):
+        job(tmp_path, cond=Slotted(jnp.ones(SHAPE[0])))
+
+
+def test_keys_may_be_weights_and_conditions(tmp_path):
+    def apply(params, x, t, cond):
+        return x * jax.random.uniform(params) + jax.vmap(lambda key: jax.random.normal(key, SHAPE[1:]))(cond)
+
+    denoiser = js.denoiser(apply, jax.random.key(1), SCHEDULE, prediction="x0")
+    cond = jax.random.split(jax.random.key(2), SHAPE[0])
+    found = js.sample_shards(tmp_path, jax.random.key(0), denoiser, SHAPE, steps=2, shard_size=SIZE, cond=cond)
+    whole = js.sample(jax.random.key(0), denoiser, SHAPE, steps=2, cond=cond).x
+    np.testing.assert_allclose(found[:], whole, rtol=1e-5, atol=1e-6)
+    with pytest.raises(OtherSettings):
+        js.sample_shards(tmp_path, jax.random.key(0), denoiser, SHAPE, steps=2, shard_size=SIZE, cond=cond[::-1])
+
+
+def test_arguments_of_other_kinds_are_named(tmp_path):
+    for wrong in (3, (0, 1, 2)):
+        with pytest.raises(ValueError, match=r"process must be \(index, count\), such as"):
+            process(wrong)
+    with pytest.raises(ValueError, match="transform must keep the number of samples, 4; got the shape"):
+        job(tmp_path, transform=lambda x: (x, x))

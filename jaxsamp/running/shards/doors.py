@@ -78,9 +78,10 @@ def sample_shards(
     check_mesh(mesh)
     sampler.check()
     levels = np.asarray(levels_of(grid, denoiser, sampler, steps))
-    denoiser, cond, last = carrying(denoiser, sampler), jax.tree.map(np.asarray, cond), shape[0] - 1
+    denoiser, cond, last = carrying(denoiser, sampler), jax.tree.map(_on_host, cond), shape[0] - 1
     about = {"sampler": sampler, "steps": len(levels) - 1, "levels": levels.tolist(), "final_denoise": final_denoise}
     about |= {"denoiser": denoiser, "weights": identities.checksum(denoiser), "cond": cond, "microbatch": microbatch}
+    about |= {"conditions": identities.checksum(cond)}  # those that `describe` cannot see into too
     programs = {"denoiser": _denoiser_program(denoiser, shape[1:], cond)}
     if identities.foreign(sampler):
         one = partial(_one_sample, sampler, levels, final_denoise, tuple(shape[1:]))
@@ -163,6 +164,12 @@ def sample_density_shards(
     return write(
         folder, key, shape, draw, about, programs, Options(transform, shard_size, settings, mesh, process, progress)
     )
+
+
+def _on_host(leaf: Any) -> Any:
+    """A leaf as a NumPy array, which keys cannot be."""
+    is_key = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+    return leaf if is_key else np.asarray(leaf)
 
 
 def _denoiser_program(denoiser: Denoiser, event: tuple[int, ...], cond: PyTree) -> str:

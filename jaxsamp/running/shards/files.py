@@ -100,9 +100,15 @@ def other_checksum(path: Path) -> str:
     return f"{path} must have the checksum that was written down, and has another: {AGAIN}."
 
 
+def state(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file is written again or replaced."""
+    found = os.stat(path)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def checksum(path: Path) -> str | None:
     """The SHA-256 of a file; None if there is none."""
-    with suppress(FileNotFoundError), path.open("rb") as file:
+    with suppress(FileNotFoundError, IsADirectoryError), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
     return None
 

@@ -92,8 +92,14 @@ def checksum(tree: PyTree) -> str:
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
         digest.update(f"{jnp.result_type(leaf)} {jnp.shape(leaf)}".encode())
-        digest.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
+        digest.update(np.ascontiguousarray(plain(leaf)).tobytes())
     return digest.hexdigest()[:16]
+
+
+def plain(leaf: Any) -> np.ndarray:
+    """The numbers of a leaf, also if they are keys."""
+    leaf = jnp.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
+    return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
 
 
 def devices(mesh: Any) -> dict[str, Any]:
@@ -102,8 +108,10 @@ def devices(mesh: Any) -> dict[str, Any]:
     return {"kind": used.device_kind, **({"batch": 1, "time": 1} if mesh is None else {"time": 1, **mesh.shape})}
 
 
-def process(given: tuple[int, int] | None) -> tuple[int, int]:
+def process(given: Any) -> tuple[int, int]:
     """(index, count): the number of this process, from 0, and the number of processes."""
+    if given is not None and not (isinstance(given, tuple) and len(given) == 2):
+        raise ValueError(f"process must be (index, count), such as (0, 4); got {given!r}.")
     index, count = (jax.process_index(), jax.process_count()) if given is None else given
     checks.at_least("the count of process", count, 1)
     if not 0 <= checks.at_least("the index of process", index, 0) < count:

@@ -17,12 +17,15 @@ from jaxsamp.running.shards.record import MANIFEST, RUN, Entry, Job
 MAX_NAMED, MAX_LETTERS = 4, 120  # an error names at most four settings that differ, in at most 120 letters each
 
 
-def clear(folder: Path) -> None:
+def clear(folder: str | Path) -> None:
     """Remove a job from its folder, and no file of anybody else; those by which it is known are removed last.
 
     Raises:
         ValueError: a process is writing to it.
     """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        return
     shards = record.ours(folder)
     known = [kind for kind in record.KNOWN_BY if _known_to_be_ours(folder, kind)]
     if not shards and not known:
@@ -61,7 +64,6 @@ class Ledger:
         self.folder, self._process, self._mark = folder, process, record.mark(process)
         self._identity, self._versions = json.loads(json.dumps(identity)), versions
         self._journal: IO[bytes] | None = None
-        self._begun = False
         self._ours: dict[str, Entry] = {}  # the entries that this process has checked or made
         # In this order, because a process that finishes writes the manifest before it removes the run.
         run, manifest = self._known(RUN), self._known(MANIFEST)
@@ -89,6 +91,11 @@ class Ledger:
         """
         if self._journal is None:
             self._journal = _lock(self.folder, self._process)
+            path = self.folder / record.journal(self._process)
+            if not record.is_journal(path):
+                self._journal.close()
+                self._journal = None
+                raise ValueError(f"folder must not hold {path.name} of something else; {self.folder} does.")
             self._journal.seek(0)
             self._journal.truncate(self._journal.read().rfind(b"\n") + 1)  # without a line that was cut off
             _remove_unfinished(self.folder, self._process)
@@ -101,12 +108,13 @@ class Ledger:
         entry = {"file": file, "first": first, "count": len(samples), "sha256": digest, "costs": costs}
         self._ours[file] = entry
         with disk.writing(self.folder / record.journal(self._process)):
-            journal.write(files.line(entry))
+            journal.write(files.line(entry | {"job": record.identifier(self._identity)}))
             journal.flush()
             os.fsync(journal.fileno())
 
     def finish(self) -> None:
         """If the shards of all processes are there, write the manifest and remove the files that it replaces."""
+        self._known(RUN), self._known(MANIFEST)
         manifest, known = self.folder / MANIFEST, record.journaled(self.folder, self._identity) | self._ours
 
         def whole_there(file: str) -> bool:
@@ -156,13 +164,13 @@ class Ledger:
     def _begin(self) -> IO[bytes]:
         """The journal, after writing down what the job is: only when there is a shard to write.
 
-        So a run that fails in its first shard, for instance for lack of memory, can be repeated with other settings.
+        So a run that fails before its first shard is drawn, for lack of memory for instance, can be repeated with other
+        settings. If two jobs begin together in one folder, one stops at its next shard, or when it would finish.
         """
         self.lock()
-        if not self._begun and self._known(RUN) is None and self._known(MANIFEST) is None:
+        if self._known(RUN) is None and self._known(MANIFEST) is None:
             files.write_json(self.folder / RUN, self._identity | {"versions": self._versions}, self._mark)
-            self._known(RUN)  # if two jobs begin together, one stops here
-        self._begun = True
+            self._known(RUN)
         assert self._journal is not None
         return self._journal
 
@@ -182,7 +190,7 @@ def _known_to_be_ours(folder: Path, kind: str) -> bool:
 def _writers(folder: Path) -> set[int]:
     """The numbers of all processes that have files of their own."""
     unfinished = {int(match["process"]) for match in record.found(folder, record.UNFINISHED).values()}
-    return unfinished | {int(match[1]) for match in record.found(folder, record.JOURNAL).values()}
+    return unfinished | {int(match[1]) for match in record.journals(folder).values()}
 
 
 def _lock(folder: Path, process: int) -> IO[bytes]:

@@ -14,10 +14,11 @@ class Shards:
 
     `shards[a:b]` are samples a .. b - 1 as one array; only the shards that hold them are read. Iteration gives one
     shard after the other. `len` is the number of samples. A shard is compared with its checksum when it is read for the
-    first time; later it must say that it holds the samples of its number.
+    first time, and again if its file has changed; otherwise it must say that it holds the samples of its number.
 
     Args:
         folder: where the shards are.
+        job: what the job is, if it is known although nothing has been written down yet.
 
     Raises:
         ValueError: there are no shards; or, as `js.running.shards.Damaged`, the manifest or a shard that is read is
@@ -32,11 +33,11 @@ class Shards:
         shard_size: samples per shard; the last shard may have fewer.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, job: dict[str, Any] | None = None):
         self.folder = Path(folder).expanduser()
         # In this order, because a process that finishes writes the manifest before it removes the other files.
         there = self.folder.is_dir()
-        run = record.read(self.folder, record.RUN) if there else None
+        run = (record.read(self.folder, record.RUN) if there else None) or job
         entries = [] if run is None else [*record.journaled(self.folder, run).values()]
         manifest: record.Job | None = record.read(self.folder, record.MANIFEST) if there else None
         if manifest is None and run is not None:
@@ -47,7 +48,7 @@ class Shards:
         self.shape: tuple[int, ...] = (manifest["samples"], *manifest["event"])
         self.dtype, self.shard_size = np.dtype(manifest["dtype"]), int(manifest["shard_size"])
         self._checksums = {entry["file"]: entry["sha256"] for entry in manifest["shards"]}
-        self._compared: set[str] = set()  # the files that have had the right checksum
+        self._compared: dict[str, tuple[int, ...]] = {}  # files that have had the right checksum, as they were then
 
     @property
     def missing(self) -> list[str]:
@@ -101,13 +102,16 @@ class Shards:
 
     def _read(self, number: int) -> np.ndarray:
         name = record.name(number)
-        expected = None if name in self._compared else self._checksums[name]
+        path = self.folder / name
         try:
-            samples = files.read_shard(self.folder / name, number * self.shard_size, expected)
-        except FileNotFoundError:
+            first, before, now = number * self.shard_size, self._compared.get(name), files.state(path)
+            if before not in (None, now):
+                files.read_shard(path, first)  # it may hold the samples of another number, which says more
+            samples = files.read_shard(path, first, None if before == now else self._checksums[name])
+        except (FileNotFoundError, IsADirectoryError):
             self._check([name])
             raise
-        self._compared.add(name)
+        self._compared[name] = now
         return samples.view(self.dtype) if samples.dtype.kind == "V" else samples  # bfloat16, which NumPy cannot name
 
     def _check(self, missing: list[str]) -> None:

@@ -6,6 +6,9 @@ many processes, or in how many attempts the job was done. A file is ours only if
 ours names it.
 """
 
+import hashlib
+import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +24,7 @@ from jaxsamp.running.shards.files import Damaged
 RUN, MANIFEST = "run.json", "manifest.json"
 KNOWN_BY = (MANIFEST, RUN)
 SHARD, JOURNAL = re.compile(r"shard-(\d{6,})\.npz"), re.compile(r"done-(\d+)\.jsonl")
+LINE = b'{"file": "shard-'  # how every line of a journal begins
 UNFINISHED = re.compile(rf"\.(?:{SHARD.pattern}|run\.json|manifest\.json)\.tmp-(?P<process>\d+)")
 
 Job = dict[str, Any]
@@ -72,12 +76,31 @@ def read(folder: Path, kind: str) -> Job | None:
     return job
 
 
+def identifier(job: Job) -> str:
+    """A checksum of what a job is, for the lines of its journals: two jobs may have begun in one folder."""
+    known = {name: value for name, value in job.items() if name not in ("versions", "costs", "shards")}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def journaled(folder: Path, job: Job) -> dict[str, Entry]:
     """The valid entries of all journals, by file: shards whose lines are cut off or damaged count as not drawn."""
-    entries = {}
-    for path in sorted(found(folder, JOURNAL)):
-        entries |= {entry["file"]: entry for entry in _lines(folder / path) if is_entry(entry, job)}
+    entries, own = {}, identifier(job)
+    for path in sorted(journals(folder)):
+        lines = (entry for entry in _lines(folder / path) if entry.pop("job", None) == own)
+        entries |= {entry["file"]: entry for entry in lines if is_entry(entry, job)}
     return entries
+
+
+def journals(folder: Path) -> dict[str, re.Match[str]]:
+    """The journals of a folder, without files of other people that are only called so."""
+    return {file: match for file, match in found(folder, JOURNAL).items() if is_journal(folder / file)}
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file has lines of ours, of which even the first one may be cut off, or nothing in it."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        return LINE.startswith(file.read(len(LINE)))
+    return False
 
 
 def is_entry(entry: Any, job: Job) -> bool:
@@ -94,7 +117,7 @@ def is_entry(entry: Any, job: Job) -> bool:
 
 def ours(folder: Path) -> set[str]:
     """Names of all shards in a folder that its run, its manifest or its journals name."""
-    named = {str(entry.get("file")) for path in found(folder, JOURNAL) for entry in _lines(folder / path)}
+    named = {str(entry.get("file")) for path in journals(folder) for entry in _lines(folder / path)}
     for kind in KNOWN_BY:
         with suppress(Damaged):
             job = read(folder, kind)
@@ -105,8 +128,9 @@ def ours(folder: Path) -> set[str]:
 
 def found(folder: Path, kind: re.Pattern[str]) -> dict[str, re.Match[str]]:
     """The files of a folder whose whole names match."""
-    matches = ((path.name, kind.fullmatch(path.name)) for path in folder.iterdir())
-    return {file: match for file, match in matches if match is not None}
+    with os.scandir(folder) as there:
+        matches = ((entry.name, kind.fullmatch(entry.name)) for entry in there if entry.is_file())
+        return {file: match for file, match in matches if match is not None}
 
 
 def total(entries: list[Entry]) -> dict[str, Any]:

@@ -70,8 +70,9 @@ def write(
     change, warned = None if options.transform is None else jax.jit(options.transform), set()
     written = jax.ShapeDtypeStruct((size, *event), jnp.result_type(dtype))
     written = written if change is None else jax.eval_shape(change, written)
-    if written.shape[:1] != (size,):
-        raise ValueError(f"transform must keep the number of samples, {size}; got the shape {written.shape}.")
+    if not isinstance(written, jax.ShapeDtypeStruct) or written.shape[:1] != (size,):
+        got = getattr(written, "shape", written)
+        raise ValueError(f"transform must keep the number of samples, {size}; got the shape {got}.")
 
     def drawn(shard: int) -> Drawn:
         first = shard * size
@@ -81,12 +82,13 @@ def write(
             x, stats = draw(first, size)
         return Drawn(shard, first, count, x if change is None else change(x), _costs(stats, count))
 
-    about = {**(options.settings or {}), **about, "transform": options.transform}
+    about |= {"transform": options.transform, "devices": identities.devices(mesh)}
+    about = _settings(options.settings, about) | about
     if options.transform is not None:
         one = jax.ShapeDtypeStruct((1, *event), jnp.result_type(dtype))
         programs = programs | {"transform": identities.program(options.transform, one)}
-    known = identities.identity(n, size, written, key, about | {"devices": identities.devices(mesh)}, programs)
-    with closing(Ledger(_made(folder), known, identities.versions(), index)) as ledger:
+    job = identities.identity(n, size, written, key, about, programs)
+    with closing(Ledger(_made(folder), job, identities.versions(), index)) as ledger:
         mine = range(index, shards, processes)
         left = [shard for shard in mine if not ledger.has(shard)]
         total, to_draw = (sum(min(size, n - shard * size) for shard in some) for some in (mine, left))
@@ -95,7 +97,7 @@ def write(
         with bar("sampling", total, options.progress) as advance:
             _stream(map(drawn, left), ledger, advance, total - to_draw)
         ledger.finish()
-    return Shards(folder)
+    return Shards(folder, job)  # a process without shards may be here before the others have written any
 
 
 def default_size(event: tuple[int, ...], dtype: Any = float) -> int:
@@ -171,6 +173,24 @@ def _costs(stats: dict[str, Array], count: int) -> dict[str, int]:
     return costs | {"converged": int(np.asarray(converged)[:count].sum())}
 
 
+def _settings(given: Any, taken: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the caller, which must be plain values under names of their own."""
+
+    def plain(value: Any) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(name, str) and plain(part) for name, part in value.items())
+        if isinstance(value, list | tuple):
+            return all(map(plain, value))
+        return value is None or isinstance(value, str | bool | int | float | np.generic | np.ndarray | jax.Array)
+
+    given = {} if given is None else given
+    if not isinstance(given, dict) or not plain(given):
+        raise ValueError(f"settings must be a dict of numbers, strings, arrays, lists and dicts; got {given}.")
+    if both := sorted(given.keys() & taken.keys()):
+        raise ValueError(f"settings must not have the name {both[0]!r}, which jaxsamp writes down by itself.")
+    return given
+
+
 def check_mesh(mesh: Any) -> None:
     """Raise unless `mesh` is None or a mesh of devices of this process alone."""
     devices.check_mesh(mesh)
@@ -182,6 +202,8 @@ def check_mesh(mesh: Any) -> None:
 
 
 def _made(folder: str | Path) -> Path:
+    if not isinstance(folder, str | Path):
+        raise ValueError(f"folder must be a path; got {folder!r}.")
     path = Path(folder).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
