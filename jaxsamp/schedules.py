@@ -128,14 +128,14 @@ class VariancePreserving(_VariancePreserving):
 @pytree
 @dataclass(frozen=True)
 class Cosine(_VariancePreserving):
-    """alpha = cos(pi t / 2), sigma = sin(pi t / 2), t in (0, 1).
+    """alpha = cos(pi t / 2) = sin(pi (1 - t) / 2), sigma = sin(pi t / 2), t in (0, 1).
 
     Source: Nichol and Dhariwal, "Improved Denoising Diffusion Probabilistic Models", arXiv 2102.09672, with their
     offset set to zero.
     """
 
     def _curve(self, t: Array) -> tuple[Array, Array]:
-        return jnp.maximum(jnp.cos(jnp.pi * t / 2), 0.0), jnp.sin(jnp.pi * t / 2)  # rounded, it is below 0 at t = 1
+        return jnp.sin(jnp.pi / 2 * (1 - t)), jnp.sin(jnp.pi / 2 * t)  # the rounded cosine is not 0 at t = 1
 
     def _time(self, lam: Array) -> Array:
         return 2 / jnp.pi * jnp.arctan(jnp.exp(-lam))
@@ -186,7 +186,8 @@ class DiscreteTime(_VariancePreserving):
     """The schedule of a network trained at integer times: alpha_t^2 = alphas_cumprod[t], sigma_t^2 = 1 - alpha_t^2.
 
     Times are 0, ..., T - 1. `level` accepts any lambda and returns the trained time nearest to it. Grids consist of
-    trained levels, and samplers round their inner nodes to trained levels before they compute any weight.
+    trained levels, and samplers round their inner nodes to trained levels before they compute any weight, but for
+    Gauss nodes and the inner steps of `SplitGibbs`, where the network is evaluated at the nearest trained time.
 
     Args:
         alphas_cumprod: (T,), strictly decreasing, inside (0, 1). Give float64, such as numpy.cumprod(1 - betas):

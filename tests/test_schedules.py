@@ -47,6 +47,27 @@ def test_rates_are_the_derivatives(x64, name):
     np.testing.assert_allclose(schedule.rates(t)[1], (above.sigma - below.sigma) / (2 * step), atol=1e-8)
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_cosine_schedule_ends_at_pure_noise_and_moves_there(wide):
+    with jax.enable_x64(wide):
+        cosine = js.schedules.Cosine()
+        grid = js.grids.uniform(cosine, 8, sigma_max=np.inf)
+        assert cosine.at(1.0).alpha == 0 and np.isinf(grid[0])
+        np.testing.assert_allclose(cosine.rates(1.0), (-np.pi / 2, 0), atol=1e-6)
+        exact = js.targets.ring().denoiser(cosine)
+
+        def velocity(_, x, t, cond):
+            """alpha' D + sigma' (x - alpha D) / sigma."""
+            rates, level = jax.vmap(cosine.rates)(t), jax.vmap(cosine.at)(t)
+            (a, s), (alpha, sigma) = ([part[:, None] for part in pair] for pair in (rates, level[:2]))
+            x_0 = jax.vmap(lambda x, level: exact(x[None], level)[0])(x, level)
+            return a * x_0 + s * (x - alpha * x_0) / sigma
+
+        network = js.denoiser(velocity, None, cosine, prediction="velocity")
+        ends = [js.sample(jax.random.key(0), one, (8, 2), js.samplers.DDIM(), grid=grid).x for one in (network, exact)]
+        np.testing.assert_allclose(*ends, atol=1e-4)
+
+
 def test_discrete_shows_the_network_trained_times_only(x64, discrete):
     table = np.asarray(discrete.table())
     for lam in (-4.0, -1.234, 0.7, 3.0):

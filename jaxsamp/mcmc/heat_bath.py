@@ -51,7 +51,8 @@ class HeatBath(_Bath):
         if structure(model) == "neighbors":
             return _Sparse()
         if structure(model) == "terms":
-            return _Terms(_terms_of(model)) if checks.is_concrete(model.members) else _Plain()
+            some = checks.is_concrete(model.members) and len(model.members) > 0
+            return _Terms(_terms_of(model)) if some else _Plain()
         if not (hasattr(model, "couplings") and hasattr(model, "fields")):
             return _Plain()
         check_fields(model)

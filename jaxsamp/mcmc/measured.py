@@ -35,7 +35,7 @@ class Measured(Adaptive):
     In each step of the warm-up one product with the Hessian H of log p at the state of the chain turns a unit vector
     towards the eigenvector of the largest absolute eigenvalue, v <- H v / |H v|, and L <- max(0.99 L, |H v|). After it,
     L stays. The start makes 20 products at one place. So L is near the largest curvature that the chain saw in the last
-    hundred steps of its warm-up, and every chain has its own. A product counts as two gradients.
+    hundred steps of its warm-up, and every chain has its own; 1 where it saw none. A product counts as two gradients.
     """
 
     base: Any  # with the friction and the kind of step
@@ -62,7 +62,7 @@ class Measured(Adaptive):
             return direction, jnp.maximum(KEPT * memory.curvature, found)
 
         direction, curvature = lax.cond(i < warmup, looked, lambda: (memory.direction, memory.curvature))
-        sampler = self.base.scaled(curvature, BIAS)
+        sampler = self._scaled(curvature)
         root = jnp.sqrt(sampler.inverse_lipschitz)
         moved = sampler.step(function, State(x, root * memory.v), i, rng)
         gradients = memory.gradients + sampler.evaluations(1) + 2 * (i < warmup)
@@ -70,16 +70,20 @@ class Measured(Adaptive):
 
     def stats(self, state: State) -> dict[str, Array]:
         """Gradients, and the step in units of x: h / sqrt(L)."""
-        gradients, sampler = state.memory.gradients, self.base.scaled(state.memory.curvature, BIAS)
+        gradients, sampler = state.memory.gradients, self._scaled(state.memory.curvature)
         step = sampler.step_size * jnp.sqrt(sampler.inverse_lipschitz)
         return {"rounds": gradients, "evaluations": gradients, "step_size": step}
+
+    def _scaled(self, curvature: Array) -> Any:
+        return self.base.scaled(jnp.where(curvature > 0, curvature, 1.0), BIAS)
 
 
 def _product(score: Score, x: Array, direction: Array) -> tuple[Array, Array]:
     """H v / |H v| and |H v|."""
     product = jax.jvp(score, (x,), (direction,))[1]
     size = _norm(product)
-    return product / jnp.maximum(size, jnp.finfo(x.dtype).tiny), size
+    # A direction without curvature, here, is looked along again elsewhere.
+    return jnp.where(size > 0, product / jnp.where(size > 0, size, 1.0), direction), size
 
 
 def _norm(v: Array) -> Array:

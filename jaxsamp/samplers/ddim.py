@@ -56,10 +56,10 @@ class DDIM(Sampler):
         denoised = problem.denoise(x, lam0)
         if self.eta is None:
             return State(frames.step(frames.DATA, x, denoised, lam0, lam1))
-        fresh = jnp.asarray(self.eta, x.dtype) ** 2 * -jnp.expm1(2 * (lam0 - lam1))
+        added = jnp.asarray(self.eta, x.dtype) * jnp.sqrt(-jnp.expm1(2 * (lam0 - lam1)))
         s0, s1 = jnp.exp(-lam0), jnp.exp(-lam1)
-        kept = s1 / s0 * jnp.sqrt(1 - fresh)
-        return State(kept * x + (1 - kept) * denoised + s1 * jnp.sqrt(fresh) * rng.normal(i))
+        kept = s1 / s0 * jnp.sqrt(1 - added**2)
+        return State(kept * x + (1 - kept) * denoised + s1 * added * rng.normal(i))
 
 
 @pytree

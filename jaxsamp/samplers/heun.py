@@ -83,5 +83,6 @@ class Heun(Sampler):
         raised = jnp.minimum(jnp.asarray(self.churn, x.dtype) / steps, 2**0.5 - 1)
         inside = (s >= self.churn_min) & (s <= self.churn_max)
         lam_hat = jnp.minimum(problem.trained(lam - jnp.where(inside, jnp.log1p(raised), 0.0)), lam)
-        spread = s * jnp.sqrt(jnp.expm1(2 * (lam - lam_hat)))
+        fresh = jnp.expm1(2 * (lam - lam_hat))
+        spread = s * jnp.where(fresh > 0, jnp.sqrt(jnp.where(fresh > 0, fresh, 1.0)), 0.0)  # also a slope where it is 0
         return x + jnp.asarray(self.churn_noise, x.dtype) * spread * z, lam_hat

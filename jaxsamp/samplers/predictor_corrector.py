@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
-from jaxsamp.core.random import Rng
+from jaxsamp.core.random import INNER, Rng
 from jaxsamp.core.types import Array, State
 from jaxsamp.samplers.base import Cost, Problem, Sampler
 from jaxsamp.samplers.correctors import Corrector, UnderdampedCorrector
@@ -86,7 +86,7 @@ class PredictorCorrector(Sampler):
 
     def visits(self, steps: int) -> int:
         """The number of corrections."""
-        return sum(k <= steps for k in self.every) if isinstance(self.every, tuple) else steps // self.every
+        return sum(k <= steps for k in set(self.every)) if isinstance(self.every, tuple) else steps // self.every
 
     def evaluations(self, steps: int) -> int:
         """The predictor's, and the corrector's at each visit."""
@@ -120,7 +120,9 @@ class PredictorCorrector(Sampler):
 
     def step(self, problem: Problem, state: State, i: Array, rng: Rng) -> State:
         """Predict, then correct if this step is one of those to correct."""
-        state = self.predictor.step(problem, state, i, rng)
+        # Two correctors, one around the other, need random numbers of their own.
+        inner = rng.of(INNER) if isinstance(self.predictor, PredictorCorrector) else rng
+        state = self.predictor.step(problem, state, i, inner)
 
         def correct(x: Array) -> Array:
             return self.corrector.correct(problem, x, problem.lam[i + 1], i, rng)

@@ -60,6 +60,12 @@ def p_value(name, x):
     return st.chi2.sf(((counts - meant) ** 2 / np.maximum(meant, 1e-9)).sum(), len(meant) - 1)
 
 
+@pytest.mark.parametrize("sampler", [HeatBath(), js.mcmc.Tempering()])
+def test_a_model_without_terms_has_uniform_spins(sampler):
+    x = np.asarray(js.sample_spins(KEY, js.discrete.MRF({}, 2), (CHAINS, 2), sampler, 1, warmup=2, thin=0).x, float)
+    assert max(abs(mean) for mean in (*x.mean(0), (x[:, 0] * x[:, 1]).mean())) < 4 / CHAINS**0.5
+
+
 @pytest.mark.parametrize(
     "name", ["dense", *(pytest.param(n, marks=pytest.mark.slow) for n in ("three", "torus", "ring"))]
 )

@@ -39,6 +39,18 @@ def test_samples_stay_as_often_as_the_posterior_says_and_as_the_flow_does():
     np.testing.assert_allclose(by_sde.classes.sum(1), 1)
 
 
+def test_discrete_times_are_whole_numbers():
+    schedule = js.schedules.DiscreteTime(np.cumprod(1 - np.linspace(1e-4, 0.1, 60)))
+    found = inspect.unwrap(noise_and_denoise)(
+        KEY, LAW.denoiser(schedule), START[:64], positive, 0, [10, 50], classes=2, steps=10
+    )
+    assert found.times.tolist() == [10, 50] and found.stay.mean[0] == 1 > found.stay.mean[1]
+    moved = windows.transitions(KEY, LAW, [10, 50], schedule=schedule)
+    assert moved.times.tolist() == [10, 50]
+    with pytest.raises(TypeError, match="t must be integers for DiscreteTime"):
+        windows.transitions(KEY, LAW, [10.0, 50.0], schedule=schedule)
+
+
 def test_a_classifier_that_errs_is_corrected_by_its_confusion():
     """Three in ten labels are wrong, so that the observed share is far from the true one."""
     wrong, calls = np.random.default_rng(0).random((2, N)) < 0.3, iter(range(2))

@@ -16,6 +16,7 @@ from jaxsamp.core.protocols import Denoiser
 from jaxsamp.core.types import Data, PRNGKey, PyTree
 from jaxsamp.running.sampling import sample
 from jaxsamp.samplers import DDPM, Sampler
+from jaxsamp.theory.windows import times as clock
 from jaxsamp.theory.windows.averages import Curve
 from jaxsamp.theory.windows.crossings import Crossing, crossing
 
@@ -116,8 +117,8 @@ def noise_and_denoise(
     checks.at_least("classes", classes, 2)
     checks.at_least("keep", keep, 0)
     inside, back = _group(group, classes), _inverse(confusion, classes)
-    x_0, times = jnp.asarray(x_0), checks.finite("times", times).astype(float).reshape(-1)
-    levels = jax.vmap(denoiser.schedule.at)(jnp.asarray(times))
+    x_0, (times, levels) = jnp.asarray(x_0), clock.at(denoiser.schedule, times)
+    times = times.reshape(-1)
     first = np.asarray(levels.sigma / levels.alpha)
     if not (first > grids.SIGMA_MIN).all():
         raise ValueError(f"times must have sigma / alpha above {grids.SIGMA_MIN}; the smallest one is {first.min():g}.")

@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
-from jaxsamp.core.types import Data
+from jaxsamp.core.types import Data, Level
+from jaxsamp.schedules import DiscreteTime
 
 FIRST, LAST, STEPS = 0.02, 30.0, 350  # of times of the Ornstein-Uhlenbeck process
 
@@ -22,16 +23,22 @@ def times_of(schedule: Schedule, tau: np.ndarray) -> np.ndarray:
     return np.asarray(level.t, float)
 
 
+def at(schedule: Schedule, times: Data) -> tuple[np.ndarray, Level]:
+    """Finite times as floats, and their levels; discrete times must be whole numbers."""
+    given = checks.finite("times", times)
+    own = given if isinstance(schedule, DiscreteTime) else given.astype(float)
+    return given.astype(float), jax.vmap(schedule.at)(jnp.asarray(own).reshape(-1))
+
+
 def checked_times(schedule: Schedule, times: Data) -> tuple[np.ndarray, np.ndarray]:
     """Times of the schedule, and those of the Ornstein-Uhlenbeck process with the same sigma / alpha.
 
     Raises:
         ValueError: times are not one axis of at least two finite ones along which sigma / alpha grows.
     """
-    got = checks.finite("times", times).astype(float)
+    got, level = at(schedule, times)
     if got.ndim != 1 or got.size < 2:
         raise ValueError(f"times must be at least two, along one axis; got shape {got.shape}.")
-    level = jax.vmap(schedule.at)(jnp.asarray(got))
     lam = np.asarray(level.log_snr, float)
     if not (np.isfinite(lam).all() and (np.diff(lam) < 0).all()):
         raise ValueError("times must be increasing, with sigma / alpha above 0 that grows along them.")
