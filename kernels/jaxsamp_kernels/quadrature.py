@@ -49,15 +49,16 @@ def plane_posterior(
         nodes: nodes per coordinate; a row of them is in memory at a time.
     """
     u, s = x / alpha, sigma / alpha
-    near = jnp.clip(u, low, high) - u  # from u to the nearest point of the box
-    first, last = jnp.maximum(low - u, near - REACH * s), jnp.minimum(high - u, near + REACH * s)
+    home = jnp.clip(u, low, high)  # from which nodes are counted: u itself may be far away
+    first, last = jnp.maximum(low - home, -REACH * s), jnp.minimum(high - home, REACH * s)
+    slope = (home - u) / s**2
     cell = (last - first) / nodes
     steps = jnp.arange(nodes, dtype=x.dtype) + 0.5
 
     def row(carry: tuple[Array, Array, Array], step: Array) -> tuple[tuple[Array, Array, Array], None]:
         top, mass, moment = carry
-        moved = first + cell * jnp.stack([jnp.full_like(steps, step), steps], -1)  # x_0 - u
-        logs = log_density(u + moved) - 0.5 * jnp.sum(jnp.square(moved / s), -1)
+        moved = first + cell * jnp.stack([jnp.full_like(steps, step), steps], -1)  # x_0 - home
+        logs = log_density(home + moved) - jnp.sum(slope * moved + 0.5 * jnp.square(moved / s), -1)
         new = jnp.maximum(top, jnp.max(logs))
         weights, kept = jnp.exp(logs - new), jnp.exp(top - new)
         return (new, kept * mass + weights.sum(), kept * moment + (weights[:, None] * moved).sum(0)), None
@@ -65,5 +66,5 @@ def plane_posterior(
     zero = jnp.zeros((), x.dtype)
     start = (jnp.full((), jnp.finfo(x.dtype).min, x.dtype), zero, jnp.zeros_like(x))
     top, mass, moment = jax.lax.scan(row, start, steps)[0]
-    log_unit = jnp.log(cell).sum() - 2 * jnp.log(jnp.asarray(sigma, x.dtype)) - jnp.log(2 * jnp.pi)
-    return PlanePosterior(u + moment / mass, top + jnp.log(mass) + log_unit)
+    log_unit = jnp.log(cell).sum() - 0.5 * jnp.sum(jnp.square((home - u) / s)) - 2 * jnp.log(jnp.asarray(sigma, x.dtype)) - jnp.log(2 * jnp.pi)
+    return PlanePosterior(home + moment / mass, top + jnp.log(mass) + log_unit)

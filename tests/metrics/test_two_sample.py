@@ -3,6 +3,8 @@
 Keys are fixed. Means of many draws are held to four standard errors, a false alarm once in 16,000.
 """
 
+import inspect
+
 import jax
 import numpy as np
 import pytest
@@ -29,6 +31,20 @@ def test_mmd_is_the_sum_over_pairs_whatever_the_chunk():
         assert metrics.mmd_distance(x, y, 0.8, chunk) == pytest.approx(exact, abs=1e-6)
     far = metrics.mmd_distance(x + 1000, y + 1000, 0.8)
     assert far == pytest.approx(exact, abs=1e-3)
+
+
+@pytest.mark.parametrize("distance", [inspect.unwrap(metrics.energy_distance), inspect.unwrap(metrics.mmd_distance)])
+def test_distances_take_numbers_of_any_precision(distance):
+    x, y = np.round(20 * normal(0, 60, 3)), np.round(20 * normal(1, 50, 3) + 5)
+    exact = distance(x, y)
+    for types in ((int, int), (np.float16, np.float32), (np.float16, np.float16)):
+        assert distance(x.astype(types[0]), y.astype(types[1])) == pytest.approx(exact, rel=1e-5)
+    same = jax.numpy.asarray(x)
+    assert distance(same, same) == pytest.approx(distance(x, x), rel=1e-6) and distance(same, same) < 0
+    with jax.enable_x64(True):  # single precision against the double precision of a law
+        assert distance(x, y.astype(float)) == pytest.approx(exact, rel=1e-5)
+        found = metrics.memorization(x, y.astype(float), held_out=y[::-1].astype(float))
+        assert np.isfinite(found.value)
 
 
 def test_width_of_the_kernel_is_the_median_distance_of_the_reference_alone():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn import datasets
 
 from jaxsamp.core.types import Level
@@ -13,6 +14,7 @@ from jaxsamp.schedules import EDM
 from jaxsamp.targets.boxes import UniformBoxes
 from jaxsamp.targets.gaussian_mixture import GaussianMixture
 from jaxsamp.targets.toys import TOYS, checkerboard, circles, grid, moons, ring, spiral
+from jaxsamp_kernels.quadrature import plane_posterior
 
 RATIOS = np.repeat([0.05, 0.5, 5.0], 10)
 log_prob = jax.jit(lambda target, x: target.log_prob(x))
@@ -94,3 +96,19 @@ def test_counts_and_widths_that_make_no_toy_are_refused():
         ring(modes=0)
     with pytest.raises(ValueError, match="width must be positive"):
         checkerboard(width=-1.0)
+
+
+@pytest.mark.parametrize("alpha, sigma", [(1.0, 1000.0), (0.01, 1.0), (1.0, 1.0), (1.0, 0.01)])
+def test_the_plane_is_seen_in_single_precision_at_any_noise(alpha, sigma):
+    """A Gaussian, whose posterior is known; at large noise the state is a thousand times as far away as its box."""
+    spread = np.array([1.0, 0.3])
+
+    def log_density(x):
+        return -0.5 * jnp.sum((x / spread) ** 2, -1) - np.log(2 * np.pi * spread.prod())
+
+    random = np.random.default_rng(0).normal(size=(2, 2))
+    x = jnp.float32(alpha * spread * random[0] + sigma * random[1])
+    found = plane_posterior(log_density, x, alpha, sigma, *jnp.float32([-7 * spread, 7 * spread]), 128)
+    variance = (alpha * spread) ** 2 + sigma**2
+    np.testing.assert_allclose(found.mean, alpha * spread**2 * x / variance, atol=1e-5)
+    assert found.log_prob == pytest.approx(norm.logpdf(x, scale=np.sqrt(variance)).sum(), abs=1e-5)
