@@ -2,6 +2,7 @@
 
 from jaxsamp.calibration.bases import Basis
 from jaxsamp.calibration.calibrate import calibrate
-from jaxsamp.calibration.tables import Calibration, from_curve, from_sigma_data, load
+from jaxsamp.calibration.files import load
+from jaxsamp.calibration.tables import Calibration, from_curve, from_sigma_data
 
 __all__ = ["Basis", "Calibration", "calibrate", "from_curve", "from_sigma_data", "load"]

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsamp import grids
 from jaxsamp.calibration.measuring import BASES, LEVELS, MAX_PCA_DIM, SAMPLES, measure
@@ -69,7 +71,7 @@ def calibrate(
     checks.at_least("samples", samples, 2)
     for_data, for_noise = jax.random.split(key)
     x = _samples(for_data, data, samples)
-    cond = jax.tree.map(lambda leaf: leaf[: len(x)], cond)
+    cond = jax.tree.map(lambda leaf: leaf[: len(x)] if _has_rows(leaf) else leaf, cond)  # others are refused below
     denoiser = checks.batch(key, denoiser, x.shape, cond, microbatch)
     checks.finite("data", x)
     if grid and isinstance(denoiser.schedule, DiscreteTime):
@@ -77,6 +79,10 @@ def calibrate(
     at = grids.log_snr(denoiser.schedule, levels - 1, sigma_max=sigma_max, sigma_min=sigma_min)
     found = measure(for_noise, denoiser, x, at, _basis(basis, x.shape[1:]), cond, microbatch)
     return replace(found, placement=placed(for_noise, denoiser, found, x, at, cond, microbatch)) if grid else found
+
+
+def _has_rows(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray) and leaf.ndim > 0
 
 
 def _samples(key: Array, data: Data | Law, n: int) -> Array:

@@ -7,6 +7,7 @@ a is the average Jacobian of D, which by Tweedie's formula is the mean posterior
 where MMSE is the denoising loss at each noise level. In the frame that removes a x, the integrand n is small.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from jaxsamp.calibration.bases import PLAIN, Basis, from_arrays
+from jaxsamp.calibration.bases import KNOWN, PLAIN, Basis, Plain
 from jaxsamp.calibration.placement import Placement
 from jaxsamp.core import checks, disk
 from jaxsamp.core.pytrees import pytree
@@ -27,7 +28,7 @@ from jaxsamp_kernels.frame import Calibrated, Frame, PerCoordinate
 KNOTS = 512
 # Jacobians measured on a network may exceed 1 slightly; curves are logistic functions of this height.
 MAX_LINEAR = 1.02
-_PLACED = "placement_"  # before the names of its arrays in a file
+PLACED = "placement_"  # before the names of its arrays in a file
 
 
 @pytree
@@ -58,30 +59,35 @@ class Calibration:
             mean = self.basis.out_of(self.mean) if jnp.ndim(self.mean) else self.mean
             return float(jnp.sqrt(jnp.square(mean).max() + jnp.mean(self.variance)))
 
+    def check_event(self, event: tuple[int, ...]) -> None:
+        """Raise ValueError unless it is one of samples of this shape; it may be traced, because shapes alone are read.
+
+        Of the user's own bases no more is known.
+        """
+        if not isinstance(self.basis, Plain | KNOWN):
+            return
+        event = tuple(event)
+        if isinstance(self.basis, KNOWN) and self.basis.event != event:
+            raise ValueError(
+                f"calibration must be of samples of shape {event}; its basis has shape {self.basis.event}."
+            )
+        into = event if isinstance(self.basis, Plain) else (math.prod(event),)
+        for name, got in self._shapes().items():
+            if not _spreads(got, into):
+                raise ValueError(f"calibration must be of samples of shape {event}; its {name} has shape {got}.")
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those of whatever broadcasts over a sample in the coordinates of the basis."""
+        curve = self.frame.curves.slope.shape[1:] if isinstance(self.frame, PerCoordinate) else ()
+        return {"curve": curve, "mean": jnp.shape(self.mean), "variance": jnp.shape(self.variance)}
+
     def save(self, path: str | Path) -> Path:
         """Write to an .npz file, which `jaxsamp.calibration.load` reads; returns the path."""
         path = disk.with_ending(path, ".npz")
         tables: Any = self.frame.curves if isinstance(self.frame, PerCoordinate) else self.frame
-        sizes: Any = {} if self.placement is None else {_PLACED + n: a for n, a in vars(self.placement).items()}
+        sizes: Any = {} if self.placement is None else {PLACED + n: a for n, a in vars(self.placement).items()}
         np.savez(path, mean=self.mean, variance=self.variance, **tables._asdict(), **self.basis.arrays(), **sizes)
         return path
-
-
-def load(path: str | Path) -> Calibration:
-    """Read what `Calibration.save` wrote.
-
-    Raises:
-        ValueError: the file does not hold a calibration.
-    """
-    path = disk.with_ending(path, ".npz")
-    held = disk.arrays(path, "a file written by Calibration.save")
-    try:
-        tables = Calibrated(*(_array(held[name]) for name in Calibrated._fields))
-        sizes = {name: _array(held[_PLACED + name]) for name in ("log_snr", "sizes") if _PLACED + name in held}
-        placement = Placement(**sizes) if sizes else None
-        return Calibration(_frame(tables), _array(held["mean"]), _array(held["variance"]), from_arrays(held), placement)
-    except KeyError as missing:
-        raise ValueError(f"path must be a file written by Calibration.save; {path} has no {missing}.") from None
 
 
 def from_curve(
@@ -97,7 +103,9 @@ def from_curve(
         basis: the coordinates of the curves; see `jaxsamp.calibration.bases`.
 
     Raises:
-        ValueError: lengths differ, fewer than 4 levels, lambda not increasing, or a outside (0, 1.02).
+        ValueError: lengths differ, fewer than 4 levels, lambda not increasing, a outside (0, 1.02), or a mean or
+            variance that is not finite, that is negative, or that does not fit the basis.
+        TypeError: the mean or the variance is not of real numbers.
     """
     lam, a = checks.finite("log_snr", log_snr).astype(float), checks.finite("linear", linear).astype(float)
     if lam.ndim != 1 or a.ndim not in (1, 2) or len(lam) != len(a) or len(lam) < 4 or (np.diff(lam) <= 0).any():
@@ -114,7 +122,7 @@ def from_curve(
     logit = CubicSpline(lam, np.log(a) - np.log(MAX_LINEAR - a))(knots)
     slope = MAX_LINEAR / (1 + np.exp(-logit)) - 1
     tables = _tables(knots, CubicSpline(knots, slope).antiderivative()(knots), slope)
-    return Calibration(_frame(tables), _array(mean), _array(variance), basis)
+    return fitting(Calibration(frame_of(tables), moment("mean", mean), moment("variance", variance, 0.0), basis))
 
 
 def from_sigma_data(
@@ -123,23 +131,70 @@ def from_sigma_data(
     """The calibration of data with standard deviation `sigma_data`: a = v / (v + s^2), exact for N(mean, v I).
 
     Args:
-        sigma_data: sqrt v, above 0.
+        sigma_data: sqrt v, above 0 and finite.
         sigma_max: noisiest sigma / alpha of the table.
         sigma_min: cleanest sigma / alpha of the table.
         mean: mean of the data, a number or (*event).
 
     Raises:
-        ValueError: sigma_data is not above 0.
+        ValueError: a number is not above 0 and finite, sigma_max is not above sigma_min, or the mean is not finite.
+        TypeError: one is not a number, or the mean is not of real numbers.
 
     Source: the preconditioning of Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models",
     arXiv 2206.00364, removes the same linear part.
     """
-    if not sigma_data > 0:
-        raise ValueError(f"sigma_data must be above 0; got {sigma_data}.")
+    sigma_data, sigma_max = _positive("sigma_data", sigma_data), _positive("sigma_max", sigma_max)
+    sigma_min = _positive("sigma_min", sigma_min)
+    if not sigma_max > sigma_min:
+        raise ValueError(f"sigma_max must be above sigma_min = {sigma_min}; got {sigma_max}.")
     knots = np.linspace(-np.log(sigma_max), -np.log(sigma_min), KNOTS)
     noise = np.exp(-2 * knots)
     tables = _tables(knots, 0.5 * np.log(sigma_data**2 + noise), -noise / (sigma_data**2 + noise))
-    return Calibration(tables, _array(mean), _array(sigma_data**2))
+    return Calibration(tables, moment("mean", mean), _array(sigma_data**2))
+
+
+def moment(argument: str, got: Any, least: float = -np.inf) -> Array:
+    """`got` as an array of JAX if its entries are finite and at least `least`, as far as they can be read; else raise.
+
+    A variance may be 0: coordinates of data can be constant, such as the corners of images.
+    """
+    array = checks.floating(argument, got)
+    if checks.is_readable(array) and (low := checks.finite(argument, array).min(initial=np.inf)) < least:
+        raise ValueError(f"{argument} must be at least {least:g}; got {low:g}.")
+    return _array(array)
+
+
+def fitting(made: Calibration) -> Calibration:
+    """`made` if its parts fit each other, else raise ValueError; a plain one must fit samples of some shape."""
+    if isinstance(made.basis, KNOWN):
+        made.check_event(made.basis.event)
+    elif isinstance(made.basis, Plain):
+        shapes = made._shapes()
+        try:
+            np.broadcast_shapes(*shapes.values())
+        except ValueError:
+            said = ", ".join(f"{name} {got}" for name, got in shapes.items())
+            raise ValueError(f"calibration must have parts that fit samples of one shape; got shapes {said}.") from None
+    return made
+
+
+def _positive(argument: str, got: Any) -> float:
+    """`got` as a float if it is a number above 0 that is finite, else raise; tables are made outside of a trace."""
+    number = np.ndim(got) == 0 and checks.is_concrete(got) and not isinstance(got, str | bytes)
+    try:
+        value = float(got) if number else None
+    except (TypeError, ValueError):
+        value = None
+    if value is None:
+        raise TypeError(f"{argument} must be a number; got a {type(got).__name__}.")
+    if not 0 < value < np.inf:
+        raise ValueError(f"{argument} must be above 0 and finite; got {value}.")
+    return value
+
+
+def _spreads(shape: tuple[int, ...], over: tuple[int, ...]) -> bool:
+    """Whether an array of this shape broadcasts to the shape `over`."""
+    return len(shape) <= len(over) and all(n in (1, m) for n, m in zip(shape[::-1], over[::-1], strict=False))
 
 
 def _array(values: Any) -> Array:
@@ -150,7 +205,7 @@ def _tables(knots: np.ndarray, log_scale: np.ndarray, slope: np.ndarray) -> Cali
     return Calibrated(*(_array(v) for v in (knots[0], knots[1] - knots[0], log_scale, slope)))
 
 
-def _frame(tables: Calibrated) -> Frame:
+def frame_of(tables: Calibrated) -> Frame:
     """One curve, or one per coordinate; then nodes are drawn in a common clock, that of the mean curve."""
     if tables.slope.ndim == 1:
         return tables

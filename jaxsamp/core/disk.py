@@ -1,5 +1,6 @@
 """Files that cannot be written, OSErrors that name them, or read."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -16,17 +17,39 @@ def unread(error: Exception) -> str:
 
 
 def arrays(path: Path, kind: str) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file by name; ValueError, with the `kind` of file that it must be, if it is none."""
+    """All arrays of an .npz file by name.
+
+    Args:
+        path: where it is.
+        kind: what an error says that it must be.
+
+    Raises:
+        ValueError: it is damaged, or another kind of file.
+        OSError: there is no such file, or the system refuses to read it.
+        MemoryError: its arrays do not fit into memory.
+    """
     try:
-        with np.load(path) as file:
+        file = np.load(path)
+        if not hasattr(file, "files"):
+            raise ValueError("it holds one array, as an .npy file does")
+        with file:
             return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(f"path must be {kind}; {path}: {unread(error)}.") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # damage shows as errors of many types, of the parsers of archives and of headers
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which a place outside of the file is
+            raise
+        known = isinstance(error, ValueError | EOFError | BadZipFile) and str(error)
+        why = unread(error) if known else f"it is damaged ({type(error).__name__})"
+        raise ValueError(f"path must be {kind}; {path}: {why.rstrip('.')}.") from None
 
 
 def with_ending(path: str | Path, ending: str) -> Path:
-    """The path with this ending after its name, unless it has it: a name may have dots of its own, as in eps0.5."""
-    path = Path(path)
+    """The path with this ending after its name, unless it has it: a name may have dots of its own, as in eps0.5.
+
+    A ~ at its beginning is the home folder.
+    """
+    path = Path(path).expanduser()
     return path if path.suffix == ending else path.with_name(path.name + ending)
 
 

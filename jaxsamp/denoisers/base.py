@@ -17,6 +17,19 @@ def per_event(values: ArrayLike, x: Array) -> Array:
     return values.reshape(values.shape + (1,) * (x.ndim - 1)) if values.ndim else values
 
 
+def check_calibration(got: Any, event: tuple[int, ...] | None) -> None:
+    """Raise unless `got` is None or a calibration of samples of this shape, which may be unknown."""
+    if got is None:
+        return
+    if not isinstance(got, Calibration):
+        raise TypeError(
+            "calibration must be one from jaxsamp.calibrate(key, denoiser, data) or jaxsamp.calibration, or None; "
+            f"got a {type(got).__name__}."
+        )
+    if event is not None:
+        got.check_event(event)
+
+
 class BaseDenoiser(ABC):
     """Base class of denoisers: frozen registered dataclasses with a `schedule` and a `calibration`.
 
@@ -46,7 +59,13 @@ class BaseDenoiser(ABC):
         return getattr(self.calibration, "placement", None)
 
     def with_calibration(self, calibration: Calibration | None) -> Any:
-        """The same denoiser with a measured linear part, which the frame "calibrated" reads."""
+        """The same denoiser with a measured linear part, which the frame "calibrated" reads; None for none.
+
+        Raises:
+            TypeError: it is not a calibration.
+            ValueError: it is one of samples of another shape, as far as the denoiser knows its own.
+        """
+        check_calibration(calibration, self.event_shape)
         return dataclasses.replace(self, calibration=calibration)  # type: ignore[type-var]
 
     def check_cond(self, cond: PyTree, n: int) -> None:  # noqa: B027  (most denoisers take any `cond`)

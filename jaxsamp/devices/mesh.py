@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -31,9 +32,10 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
         A `jax.sharding.Mesh` of shape (batch, time).
 
     Raises:
-        ValueError: batch * time is not the number of devices.
+        ValueError: batch * time is not the number of devices, or one of them is given twice.
+        TypeError: `devices` is not a list of devices.
     """
-    chosen = list(jax.devices() if devices is None else devices)
+    chosen = jax.devices() if devices is None else _distinct(devices)
     checks.at_least("time", time, 1)
     batch = max(1, len(chosen) // time) if batch is None else checks.at_least("batch", batch, 1)
     if batch * time != len(chosen):
@@ -43,6 +45,17 @@ def mesh(batch: int | None = None, time: int = 1, *, devices: Sequence[Any] | No
         )
     _warn_of_few_threads(chosen)
     return jax.make_mesh((batch, time), (BATCH, TIME), (AxisType.Auto,) * 2, devices=chosen)
+
+
+def _distinct(devices: Any) -> list[Any]:
+    """The devices as a list, each of them once; errors are those of `mesh`."""
+    chosen = list(devices) if isinstance(devices, Iterable) else []
+    if not isinstance(devices, Iterable) or not all(hasattr(device, "process_index") for device in chosen):
+        raise TypeError(f"devices must be a list of devices, such as jax.devices()[:2]; got {devices!r}.")
+    device, times = max(Counter(chosen).items(), key=lambda item: item[1], default=(None, 0))
+    if times > 1:
+        raise ValueError(f"devices must be different ones; got {device} {times} times.")
+    return chosen
 
 
 def _warn_of_few_threads(devices: Sequence[Any]) -> None:

@@ -19,7 +19,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, Level, PyTree
-from jaxsamp.denoisers import BaseDenoiser, per_event
+from jaxsamp.denoisers.base import BaseDenoiser, check_calibration, per_event
 from jaxsamp.grids import SIGMA_MAX, SIGMA_MIN
 from jaxsamp.schedules import VarianceExploding
 
@@ -162,7 +162,13 @@ class TargetDenoiser(BaseDenoiser):
         return getattr(self.target if self.measured is None else self.measured, "magnitude", None)
 
     def with_calibration(self, calibration: Any) -> "TargetDenoiser":
-        """The same denoiser with this linear part instead of the target's own."""
+        """The same denoiser with this linear part instead of the target's own.
+
+        Raises:
+            TypeError: it is not a calibration.
+            ValueError: it is one of samples of another shape.
+        """
+        check_calibration(calibration, self.event_shape)
         return replace(self, measured=calibration)
 
     @property

@@ -66,5 +66,6 @@ def plane_posterior(
     zero = jnp.zeros((), x.dtype)
     start = (jnp.full((), jnp.finfo(x.dtype).min, x.dtype), zero, jnp.zeros_like(x))
     top, mass, moment = jax.lax.scan(row, start, steps)[0]
-    log_unit = jnp.log(cell).sum() - 0.5 * jnp.sum(jnp.square((home - u) / s)) - 2 * jnp.log(jnp.asarray(sigma, x.dtype)) - jnp.log(2 * jnp.pi)
+    log_unit = jnp.log(cell).sum() - 0.5 * jnp.square((home - u) / s).sum()
+    log_unit -= 2 * jnp.log(jnp.asarray(sigma, x.dtype)) + jnp.log(2 * jnp.pi)
     return PlanePosterior(home + moment / mass, top + jnp.log(mass) + log_unit)

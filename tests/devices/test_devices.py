@@ -118,6 +118,19 @@ def test_a_mesh_of_other_sizes_is_refused(sizes, message):
         js.mesh(*sizes)
 
 
+@pytest.mark.parametrize("devices", [2, "cpu", [0, 1]])
+def test_devices_that_are_none_are_refused(devices):
+    """A number was not iterable."""
+    with pytest.raises(TypeError, match=r"devices must be a list of devices, such as jax.devices\(\)\[:2\]; got"):
+        inspect.unwrap(js.mesh)(devices=devices)
+
+
+def test_a_device_given_twice_is_refused():
+    one, other = jax.devices()[:2]
+    with pytest.raises(ValueError, match=r"devices must be different ones; got .* 2 times"):
+        js.mesh(devices=[one, other, one])
+
+
 def test_other_meshes_are_refused():
     denoiser = network()
     with pytest.raises(ValueError, match="axis 'batch'"):

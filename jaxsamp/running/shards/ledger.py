@@ -114,7 +114,8 @@ class Ledger:
 
     def finish(self) -> None:
         """If the shards of all processes are there, write the manifest and remove the files that it replaces."""
-        self._known(RUN), self._known(MANIFEST)
+        for kind in (RUN, MANIFEST):  # another job may have begun in the meantime
+            self._known(kind)
         manifest, known = self.folder / MANIFEST, record.journaled(self.folder, self._identity) | self._ours
 
         def whole_there(file: str) -> bool:

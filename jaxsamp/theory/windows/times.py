@@ -1,12 +1,14 @@
 """The times at which windows are looked for, and the levels of them in the variance-preserving scale."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
-from jaxsamp.core.types import Data, Level
+from jaxsamp.core.types import Data
 from jaxsamp.schedules import DiscreteTime
 
 FIRST, LAST, STEPS = 0.02, 30.0, 350  # of times of the Ornstein-Uhlenbeck process
@@ -23,8 +25,8 @@ def times_of(schedule: Schedule, tau: np.ndarray) -> np.ndarray:
     return np.asarray(level.t, float)
 
 
-def at(schedule: Schedule, times: Data) -> tuple[np.ndarray, Level]:
-    """Finite times as floats, and their levels; discrete times must be whole numbers."""
+def at(schedule: Schedule, times: Data) -> tuple[np.ndarray, Any]:
+    """Finite times as floats, and their levels, of arrays; discrete times must be whole numbers."""
     given = checks.finite("times", times)
     own = given if isinstance(schedule, DiscreteTime) else given.astype(float)
     return given.astype(float), jax.vmap(schedule.at)(jnp.asarray(own).reshape(-1))
