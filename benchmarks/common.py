@@ -62,7 +62,8 @@ class Counted(ParallelMidpoint):
 class EveryRound(ParallelMidpoint):
     """One window whose step i is its sweep i, so that `save_every=1` keeps where each round would end.
 
-    Its cost is that of the last step; `stats["residual"]` has the change of the path in every sweep, (n, steps).
+    Its cost is that of the last step; `stats["residual"]` has the change of the path in every sweep, (n, steps), or
+    whatever else is `kept`.
     """
 
     iterations: int | None = field(default=1, metadata={"static": True})  # no sample stops by itself
@@ -75,13 +76,17 @@ class EveryRound(ParallelMidpoint):
         """What is known before the first sweep."""
         begun = super().init(problem, x)
         known = self._window_sweeps(problem, begun)[1]
-        return State(x, (begun, known, jnp.zeros(len(problem.lam) - 1, x.dtype)))
+        return State(x, (begun, known, jnp.zeros((len(problem.lam) - 1, *self.kept(known).shape), x.dtype)))
+
+    def kept(self, known: Any) -> Any:
+        """What is kept of a sweep."""
+        return known.change
 
     def step(self, problem: Any, state: Any, i: Any, rng: Any) -> Any:
         """One sweep."""
-        begun, known, changes = state.memory
+        begun, known, all_kept = state.memory
         known = self._window_sweeps(problem, begun)[2](i, known)
-        return State(known.path.end, (begun, known, changes.at[i].set(known.change)))
+        return State(known.path.end, (begun, known, all_kept.at[i].set(self.kept(known))))
 
     def _window_sweeps(self, problem: Any, begun: Any) -> Any:
         ends = problem._replace(lam=problem.lam[jnp.array([0, -1])])

@@ -3,23 +3,26 @@
 The cases of rounds_vs_accuracy.py, with and without a surrogate: one window of 64 nodes, at most 14 rounds, tolerances
 of 1e-2 and 1e-3. Error: the distance to the converged flow from the same start, root mean square over coordinates, in
 the scale of x_0; it includes that of the 64 nodes, which no change between two rounds shows. "beyond 3" counts the
-samples that stopped with more than three tolerances, in all runs together; "converged, beyond 3" those of them of which
-`stats` says that they have converged.
+samples that stopped with more than three tolerances, in all runs together; "converged, beyond 3" those of them that
+are then called converged. All rounds are made once, with what the sampler would stop on after each of them, and serve
+all tolerances; that it stops there by itself is asserted of some samples.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import Counted, arguments, report
+from common import Counted, EveryRound, arguments, report
 from rounds_vs_accuracy import CASES, MICROBATCH, Case
 
 import jaxsamp as js
+from jaxsamp.core.pytrees import pytree
 from jaxsamp.samplers import UniPC
 
-ROUNDS, NODES = 14, 64
+ROUNDS, NODES, FEW = 14, 64, 8
 TOLERANCES = (1e-2, 1e-3)
 
 
@@ -29,25 +32,63 @@ def drawn(case: Case, start: Any, sampler: Any, steps: int, **more: Any) -> Any:
     return js.sample(jax.random.key(0), case.denoiser, start.shape, sampler, steps, **options, **more)
 
 
-def row(name: str, tolerance: float, errors: Any, stats: list[dict[str, Any]]) -> dict[str, Any]:
+@pytree
+@dataclass(frozen=True)
+class Judged(EveryRound):
+    """The same; `stats["residual"]` has what each sweep says of its error, (n, steps, 2): estimate and certificate."""
+
+    def kept(self, known: Any) -> Any:
+        """What a sample stops on, and what it is called converged by."""
+        return jnp.stack([known.error, known.residual])
+
+
+class Rounds(NamedTuple):
+    """What there is of samples after each of ROUNDS rounds, (n, ROUNDS)."""
+
+    errors: np.ndarray
+    estimates: np.ndarray
+    residuals: np.ndarray
+
+
+def rounds_of(case: Case, start: Any, end: Any, surrogate: Any) -> Rounds:
+    """All rounds from one set of starts, whose converged flow ends at `end`."""
+    found = drawn(case, start, Judged(NODES, surrogate=surrogate), ROUNDS, save_every=1)
+    path, judged = np.asarray(found.path)[:, 1:], np.asarray(found.stats["residual"])
+    apart = np.square(path - np.asarray(end)[:, None]).reshape(len(path), ROUNDS, -1)
+    for tolerance in TOLERANCES:  # the sampler's own stops, of some
+        own = Counted(iterations=ROUNDS - 1, midpoints=NODES, tolerance=tolerance, surrogate=surrogate)
+        few = drawn(case, start[:FEW], own, 1)
+        at = stops(judged[:FEW, :, 0], tolerance)
+        assert (np.asarray(few.stats["rounds"]) == at + 1).all()
+        np.testing.assert_allclose(few.x, path[np.arange(FEW), at], atol=0.1 * tolerance)
+    return Rounds(np.sqrt(apart.mean(-1, dtype=float)), judged[..., 0], judged[..., 1])
+
+
+def stops(estimates: np.ndarray, tolerance: float) -> np.ndarray:
+    """The round after which each sample stops, counted from 0."""
+    within = estimates <= tolerance
+    return np.where(within.any(1), within.argmax(1), ROUNDS - 1)
+
+
+def row(name: str, tolerance: float, found: Rounds) -> dict[str, Any]:
     """What the samples of all runs have in common."""
-    joined = {
-        key: np.concatenate([np.asarray(one[key]) for one in stats]) for key in ("rounds", "residual", "converged")
-    }
-    stopped = (joined["rounds"] < ROUNDS) | joined["converged"]
+    at = stops(found.estimates, tolerance)
+    errors, residuals = (part[np.arange(len(at)), at] for part in (found.errors, found.residuals))
+    converged = residuals <= tolerance
+    stopped = (at + 1 < ROUNDS) | converged
     beyond = stopped & (errors > 3 * tolerance)
     return {
         "case": name,
         "tolerance": f"{tolerance:g}",
         "samples": len(errors),
-        "rounds": f"{joined['rounds'].mean():.2f}",
+        "rounds": f"{(at + 1).mean():.2f}",
         "stopped": f"{100 * stopped.mean():.2f} %",
         "within": f"{100 * np.mean(errors[stopped] <= tolerance):.2f} %",
         "within 3": f"{100 * np.mean(errors[stopped] <= 3 * tolerance):.2f} %",
         "worst / tolerance": f"{errors[stopped].max() / tolerance:.3g}",
-        "converged": f"{100 * joined['converged'].mean():.0f} %",
+        "converged": f"{100 * converged.mean():.0f} %",
         "beyond 3": int(beyond.sum()),
-        "converged, beyond 3": int((beyond & joined["converged"]).sum()),
+        "converged, beyond 3": int((beyond & converged).sum()),
     }
 
 
@@ -75,12 +116,9 @@ def main():
         exact = [drawn(case, s, UniPC(order=3, lower_order_final=False), options.reference).x for s in starts]
         rows = []
         for label, surrogate in {"none": None, **({} if options.plain else case.surrogates())}.items():
-            for tolerance in TOLERANCES:
-                sampler = Counted(iterations=ROUNDS - 1, midpoints=NODES, tolerance=tolerance, surrogate=surrogate)
-                found = [drawn(case, s, sampler, 1) for s in starts]
-                apart = [jnp.square(one.x - end).reshape(len(end), -1) for one, end in zip(found, exact, strict=True)]
-                errors = np.sqrt(np.concatenate([np.mean(np.asarray(a, float), 1) for a in apart]))
-                rows.append(row(f"{name}, {label}", tolerance, errors, [one.stats for one in found]))
+            runs = [rounds_of(case, s, end, surrogate) for s, end in zip(starts, exact, strict=True)]
+            found = Rounds(*(np.concatenate(parts) for parts in zip(*runs, strict=True)))
+            rows += [row(f"{name}, {label}", tolerance, found) for tolerance in TOLERANCES]
         title = f"{name}: samples that stopped by themselves"
         report(f"stopping_{name}", title, rows, options, ("flax", "optax"))
 

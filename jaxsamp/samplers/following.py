@@ -14,6 +14,8 @@ from jaxsamp_kernels.window import Memory
 # leave a mode so slowly that its changes hardly shrink.
 LEAST_RATE, MOST_RATE = 0.1, 0.9
 CAUTION = 3.0  # of the estimated error: changes say little of a sample that will leave the wrong mode only later
+GROWTH = 2.0  # of the first rate, which has none before it
+MARGIN = 2.0  # of the geometric mean of the last two changes
 
 
 class Path(NamedTuple):
@@ -33,26 +35,27 @@ class Sweep(NamedTuple):
     memory: Memory
     rest: Array | None  # the slopes less those of the surrogate, or None without one
     change: Array  # the last change of the path
-    rate: Array  # its ratio to the one before; 1 as long as there is none
-    residual: Array  # the largest one of it, its geometric mean with the one before, and what is left at this rate
+    rate: Array  # its ratio to the one before; 0 as long as there is none
+    residual: Array  # the largest one of it, of what the one before allows, and of what is left at this rate
     error: Array  # what is left to change, estimated
 
     @classmethod
     def before(cls, path: Path, memory: Memory, rest: Array | None) -> "Sweep":
         """The state before the first sweep."""
         unknown = jnp.full((), jnp.inf, path.x.dtype)
-        return cls(path, memory, rest, unknown, jnp.ones_like(unknown), unknown, unknown)
+        return cls(path, memory, rest, unknown, jnp.zeros_like(unknown), unknown, unknown)
 
     def followed_by(self, path: Path, memory: Memory, rest: Array | None, change: Array) -> "Sweep":
         """The state after the next sweep, whose path has changed by `change`."""
         # The first sweep shows no contraction: its change is a certificate, and there is no estimate.
-        known = jnp.isfinite(self.change)
-        rate = jnp.where(known, change / jnp.maximum(self.change, jnp.finfo(change.dtype).tiny), 1.0)
+        known, tiny = jnp.isfinite(self.change), jnp.finfo(change.dtype).tiny
+        rate = jnp.where(known, change / jnp.maximum(self.change, tiny), 0.0)
         # A rate that has grown goes on to grow where a sample sets out to leave the mode that it was in.
-        growth = jnp.maximum(rate / jnp.maximum(self.rate, jnp.finfo(change.dtype).tiny), 1.0)
+        growth = jnp.where(self.rate > 0, jnp.maximum(rate / jnp.maximum(self.rate, tiny), 1.0), GROWTH)
         error = CAUTION * change * jnp.clip(rate * growth, LEAST_RATE, 1.0)
-        # One small change may be chance; and changes of q, q^2, ... of the last one are q / (1 - q) of it together.
-        mean, slow = jnp.sqrt(change * self.change), jnp.minimum(rate, MOST_RATE)
+        # One small change may be chance; and changes of r, r^2, ... of the last one are r / (1 - r) of it together.
+        mean = jnp.minimum(jnp.sqrt(change * self.change) * jnp.maximum(growth**2, MARGIN), self.change)
+        slow = jnp.minimum(rate * growth**2, MOST_RATE)
         least = jnp.maximum(mean, change * slow / (1 - slow))
         residual = jnp.maximum(change, jnp.where(known, least, 0.0))
         return Sweep(path, memory, rest, change, rate, residual, jnp.where(known, error, jnp.inf))

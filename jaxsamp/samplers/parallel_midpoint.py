@@ -62,12 +62,12 @@ class ParallelMidpoint(Sampler):
             of `jaxsamp_kernels.window.secant_step`; 0 for plain Picard iteration.
         tolerance: None, for `iterations` sweeps or the 1 % above; or the error, root mean square over coordinates in
             the scale of x_0, at which a sample stops sweeping. With P the largest change of the path in a sweep, max
-            over nodes of rms(X_j - X_j before) sqrt(v / (v + s_j^2)), v the variance of the data, q = P / (P of the
-            sweep before) and q' the q before, it stops at 3 P min(1, max(q, q^2 / q', 0.1)) <= tolerance, after two
-            sweeps at the earliest, of which the second has no q'.
-            `stats["residual"]` is the largest one of P, of its geometric mean with the P before, and of P r / (1 - r),
-            r = min(q, 0.9), what is left if changes go on to shrink like this; `stats["converged"]` says whether it is
-            within the tolerance, which takes about a round more: of a sample that stopped before, the estimate alone
+            over nodes of rms(X_j - X_j before) sqrt(v / (v + s_j^2)), v the variance of the data, P' the one before,
+            q = P / P', q' the q before and g = max(1, q / q'), or 2 after two sweeps, which have no q', it stops at
+            3 P min(1, max(g q, 0.1)) <= tolerance, after two sweeps at the earliest.
+            `stats["residual"]` is the largest one of P, of min(P', max(2, g^2) sqrt(P P')), and of P r / (1 - r),
+            r = min(g^2 q, 0.9), what is left if changes go on to shrink like this; `stats["converged"]` says whether it
+            is within the tolerance, which takes about a round more: of a sample that stopped before, the estimate alone
             says that it is. Neither sees the error of the nodes, nor, with tolerances above some 1 % of the data's
             standard deviation, every sample that sits still between two modes.
         clock: the clock in which random nodes are uniform; see `RandomizedMidpoint`.
