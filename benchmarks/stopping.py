@@ -60,7 +60,7 @@ def rounds_of(case: Case, start: Any, end: Any, surrogate: Any) -> Rounds:
         few = drawn(case, start[:FEW], own, 1)
         at = stops(judged[:FEW, :, 0], tolerance)
         assert (np.asarray(few.stats["rounds"]) == at + 1).all()
-        np.testing.assert_allclose(few.x, path[np.arange(FEW), at], atol=0.1 * tolerance)
+        np.testing.assert_allclose(few.x, path[np.arange(len(at)), at], atol=0.1 * tolerance)
     return Rounds(np.sqrt(apart.mean(-1, dtype=float)), judged[..., 0], judged[..., 1])
 
 
