@@ -45,9 +45,11 @@ def rows(
 
     Raises:
         ValueError: n or microbatch is below 1, or `items` has a leaf without n rows.
-        TypeError: `key` is not a typed key, or `mesh` not a mesh.
+        TypeError: `key` is not a typed key, `one` not a function, or `mesh` not a mesh.
     """
     checks.typed_key(key)
+    if not callable(one):
+        raise TypeError(f"one must be a function of a key and an item; got a {type(one).__name__}.")
     checks.at_least("n", n, 1)
     devices.check_mesh(mesh)
     if microbatch is not None:
