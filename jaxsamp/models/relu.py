@@ -27,7 +27,12 @@ class ReLUNet(nn.Module):
 
 
 def of_weights(weights: np.ndarray, coefficients: np.ndarray, constant: float) -> tuple[ReLUNet, dict[str, Any]]:
-    """The network with weights w (m, d), coefficients l (m,) and constant c, and its parameters."""
+    """The network with weights w (m, d), coefficients l (m,) and constant c, and its parameters.
+
+    Flax has no layer without neurons: a network of none has one whose weights are 0.
+    """
     dtype = jnp.result_type(float)
+    if not len(weights):
+        weights, coefficients = np.zeros((1, weights.shape[1])), np.zeros(1)
     out = {"kernel": jnp.asarray(coefficients[:, None], dtype), "bias": jnp.asarray([constant], dtype)}
     return ReLUNet(len(weights)), {"params": {"hidden": {"kernel": jnp.asarray(weights.T, dtype)}, "out": out}}

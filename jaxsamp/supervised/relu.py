@@ -52,7 +52,8 @@ class ReLUFit:
         singular_values: those of the second moment of labels without their linear part, (d,), decreasing.
         noise_level: nu = 2 sd sqrt(d / n), the largest that noise would give.
         merged: by how many lines |w.x| the fit has fewer than k.
-        test_r2: share of the variance that the fit explains on rows held out, the last tenth; nan if they are too few.
+        test_r2: share of the variance that the fit explains on rows held out, the last tenth; nan if these are too few,
+            or their labels all the same.
         identified: whether the rows decide for the sign of each weight; if not, the function is found, but the signs
             and the last two ReLUs, which carry the rest of the linear part, are one choice of many.
     """
@@ -121,7 +122,7 @@ def fit_relu(key: Any, x: Any, y: Any, k: int, settings: ReLU | None = None) -> 
 
     said = summary(train)
     _warn(said)
-    scale = max(said.square - said.label**2, 0.0)
+    scale = max(said.square - said.label**2, np.finfo(float).eps * said.square)
     slope, constant = said.linear()
     nothing = Lines(np.zeros((0, d)), np.zeros(0), slope, constant)
     rank = None if settings.rank == "auto" else int(settings.rank)

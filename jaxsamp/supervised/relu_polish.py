@@ -100,7 +100,7 @@ def simpler(rows: Rows, found: Polished, scale: float) -> Polished:
         for fewer in _candidates(found):
             tried = polished(rows, fewer, scale)
             limit = chi2.ppf(SURE, len(found.lines.point) - len(tried.lines.point))
-            if tried.loss - found.loss < limit * found.variance:
+            if tried.loss - found.loss <= limit * found.variance:
                 found, trying = tried, True
                 break
     return found
@@ -112,8 +112,8 @@ def _candidates(found: Polished) -> list[Lines]:
     length = np.linalg.norm(lines.v, axis=1)
     unit = lines.v / np.maximum(length, 1e-300)[:, None]
     blocks = [found.covariance[i * d : (i + 1) * d, i * d : (i + 1) * d] for i in range(k)]
-    made = [lines.without(i) for i in range(k) if length[i] < 3 * np.sqrt(unit[i] @ blocks[i] @ unit[i])]
-    turned = np.array([np.trace(block) for block in blocks]) / np.maximum(length, 1e-300) ** 2  # variance of angles
+    made = [lines.without(i) for i in range(k) if length[i] <= 3 * np.sqrt(unit[i] @ blocks[i] @ unit[i])]
+    turned = np.array([np.trace(block) for block in blocks]) / np.maximum(length**2, 1e-300)  # variance of angles
     for i in range(k):
         for j in range(i):
             cosine = unit[i] @ unit[j]

@@ -112,6 +112,16 @@ def test_a_linear_part_of_its_own_leaves_signs_open_and_the_function_right():
     assert found.constant == pytest.approx(3, abs=1e-5)
 
 
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_constant_labels_have_no_relus(value):
+    x = np.random.default_rng(7).standard_normal((2000, 5))
+    found = fit_relu(KEY, x, np.full(2000, value), 2)
+    assert found.weights.shape == (0, 5) and found.merged == 2 and np.isnan(found.test_r2)
+    module, params = found.network()
+    for made in (found.predict(x[:9]), module.apply(params, jax.numpy.asarray(x[:9]))):
+        np.testing.assert_allclose(made, value, rtol=1e-6)
+
+
 def test_without_polishing_directions_are_those_of_the_subspace():
     found, r2, cosine, _ = learned(1, 8, 20_000, 0.0, generic, 2, settings=ReLU(polish=False))
     inside = found.weights[:2] - found.weights[:2] @ found.subspace.T @ found.subspace
