@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxsamp.core.pytrees import adopted, is_function
+from jaxsamp.core.random import is_key
 
 SAMPLES_PER_KEY = 2**32  # numbers that can be folded into a key
 # Words of diffusers for what networks predict, which a likeness of letters would take for other laws.
@@ -60,7 +61,7 @@ def at_least(argument: str, got: Any, least: int) -> int:
 
 def typed_key(key: Any) -> jax.Array:
     """Return `key` if it is one typed PRNG key, else raise TypeError or ValueError."""
-    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+    if not is_key(key):
         kind = f"an array of dtype {key.dtype}" if hasattr(key, "dtype") else f"a {type(key).__name__}"
         raise TypeError(f"key must be a typed key, jax.random.key(seed); got {kind}.")
     if key.shape != ():

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsamp.core.random import is_key
+
 
 def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
     """`thing` as values for JSON, as far as it can be described.
@@ -37,7 +39,7 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
         return {str(key): inner(value) for key, value in thing.items()}
     if isinstance(thing, list | tuple):
         return [inner(value) for value in thing]
-    if isinstance(thing, jax.Array) and jnp.issubdtype(thing.dtype, jax.dtypes.prng_key):
+    if isinstance(thing, jax.Array) and is_key(thing):
         return np.asarray(jax.random.key_data(thing)).tolist()
     if isinstance(thing, np.ndarray | jax.Array):
         array = np.asarray(thing)

@@ -17,6 +17,11 @@ CORRECTOR = 0x9E3779B4
 LIKELIHOOD, OBSERVED, WALK, CHOICE, INNER = range(0x9E3779B6, 0x9E3779BB)
 
 
+def is_key(thing: Any) -> bool:
+    """Whether something is a typed key, or an array of them."""
+    return hasattr(thing, "dtype") and jax.numpy.issubdtype(thing.dtype, jax.dtypes.prng_key)
+
+
 def sample_keys(key: Array, n: int) -> Array:
     """Keys of samples 0, ..., n - 1, (n,): sample i has fold_in(key, i), whatever batch it is drawn in."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jax.numpy.arange(n))

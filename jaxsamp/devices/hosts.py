@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxsamp.core import checks
 from jaxsamp.core.fingerprint import describe
+from jaxsamp.core.random import is_key
 
 SLOTS = 32  # arguments that are compared
 SEEN = 2**20  # numbers of an array that are compared, evenly spaced
@@ -144,6 +144,6 @@ def _seen(leaf: Any) -> Any:
         return describe(leaf)
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
         return [list(leaf.shape), str(leaf.dtype)]
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         leaf = jax.random.key_data(leaf)
     return describe(leaf.reshape(-1)[:: max(1, leaf.size // SEEN)]) | {"shape": list(leaf.shape)}

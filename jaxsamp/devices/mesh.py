@@ -12,6 +12,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxsamp.core import checks
+from jaxsamp.core.random import is_key
 from jaxsamp.core.types import Array, PyTree
 
 BATCH, TIME = "batch", "time"
@@ -197,7 +198,7 @@ def _placed(tree: PyTree, sharding: NamedSharding) -> PyTree:
     def put(leaf: Any) -> Any:
         if not isinstance(leaf, jax.Array | np.ndarray):  # plain numbers need no placement
             return leaf
-        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if is_key(leaf):
             return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         if sharding.is_fully_addressable or not getattr(leaf, "is_fully_addressable", True):
             return jax.device_put(leaf, sharding)

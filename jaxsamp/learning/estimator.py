@@ -4,7 +4,6 @@ from abc import abstractmethod
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
@@ -12,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser, Schedule
+from jaxsamp.core.random import is_key
 from jaxsamp.core.types import Array
 
 FIT, SAMPLE = range(2)  # what a key is for
@@ -40,7 +40,7 @@ class LawLearner(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if n is None:
-            if hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            if is_key(key):
                 raise TypeError("n must be given with a key, as in sample(key, 1000).")
             x, components = self._draw(self._key(SAMPLE), checks.at_least("n", key, 1))
             return np.asarray(x), np.asarray(components)
@@ -91,6 +91,6 @@ class LawLearner(DensityMixin, BaseEstimator):
 def key_of(random_state: Any, use: int) -> Array:
     """The key of one use, FIT or SAMPLE, from an integer, a RandomState, None, or a typed key."""
     given = random_state
-    if not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
+    if not is_key(given):
         given = jax.random.key(check_random_state(given).randint(2**31 - 1))
     return jax.random.split(checks.typed_key(given))[use]

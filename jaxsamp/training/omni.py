@@ -13,6 +13,7 @@ import numpy as np
 from jaxsamp import losses
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import adopted
+from jaxsamp.core.random import is_key
 from jaxsamp.core.types import Array, Level, PyTree
 from jaxsamp.corruptions import Annotations
 from jaxsamp.corruptions.annotations import factor as factor_of
@@ -47,7 +48,7 @@ class Admitted(NamedTuple):
 
 def drawn(x: Array, cond: Admitted) -> Admitted:
     """The condition with the noise of each sample's own, standard normal, of x's shape, instead of its key."""
-    if not jnp.issubdtype(cond.own.dtype, jax.dtypes.prng_key):
+    if not is_key(cond.own):
         return cond
     return cond._replace(own=jax.vmap(lambda own: jax.random.normal(own, x.shape[1:], x.dtype))(cond.own))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxsamp.core import extras
 from jaxsamp.core.pytrees import is_function
+from jaxsamp.core.random import is_key
 from jaxsamp.core.types import PyTree
 
 SAFETENSORS = ".safetensors"
@@ -25,7 +26,7 @@ def save_safetensors(params: PyTree, path: str | Path, about: dict[str, str] | N
     with extras.needed("save_safetensors"):
         from safetensors.flax import save_file
 
-    leaves = {name: jax.random.key_data(leaf) if _is_key(leaf) else jnp.asarray(leaf) for name, leaf in _named(params)}
+    leaves = {name: jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for name, leaf in _named(params)}
     save_file(leaves, str(Path(path).expanduser()), {"format": "flax", **(about or {})})
 
 
@@ -42,10 +43,10 @@ def load_safetensors(path: str | Path, like: PyTree) -> PyTree:
         have, lack = (path, "the network") if name in stored else ("the network", path)
         raise ValueError(f"path must hold the weights of this network; {have} has {name!r} and {lack} does not.")
     for name, leaf in wanted:
-        shape = jax.eval_shape(jax.random.key_data, leaf).shape if _is_key(leaf) else leaf.shape
+        shape = jax.eval_shape(jax.random.key_data, leaf).shape if is_key(leaf) else leaf.shape
         if stored[name].shape != shape:
             raise ValueError(f"{name!r} must have shape {shape} for this network; {path} has {stored[name].shape}.")
-        if _is_key(leaf):
+        if is_key(leaf):
             stored[name] = jax.random.wrap_key_data(stored[name], impl=str(jax.random.key_impl(leaf)))
     found = iter([stored[name] for name, _ in wanted])
     leaves, structure = jax.tree.flatten(like)
@@ -73,10 +74,6 @@ def _stored(path: str | Path) -> dict[str, Any]:
         return load_file(str(path))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"path must be a safetensors file; {path} could not be read ({error}).") from error
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _named(tree: PyTree) -> list[tuple[str, Any]]:

@@ -194,6 +194,36 @@ def test_times_are_those_of_the_schedule():
     assert np.sqrt(np.expm1(2 * own.T_before.point)) == pytest.approx(got.T_before.point, rel=2e-2)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0])
+def test_windows_and_merges_have_the_scale_of_the_law(scale):
+    """Modes far below and far above sigma / alpha = 0.2, with the closed forms of two Gaussians."""
+    law = js.targets.GaussianMixture([0.5, 0.5], [[5.0 * scale], [-5.0 * scale]], np.full((2, 1, 1), 1e-4 * scale**2))
+    schedule = js.schedules.VarianceExploding()
+    (window,) = critical_windows(KEY, law, [[0]], schedule=schedule, n=4096)
+    exact = 5.0 / norm.isf(0.5 * EPS**2), 5.0 / norm.ppf(0.5 + EPS)
+    for found, truth in zip((window.T_after, window.T_before), exact, strict=True):
+        assert found.low - 0.03 * truth * scale < truth * scale < found.high + 0.03 * truth * scale
+    assert window.certified[0] < exact[0] * scale and exact[1] * scale < window.certified[1]
+    merged = merge_tree(KEY, law, schedule=schedule, n=4096).time
+    assert merged == pytest.approx(5.0 / norm.ppf((1 + EPS) / 2) * scale, rel=0.05)
+
+
+def test_a_pair_that_merges_at_a_ten_thousandth_of_the_others_is_a_node():
+    means = [[a * 0.1 + b * 1e-5] for a in (1, -1) for b in (1, -1)]
+    law = js.targets.GaussianMixture(np.full(4, 0.25), means, np.full((4, 1, 1), 1e-12))
+    root = merge_tree(KEY, law, schedule=js.schedules.VarianceExploding(), n=1024)
+    assert [child.components for child in root.children] == [(0, 1), (2, 3)]
+    assert root.children[0].time == pytest.approx(1e-4 * root.time, rel=0.2)
+
+
+def test_default_times_of_a_network_with_discrete_times_are_trained_ones_each_once():
+    schedule = js.schedules.DiscreteTime(np.cumprod(1 - np.linspace(1e-4, 0.1, 60)))
+    (window,) = critical_windows(KEY, LINE, [[0]], schedule=schedule, n=1024)
+    assert (np.diff(window.times) >= 1).all() and len(window.times) > 40
+    given = critical_windows(KEY, LINE, [[0]], times=window.times.astype(int), schedule=schedule, n=1024)[0]
+    np.testing.assert_array_equal(window.tv_before.mean, given.tv_before.mean)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

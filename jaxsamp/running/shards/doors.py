@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jaxsamp import devices, grids
 from jaxsamp.core import checks, laws
 from jaxsamp.core.protocols import Denoiser, Density, Scored
+from jaxsamp.core.random import is_key
 from jaxsamp.core.types import Array, PRNGKey, PyTree
 from jaxsamp.mcmc import DensitySampler, Underdamped
 from jaxsamp.running.chains import check_chains, sample_density
@@ -168,8 +169,7 @@ def sample_density_shards(
 
 def _on_host(leaf: Any) -> Any:
     """A leaf as a NumPy array, which keys cannot be."""
-    is_key = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
-    return leaf if is_key else np.asarray(leaf)
+    return leaf if is_key(leaf) else np.asarray(leaf)
 
 
 def _denoiser_program(denoiser: Denoiser, event: tuple[int, ...], cond: PyTree) -> str:

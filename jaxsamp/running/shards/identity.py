@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.core.fingerprint import describe
+from jaxsamp.core.random import is_key
 from jaxsamp.core.types import PyTree
 from jaxsamp.core.version import VERSION
 
@@ -99,7 +100,7 @@ def checksum(tree: PyTree) -> str:
 def plain(leaf: Any) -> np.ndarray:
     """The numbers of a leaf, also if they are keys."""
     leaf = jnp.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
-    return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
 
 
 def devices(mesh: Any) -> dict[str, Any]:

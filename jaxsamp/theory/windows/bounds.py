@@ -5,6 +5,8 @@ import numpy as np
 from jaxsamp.targets import GaussianMixture
 from jaxsamp.targets.components import dense
 
+ROUNDING = 1e-5  # of the largest scale
+
 
 class Overlaps:
     r"""Bhattacharyya coefficients of the noised components of a mixture, in float64.
@@ -34,6 +36,11 @@ class Overlaps:
         found = np.eye(len(own))
         found[self.i, self.j] = found[self.j, self.i] = np.exp(-np.maximum(distance, 0))
         return found
+
+    def smallest(self) -> float:
+        """The smallest standard deviation or distance of components that is not 0 within rounding."""
+        scales = np.sqrt(np.concatenate([np.maximum(self.own, 0).ravel(), self.square.sum(1)]))
+        return float(scales[scales > ROUNDING * scales.max()].min()) if scales.max() > 0 else 1.0
 
     def separation(self, coefficients: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
         """A lower bound of TV(p^A, p^B): 1 - sum_ij sqrt(w_i w_j) BC_ij, the weights those inside of A and of B."""

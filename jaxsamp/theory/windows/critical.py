@@ -1,6 +1,7 @@
 """Critical windows of groups of components of a Gaussian mixture."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxsamp.theory.windows import times as clock
 from jaxsamp.theory.windows.averages import Averages, Curve
 from jaxsamp.theory.windows.bounds import Overlaps
 from jaxsamp.theory.windows.crossings import ALWAYS, crossing
+from jaxsamp.theory.windows.reach import reach
 from jaxsamp.theory.windows.window import Window
 
 
@@ -44,8 +46,10 @@ def critical_windows(
         groups: growing lists of component numbers, from 0.
         schedule: whose times are given and returned; Ornstein-Uhlenbeck by default.
         eps: in (0, 1/2).
-        times: increasing ones, at which curves are wanted; default: 350 from 0.02, in Ornstein-Uhlenbeck time, to where
-            Bhattacharyya bounds say that every group is within eps of the next one.
+        times: increasing ones, at which curves are wanted; default: 350, uniform in log(sigma / alpha), from where
+            Bhattacharyya bounds say that every group is decided (from 0.2 at most, and from a hundredth of the smallest
+            scale of the mixture where none is) to where they say that every group is within eps of the next one. Of
+            discrete times they are those trained that are the nearest to these.
         n: draws, in equal parts from all components.
         confidence: of the bands, in (0, 1).
 
@@ -58,15 +62,13 @@ def critical_windows(
     whose definitions and theorem these are; the refined bound is in its proof.
     """
     key = checks.typed_key(key)
-    if not isinstance(target, GaussianMixture):
-        raise TypeError(f"target must be a jaxsamp.targets.GaussianMixture; got a {type(target).__name__}.")
+    check_law(target)
     masks = _checked_groups(groups, len(target.means))
     check_numbers(eps, confidence, checks.at_least("n", n, 2))
     schedule = checks.schedule(schedule)
     overlaps, nested = Overlaps(target), np.stack([masks[:-1], masks[1:]], 1)
     if times is None:
-        tau = clock.grid(open_by(overlaps, nested, eps), schedule)
-        own = clock.times_of(schedule, tau)
+        own, tau = clock.own_grid(_reach(overlaps, masks, eps), schedule)
     else:
         own, tau = clock.checked_times(schedule, times)
     levels = clock.levels_at(tau)
@@ -125,22 +127,26 @@ def _window(
     )
 
 
-def open_by(overlaps: Overlaps, nested: np.ndarray, eps: float) -> float:
-    """A time of the Ornstein-Uhlenbeck process from which on all groups are within eps of the larger ones, surely."""
-    low, high = clock.FIRST, clock.LAST
-    weights = overlaps.weights
+def _reach(overlaps: Overlaps, masks: np.ndarray, eps: float) -> tuple[float, float]:
+    """Every group is decided below the first value of log(sigma / alpha), and within eps of the next above the last."""
+    weights, nested = overlaps.weights, list(pairwise(masks))
 
-    def is_open(tau: float) -> bool:
-        coefficients = overlaps.at(*clock.levels_at(np.array([tau]))[0])
+    def decided(coefficients: np.ndarray) -> bool:
+        return all(overlaps.separation(coefficients, group, ~group) >= 1 - eps**2 for group in masks[:-1])
+
+    def open_again(coefficients: np.ndarray) -> bool:
         return all(
             weights[b & ~a].sum() / weights[b].sum() * overlaps.nearness(coefficients, a, b & ~a) <= eps
             for a, b in nested
         )
 
-    while high - low > 0.01:
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_open(middle) else (middle, high)
-    return high + 0.05
+    return reach(overlaps, decided, open_again)
+
+
+def check_law(target: Any) -> None:
+    """Raise TypeError unless the target is a mixture of Gaussians."""
+    if not isinstance(target, GaussianMixture):
+        raise TypeError(f"target must be a jaxsamp.targets.GaussianMixture; got a {type(target).__name__}.")
 
 
 def check_numbers(eps: float, confidence: float, n: int) -> None:

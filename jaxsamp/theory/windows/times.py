@@ -11,7 +11,7 @@ from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.types import Data
 from jaxsamp.schedules import DiscreteTime
 
-FIRST, LAST, STEPS = 0.02, 30.0, 350  # of times of the Ornstein-Uhlenbeck process
+STEPS = 350  # of times, where none are given
 
 
 def levels_at(tau: np.ndarray) -> np.ndarray:
@@ -23,6 +23,11 @@ def times_of(schedule: Schedule, tau: np.ndarray) -> np.ndarray:
     """The schedule's own times, where sigma / alpha is that of the Ornstein-Uhlenbeck process at tau."""
     level = schedule.level(jnp.asarray(-np.log(np.expm1(2 * tau)) / 2))
     return np.asarray(level.t, float)
+
+
+def time_at(log_ratio: Any) -> Any:
+    """The Ornstein-Uhlenbeck time at which log(sigma / alpha) is this."""
+    return np.logaddexp(0, 2 * np.asarray(log_ratio)) / 2
 
 
 def at(schedule: Schedule, times: Data) -> tuple[np.ndarray, Any]:
@@ -44,10 +49,21 @@ def checked_times(schedule: Schedule, times: Data) -> tuple[np.ndarray, np.ndarr
     lam = np.asarray(level.log_snr, float)
     if not (np.isfinite(lam).all() and (np.diff(lam) < 0).all()):
         raise ValueError("times must be increasing, with sigma / alpha above 0 that grows along them.")
-    return got, np.logaddexp(0, -2 * lam) / 2
+    return got, time_at(-lam)
 
 
-def grid(last: float, schedule: Schedule) -> np.ndarray:
-    """Times of the Ornstein-Uhlenbeck process from 0.02 to `last`, as far as the schedule reaches."""
-    low, high = (float(np.log1p(float(ratio) ** 2) / 2) for ratio in schedule.limits())
-    return np.linspace(max(FIRST, low), min(last, high), STEPS)
+def own_grid(ends: tuple[float, float], schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
+    """The schedule's own times of `grid`, each trained time once if they are discrete, and those of the process."""
+    tau = grid(ends, schedule)
+    own = times_of(schedule, tau)
+    return checked_times(schedule, np.unique(own).astype(int)) if isinstance(schedule, DiscreteTime) else (own, tau)
+
+
+def grid(ends: tuple[float, float], schedule: Schedule) -> np.ndarray:
+    """Times of the Ornstein-Uhlenbeck process, uniform in log(sigma / alpha), as far as the schedule reaches.
+
+    `ends` are values of log(sigma / alpha).
+    """
+    with np.errstate(divide="ignore"):
+        low, high = np.log([float(ratio) for ratio in schedule.limits()])
+    return time_at(np.linspace(max(ends[0], low), min(ends[1], high), STEPS))

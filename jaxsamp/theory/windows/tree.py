@@ -14,8 +14,9 @@ from jaxsamp.targets import GaussianMixture
 from jaxsamp.theory.windows import times as clock
 from jaxsamp.theory.windows.averages import Averages
 from jaxsamp.theory.windows.bounds import Overlaps
-from jaxsamp.theory.windows.critical import check_numbers
+from jaxsamp.theory.windows.critical import check_law, check_numbers
 from jaxsamp.theory.windows.crossings import crossing
+from jaxsamp.theory.windows.reach import reach
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,13 @@ def merge_tree(
         n: draws, in equal parts from all components.
 
     Raises:
+        TypeError: `target` is not a GaussianMixture.
         ValueError: there is one component alone, eps is outside of its range, or the schedule ends before all merge.
 
     Source: Li and Chen, "Blink of an eye: a simple theory for feature localization in generative models", arXiv
     2502.00921, of which this is the mixture tree.
     """
+    check_law(target)
     components = len(target.means)
     if components < 2:
         raise ValueError("target must have at least two components; got one.")
@@ -80,7 +83,7 @@ def merge_tree(
     each, none = np.eye(components, dtype=bool), np.zeros((0, components), bool)
     i, j = np.triu_indices(components, 1)
     pairs = np.stack([each[i], each[j]], 1)
-    tau = clock.grid(_merged_by(Overlaps(target), eps), schedule)
+    tau = clock.grid(_reach(Overlaps(target), eps), schedule)
 
     def averages(levels: np.ndarray, pairs: np.ndarray) -> Averages:
         return Averages(checks.typed_key(key), target, levels, pairs, none, none[:, None].repeat(2, 1), n, 0.95)
@@ -114,8 +117,14 @@ def merge_tree(
     return nodes[-1]
 
 
-def _merged_by(overlaps: Overlaps, eps: float) -> float:
-    """A time of the Ornstein-Uhlenbeck process from which on every two components are within eps, surely."""
-    tau = np.linspace(clock.FIRST, clock.LAST, 600)
-    far = [np.sqrt(1 - overlaps.at(*level).min() ** 2) for level in clock.levels_at(tau)]
-    return float(tau[np.flatnonzero(np.array(far) <= eps)[0]])
+def _reach(overlaps: Overlaps, eps: float) -> tuple[float, float]:
+    """Every two components are more than eps apart below the first value of log(sigma / alpha), within above the last.
+
+    1 - BC <= TV <= sqrt(1 - BC^2).
+    """
+    pairs = overlaps.i, overlaps.j
+    return reach(
+        overlaps,
+        lambda coefficients: 1 - coefficients[pairs].max() > eps,
+        lambda coefficients: np.sqrt(1 - coefficients[pairs].min() ** 2) <= eps,
+    )
