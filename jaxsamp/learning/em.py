@@ -132,7 +132,7 @@ def fit_em(
             on the sample.
         schedule: how noise grows; to be left out for a `Model`, which has its own.
         laps: number of laps. A resumed run may have more.
-        steps: number of updates of each lap.
+        steps: number of updates of each lap; that of a resumed run stays.
         predicts: what a bare network predicts.
         start: the law of the first lap: a `GaussianMixture` of one component on the flattened entries, such as
             `fit_gaussian_em(measured, rank=16)`, or a denoiser of events; by default
@@ -175,7 +175,7 @@ def fit_em(
     completion = Completion(variance, iterations, sampler, sampling_steps, grid, microbatch, mesh)
     completion.check(given, start, getattr(model, "schedule", None) if schedule is None else schedule)
     config = {"key": key, "measured": given.given, "start": start, "sampler": sampler, "sampling_steps": sampling_steps}
-    config |= {"grid": grid, "variance": variance, "iterations": iterations}
+    config |= {"grid": grid, "variance": variance, "iterations": iterations, "steps": steps}
     kept = nullcontext() if checkpoint is None else laps_in(checkpoint, describe(config), resume)
     loss = denoising_loss(LogNormal(std=STD_OF_LEVELS)) if loss is None else loss
     state = bounds = None

@@ -55,6 +55,8 @@ class DensitySampler(ABC):
 
     def chosen(self) -> "DensitySampler":
         """The sampler that runs: another one where a setting says that it is to be measured."""
+        if isinstance(step := vars(self).get("step_size"), str):
+            raise ValueError(f"step_size must be a number for {type(self).__name__}; got {step!r}.")
         return self
 
 

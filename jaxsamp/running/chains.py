@@ -122,7 +122,7 @@ def sample_density(
         x = x.astype(start.dtype)
         draws, path = (None if kept is None else kept.astype(start.dtype) for kept in (draws, path))
     if eager:
-        _judge(out, warmup + steps + polish, chosen)
+        _judge(out, warmup + steps + polish, chosen, start)
     cost = {"rounds": chosen.rounds, "evaluations": chosen.evaluations}
     if not isinstance(chosen, Adaptive):  # which counts for itself
         out.stats.update({name: jnp.full(shape[:1], count(warmup + steps) + polish) for name, count in cost.items()})
@@ -134,7 +134,7 @@ def check_chains(
 ) -> tuple[Any, Any]:
     """The sampler and the target as pytrees, if all arguments fit each other; else raise an error of one sentence."""
     checks.typed_key(key)
-    sampler, target = _check_sampler(sampler), _check_target(target)
+    given, sampler, target = sampler, _check_sampler(sampler), _check_target(target)
     if isinstance(sampler, Adaptive) and sampler.follows == "log_prob" and not hasattr(target, "log_prob"):
         raise TypeError(
             f"target must have log_prob(x) for {type(sampler).__name__}, which accepts or rejects by it; got a "
@@ -143,7 +143,9 @@ def check_chains(
     checks.shape_of(shape, target.event_shape, "target")
     check_counts(steps, warmup, thin, microbatch)
     if checks.at_least("polish", polish, 0) and sampler.polishing(polish) is None:
-        raise TypeError(f"polish needs an Underdamped sampler; got {type(sampler).__name__} (polish=0 turns it off).")
+        raise TypeError(
+            f"polish needs an Underdamped sampler whose step_size is a number; got {given!r} (polish=0 turns it off)."
+        )
     sampler.check(tuple(shape[1:]))
     return sampler, target
 
@@ -171,10 +173,12 @@ def _check_target(got: Any) -> Any:
     return got
 
 
-def _judge(out: Any, steps: int, sampler: DensitySampler) -> None:
+def _judge(out: Any, steps: int, sampler: DensitySampler, start: Data | None) -> None:
     """Raise if a chain did not stay finite and inside, warn of unstable steps: the only synchronization."""
     bad, first, outside, curvature, divergences = (float(number) for number in _summary(out.bad, out.stats))
     n, h = out.bad.size, sampler.step_size if isinstance(sampler.step_size, str) else f"{float(sampler.step_size):g}"
+    if bad and start is not None and getattr(start, "is_fully_addressable", True):
+        checks.finite("init", start)
     if bad:
         raise ValueError(
             f"step_size must be small enough for the chains to stay finite; with {h} {bad:.0f} of {n} chains became "

@@ -23,10 +23,10 @@ NETWORK = js.models.MLP(width=16, depth=1)
 SCHEDULE = js.schedules.VarianceExploding()
 
 
-def run(laps=2, measured=MEASURED, door=None, **options):
+def run(laps=2, measured=MEASURED, door=None, steps=STEPS, **options):
     settings = {"sampling_steps": 12, "batch_size": 64, "ema": 0.9, "optimizer": js.training.AdamW(learning_rate=1e-2)}
     return (door or js.learning.fit_em)(
-        jax.random.key(0), NETWORK, measured, SCHEDULE, laps, STEPS, **settings | options
+        jax.random.key(0), NETWORK, measured, SCHEDULE, laps, steps, **settings | options
     )
 
 
@@ -118,6 +118,8 @@ def test_a_folder_of_another_run_is_refused_by_the_names_of_its_fields(whole):
         run(checkpoint=whole[2])
     with pytest.raises(ValueError, match="of another configuration: iterations is 1 there and 2 here"):
         run(checkpoint=whole[2], resume=True, iterations=2)
+    with pytest.raises(ValueError, match=f"of another configuration: steps is {STEPS} there and {2 * STEPS} here"):
+        run(checkpoint=whole[2], resume=True, steps=2 * STEPS)
     with pytest.raises(ValueError, match=r"of another configuration: measured\[2\].crc32 is"):
         run(checkpoint=whole[2], resume=True, measured=Observed(SEEN, MASKS, 0.3))
 

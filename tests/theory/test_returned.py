@@ -103,6 +103,8 @@ def test_the_window_of_a_stay_curve_is_where_it_leaves_its_ends():
         ({"confidence": 0.0}, "confidence must be between 0 and 1; got 0.0"),
         ({"classes": 1}, "classes must be at least 2; got 1"),
         ({"keep": -1}, "keep must be at least 0; got -1"),
+        ({"steps": 0}, "steps must be at least 1; got 0"),
+        ({"times": []}, "times must be at least one time"),
     ],
 )
 def test_what_does_not_fit_is_a_sentence(given, sentence):

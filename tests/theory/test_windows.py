@@ -82,6 +82,20 @@ def test_times_of_speciation_collapse_and_masking():
     np.testing.assert_allclose([1 - after**5, (1 - before**5) / 2], [1 - EPS**2, EPS])
 
 
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: windows.stay_probability(1.0, 1.0), "weight must be between 0 and 1; got 1.0"),
+        (lambda: windows.masked_strings(0, EPS), "hamming must be at least 1; got 0"),
+        (lambda: windows.masked_strings(3, 0.7), "eps must be between 0 and 1/2; got 0.7"),
+        (lambda: windows.pair_total_variation([2.0], [[0.0]], 1.0, 0.0), "sigma must be above 0 for a covariance"),
+    ],
+)
+def test_closed_forms_refuse_what_they_are_not_of(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
 def test_points_on_a_path_have_the_densities_of_the_mixture():
     """For all forms of covariances."""
     key, means = KEY, np.random.default_rng(0).normal(size=(3, 4))
@@ -251,6 +265,8 @@ def test_other_targets_are_refused():
         inspect.unwrap(critical_windows)(KEY, js.targets.Empirical(np.zeros((3, 2))), [[0]])
     with pytest.raises(ValueError, match="at least two components"):
         merge_tree(KEY, js.targets.GaussianMixture([1.0], [[0.0]], [[[1.0]]]))
+    with pytest.raises(TypeError, match="target must be a jaxsamp.targets.GaussianMixture; got a"):
+        inspect.unwrap(merge_tree)(KEY, 3)
 
 
 def test_a_window_has_a_picture():

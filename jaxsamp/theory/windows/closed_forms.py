@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit, roots_hermitenorm
 from scipy.stats import norm
 
+from jaxsamp.core import checks
 from jaxsamp.core.types import Data
 
 NODES = 201
@@ -40,10 +41,17 @@ def pair_total_variation(difference: Data, covariance: Data, alpha: float, sigma
     Args:
         difference: of the means, d; (dim,).
         covariance: S, (dim, dim).
-        alpha, sigma: the level.
+        alpha, sigma: the level; sigma is above 0 if S is singular.
+
+    Raises:
+        ValueError: alpha^2 S + sigma^2 I is singular.
     """
     d, s = np.asarray(difference, float), np.asarray(covariance, float)
-    square = alpha**2 * d @ np.linalg.solve(alpha**2 * s + sigma**2 * np.eye(d.size), d)
+    try:
+        root = np.linalg.cholesky(alpha**2 * s + sigma**2 * np.eye(d.size))
+    except np.linalg.LinAlgError:
+        raise ValueError(f"sigma must be above 0 for a covariance that has no inverse; got {sigma}.") from None
+    square = alpha**2 * np.sum(np.linalg.solve(root, d) ** 2)
     return float(2 * norm.cdf(np.sqrt(square) / 2) - 1)
 
 
@@ -59,9 +67,11 @@ def stay_probability(m: Data, weight: float = 0.5, *, reverse: str = "sde") -> n
         reverse: "sde" or "ode".
 
     Raises:
-        ValueError: `reverse` is another word, or "ode" with unequal weights.
+        ValueError: weight is not between 0 and 1, or `reverse` is another word, or "ode" with unequal weights.
     """
     m = np.asarray(m, float)
+    if not 0 < weight < 1:
+        raise ValueError(f"weight must be between 0 and 1; got {weight}.")
     if reverse == "ode" and weight == 0.5:
         return np.asarray(norm.cdf(m))
     if reverse != "sde":
@@ -110,6 +120,13 @@ def masked_strings(hamming: int, eps: float) -> tuple[float, float]:
     No place that differs is seen with probability t^hamming: TV(p_t, q_t) = 1 - t^hamming, of which TV to the mixture
     is half. So T_after = eps^(2 / hamming) and T_before = (1 - 2 eps)^(1 / hamming).
 
+    Raises:
+        TypeError: hamming is not an integer.
+        ValueError: hamming is not at least 1, or eps not between 0 and 1/2.
+
     Source: Li and Chen, arXiv 2502.00921, whose T_before is (1 - eps)^(1 / hamming), a bound.
     """
+    hamming = checks.at_least("hamming", hamming, 1)
+    if not 0 < eps < 0.5:
+        raise ValueError(f"eps must be between 0 and 1/2; got {eps}.")
     return float(eps ** (2 / hamming)), float((1 - 2 * eps) ** (1 / hamming))

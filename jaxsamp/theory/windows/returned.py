@@ -116,9 +116,12 @@ def noise_and_denoise(
         raise ValueError(f"confidence must be between 0 and 1; got {confidence}.")
     checks.at_least("classes", classes, 2)
     checks.at_least("keep", keep, 0)
+    checks.at_least("steps", steps, 1)
     inside, back = _group(group, classes), _inverse(confusion, classes)
     x_0, (times, levels) = jnp.asarray(x_0), clock.at(denoiser.schedule, times)
     times = times.reshape(-1)
+    if not times.size:
+        raise ValueError("times must be at least one time of the denoiser's schedule; got none.")
     first = np.asarray(levels.sigma / levels.alpha)
     if not (first > grids.SIGMA_MIN).all():
         raise ValueError(f"times must have sigma / alpha above {grids.SIGMA_MIN}; the smallest one is {first.min():g}.")
