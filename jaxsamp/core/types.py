@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Key
 
 from jaxsamp.core import shown
@@ -84,6 +85,11 @@ class Samples(NamedTuple):
 
     def __repr__(self) -> str:
         return shown.line(self)
+
+
+def unscaled(values: Any, of: Any) -> Any:
+    """Floats of an array that was of the dtype `of`: uint8 values are pixels, from [0, 255] to [-1, 1]."""
+    return values / 127.5 - 1 if of == np.uint8 else values
 
 
 def wide(leaf: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.core.types import CHANNELS_LAST, is_channels_first
+from jaxsamp.core.types import CHANNELS_LAST, is_channels_first, unscaled
 
 FAINT = 1 / 16  # of the range of pixels; 12 bits in an image of 16 fill as much
 
@@ -55,7 +55,7 @@ def as_samples(data: Any, argument: str = "data") -> np.ndarray:
     warn_if_channels_first(array.shape[1:], argument)
     if array.dtype != np.uint8:
         return values
-    values = values / 127.5 - 1
+    values = unscaled(values, array.dtype)
     warn_if_faint(values, argument)
     return values
 
@@ -91,7 +91,7 @@ def as_sample(sample: Any, number: int, argument: str = "data") -> np.ndarray:
     if not np.isfinite(values).all():
         value = values[~np.isfinite(values)][0]
         raise ValueError(f"{argument} must be finite; got {value} in sample {number}.")
-    return values / 127.5 - 1 if array.dtype == np.uint8 else values
+    return unscaled(values, array.dtype)
 
 
 def _real(array: np.ndarray, argument: str) -> None:

@@ -113,9 +113,12 @@ def guide(
         rescale: phi in [0, 1]: the guided D is multiplied by 1 + phi (r - 1), where r is the standard deviation of the
             numbers of D_cond over that of the guided D, in each sample. None: no rescaling, which is 0.
 
+    The network must have been trained with some conditions replaced by "no condition", as
+    `jaxsamp.training.denoising_loss(drop=0.1)` and `jaxsamp train` do; `jaxsamp.fit` by itself drops none.
+
     Raises:
-        ValueError: null is None, or, once cond is known, does not fit it; the table, the interval or rescale is not as
-            above.
+        ValueError: the denoiser is of a run of `jaxsamp.fit` that dropped no condition; null is None, or, once cond is
+            known, does not fit it; the table, the interval or rescale is not as above.
         TypeError: scale is none of these, or one of the others is not a number.
 
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598 (scale = 1 + their w); Kynkaanniemi
@@ -125,6 +128,11 @@ def guide(
     """
     if null is None:
         raise ValueError('null must be the cond that means "no condition", such as a label of its own; got None.')
+    if getattr(denoiser, "dropped", None) == 0:
+        raise ValueError(
+            "denoiser must have been trained with some conditions dropped, as by "
+            "jaxsamp.fit(..., loss=jaxsamp.training.denoising_loss(drop=0.1)); of this one none were."
+        )
     scale = scale_of(scale)
     if interval is not None:
         interval = _interval(interval)

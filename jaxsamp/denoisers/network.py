@@ -12,6 +12,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.protocols import Schedule
 from jaxsamp.core.pytrees import is_function, pytree
 from jaxsamp.core.types import Array, Level, PyTree
+from jaxsamp.corruptions.condition import split
 from jaxsamp.denoisers.base import BaseDenoiser, per_event
 from jaxsamp_kernels import prediction as predictions
 
@@ -28,9 +29,20 @@ class NetworkDenoiser(BaseDenoiser):
     dtype: Any = field(default=None, metadata={"static": True})
     calibration: Any = None
     draft: Any = None
+    dropped: float | None = field(default=None, metadata={"static": True})  # of its conditions in training, if known
+
+    @property
+    def magnitude(self) -> float | None:
+        """That of the calibration, or of the data that a `jaxsamp.models.Model` was trained on."""
+        own, found = super().magnitude, getattr(self.apply, "magnitude", None)
+        return found if own is None and isinstance(found, float) else own
 
     def check_cond(self, cond: PyTree, n: int) -> None:
         """Raise one sentence if the network knows its labels, as a `jaxsamp.models.Model` does, and has not these."""
+        if self.dropped == 0 and split(cond)[1] is None:
+            raise ValueError(
+                "cond must be given to a network that was trained with conditions of which none was dropped; got None."
+            )
         check = getattr(self.apply, "check_cond", None)  # most networks do not know what they take
         if check is not None:
             check(cond, n)

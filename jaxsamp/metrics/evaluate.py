@@ -32,7 +32,8 @@ def evaluate(
     of a deterministic sampler says more than samples can: see `flow_tv`.
 
     Args:
-        x: samples, (n, *event), n >= 2; NumPy or JAX.
+        x: samples, (n, *event), n >= 2; NumPy or JAX. Those in uint8 are pixels, here and in the reference, which count
+            as floats from -1 to 1, as in `jaxsamp.fit`.
         reference: an array of true clean samples, (m, *event), or a law: `sample(key, n)`,
             `log_prob(x, level=None)` and, for mixtures, `weights` and `responsibilities(x, level=None)`. To compare
             many sample sets with one law, give a `NullBank` of it, which draws and scores the null sets once.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp.core.checks import finite, typed_key
-from jaxsamp.core.types import Array, Level
+from jaxsamp.core.types import Array, Level, unscaled
 
 # Tags for fold_in far above any index of a sample: a user may evaluate with the key that drew the samples, and
 # fold_in(key, i) is the key of sample i (and of split(key)[i]).
@@ -178,11 +178,11 @@ def at_level(reference: Any, level: Level | None) -> Truth:
 
 
 def array_of(argument: str, array: Any) -> Array:
-    """Return at least two finite samples in float32 or wider, or raise."""
+    """Return at least two finite samples in float32 or wider, pixels in [-1, 1], or raise."""
     values: np.ndarray = finite(argument, array)
     if values.ndim < 1 or len(values) < 2:
         raise ValueError(f"{argument} must hold at least 2 samples, (n, *event); got shape {values.shape}.")
-    return jnp.asarray(values, jnp.promote_types(jnp.result_type(values), jnp.float32))
+    return unscaled(jnp.asarray(values, jnp.promote_types(jnp.result_type(values), jnp.float32)), values.dtype)
 
 
 def flat(x: Array) -> Array:

@@ -49,6 +49,8 @@ class Model:
         predicts: "edm", or what the bare network predicts: "x0", "epsilon", "v", "score" or "velocity".
         sigma_data: standard deviation of the data, a number.
         blind: whether the network is told nothing of the operators in `cond`.
+        magnitude: root mean square of the data, by which `jaxsamp.sample` knows where noise drowns them; None if it is
+            not known. `jaxsamp.fit` measures it for a bare network.
 
     Raises:
         ValueError: `predicts` is unknown, or `sigma_data` is not above 0.
@@ -60,6 +62,7 @@ class Model:
     predicts: str = EDM
     sigma_data: float = 0.5
     blind: bool = False
+    magnitude: float | None = None
 
     def __post_init__(self) -> None:
         checks.one_of("predicts", self.predicts, (EDM, *predictions.NAMES))

@@ -8,7 +8,7 @@ read by Grain; see `jaxsamp.training.lazy`. Measurements in a folder are read in
 import itertools
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -20,6 +20,7 @@ from jaxsamp.core import checks
 from jaxsamp.core.types import Array, PyTree
 from jaxsamp.corruptions import Corrupted, Measurements, StoredMeasurements
 from jaxsamp.training import lazy
+from jaxsamp.training.moments import Moments
 
 
 @runtime_checkable
@@ -84,7 +85,12 @@ class Shuffled:
 
     def std(self) -> float:
         """Standard deviation about the mean sample, so that a constant background does not count."""
-        return float(np.std(self.x - self.x.mean(0)))
+        return self.moments.std
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Those of all samples."""
+        return Moments.of(self.x)
 
     def config(self) -> Any:
         """All samples and conditions."""
@@ -102,6 +108,8 @@ class Shuffled:
 class Measured(Shuffled):
     """Measurements: A^+ y as the samples, and their operators among the conditions."""
 
+    moments: Any = None  # pyright: ignore[reportIncompatibleVariableOverride]  (not of A^+ y)
+
     def __init__(self, measured: Measurements, cond: PyTree, seed: tuple[int, ...]):
         self.measured = measured
         super().__init__(np.asarray(measured.back_projection()), Corrupted(measured.operator, cond), seed)
@@ -113,6 +121,8 @@ class Measured(Shuffled):
 
 class Unread(Shuffled):
     """Measurements in a folder: the batches of `Measured` of the same ones, each read when it is needed."""
+
+    moments: Any = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, measured: StoredMeasurements, cond: PyTree, seed: tuple[int, ...]):
         self.measured = measured
@@ -148,8 +158,12 @@ class Fresh:
 
     def std(self) -> float:
         """Standard deviation of 4,096 samples that training does not see."""
-        x = np.asarray(self.target.sample(jax.random.fold_in(self.key, 2**32 - 1), 4096))
-        return float(np.std(x - x.mean(0)))
+        return self.moments.std
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Those of the same samples."""
+        return Moments.of(np.asarray(self.target.sample(jax.random.fold_in(self.key, 2**32 - 1), 4096)))
 
     def config(self) -> Any:
         """The law, and its arrays if it is a pytree."""
@@ -189,7 +203,7 @@ def batches(data: Any, cond: PyTree, key: Array, mesh: Any = None) -> Any:
     if isinstance(data, StoredMeasurements):
         checks.conditions(cond, len(data))
         return Unread(data, lazy.condition("cond", cond), words)
-    if hasattr(data, "sample"):
+    if hasattr(data, "sample") and not hasattr(data, "__array__"):  # a table of pandas can be sampled too
         if cond is not None:
             raise ValueError("cond must be None for data drawn from a law; got conditions.")
         return Fresh(checks.law("data", data), key)

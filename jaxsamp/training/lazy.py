@@ -8,6 +8,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 from jaxsamp import datasets
 from jaxsamp.core import checks, extras
 from jaxsamp.datasets.arrays import warn_if_channels_first
+from jaxsamp.training.moments import Moments
 
 # Each thread makes a whole batch; decoding images leaves Python free, so that they run side by side.
 THREADS = min(8, os.cpu_count() or 1)
@@ -67,13 +69,20 @@ class Lazy:
 
     def std(self) -> float:
         """Standard deviation of the first 2,048 samples of the first pass, about their mean."""
+        return self.moments.std
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Those of the same samples."""
         count = min(SAMPLES_FOR_STD, len(self.dataset))
         origin = first = second = 0.0  # sums of differences from the first sample, so that nothing cancels
         for number, (x, _) in enumerate(_ahead(self._order[:count].batch(32))):
             x = np.asarray(x, np.float64)
             origin = x[0] if number == 0 else origin
             first, second = first + (x - origin).sum(0), second + np.square(x - origin).sum(0)
-        return float(np.sqrt(np.mean(second / count - np.square(np.asarray(first) / count))))
+        off = np.asarray(first) / count
+        variance = np.mean(second / count - np.square(off))
+        return Moments(float(np.sqrt(variance)), float(np.sqrt(np.square(origin + off).max() + variance)))
 
     def config(self) -> Any:
         """The number of samples, and a checksum of eight of them: a change of the others is not noticed."""

@@ -38,8 +38,11 @@ def load_denoiser(folder: str | Path, ema: bool = True) -> NetworkDenoiser:
 
 
 def _loaded(folder: str | Path, ema: bool) -> NetworkDenoiser:
-    model = _model(json.dumps(load_config(folder)["model"]))
-    return model.denoiser(jax.tree.map(jnp.asarray, load_weights(folder, ema)))
+    config = load_config(folder)
+    model = _model(json.dumps(config["model"]))
+    made = model.denoiser(jax.tree.map(jnp.asarray, load_weights(folder, ema)))
+    dropped = config["loss"].get("drop") if isinstance(config["loss"], Mapping) else None  # of a loss of the user's own
+    return replace(made, dropped=dropped) if getattr(model.network, "classes", 0) else made
 
 
 @lru_cache(16)

@@ -1,8 +1,10 @@
 """`fit`: train a network, report on it, and save it."""
 
+import inspect
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -18,6 +20,7 @@ from jaxsamp.core.progress import bar
 from jaxsamp.core.protocols import Network, Sampled, Schedule
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
 from jaxsamp.corruptions import Annotations, Measurements, StoredMeasurements
+from jaxsamp.corruptions.condition import split
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
 from jaxsamp.training import ambient, placement
@@ -93,16 +96,18 @@ def fit(
         key: a typed key; draws the weights, the order of the data and the noise.
         model: a network of `jaxsamp.models`, scaled by the measured standard deviation of the data; or a
             `jaxsamp.models.Model`, which says by what it is scaled.
-        data: samples (n, *event), of any scale; measurements of samples, from `jaxsamp.corruptions.corrupt`, or in a
-            folder, from `jaxsamp.corruptions.StoredMeasurements`, for those that do not fit in memory; a target,
-            for fresh samples in every batch; a `grain.MapDataset` of samples or of pairs (sample, condition), for data
+        data: samples (n, *event), of any scale, those in uint8 being pixels, which are scaled to [-1, 1]; measurements
+            of samples, from `jaxsamp.corruptions.corrupt`, or in a folder, from
+            `jaxsamp.corruptions.StoredMeasurements`, for those that do not fit in memory; a target, for fresh samples
+            in every batch; a `grain.MapDataset` of samples or of pairs (sample, condition), for data
             that do not fit in memory, read ahead by threads; or anything with batch(index, size) -> (x, cond), std()
             and config().
         schedule: how noise grows; to be left out for a `Model`, which has its own.
         steps: number of updates. A resumed run may have another number if the rate of learning does not depend on it:
             with an optax transformation, or AdamW(warmup=0, last=1).
         predicts: what a bare network predicts, as for `jaxsamp.models.Model`; by default through EDM's preconditioning.
-        cond: conditions of the data, leaves (n, ...).
+        cond: conditions of the data, leaves (n, ...). None is dropped, unless the loss does so, which `jaxsamp.guide`
+            needs.
         annotations: at which noise levels each sample of an array may train, because noise hides its damage there; the
             loss is then a `jaxsamp.training.omni_loss`. Each batch has levels by their law, and for each of them a
             sample that is uniform over those that may train there.
@@ -206,6 +211,8 @@ def fit(
     else:
         options = {"model": model, "optimizer": chain, "accumulate": accumulate, "layout": layout}
         state = placement.create(devices.replicate(for_training, mesh), *first, params, **options)
+    if split(first[1])[1] is not None:
+        state = replace(state, dropped=getattr(minimized, "drop", None))
     kept = nullcontext()
     if checkpoint is not None:
         config = {"key": key, "model": model, "data": batches.config(), "batch_size": batch_size}
@@ -253,16 +260,29 @@ def _model(model: Any, schedule: Any, predicts: str, batches: Any) -> Any:
         return model
     if isinstance(model, type) or not (hasattr(model, "init") and hasattr(model, "apply")):
         raise TypeError(f"model must be a network or a Model of jaxsamp.models; got {model!r}.")
+    _check_call(model)
     if schedule is None:
         raise ValueError("schedule must be given with a bare network, such as jaxsamp.schedules.Cosine(); got None.")
-    std = _std(batches)
+    known = getattr(batches, "moments", None)  # batches of other classes need not have it
+    settings = model, schedule, predicts, _std(batches), None if known is None else known.magnitude
     try:
-        return _scaled(model, schedule, predicts, std)
+        return _scaled(*settings)
     except TypeError:  # a network or schedule with arrays among its settings
-        return Model(model, schedule, predicts, std)
+        return _scaled.__wrapped__(*settings)
+
+
+def _check_call(network: Any) -> None:
+    """Raise TypeError unless a network can be called with (x, noise, cond)."""
+    try:
+        inspect.signature(type(network).__call__).bind(*range(4))
+    except TypeError:
+        raise TypeError(
+            "model must be called with (x, noise, cond), where noise is log(sigma / alpha) / 4 of each sample, like "
+            f"the networks of jaxsamp.models; {type(network).__name__} is not."
+        ) from None
 
 
 @lru_cache(64)
-def _scaled(network: Any, schedule: Any, predicts: str, std: float) -> Model:
+def _scaled(network: Any, schedule: Any, predicts: str, std: float, magnitude: float | None) -> Model:
     """One object for equal settings, because a step is compiled once for each."""
-    return Model(network, schedule, predicts, std)
+    return Model(network, schedule, predicts, std, magnitude=magnitude)

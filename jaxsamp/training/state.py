@@ -28,6 +28,7 @@ class TrainState:
         model: the `jaxsamp.models.Model` whose weights these are.
         optimizer: an optax transformation.
         accumulate: number of batches per update.
+        dropped: probability with which conditions are dropped; None without conditions, or if it is not known.
     """
 
     batches: Array
@@ -38,6 +39,7 @@ class TrainState:
     model: Any = field(metadata={"static": True})
     optimizer: Any = field(metadata={"static": True})
     accumulate: int = field(default=1, metadata={"static": True})
+    dropped: float | None = field(default=None, metadata={"static": True})
 
     @staticmethod
     def create(
@@ -77,7 +79,8 @@ class TrainState:
 
     def denoiser(self, ema: bool = True) -> Any:
         """The denoiser of the averaged weights, or of the last ones."""
-        return self.model.denoiser(self.ema if ema else self.params)
+        made = self.model.denoiser(self.ema if ema else self.params)
+        return made if self.dropped is None else replace(made, dropped=self.dropped)
 
 
 def _like(params: PyTree, fresh: PyTree) -> PyTree:
