@@ -61,9 +61,11 @@ def write(path: str | Path, given: Any) -> Path:
         from skrf import Frequency, Network
     found = as_sparameters(given)
     path = disk.with_ending(path, f".s{found.ports}p")
+    network = Network(frequency=Frequency.from_f(found.frequencies, unit="Hz"), s=found.s, z0=found.z0)
+    # As text, because scikit-rf takes what follows the last dot of a name for its ending.
+    text = network.write_touchstone("network", form="ri", return_string=True)  # all digits
     with disk.writing(path):
-        network = Network(frequency=Frequency.from_f(found.frequencies, unit="Hz"), s=found.s, z0=found.z0)
-        network.write_touchstone(path.stem, dir=str(path.parent), form="ri")  # all digits
+        path.write_text(text)
     return path
 
 

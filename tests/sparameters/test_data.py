@@ -40,6 +40,17 @@ def test_touchstone_files_come_back_digit_by_digit(tmp_path):
     np.testing.assert_array_equal(read(one).s, S[:, :1, :1])
 
 
+@pytest.mark.parametrize("name", ["eps0.5", "dev.s1p", "dev.s2p", ".hidden", "50 ohm, 1.5 mm."])
+def test_names_with_dots_of_their_own_are_kept(tmp_path, name):
+    """A two-port called dev.s1p was written over the one-port of that name."""
+    other = write(tmp_path / "dev.s1p", (F, S[:, :1, :1]))
+    path = write(tmp_path / name, ladder())
+    assert path.name == (name if name == "dev.s2p" else f"{name}.s2p")
+    assert {*tmp_path.iterdir()} == {other, path}
+    np.testing.assert_array_equal(read(path).s, S)
+    np.testing.assert_array_equal(read(other).s, S[:, :1, :1])
+
+
 def test_networks_of_scikit_rf_are_taken(tmp_path):
     skrf = pytest.importorskip("skrf")
     network = skrf.Network(frequency=skrf.Frequency.from_f(F, unit="Hz"), s=S, z0=75.0)
