@@ -75,7 +75,7 @@ def interpolate(
         key: a typed key, for "deep", which starts from random weights.
         reciprocal: whether S_ij = S_ji; pairs are averaged first.
         noise: standard deviation of the noise in a complex entry, in units of S; None if it is not known. Used by
-            "causal" and "aaa".
+            "causal" and "aaa". For "causal", below 1e-5 of the root mean square of an entry it counts as that.
 
     Returns:
         An `Interpolation`.
