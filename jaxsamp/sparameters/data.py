@@ -8,6 +8,7 @@ import numpy as np
 from jaxsamp.core import checks, disk, extras, shown
 
 TAKES = "a pair (frequencies, S), a scikit-rf Network, or the path of a Touchstone file"
+EDGE = 1e-9  # of the highest frequency, by which equal ones may differ: they are written in few digits
 
 
 class SParameters(NamedTuple):

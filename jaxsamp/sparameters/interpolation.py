@@ -8,11 +8,10 @@ import numpy as np
 from jaxsamp.core import checks, shown
 from jaxsamp.core.types import Array
 from jaxsamp.sparameters import causal, rational
-from jaxsamp.sparameters.data import SParameters, as_sparameters, check_frequencies, entries
+from jaxsamp.sparameters.data import EDGE, SParameters, as_sparameters, check_frequencies, entries
 
 METHODS = ("causal", "aaa", "vector", "spline", "deep")
 LEAST = 4  # samples
-EDGE = 1e-9  # relative, by which a grid may leave the band: frequencies are written in few digits
 
 
 @dataclass(frozen=True)
