@@ -28,7 +28,7 @@ class Response(NamedTuple):
         mean: (2 f,), real parts and then imaginary parts.
         factor: G, (2 f, q), with orthogonal columns: the covariance of the posterior is G G^T.
         log_evidence: of the samples, up to a constant, in nats.
-        decay: tau in seconds.
+        decay: tau, in seconds if frequencies are in Hz.
         feedthrough: a.
         noise: standard deviation of the noise in a complex sample.
         shortest: whether tau is the shortest that was tried, so that the prior does not fit.

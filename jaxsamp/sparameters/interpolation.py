@@ -27,7 +27,7 @@ class Interpolation:
         log_evidence: of "causal", the sum over entries in nats; None for other methods.
         largest_singular_value: over the grid; above 1 the interpolation is not passive.
         method: its name.
-        settings: what the method chose and says of itself.
+        settings: what the method chose and says of itself; of "causal" per entry, with "decay" in seconds.
         samples: the S-parameters that were interpolated.
         reciprocal: whether s is symmetric.
     """
@@ -106,7 +106,7 @@ def interpolate(
     f, to = known.frequencies / high, wanted / high
     error, evidence, settings, responses = None, None, {}, {}
     if method == "causal":
-        s, error, evidence, settings, responses = _causal(f, known.s, to, reciprocal, noise)
+        s, error, evidence, settings, responses = _causal(known.frequencies, known.s, wanted, reciprocal, noise)
     elif method == "aaa":
         s, settings = rational.aaa(f, known.s, to, noise)
     elif method == "vector":

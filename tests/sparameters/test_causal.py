@@ -123,6 +123,16 @@ def test_units_of_frequency_do_not_matter():
     given = interpolate(LADDER, index)
     scaled = interpolate((LADDER.frequencies * 1e9, LADDER.s), index)
     np.testing.assert_allclose(scaled.s, given.s, atol=1e-9)
+    for name, decay in given.settings["decay"].items():
+        assert scaled.settings["decay"][name] == pytest.approx(1e-9 * decay, rel=1e-9)
+
+
+def test_the_decay_is_in_seconds():
+    """Of 1 / (1 + i f / f_0) squares of the response fall as e^(-t / tau) with tau = 1 / (4 pi f_0)."""
+    f = np.linspace(0, 4e9, 81)
+    fit = interpolate((f, 1 / (1 + 1j * f / 2e8)), spaced(81, 0.5))
+    assert 0.7 < fit.settings["decay"]["S11"] * 4 * np.pi * 2e8 < 1.4
+    assert fit.responses[0, 0].decay == fit.settings["decay"]["S11"]
 
 
 def test_entries_are_symmetric_only_if_they_are_said_to_be():
