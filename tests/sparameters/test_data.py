@@ -93,6 +93,21 @@ def test_other_objects_are_a_sentence():
         sparameters.spaced(401, 0.005)
 
 
+@pytest.mark.parametrize("z0", [np.nan, np.inf, 0.0, -5.0, [50.0, 75.0], 50 + 1j, "50"])
+def test_an_impedance_is_one_positive_number(z0):
+    with pytest.raises(ValueError, match=r"^z0 must be one positive number, in ohm; got .*\.$"):
+        sparameters.as_sparameters(sparameters.SParameters(F, S)._replace(z0=z0))
+    assert sparameters.as_sparameters(ladder()._replace(z0=np.float32(75))).z0 == 75.0
+
+
+def test_nothing_at_all_has_no_ratio_and_no_poles():
+    """The ratio was minus infinity, and vector fitting ended with "SVD did not converge"."""
+    given, methods = (F, 0 * S), ("causal", "vector", "spline")
+    rows = {row["method"]: row for row in sparameters.compare(given, methods=methods)}
+    assert rows["causal"]["snr"] is rows["spline"]["snr"] is None
+    assert 'must not be "vector" where all samples are 0' in rows["vector"]["failed"]
+
+
 def test_active_data_has_no_passive_draws():
     fit = interpolate((F, 1.1 * S), range(0, 401, 10))
     with pytest.raises(ValueError, match="passive must be False for active data: the samples have a singular value of"):
