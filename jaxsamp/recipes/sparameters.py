@@ -23,8 +23,8 @@ class FittedSParameters(NamedTuple):
         truth: all that the file has.
         draws: passive draws, if the method has a posterior and they were asked for.
         facts: "frequencies", "ports" and "used"; "snr" in dB (None where S is 0) and "coverage" on all frequencies
-            of the file, which were measured with noise, too; "largest_singular_value"; "settings"; of draws "draws", their number, the
-            "largest" singular value of all, and that "between" the frequencies.
+            of the file, which were measured with noise, too; "largest_singular_value"; "method", its settings; of
+            draws "draws", their number, the "largest" singular value of all, and that "between" the frequencies.
     """
 
     fit: Interpolation
