@@ -43,7 +43,7 @@ class SParametersFit(ReportingCommand):
 
     files: ClassVar = ("sparameters.png", "report.json")
     replaced: ClassVar = ("interpolated.s*p", DRAWS)
-    names: ClassVar = {"fraction": "--keep", "network": "FILE", "path": "FILE", "passive": "--draws 0"}
+    names: ClassVar = {"fraction": "--keep", "network": "FILE", "path": "FILE"}
 
     def check(self) -> None:
         """Raise one sentence if a flag is wrong whatever the file."""
@@ -76,7 +76,8 @@ class SParametersFit(ReportingCommand):
         """Print the report."""
         page = Page()
         page.head(facts["title"], f", {facts['ports']} ports")
-        page.line(f"signal to error on all frequencies: {facts['snr']:.1f} dB")
+        if facts["snr"] is not None:
+            page.line(f"signal to error on all frequencies: {facts['snr']:.1f} dB")
         if facts["coverage"] is not None:
             page.line(f"inside the bands of 95 %: {100 * facts['coverage']:.1f} %")
         page.line(f"largest singular value: {facts['largest_singular_value']:.6f} (passive: at most 1)")

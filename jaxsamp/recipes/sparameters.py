@@ -22,9 +22,9 @@ class FittedSParameters(NamedTuple):
         fit: the interpolation.
         truth: all that the file has.
         draws: passive draws, if the method has a posterior and they were asked for.
-        facts: "frequencies", "ports" and "used"; "snr" in dB and "coverage" on all frequencies of the file, which
-            were measured with noise, too; "largest_singular_value"; "settings"; of draws "draws", their number, the
-            "largest" singular value of all, and that "between" the frequencies.
+        facts: "frequencies", "ports" and "used"; "snr" in dB (None where S is 0) and "coverage" on all frequencies
+            of the file, which were measured with noise, too; "largest_singular_value"; "method", its settings; of
+            draws "draws", their number, the "largest" singular value of all, and that "between" the frequencies.
     """
 
     fit: Interpolation
@@ -49,7 +49,11 @@ def fit_sparameters(
     draws: int = 0,
     progress: bool = False,
 ) -> FittedSParameters:
-    """Interpolate from a share of the frequencies, evenly spaced; `draws` passive draws where there is a posterior."""
+    """Interpolate from a share of the frequencies, evenly spaced; `draws` passive draws where there is a posterior.
+
+    Raises:
+        ValueError: as `interpolate` and `posterior`, or active data with `draws` above 0.
+    """
     for_fit, for_draws = jax.random.split(key)
     used = sparameters.spaced(len(truth.frequencies), keep)
     fit = sparameters.interpolate(truth, used, method=method, key=for_fit, reciprocal=reciprocal, noise=noise)
@@ -64,7 +68,10 @@ def fit_sparameters(
     }
     found = None
     if draws and fit.responses:
-        found = sparameters.posterior(for_draws, fit, draws, progress=progress)
+        try:
+            found = sparameters.posterior(for_draws, fit, draws, progress=progress)
+        except ValueError as error:
+            raise ValueError(str(error).replace("passive must be False", "draws must be 0")) from error
         ends = {name: float(np.max(found.stats[name])) for name in ("largest", "between")}
         facts["draws"] = {"n": draws, **ends}
     return FittedSParameters(fit, truth, found, facts)

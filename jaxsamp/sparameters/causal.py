@@ -13,6 +13,8 @@ OVERSAMPLING = 2.5  # 1 / dt over twice the highest frequency; at 1.15 responses
 DECAYS = 16  # values of tau, from dt to the duration
 FEEDTHROUGHS = (0.0, 0.3, 3.0)  # values of a
 NOISES = np.geomspace(1e-10, 1e-2, 13)  # values of r
+RATIOS = np.geomspace(1e-13, 1e2, 151)  # values of r for known noise; below, eigenvalues are rounded by more
+QUIET = 1e-5  # least known noise over the root mean square of the samples, as the least of NOISES
 FORGOTTEN = 37.0  # lags beyond so many tau have variances below 1e-16
 LARGEST = 2**29  # frequencies times lags: 8 GiB of cosines and sines
 NOTHING = 1e-40  # a variance for entries that are zero
@@ -26,7 +28,7 @@ class Response(NamedTuple):
         mean: (2 f,), real parts and then imaginary parts.
         factor: G, (2 f, q), with orthogonal columns: the covariance of the posterior is G G^T.
         log_evidence: of the samples, up to a constant, in nats.
-        decay: tau in seconds.
+        decay: tau, in seconds if frequencies are in Hz.
         feedthrough: a.
         noise: standard deviation of the noise in a complex sample.
         shortest: whether tau is the shortest that was tried, so that the prior does not fit.
@@ -68,6 +70,7 @@ def fit_response(f: np.ndarray, z: np.ndarray, grid: np.ndarray, noise: float | 
         z: samples of that entry, (m,), complex.
         grid: frequencies to predict.
         noise: standard deviation of the noise in a complex sample if it is known; then s^2 is sought instead of r.
+            Below 1e-5 of the root mean square of the samples it counts as that.
     """
     dt = 1 / (2 * OVERSAMPLING * max(grid.max(), f.max()))
     longest = duration(f, grid)
@@ -80,6 +83,8 @@ def fit_response(f: np.ndarray, z: np.ndarray, grid: np.ndarray, noise: float | 
         )
     decays = np.geomspace(dt, longest, DECAYS)
     measured = np.concatenate([np.real(z), np.imag(z)])
+    if noise is not None:
+        noise = max(noise, QUIET * float(np.sqrt(np.mean(np.abs(z) ** 2))), float(np.sqrt(NOTHING)))
     whole = basis(f, dt, lags)
     best = (-np.inf, 0.0, 0.0, 0.0, 1.0, np.empty(0))
     for decay in decays:
@@ -114,7 +119,7 @@ def _evidence(values: np.ndarray, squares: np.ndarray, noise: float | None) -> t
     if noise is None:
         variance = np.maximum(np.mean(squares / (values + ratios), 1, keepdims=True), NOTHING)
     else:  # r s^2 is half of noise^2, so that s^2 follows from r: more of them, to find its best value
-        ratios = np.geomspace(1e-13, 1e2, 151)[:, None]
+        ratios = RATIOS[:, None]
         variance = noise**2 / 2 / ratios
     evidence = -0.5 * np.sum(np.log((values + ratios) * variance) + squares / ((values + ratios) * variance), 1)
     best = int(np.argmax(evidence))

@@ -27,7 +27,8 @@ def compare(
         methods: their names.
 
     Returns:
-        A row per method: "method"; "snr", 20 log10(||S|| / ||S - s||) in dB, Frobenius norms over all frequencies;
+        A row per method: "method"; "snr", 20 log10(||S|| / ||S - s||) in dB, Frobenius norms over all frequencies
+        (None where S is 0);
         "coverage", the share of real and imaginary parts inside bands of 95 % (None without a standard error);
         "largest_singular_value"; "seconds"; and "failed", a sentence if the method failed, else None.
 
@@ -58,8 +59,10 @@ def compare(
     return rows
 
 
-def snr(s: np.ndarray, found: np.ndarray) -> float:
-    """20 log10(||S|| / ||S - found||) in dB, with Frobenius norms over frequencies and ports."""
+def snr(s: np.ndarray, found: np.ndarray) -> float | None:
+    """20 log10(||S|| / ||S - found||) in dB, with Frobenius norms over frequencies and ports; None if S is 0."""
+    if not s.any():
+        return None
     return float(20 * np.log10(np.linalg.norm(s) / max(np.linalg.norm(s - found), np.finfo(float).tiny)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxsamp.core import checks, disk, extras, shown
 
 TAKES = "a pair (frequencies, S), a scikit-rf Network, or the path of a Touchstone file"
+EDGE = 1e-9  # of the highest frequency, by which equal ones may differ: they are written in few digits
 
 
 class SParameters(NamedTuple):
@@ -61,9 +62,11 @@ def write(path: str | Path, given: Any) -> Path:
         from skrf import Frequency, Network
     found = as_sparameters(given)
     path = disk.with_ending(path, f".s{found.ports}p")
+    network = Network(frequency=Frequency.from_f(found.frequencies, unit="Hz"), s=found.s, z0=found.z0)
+    # As text, because scikit-rf takes what follows the last dot of a name for its ending.
+    text: Any = network.write_touchstone("network", form="ri", return_string=True)  # all digits
     with disk.writing(path):
-        network = Network(frequency=Frequency.from_f(found.frequencies, unit="Hz"), s=found.s, z0=found.z0)
-        network.write_touchstone(path.stem, dir=str(path.parent), form="ri")  # all digits
+        path.write_text(text)
     return path
 
 
@@ -77,7 +80,7 @@ def as_sparameters(given: Any) -> SParameters:
     Raises:
         TypeError: it is none of these.
         ValueError: frequencies are not finite, negative, not increasing or duplicated; S is not (f, p, p) or finite;
-            the reference impedances of the ports or frequencies differ.
+            the reference impedances of the ports or frequencies differ, or are no positive number.
     """
     if isinstance(given, str | Path):
         return read(given)
@@ -103,7 +106,10 @@ def as_sparameters(given: Any) -> SParameters:
     if len(s) != len(f):
         raise ValueError(f"S must have one matrix per frequency, {len(f)}; got {len(s)}.")
     checks.finite("S", s)
-    return SParameters(f, s, float(z0))
+    ohm = np.asarray(z0)
+    if ohm.shape or ohm.dtype.kind not in "iuf" or not 0 < ohm < np.inf:
+        raise ValueError(f"z0 must be one positive number, in ohm; got {z0}.")
+    return SParameters(f, s, float(ohm))
 
 
 def check_frequencies(name: str, f: np.ndarray) -> None:

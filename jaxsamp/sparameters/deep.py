@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsamp.core import checks, extras
 from jaxsamp.core.types import Array, PyTree
-from jaxsamp.sparameters.data import entries
+from jaxsamp.sparameters.data import EDGE, entries
 
 with extras.needed('method "deep"'):
     import optax
@@ -18,6 +18,7 @@ with extras.needed('method "deep"'):
 
 STEPS, RATE, SEEDS = 1200, 5e-3, 8
 ROUGHNESS = (0.0, 1e-5, 1e-4, 1e-3)  # weights of squared second differences
+MOST = 1000  # steps of the axis of the outputs, where it is not the grid
 AVERAGE, EVERY, HELD_OUT = 0.95, 50, 5  # of outputs; steps between looks at held-out samples, one in so many
 
 
@@ -33,12 +34,12 @@ def fit_network(
     if key is None:
         raise ValueError('key must be given with method "deep", which starts from random weights; got None.')
     checks.typed_key(key)
+    points = _points(grid, f)
     n, ports = len(grid), s.shape[-1]
     pairs = entries(ports, reciprocal)
     known = np.stack([part(s[:, i, j]) for i, j in pairs for part in (np.real, np.imag)], -1)
-    network = Decoder(known.shape[1], len(grid))
-    right = np.clip(np.searchsorted(grid, f), 1, len(grid) - 1)
-    share = np.clip((f - grid[right - 1]) / (grid[right] - grid[right - 1]), 0, 1)
+    network = Decoder(known.shape[1], len(points))
+    right, share = _between(points, f)
     where = (jnp.asarray(right), jnp.asarray(share[:, None], jnp.float32), jnp.asarray(known, jnp.float32))
     for_choice, for_fits = jax.random.split(key)
     held = jnp.arange(len(f)) % HELD_OUT == HELD_OUT // 2
@@ -48,7 +49,9 @@ def fit_network(
     steps = EVERY * (int(look) + 1)
     fits = jax.vmap(partial(_fitted, network, steps), (0, None, None, None))
     curves, _ = fits(jax.random.split(for_fits, SEEDS), jnp.asarray(ROUGHNESS[best]), where, jnp.zeros(len(f), bool))
+    right, share = _between(points, grid)
     curves = np.asarray(curves, float)
+    curves = (1 - share[:, None]) * curves[:, right - 1] + share[:, None] * curves[:, right]
     values = curves[..., ::2] + 1j * curves[..., 1::2]
     mean, error = np.empty((n, ports, ports), complex), np.empty((n, ports, ports))
     for k, (i, j) in enumerate(pairs):
@@ -56,6 +59,23 @@ def fit_network(
             mean[(slice(None), *place)] = values[..., k].mean(0)
             error[(slice(None), *place)] = values[..., k].std(0, ddof=1)
     return mean, error, {"roughness": ROUGHNESS[best], "steps": steps, "networks": SEEDS}
+
+
+def _points(grid: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """The frequencies of the outputs: the grid, or where samples are outside of it or nearer together, evenly spaced.
+
+    Samples outside would else be taken for values at its ends.
+    """
+    spacing, own = (np.median(np.diff(one)) if len(one) > 1 else np.inf for one in (grid, f))
+    if grid[0] <= f[0] + EDGE and grid[-1] >= f[-1] - EDGE and spacing <= own + EDGE:
+        return grid
+    return np.linspace(f[0], f[-1], 1 + min(round((f[-1] - f[0]) / min(spacing, own)), MOST))
+
+
+def _between(points: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The index of the point to the right of each f, and its weight in linear interpolation."""
+    right = np.clip(np.searchsorted(points, f), 1, len(points) - 1)
+    return right, np.clip((f - points[right - 1]) / (points[right] - points[right - 1]), 0, 1)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

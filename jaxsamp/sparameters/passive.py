@@ -173,7 +173,7 @@ def draws_of(key: Array, like: Array) -> tuple[Any, Any]:
 
 
 def _between(f: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """The largest singular value of each draw on a grid four times as fine."""
+    """The largest singular value of each draw on a grid four times as fine; of one frequency there is no finer one."""
     finer = np.interp(np.arange(FINER * (len(f) - 1) + 1) / FINER, np.arange(len(f)), f)
-    between = (CubicSpline(f, one)(finer) for one in draws)
+    between = (CubicSpline(f, one)(finer) if len(f) > 1 else one for one in draws)
     return np.array([float(np.linalg.svd(one, compute_uv=False).max()) for one in between])

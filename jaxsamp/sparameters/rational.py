@@ -49,7 +49,14 @@ def vector(f: np.ndarray, s: np.ndarray, grid: np.ndarray, z0: float) -> tuple[n
 
     Args:
         f: frequencies in Hz: its limits on poles are absolute.
+
+    Raises:
+        LinAlgError: S is 0 everywhere, or vector fitting fails for another reason.
     """
+    if not s.any():
+        raise np.linalg.LinAlgError(
+            'method must not be "vector" where all samples are 0, because zeros have no poles to fit.'
+        )
     with extras.needed('method "vector"'):
         from skrf import Frequency, Network
         from skrf.vectorFitting import VectorFitting

@@ -30,6 +30,25 @@ def test_a_file_becomes_a_denser_file(capsys):
     assert "draws" not in json.loads(Path("runs/ladder-sparameters/report.json").read_text())
 
 
+def test_a_file_of_zeros_has_a_report(capsys):
+    """Its ratio of signal to error, minus infinity, is none of JSON."""
+    sparameters.write("zero", (np.linspace(1e9, 2e9, 41), np.zeros((41, 1, 1))))
+    words = ["sparameters", "fit", "zero.s1p", "--keep", "0.5", "--draws", "2", "--no-progress"]
+    assert cli.main(words) == 0
+    assert "signal to error" not in capsys.readouterr().out
+    assert json.loads(Path("runs/zero-sparameters/report.json").read_text())["snr"] is None
+    assert cli.main([*words, "--method", "vector", "--force"]) == 2
+    assert '--method must not be "vector" where all samples are 0' in capsys.readouterr().err
+
+
+def test_active_data_has_no_passive_draws(capsys):
+    sparameters.write("active", (np.linspace(1e9, 2e9, 41), 2.0 * sparameters.ladder(41).s))
+    words = ["sparameters", "fit", "active.s2p", "--keep", "0.5", "--no-progress"]
+    assert cli.main(words) == 2
+    assert "--draws must be 0 for active data: the samples have a singular value" in capsys.readouterr().err
+    assert cli.main([*words, "--draws", "0"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

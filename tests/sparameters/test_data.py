@@ -40,6 +40,17 @@ def test_touchstone_files_come_back_digit_by_digit(tmp_path):
     np.testing.assert_array_equal(read(one).s, S[:, :1, :1])
 
 
+@pytest.mark.parametrize("name", ["eps0.5", "dev.s1p", "dev.s2p", ".hidden", "50 ohm, 1.5 mm."])
+def test_names_with_dots_of_their_own_are_kept(tmp_path, name):
+    """A two-port called dev.s1p was written over the one-port of that name."""
+    other = write(tmp_path / "dev.s1p", (F, S[:, :1, :1]))
+    path = write(tmp_path / name, ladder())
+    assert path.name == (name if name == "dev.s2p" else f"{name}.s2p")
+    assert {*tmp_path.iterdir()} == {other, path}
+    np.testing.assert_array_equal(read(path).s, S)
+    np.testing.assert_array_equal(read(other).s, S[:, :1, :1])
+
+
 def test_networks_of_scikit_rf_are_taken(tmp_path):
     skrf = pytest.importorskip("skrf")
     network = skrf.Network(frequency=skrf.Frequency.from_f(F, unit="Hz"), s=S, z0=75.0)
@@ -80,6 +91,21 @@ def test_other_objects_are_a_sentence():
         interpolate(3)
     with pytest.raises(ValueError, match=r"fraction must leave at least 4 of the 401 frequencies; 0.005 leaves 2"):
         sparameters.spaced(401, 0.005)
+
+
+@pytest.mark.parametrize("z0", [np.nan, np.inf, 0.0, -5.0, [50.0, 75.0], 50 + 1j, "50"])
+def test_an_impedance_is_one_positive_number(z0):
+    with pytest.raises(ValueError, match=r"^z0 must be one positive number, in ohm; got .*\.$"):
+        sparameters.as_sparameters(sparameters.SParameters(F, S)._replace(z0=z0))
+    assert sparameters.as_sparameters(ladder()._replace(z0=np.float32(75))).z0 == 75.0
+
+
+def test_nothing_at_all_has_no_ratio_and_no_poles():
+    """The ratio was minus infinity, and vector fitting ended with "SVD did not converge"."""
+    given, methods = (F, 0 * S), ("causal", "vector", "spline")
+    rows = {row["method"]: row for row in sparameters.compare(given, methods=methods)}
+    assert rows["causal"]["snr"] is rows["spline"]["snr"] is None
+    assert 'must not be "vector" where all samples are 0' in rows["vector"]["failed"]
 
 
 def test_active_data_has_no_passive_draws():

@@ -161,6 +161,16 @@ def test_slice_draws_are_passive_and_say_how_they_mix(fit):
     assert (draws.stats["tried"] >= 1).all()
 
 
+@pytest.mark.parametrize("passive", [True, False])
+def test_one_frequency_has_draws(passive):
+    """A spline needs two."""
+    given = ladder(41)
+    fit = interpolate(given, spaced(41, 0.5), given.frequencies[20:21])
+    draws = sparameters.posterior(KEY, fit, 3, passive)
+    assert draws.s.shape == (3, 1, 2, 2)
+    np.testing.assert_allclose(draws.stats["between"], draws.stats["largest"], atol=1e-12)
+
+
 def test_a_finer_grid_is_looked_at():
     f = np.linspace(0, 1, 17)
     wave = np.exp(2j * np.pi * f)[None, :, None, None] * 0.5
