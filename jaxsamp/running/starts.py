@@ -6,6 +6,7 @@ from typing import Any
 from jaxsamp import grids
 from jaxsamp.core import checks
 from jaxsamp.core.protocols import Denoiser
+from jaxsamp.datasets.arrays import DataWarning
 from jaxsamp.denoisers.corrupted import ReconstructionGuidance
 from jaxsamp.denoisers.dps import DPSDenoiser
 from jaxsamp.denoisers.posterior import PosteriorDenoiser
@@ -20,12 +21,12 @@ def warn_unless_drowned(denoiser: Denoiser, levels: Any) -> None:
     size = getattr(denoiser, "magnitude", None)
     if size is None or not checks.is_concrete(levels) or (first := float(levels[0])) >= DROWNS * size:
         return
-    warnings.warn(
+    sentence = (
         f"grid must start where noise drowns the data, because samples start from noise around 0; its first sigma / "
         f"alpha is {first:g}, and the data have a root mean square of {size:g}. Center and scale the data, or start "
-        f"at sigma_max = {1.1 * DROWNS * size:.2g}, as in grid=jaxsamp.grids.log_snr(schedule, 32, sigma_max=...).",
-        stacklevel=3,
+        f"at sigma_max = {1.1 * DROWNS * size:.2g}, as in grid=jaxsamp.grids.log_snr(schedule, 32, sigma_max=...)."
     )
+    warnings.warn(DataWarning(sentence), stacklevel=3)
 
 
 def refuses_pure_noise(sampler: Sampler) -> str | None:

@@ -29,7 +29,7 @@ def test_a_network_of_large_data_says_where_noise_drowns_them(tmp_path):
     size = float(np.hypot(np.abs((50 * X + 100).mean(0)).max(), 50 * np.std(X - X.mean(0))))
     for denoiser in (state.denoiser(), js.training.load_denoiser(tmp_path)):
         assert denoiser.magnitude == pytest.approx(size, rel=1e-5)
-    with pytest.warns(UserWarning, match="noise drowns the data.*root mean square of 11"):
+    with pytest.warns(datasets.DataWarning, match="noise drowns the data.*root mean square of 11"):
         js.sample(jax.random.key(1), state.denoiser(), (2, 3), steps=2)
     assert js.models.Model(MLP, SCHEDULE, sigma_data=50.0).denoiser({}).magnitude is None
 
