@@ -163,6 +163,24 @@ def test_few_rows_first_lead_to_the_same_minimum(law, monkeypatch, x64):
         monkeypatch.setattr(spins_data, "CONDENSED", 0)
 
 
+@pytest.mark.parametrize("method", ["rple", "rise"])
+def test_sorted_rows_lead_to_the_same_couplings(method):
+    rng = np.random.default_rng(0)
+    x = np.cumprod(np.where(rng.random((20_000, 17)) < 0.88, 1, -1), 1)  # a chain with couplings near 1
+    drawn = fit_spins(x, method=method).model.couplings
+    for values in (x.sum(1), x[:, 0]):
+        found = fit_spins(x[np.argsort(values, kind="stable")], method=method).model.couplings
+        np.testing.assert_allclose(found, drawn, atol=1e-3)
+
+
+def test_a_part_of_the_rows_is_drawn_from_all_of_them_by_weight():
+    x = np.repeat(np.eye(4, dtype=np.int8), 1000, 0)  # 0 and 1, sorted by the column that is 1
+    with pytest.warns(UserWarning, match="^x is of 0 and 1"):
+        data = spins_data.SpinRows([x[:1500], x[1500:]], np.repeat([0.0, 1.0, 2.0, 5.0], 1000), finite="nothing")
+    (chunk, weights), *_ = data.thinned(80).chunks(4000)
+    np.testing.assert_allclose((weights / weights.sum()) @ (chunk > 0), np.array([0, 1, 2, 5]) / 8, atol=1 / 80)
+
+
 def test_products_of_a_chunk_fit_into_memory():
     for n, features in ((128, 129), (128, 8257), (64, 43_745)):
         assert 4 * features * spins_nodes.chunk_rows(n, features, 10**7) <= spins_nodes.BYTES
