@@ -183,9 +183,10 @@ def _r2(held: Rows, lines: Lines) -> float:
     """1 - (mean of squares that is left) / (variance of the labels)."""
     if len(held) < 2:
         return float("nan")
-    sums = np.zeros(3)
+    sums, offset = np.zeros(3), next(held.first(1).chunks())[1][0]
     for x, y in held.chunks():
-        sums += np.sum((y - lines(x)) ** 2), y.sum(), y @ y
+        moved = y - offset  # squares of labels far from 0 have no digits for their variance
+        sums += np.sum((y - lines(x)) ** 2), moved.sum(), moved @ moved
     variance = sums[2] - sums[1] ** 2 / len(held)
     return float(1 - sums[0] / variance) if variance > 0 else float("nan")
 

@@ -206,6 +206,13 @@ def test_sorted_samples_need_a_key(law):
     assert right < 0.045 < 0.1 < wrong
 
 
+@pytest.mark.parametrize("width", [2.0, None])
+def test_small_steps_are_steps_too(width):
+    x = np.random.default_rng(0).choice([-1, 1], (500, 4))
+    fit = fit_spins(x, method="sparsitron", step=0.02, width=width)
+    assert np.isfinite(fit.model.couplings).all() and np.isfinite(fit.loss_per_node).all()
+
+
 GOOD = np.random.default_rng(0).choice([-1, 1], (40, 4))
 FOUR = 1 - 2 * np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]])
 
@@ -260,6 +267,11 @@ FOUR = 1 - 2 * np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]]
             "weights must be finite, at least 0 and not all zero; got -1.0 to -1.0.",
         ),
         (TypeError, {"weights": np.ones(40, bool)}, "weights must be real numbers; got dtype bool."),
+        (
+            ValueError,
+            {"weights": np.append(np.ones(39), 60.0), "method": "sparsitron", "width": 2.0},
+            "weights must leave a step in the second half of their sum",
+        ),
         (ValueError, {"x": FOUR, "method": "sparsitron"}, "x must have more than 4 rows for 9 experts; got 4."),
         (
             ValueError,
