@@ -59,7 +59,7 @@ class PolynomialClassifier:
                 warn_of_far(self.center, self.scale)
             x = jnp.asarray(x, dtype)
             z = x if self.projection is None else jnp.matmul(x, self.projection, precision="highest")
-            return jnp.asarray((z - self.center) / self.scale, dtype)
+            return (z - jnp.asarray(self.center, dtype)) / jnp.asarray(self.scale, dtype)
         return jnp.asarray(self._offsets(x) / np.asarray(self.scale, float), dtype)
 
     def _offsets(self, x: Any) -> np.ndarray:
