@@ -98,6 +98,8 @@ def fit_supervised_rbm(
         raise ValueError(
             f"held_out must be a share in (0, 1) of {LEAST} labels at least; got {held_out} of {len(given)}."
         )
+    if len(given) - apart < LEAST:
+        raise ValueError(f"held_out must leave {LEAST} labels at least; got {held_out} of {len(given)}.")
     if rbm is None:
         data = given if unlabeled is None else [given, rows_of(unlabeled)]
         rbm = fit_rbm(for_rbm, data, hidden, **options)

@@ -28,7 +28,7 @@ def largest(
     """
     order = np.argsort(numbers := cells(spins, given), kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
-    parts = [(rows, labels[rows] - labels[rows].mean()) for rows in parts if len(rows) >= min_rows]
+    parts = [(rows, _centered(labels[rows])) for rows in parts if len(rows) >= min_rows]
     if not parts:
         return None
     z = np.array([statistic(r, spins[rows][:, among], means[rows][:, among]) for rows, r in parts])
@@ -40,6 +40,11 @@ def largest(
         rows, r = parts[cell]
         z[cell, place] = root(r, spins[rows, among[place]], means[rows, among[place]])
         known[cell, place] = True
+
+
+def _centered(labels: np.ndarray) -> np.ndarray:
+    """Labels less their mean; exactly 0 where they are all the same, since what rounding leaves would have a z too."""
+    return labels - labels.mean() if np.ptp(labels) else np.zeros(len(labels))
 
 
 def statistic(r: np.ndarray, x: np.ndarray, means: np.ndarray) -> np.ndarray:

@@ -97,12 +97,29 @@ class SpinRows:
         for x, w in self.chunks(min(ROWS, self.longest)):
             counts += np.bincount((x > 0) @ powers, w, len(counts))
         kept = np.flatnonzero(counts)
+        return self._with_rows((2 * (kept[:, None] // powers % 2) - 1).astype(np.int8), counts[kept])
+
+    def thinned(self, count: int) -> "SpinRows":
+        """One row drawn from each of `count` stretches of equal weight, so that sorted rows are seen evenly."""
+        places = (np.arange(count) + np.random.default_rng(0).random(count)) * (self.rows / count)
+        if self._weights is not None:
+            places = np.searchsorted(np.cumsum(self._weights), places, side="right")
+        numbers, counts = np.unique(np.minimum(places.astype(int), self.rows - 1), return_counts=True)
+        kept, first = [], 0
+        for part in _every(self._parts):
+            for start in range(0, len(part), ROWS):  # slices, which arrays of any kind have
+                piece = np.asarray(part[start : start + ROWS])
+                here = numbers[slice(*np.searchsorted(numbers, [first, first + len(piece)]))] - first
+                kept.append(piece[here])
+                first += len(piece)
+        x = np.concatenate(kept).astype(np.int8)
+        return self._with_rows(2 * x - 1 if self._zero_one else x, counts)
+
+    def _with_rows(self, x: np.ndarray, weights: np.ndarray) -> "SpinRows":
         made = object.__new__(SpinRows)
-        made._parts = [(2 * (kept[:, None] // powers % 2) - 1).astype(np.int8)]
-        made._zero_one = False
-        made.rows = made.longest = len(kept)
+        made._parts, made._zero_one, made.rows, made.longest = [x], False, len(x), len(x)
         made.n, made.samples, made.mean = self.n, self.samples, self.mean
-        made._weights = counts[kept] * len(kept) / counts.sum()
+        made._weights = weights * len(x) / weights.sum()
         return made
 
     def refuse_equal_columns(self) -> None:

@@ -32,6 +32,7 @@ MANY = 50  # samples per coefficient of a node, above which there is no penalty
 CLIP = 40.0  # of x_i f_i in the exponent of interaction screening
 BYTES = 2**25  # of the arrays of one chunk
 STEPS = 1000  # of L-BFGS, at most
+NEWTON = 2  # steps that end the fit
 PAIRS = 2**26  # numbers of the last steps and gradients that L-BFGS keeps
 FIRST = 200  # rows per product with which the fit begins
 TOLERANCE = {"ftol": 1e-8, "gtol": 1e-6}, {"ftol": 1e-15, "gtol": 1e-10}  # in float32 and in float64
@@ -59,7 +60,8 @@ def chunk_rows(n: int, features: int, rows: int) -> int:
 def fit_nodes(data: SpinRows, order: int, method: str, l1: float) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (n, P) of the products of degree below `order`, and the loss of each node, (n,).
 
-    Without a penalty, of many rows a part comes first. With its curvature as a metric, all of them take a few steps.
+    Without a penalty, of many rows a part drawn from all of them comes first. With its curvature as a metric, all of
+    them take a few steps.
     """
     nodes = Nodes(data.condensed(), order, method)
     rows, (n, features) = nodes.data.rows, nodes.mask.shape
@@ -67,17 +69,18 @@ def fit_nodes(data: SpinRows, order: int, method: str, l1: float) -> tuple[np.nd
     a[:, 0] = np.arctanh(np.clip(data.mean, -0.999, 0.999))  # the fields of independent spins
     few = FIRST * features
     if l1 or rows < 4 * few or 4 * n * features**2 > BYTES:
-        a = minimum(partial(nodes.losses, rows=rows), a, l1)
-        return a, nodes.losses(a, rows)[0]
-    a = minimum(partial(nodes.losses, rows=few), a, 0.0, ftol=1e-6)
-    root = nodes.metric(a, few)
+        a = minimum(nodes.losses, a, l1)
+        return a, nodes.losses(a)[0]
+    part = Nodes(nodes.data.thinned(few), order, method)
+    a = minimum(part.losses, a, 0.0, ftol=1e-6)
+    root = part.metric(a)
 
     def losses(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value, slope = nodes.losses(a + np.einsum("ipq,iq->ip", root, b), rows)
+        value, slope = nodes.losses(a + np.einsum("ipq,iq->ip", root, b))
         return value, np.einsum("ipq,ip->iq", root, slope)
 
     a = a + np.einsum("ipq,iq->ip", root, minimum(losses, np.zeros_like(a), 0.0))
-    return a, nodes.losses(a, rows)[0]
+    return newton(nodes.losses, a, root)
 
 
 class Nodes:
@@ -89,33 +92,49 @@ class Nodes:
         self.mask = used(data.n, self.of)
         self._size = chunk_rows(data.n, len(self.of), data.longest)
 
-    def losses(self, a: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Loss of each node (n,) and its gradient (n, P), of the first rows."""
-        value, slope = self._means(_sums, a, rows)
+    def losses(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Loss of each node (n,) and its gradient (n, P)."""
+        value, slope = self._means(_sums, a)
         if self.method == "logrise":
             return np.log(value), self.mask * slope / value[:, None]
         return value, self.mask * slope
 
-    def metric(self, a: np.ndarray, rows: int) -> np.ndarray:
-        """M (n, P, P) with M_i M_i^T the inverse of the second derivative of the loss of node i, of the first rows.
+    def metric(self, a: np.ndarray) -> np.ndarray:
+        """M (n, P, P) with M_i M_i^T the inverse of the second derivative of the loss of node i.
 
         Of "logrise" without the square of its gradient, which is 0 at the optimum.
         """
-        value, second = self._means(_second, a, rows)
+        value, second = self._means(_second, a)
         if self.method == "logrise":
             second = second / value[:, None, None]
         second = second * self.mask[:, :, None] * self.mask[:, None]
         second += np.eye(len(self.of)) * (np.where(self.mask, 1e-6, 1.0)[:, None])
         return np.linalg.inv(np.linalg.cholesky(second)).transpose(0, 2, 1)
 
-    def _means(self, sums: Any, a: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    def _means(self, sums: Any, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         dtype = jnp.result_type(float)
         at, value, other, total = jnp.asarray(a, dtype), 0.0, 0.0, 0.0
-        for x, w in self.data.chunks(self._size, last=rows):
+        for x, w in self.data.chunks(self._size):
             found = sums(at, x, jnp.asarray(w, dtype), self.of, self.method)
             value, other = value + np.asarray(found[0], float), other + np.asarray(found[1], float)
             total += w.sum()
         return np.asarray(value / total), np.asarray(other / total)
+
+
+def newton(losses: Any, a: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """After Newton's steps with this metric, which each node takes if its slope gets smaller; and the losses there.
+
+    Near the minimum a loss in float32 is too coarse to tell what is better, and its slope is not.
+    """
+    value, slope = losses(a)
+    for _ in range(NEWTON):
+        steep = np.einsum("ipq,ip->iq", root, slope)
+        tried = a - np.einsum("ipq,iq->ip", root, steep)
+        values, slopes = losses(tried)
+        flatter = np.linalg.norm(np.einsum("ipq,ip->iq", root, slopes), axis=1) < np.linalg.norm(steep, axis=1)
+        a, slope = np.where(flatter[:, None], tried, a), np.where(flatter[:, None], slopes, slope)
+        value = np.where(flatter, values, value)
+    return a, value
 
 
 def minimum(losses: Any, start: np.ndarray, l1: float, **tolerance: float) -> np.ndarray:

@@ -31,6 +31,7 @@ CHECKPOINTS = 64  # at most, if they fit into 1 GiB
 PINNED = 0.98  # share of the width that a node uses, above which the width is too small
 COARSE = 0.5  # change of theta, at most, by the rows that are taken at once
 AT_ONCE = 512  # rows, at most, that are taken at once
+LEAST = 8  # steps of a pass, at least, unless weights are few
 
 
 class Descent(NamedTuple):
@@ -158,7 +159,7 @@ def _one_pass(
     """
     fit = last - apart
     rate = -step * np.log1p(-np.sqrt(np.log(experts) / fit)) / 2
-    at_once = int(np.clip(COARSE / rate, 1, min(AT_ONCE, fit)))
+    at_once = int(np.clip(COARSE / rate, 1, min(AT_ONCE, max(1, fit // LEAST))))
     size = min(BYTES // (8 * data.n), data.longest, fit)
     size = -(-size // at_once) * at_once
     dtype = mask.dtype
@@ -167,6 +168,11 @@ def _one_pass(
     state = begin(mask, max(1, min(CHECKPOINTS, 2**30 // mask.nbytes)) if choose == "held out" else 0)
     for x, w in data.chunks(size, order, 0, fit):
         state = advance_all(state, rule, x, jnp.asarray(w, dtype), of, at_once)
+    if not state.counted and not (apart and choose == "held out"):
+        raise ValueError(
+            "weights must leave a step in the second half of their sum, over which coefficients are averaged; got most "
+            "of it in the last rows: give another order by key, or another method."
+        )
     average = state.total / state.counted
     if not apart:
         return np.asarray(average, float), np.asarray(state.loss / state.counted, float)

@@ -42,6 +42,9 @@ class Enumerate(SpinSampler):
 class _Drawn(SpinSampler):
     probabilities: Array
 
+    def prepared(self, model: Any) -> SpinSampler:
+        return Enumerate().prepared(model)  # another model has other probabilities
+
     def step(self, model: Any, state: State, i: Array, rng: Rng) -> State:
         number = enumeration.drawn(self.probabilities, replace(rng, shape=(2,)).uniforms(i))
         x = enumeration.states(number.astype(jnp.uint32), 1, len(state.x))[0]

@@ -97,6 +97,9 @@ class _Sparse(_Bath):
 class _Terms(_Bath):
     terms: Any  # those that each spin is in, (n, K), filled up with their number
 
+    def prepared(self, model: Any) -> SpinSampler:
+        return HeatBath().prepared(model) if checks.is_readable(model) else self  # another model has other terms
+
     def init(self, model: Any, x: Array, rng: Rng) -> State:
         return State(x, kernel.term_products(x, model.members))
 

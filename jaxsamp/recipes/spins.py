@@ -10,6 +10,7 @@ import numpy as np
 from jaxsamp import discrete, learning, mcmc, plots, running
 from jaxsamp.core import checks
 from jaxsamp.core.types import Array
+from jaxsamp.learning.spins_data import rows_of
 
 ENUMERATED, ERRORS = 16, 4  # most spins whose exact values are shown; standard errors that are no surprise
 HELD_OUT, LEAST = 5, 10  # one in so many rows is held out; rows to learn from
@@ -102,10 +103,11 @@ def learn_spins(
     if len(data) < LEAST:
         raise ValueError(f"data must have at least {LEAST} rows; got {len(data)}.")
     order = np.random.default_rng(0).permutation(len(data))
-    held_out, train = (data[part] for part in np.split(order, [max(1, len(data) // HELD_OUT)]))
     for_fit, for_samples = jax.random.split(checks.typed_key(key))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        spins = rows_of(data)  # checks those that are held out too
+        held_out, train = (spins[part] for part in np.split(order, [max(1, len(data) // HELD_OUT)]))
         if method == "rbm":
             law: Any = learning.fit_rbm(for_fit, train, given.pop("hidden", 32), progress=progress, **given)
             about = {}
@@ -113,8 +115,7 @@ def learn_spins(
             fit = learning.fit_spins(train, method=method, **given)
             law, about = fit.model, {"asymmetry": fit.asymmetry, "width": fit.width}
     said = tuple(said_of(caught))
-    held_out = np.where(held_out > 0, 1, -1).astype(np.int8)
-    p = np.clip((1 + np.where(train > 0, 1.0, -1.0).mean(0)) / 2, 1e-9, 1 - 1e-9)
+    p = np.clip((1 + train.mean(0, dtype=float)) / 2, 1e-9, 1 - 1e-9)
     alone = np.where(held_out > 0, np.log(p), np.log(1 - p)).sum(1).mean()
     mover = mcmc.BlockGibbs() if method == "rbm" else mcmc.HeatBath()
     chains = running.sample_spins(for_samples, law, (CHAINS, law.sites), mover, SWEEPS, warmup=0, thin=0)

@@ -72,6 +72,8 @@ def fit_attention(
         SIAM J. Numer. Anal. 10 (1973), for the projection.
     """
     x, y = _examples(x, y)
+    unit = _size(y)  # squares of outputs of other sizes leave the range of float32
+    y = y / unit
     heads, restarts = checks.at_least("heads", heads, 1), checks.at_least("restarts", restarts, 1)
     steps = checks.at_least("steps", steps, 1)
     if not 0 < scale < np.inf:
@@ -86,7 +88,7 @@ def fit_attention(
         blocks = _blocks(x, y, heads, 1, jnp.float64)
         ends = [_polished(np.asarray(found[i], float), blocks) for i in order]
         theta, error = min(ends, key=lambda end: end[1])
-        layer = AttentionLayer(theta, np.asarray(_weights(jnp.asarray(theta), blocks)))
+        layer = AttentionLayer(theta, unit * np.asarray(_weights(jnp.asarray(theta), blocks)))
     return AttentionFit(layer, error, errors, int(np.sum(errors < SOLVED)))
 
 
@@ -162,6 +164,12 @@ def _blocks(x: np.ndarray, y: np.ndarray, heads: int, restarts: int, dtype: Any)
     count = -(-n // size)
     fill = ((0, count * size - n), (0, 0), (0, 0))
     return tuple(jnp.asarray(np.pad(part, fill), dtype).reshape(count, size, k, -1) for part in (x, y))  # type: ignore
+
+
+def _size(y: np.ndarray) -> float:
+    """The root mean square, whose squares do not leave the range of float64."""
+    largest = float(np.abs(y).max())
+    return largest * float(np.sqrt(np.mean((y / largest) ** 2, dtype=float)))
 
 
 def _examples(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

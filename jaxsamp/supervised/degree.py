@@ -4,12 +4,13 @@ from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.polynomial import chebyshev
 from scipy.optimize import linprog
 
 from jaxsamp.core import checks
 
-TIE = 1e-9  # errors that are equal to a bound count as within it: ties at 1/3 are real
+FLOOR = 1e-8  # of half the range of f: errors below it are not known well
+SOLVED = {name: 1e-10 for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance")}
+TIE = 1e-9  # of half the range: errors that are equal to a bound count as within it: ties at 1/3 are real
 MOST, MOST_GENERAL = 200, 12  # variables of a symmetric function, and of one given by all its values
 
 
@@ -29,6 +30,8 @@ class Witness(NamedTuple):
 def best_error(values: Any, degree: int) -> float:
     """min over polynomials p of at most that degree of max_x |p(x) - f(x)|, by a linear program.
 
+    It is known to about 1e-9 of half the range of f: smaller errors may be returned as 0.
+
     Args:
         values: of f: at |x| = 0 ... n for a symmetric function on {0, 1}^n, (n + 1,), n <= 200; or at all x,
             (2,) * n, n <= 12.
@@ -37,31 +40,39 @@ def best_error(values: Any, degree: int) -> float:
     Raises:
         ValueError: values have another shape or are not finite, n is too large, or degree is negative.
     """
-    values, rows = _given(values, degree)
+    flat, rows = _given(values, degree)
+    flat, half = _in_units(flat)
     ones = np.ones((len(rows), 1))
     # Variables: the coefficients, and the error.
     above = np.block([[rows, -ones], [-rows, -ones]])
     cost = np.append(np.zeros(rows.shape[1]), 1.0)
-    found = _solved(cost, A_ub=above, b_ub=np.concatenate([values, -values]), bounds=[(None, None)] * len(cost))
-    return max(float(found.fun), 0.0)
+    found = _solved(cost, A_ub=above, b_ub=np.concatenate([flat, -flat]), bounds=[(None, None)] * len(cost))
+    return max(float(found.fun), 0.0) * half
 
 
 def approximate_degree(values: Any, error: float = 1 / 3) -> int:
     """The least degree of a polynomial with |p(x) - f(x)| <= error at all x; `values` as for `best_error`.
 
+    The error must be at least 1e-8 of half the range of f: smaller ones are not known well.
+
     Source: Nisan and Szegedy, "On the degree of Boolean functions as real polynomials", Comput. Complexity 4 (1994).
 
     Raises:
-        ValueError: as `best_error`, or error is not positive.
+        ValueError: as `best_error`, error is not positive, or it is below 1e-8 of half the range of f.
     """
     if not 0 < error < np.inf:
         raise ValueError(f"error must be a positive number; got {error}.")
     values = _checked(values)
+    if error < FLOOR * (half := np.ptp(values) / 2):
+        raise ValueError(
+            f"error must be at least {FLOOR:g} of half the range of f, {half:g}: smaller ones are not known well; "
+            f"got {error}."
+        )
     n = values.ndim if values.ndim > 1 else len(values) - 1
     low, high = -1, n  # a polynomial of degree n is exact
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if best_error(values, middle) <= error + TIE else (middle, high)
+        low, high = (low, middle) if best_error(values, middle) <= error + TIE * half else (middle, high)
     return high
 
 
@@ -111,11 +122,12 @@ def dual_witness(values: Any, degree: int) -> Witness:
     """
     checks.at_least("degree", degree, 1)
     flat, rows = _given(values, degree - 1)
+    flat, half = _in_units(flat)
     cost = np.concatenate([-flat, flat])  # weights = plus - minus
     equal = np.vstack([np.hstack([rows.T, -rows.T]), np.ones(2 * len(flat))])
     found = _solved(cost, A_eq=equal, b_eq=np.append(np.zeros(rows.shape[1]), 1.0), bounds=(0, None))
     weights = found.x[: len(flat)] - found.x[len(flat) :]
-    return Witness(weights.reshape(np.shape(values)), float(flat @ weights))
+    return Witness(weights.reshape(np.shape(values)), half * float(flat @ weights))
 
 
 def csq_norm(weights: Any, n: int) -> np.ndarray:
@@ -174,17 +186,33 @@ def _given(values: Any, degree: int) -> tuple[np.ndarray, np.ndarray]:
     """The values in a row, and a basis of the polynomials of at most that degree at the same places."""
     values = _checked(values)
     checks.at_least("degree", degree, 0)
-    if values.ndim == 1:  # of |x| alone: Chebyshev's polynomials, since powers of k are dependent in float64
-        n = len(values) - 1
-        return values, chebyshev.chebvander(2 * np.arange(n + 1) / n - 1, min(degree, n))
+    if values.ndim == 1:  # of |x| alone
+        return values, _orthonormal(len(values) - 1, min(degree, len(values) - 1))
     cube = np.stack(np.meshgrid(*[[1, -1]] * values.ndim, indexing="ij"), -1).reshape(-1, values.ndim)
     sets = [s for s in range(2**values.ndim) if s.bit_count() <= degree]
     members = np.array([[s >> i & 1 for i in range(values.ndim)] for s in sets], bool)
     return values.reshape(-1), np.stack([cube[:, one].prod(1) for one in members], 1).astype(float)
 
 
+def _orthonormal(n: int, degree: int) -> np.ndarray:
+    """Polynomials at 0, ..., n that are orthonormal there, by Arnoldi's steps: others are dependent in float64."""
+    at, made = 2 * np.arange(n + 1) / n - 1, np.full((n + 1, 1), (n + 1) ** -0.5)
+    for _ in range(degree):
+        new = at * made[:, -1]
+        for _ in range(2):
+            new = new - made @ (made.T @ new)
+        made = np.column_stack([made, new / np.linalg.norm(new)])
+    return made
+
+
+def _in_units(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Values from -1 to 1, because tolerances of linear programs are absolute, and half of their range."""
+    half = float(np.ptp(values)) / 2
+    return (values - (values.min() + half)) / (half or 1.0), half
+
+
 def _solved(cost: np.ndarray, **rest: Any) -> Any:
-    found = linprog(cost, method="highs", **rest)
+    found = linprog(cost, method="highs", options=SOLVED, **rest)
     if found.status != 0:
         raise RuntimeError(f"the linear program was not solved: {found.message}")
     return found

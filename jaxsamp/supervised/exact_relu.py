@@ -10,6 +10,7 @@ from scipy.linalg import null_space
 from jaxsamp.core import checks
 
 DIMENSIONS, ROWS = 3, 200
+RANK = 1e-13  # of the largest singular value of the rows, below which one is rounding
 JITTER = 1e-9  # of rows that are not in general position
 
 
@@ -37,8 +38,8 @@ def train_single_relu(x: Any, y: Any) -> SingleReLU:
 
     Args:
         x: rows, (m, d), d <= 3, m <= 200; a column of ones for a bias counts as one. Rows that are not in general
-            position (d of them dependent) are moved by 1e-9 of their columns' norms to find the faces; the loss is that
-            of the given rows.
+            position (d of them dependent) are moved by 1e-9 of their norms, in orthonormal coordinates, to find the
+            faces; the loss is that of the given rows.
         y: labels, (m,).
 
     Raises:
@@ -56,10 +57,10 @@ def train_single_relu(x: Any, y: Any) -> SingleReLU:
         raise ValueError(f"x must have from 1 to {ROWS} rows; got {len(x)}.")
     if y.shape != (len(x),):
         raise ValueError(f"y must have shape ({len(x)},), one label per row of x; got {y.shape}.")
-    # The minimum does not depend on the units of a column; the rank of normal equations would, and a shift of 1e-9.
+    # The minimum does not depend on the coordinates; the rank of normal equations would, and a shift of 1e-9.
     units = np.linalg.norm(x, axis=0)
     units = np.where(units > 0, units, 1.0)
-    given, x = x, x / units
+    given, (x, back) = x, _orthonormal(x / units)
     placed = x if _general(x) else x + JITTER * np.random.default_rng(0).standard_normal(x.shape)
     best, loss, faces = (np.eye(x.shape[1]), np.zeros(len(x), bool)), float(y @ y), 0
     for basis, actives in _faces(placed):
@@ -68,8 +69,15 @@ def train_single_relu(x: Any, y: Any) -> SingleReLU:
         if losses.min() < loss:
             best, loss = (basis, actives[np.argmin(losses)]), float(losses.min())
     basis, active = best
-    w = basis @ np.linalg.lstsq(x[active] @ basis, y[active])[0] / units
+    w = back @ (basis @ np.linalg.lstsq(x[active] @ basis, y[active])[0]) / units
     return SingleReLU(w, float(np.sum((np.maximum(given @ w, 0) - y) ** 2)), faces)
+
+
+def _orthonormal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal coordinates z (m, r) of rows x (m, d), and B (d, r) with x B = z."""
+    z, sizes, across = np.linalg.svd(x, full_matrices=False)
+    rank = max(1, int(np.sum(sizes > RANK * sizes[0])))
+    return z[:, :rank], across[:rank].T / np.where(sizes[:rank] > 0, sizes[:rank], 1.0)
 
 
 def _losses(x: np.ndarray, y: np.ndarray, basis: np.ndarray, actives: np.ndarray) -> np.ndarray:

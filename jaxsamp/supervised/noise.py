@@ -87,12 +87,15 @@ def given(sigma: Any, rho: Any, x: np.ndarray) -> Gaussian | BitFlips:
     """The noise of these arguments for rows x (n, d), of which exactly one must be given.
 
     Raises:
-        TypeError: neither or both of sigma and rho are given.
+        TypeError: neither or both of sigma and rho are given, or what is given is not one number.
         ValueError: sigma is negative or not finite, rho is not from 0 to 1, or rho is given and x is not of spins.
     """
     if (sigma is None) == (rho is None):
         got = "neither" if sigma is None else "both"
         raise TypeError(f"either sigma, for normal noise, or rho, for spins that flip, must be given; got {got}.")
+    name, value = ("sigma", sigma) if rho is None else ("rho", rho)
+    if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number) or np.iscomplexobj(value):
+        raise TypeError(f"{name} must be one real number; got {value!r}.")
     if rho is None:
         if not 0 <= sigma < np.inf:
             raise ValueError(f"sigma must be a finite number of at least 0; got {sigma}.")

@@ -2,13 +2,15 @@
 
 import math
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsamp.core import extras
+from jaxsamp.core import checks, extras
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array
 from jaxsamp.supervised.noise import BitFlips, given
@@ -16,6 +18,8 @@ from jaxsamp_kernels.hermite import Products, monomials, products
 
 STEPS, LEAST = 25, 1e-3  # of reweighted least squares, and the least residual that a weight is the inverse of
 C = {"logistic": 100.0, "hinge": 1.0}  # of scikit-learn: the inverse of the penalty
+CONSTANT = 1e-12  # share of a mean, below which a standard deviation is rounding
+FAR = 1e-5  # share of a mean, below which float32 has too few digits of a standard deviation
 COPIES = 4  # of the features that are in memory together, in float64
 
 
@@ -23,6 +27,8 @@ COPIES = 4  # of the features that are in memory together, in float64
 @dataclass(frozen=True)
 class PolynomialClassifier:
     """f(x) = p(u) - threshold with u = (x Q - center) / scale; its sign is the label.
+
+    Rows far from 0, such as times since 1970, must be NumPy arrays, whose u is computed in float64.
 
     Attributes:
         coefficients: of p, for `products(u's dimension, degree)` in this order, (P,).
@@ -43,10 +49,30 @@ class PolynomialClassifier:
 
     def __call__(self, x: Any) -> Array:
         """f at rows x (..., d), (...,): above 0 for the label +1."""
-        x = jnp.asarray(x, self.coefficients.dtype)
-        z = x if self.projection is None else jnp.matmul(x, self.projection, precision="highest")
-        features = monomials((z - self.center) / self.scale, self.products)
+        features = monomials(self._coordinates(x), self.products)
         return jnp.matmul(features, self.coefficients, precision="highest") - self.threshold
+
+    def _coordinates(self, x: Any) -> Array:
+        dtype = self.coefficients.dtype
+        if isinstance(x, jax.Array) or not checks.is_concrete(x, self):
+            if dtype == jnp.float32 and checks.is_concrete(self.center, self.scale):
+                warn_of_far(self.center, self.scale)
+            x = jnp.asarray(x, dtype)
+            z = x if self.projection is None else jnp.matmul(x, self.projection, precision="highest")
+            return (z - jnp.asarray(self.center, dtype)) / jnp.asarray(self.scale, dtype)
+        return jnp.asarray(self._offsets(x) / np.asarray(self.scale, float), dtype)
+
+    def _offsets(self, x: Any) -> np.ndarray:
+        x = np.asarray(x, float)
+        z = x if self.projection is None else x @ np.asarray(self.projection, float)
+        return z - np.asarray(self.center, float)
+
+    def centered(self, x: Any) -> tuple["PolynomialClassifier", np.ndarray]:
+        """The polynomial of x Q - center, and these coordinates of rows x (n, d), which lose no digits in float32.
+
+        Standard normal noise of x is standard normal in them too.
+        """
+        return replace(self, center=np.zeros(np.shape(self.center)), projection=None), self._offsets(x)
 
     @property
     def products(self) -> Products:
@@ -77,7 +103,8 @@ def fit_polynomial(
     center, scale = np.zeros(z.shape[1]), np.ones(z.shape[1])
     if not spins:
         center, scale = z.mean(0), z.std(0)
-        scale = np.where(scale > 1e-6 * abs(center), scale, 1.0)  # of columns that do not vary
+        varies = scale > CONSTANT * abs(center)
+        center, scale = np.where(varies, center, z[0]), np.where(varies, scale, np.maximum(abs(center), 1.0))
     of = products(z.shape[1], degree, distinct=spins)
     features = np.asarray(monomials(jnp.asarray((z - center) / scale, float), of), float)
     size = np.sqrt(np.mean(features**2, 0))
@@ -86,9 +113,21 @@ def fit_polynomial(
     found = _least_deviations(features, y) if loss == "l1" else _by_sklearn(features, y, loss)
     margin = y * (features @ found)
     losses = {"logistic": np.logaddexp(0, -margin), "l1": abs(1 - margin), "hinge": np.maximum(1 - margin, 0)}
-    arrays = [jnp.asarray(one, float) for one in (found / size, 0.0, center, scale)]
-    across = None if projection is None else jnp.asarray(projection, float)
-    return PolynomialClassifier(*arrays, projection=across, degree=degree, spins=spins), float(losses[loss].mean())
+    coefficients, threshold = jnp.asarray(found / size, float), jnp.asarray(0.0, float)
+    made = PolynomialClassifier(coefficients, threshold, center, scale, projection, degree, spins)
+    return made, float(losses[loss].mean())
+
+
+def warn_of_far(center: Any, scale: Any) -> None:
+    """Warn that float32 has too few digits of numbers with these means and standard deviations, if it has."""
+    center, scale = np.asarray(center, float), np.asarray(scale, float)
+    far = scale < FAR * abs(center)
+    if far.any():
+        warnings.warn(
+            f"x must be a NumPy array of float64 where its mean, {center[far][0]:.3g}, is far above its standard "
+            f"deviation, {scale[far][0]:.3g}, of which float32 has too few digits; or subtract the mean first.",
+            stacklevel=4,
+        )
 
 
 def check_memory(rows: int, dim: int, degree: int, spins: bool) -> None:

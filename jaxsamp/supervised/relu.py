@@ -126,7 +126,8 @@ def fit_relu(key: Any, x: Any, y: Any, k: int, settings: ReLU | None = None) -> 
     slope, constant = said.linear()
     nothing = Lines(np.zeros((0, d)), np.zeros(0), slope, constant)
     rank = None if settings.rank == "auto" else int(settings.rank)
-    first, lines = _stage(train, nothing, k, rank, draws)
+    unit = float(np.sqrt(scale)) or 1.0
+    first, lines = _stage(train, nothing, k, rank, draws, unit)
     steps = STEPS if settings.polish else 0
     found = polished(train, lines, scale, steps)
     if settings.polish:
@@ -134,7 +135,7 @@ def fit_relu(key: Any, x: Any, y: Any, k: int, settings: ReLU | None = None) -> 
     for _ in range(k if settings.multiscale else 0):
         if len(found.lines.v) == k:
             break
-        more = _stage(train, found.lines, k - len(found.lines.v), None, draws)[1]
+        more = _stage(train, found.lines, k - len(found.lines.v), None, draws, unit)[1]
         better = simpler(train, polished(train, more, scale), scale)
         if not _worth(better, found):
             break
@@ -154,10 +155,14 @@ def fit_relu(key: Any, x: Any, y: Any, k: int, settings: ReLU | None = None) -> 
     )
 
 
-def _stage(train: Rows, lines: Lines, k: int, rank: int | None, draws: list[np.ndarray]) -> tuple[Subspace, Lines]:
-    """The subspace of what the lines leave, and k lines more that were found in it."""
+def _stage(
+    train: Rows, lines: Lines, k: int, rank: int | None, draws: list[np.ndarray], unit: float
+) -> tuple[Subspace, Lines]:
+    """The subspace of what the lines leave, and k lines more that were found in it; `unit` is a size of labels."""
     directions, dictionary, starts = draws
-    made = subspace(train, lambda x, y: y - lines(x), k, rank, _unit(directions))
+    # Squares of labels in other units leave the range of float32.
+    made = subspace(train, lambda x, y: (y - lines(x)) / unit, k, rank, _unit(directions))
+    made = made._replace(values=unit * made.values, noise=unit * made.noise)
     few, basis = train.first(SEARCHED), made.basis
     x, y = next(few.chunks(len(few)))
     z, rest, r = x @ basis.T, y - lines(x), len(basis)
@@ -183,9 +188,10 @@ def _r2(held: Rows, lines: Lines) -> float:
     """1 - (mean of squares that is left) / (variance of the labels)."""
     if len(held) < 2:
         return float("nan")
-    sums = np.zeros(3)
+    sums, offset = np.zeros(3), next(held.first(1).chunks())[1][0]
     for x, y in held.chunks():
-        sums += np.sum((y - lines(x)) ** 2), y.sum(), y @ y
+        moved = y - offset  # squares of labels far from 0 have no digits for their variance
+        sums += np.sum((y - lines(x)) ** 2), moved.sum(), moved @ moved
     variance = sums[2] - sums[1] ** 2 / len(held)
     return float(1 - sums[0] / variance) if variance > 0 else float("nan")
 

@@ -47,12 +47,16 @@ class Lines(NamedTuple):
 
 
 class Polished(NamedTuple):
-    """Lines after least squares, the sum of squares that is left, and the covariance of their parameters."""
+    """Lines after least squares, the sum of squares that is left, and the covariance of their parameters.
+
+    `exact` says whether what is left is rounding.
+    """
 
     lines: Lines
     loss: float
     variance: float
     covariance: np.ndarray
+    exact: bool = False
 
 
 def polished(rows: Rows, lines: Lines, scale: float, steps: int = STEPS) -> Polished:
@@ -69,7 +73,7 @@ def polished(rows: Rows, lines: Lines, scale: float, steps: int = STEPS) -> Poli
     )
     variance = max(loss * len(rows) / max(len(rows) - len(point), 1), EXACT * scale)
     covariance = variance / len(rows) * np.linalg.pinv(gram, rcond=1e-12, hermitian=True)
-    return Polished(lines.at(point), loss * len(rows), variance, covariance)
+    return Polished(lines.at(point), loss * len(rows), variance, covariance, bool(variance <= EXACT * scale))
 
 
 def normal(rows: Rows, lines: Lines) -> Normal:
@@ -92,7 +96,8 @@ def simpler(rows: Rows, found: Polished, scale: float) -> Polished:
     """With fewer lines, as long as the sum of squares does not grow by more than chance would let it.
 
     Tried are lines whose length is below 3 standard errors, which are dropped, and pairs whose angle is below 3
-    standard errors, which become one line with both of their coefficients.
+    standard errors, which become one line with both of their coefficients. Lines that fit to rounding may
+    differ where there are no rows: of these all pairs within half a radian are tried.
     """
     trying = True
     while trying:
@@ -117,7 +122,7 @@ def _candidates(found: Polished) -> list[Lines]:
     for i in range(k):
         for j in range(i):
             cosine = unit[i] @ unit[j]
-            limit = min(3 * np.sqrt(turned[i] + turned[j]) + 1e-6, WIDEST)
+            limit = WIDEST if found.exact else min(3 * np.sqrt(turned[i] + turned[j]) + 1e-6, WIDEST)
             if abs(cosine) > 1 - limit**2 / 2:
                 both = lines.signs[i] * lines.v[i] + np.sign(cosine) * lines.signs[j] * lines.v[j]
                 sign = np.sign(both @ unit[i]) or 1.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsamp.core import checks
 from jaxsamp.supervised.noise import given, labels_of, rows_of
-from jaxsamp.supervised.polynomial import PolynomialClassifier, best_threshold, fit_polynomial
+from jaxsamp.supervised.polynomial import PolynomialClassifier, best_threshold, fit_polynomial, warn_of_far
 from jaxsamp.supervised.smoothed_error import SmoothedError, smoothed_error
 from jaxsamp.supervised.votes import clopper_pearson
 
@@ -56,7 +56,7 @@ def fit_smooth(
     3. for the error and the smoothed error, with exact limits.
 
     Args:
-        x: rows, (n, d); of -1 and +1 with rho.
+        x: rows, (n, d); of -1 and +1 with rho. Rows far from 0, such as times since 1970, in float64.
         y: labels -1 and +1, (n,).
         sigma: standard deviation of the noise of `smoothed`, which the fit itself does not use; at least 0.
         degree: at least 1; there are C(d + degree, degree) products, fewer of spins.
@@ -68,7 +68,7 @@ def fit_smooth(
         key: a typed key for the parts, the projection and the noise; None for `jax.random.key(0)`.
 
     Raises:
-        TypeError: neither or both of sigma and rho are given.
+        TypeError: neither or both of sigma and rho are given, or what is given is not one number.
         ValueError: labels are neither -1 nor +1, or all the same; shapes do not fit; there are fewer than 10 rows;
             project is above d, or given with rho; the features exceed memory; or a number is out of its range.
         ModuleNotFoundError: scikit-learn is not installed, for losses other than "l1".
@@ -77,7 +77,8 @@ def fit_smooth(
     Intrinsic Dimension", arXiv 2407.00966, for the guarantee; the parts, the losses other than "l1" and the settings
     are this library's, not the paper's algorithm.
     """
-    x = rows_of(x).astype(float)
+    given_rows = rows_of(x)
+    x = given_rows.astype(float)
     n, d = x.shape
     y = labels_of(y, n)
     given(sigma, rho, x)
@@ -98,6 +99,8 @@ def fit_smooth(
     if project is not None:
         projection = np.linalg.qr(np.asarray(jax.random.normal(keys[1], (d, project)), float))[0]
     found, mean_loss = fit_polynomial(x[training], y[training], degree, loss, projection, rho is not None)
+    if given_rows.dtype in (np.float16, np.float32):
+        warn_of_far(found.center, found.scale)
     threshold = best_threshold(np.asarray(found(x[tuning]), float), y[tuning])
     found = replace(found, threshold=jnp.asarray(threshold, float))
     x, y = x[testing], y[testing]

@@ -74,8 +74,9 @@ def smoothed_error(
         microbatch: rows at a time, whose copies are in memory together.
 
     Raises:
-        TypeError: neither or both of sigma and rho are given.
-        ValueError: labels are neither -1 nor +1, shapes do not fit, or a number is out of its range.
+        TypeError: neither or both of sigma and rho are given, or what is given is not one number.
+        ValueError: labels are neither -1 nor +1, shapes do not fit, a number is out of its range, or f is
+            NaN.
 
     Source: Chandrasekaran, Klivans, Kontonis, Meka and Stavropoulos, "Smoothed Analysis for Learning Concepts with Low
     Intrinsic Dimension", arXiv 2407.00966, for the error that concepts are compared by; Clopper and Pearson, Biometrika

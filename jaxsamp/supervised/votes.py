@@ -13,6 +13,8 @@ from jaxsamp.core import checks
 from jaxsamp.core.pytrees import adopted, is_function, pytree
 from jaxsamp.core.types import Array
 from jaxsamp.running.rows import rows
+from jaxsamp.supervised.noise import Gaussian
+from jaxsamp.supervised.polynomial import PolynomialClassifier
 
 
 def clopper_pearson(count: Any, trials: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
@@ -25,15 +27,16 @@ def clopper_pearson(count: Any, trials: int, confidence: float) -> tuple[np.ndar
 @pytree
 @dataclass(frozen=True)
 class _Row:
-    """Whether f is positive at the first noisy copy of a row, and at how many copies it is."""
+    """Whether f is positive at the first noisy copy of a row, at how many copies it is, and whether one is NaN."""
 
     f: Any
     noise: Any
     draws: int = field(metadata={"static": True})
 
-    def __call__(self, key: Array, x: Array) -> tuple[Array, Array]:
-        positive = self.f(self.noise.draw(key, x, self.draws)) > 0
-        return positive[0], positive.sum()
+    def __call__(self, key: Array, x: Array) -> tuple[Array, Array, Array]:
+        values = self.f(self.noise.draw(key, x, self.draws))
+        positive = values > 0
+        return positive[0], positive.sum(), jnp.any(values != values)
 
 
 def votes_of(
@@ -41,11 +44,15 @@ def votes_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Whether f is positive at the first noisy copy of each row, and the number of copies at which it is, (n,)."""
     checks.at_least("draws", draws, 1)
+    if isinstance(f, PolynomialClassifier) and isinstance(noise, Gaussian):
+        f, x = f.centered(x)  # before they are float32
     f, items = Partial(f) if is_function(f) else adopted("f", f), jnp.asarray(x, float)
     shape = jax.eval_shape(f, items[:1]).shape
     if shape != (1,):
         raise ValueError(f"f must return one number per row, (m,) of (m, d); got {shape} of {(1, x.shape[1])}.")
-    first, votes = rows(key, _Row(f, noise, draws), len(x), items, microbatch=microbatch)
+    first, votes, nan = rows(key, _Row(f, noise, draws), len(x), items, microbatch=microbatch)
+    if np.any(nan):
+        raise ValueError(f"f must return numbers; got NaN in row {np.argmax(nan)}.")
     return np.asarray(first), np.asarray(votes)
 
 

@@ -52,6 +52,13 @@ def test_the_commands_go_from_a_law_to_samples_and_back(capsys):
     assert recipes.load_spin_law("b/model.npz").sites == 6
 
 
+def test_rows_that_are_held_out_are_spins_too():
+    x = np.random.default_rng(0).choice([-1.0, 1.0], (50, 3))
+    x[np.random.default_rng(0).permutation(50)[0]] = np.nan  # held out
+    with pytest.raises(ValueError, match="^x must be of -1 and .1, or of 0 and 1; got nan in row"):
+        recipes.learn_spins(jax.random.key(0), x)
+
+
 def test_what_was_learned_is_better_than_independent_spins():
     law = js.discrete.curie_weiss(5, 1.5)
     found = recipes.learn_spins(jax.random.key(0), np.asarray(law.sample(jax.random.key(1), 2000)))

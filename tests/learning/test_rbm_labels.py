@@ -57,6 +57,7 @@ def test_the_first_stage_learns_from_all_samples_without_their_labels(key, rows)
         ({"y": np.ones(3)}, r"^y must have shape \(rows,\) = \(100,\), as x has; got \(3,\)"),
         ({"y": np.arange(100)}, r"^y must be of -1 and \+1, or of 0 and 1, both of them; got \[0, 1, 2, 3, 4\]"),
         ({"held_out": 0.01}, r"^held_out must be a share in \(0, 1\) of 10 labels at least; got 0.01 of 100"),
+        ({"held_out": 0.99}, "^held_out must leave 10 labels at least; got 0.99 of 100"),
         ({"penalty": -1}, "^penalty must be at least 0 and finite; got -1"),
         ({"hidden": 3}, "^hidden, unlabeled and options of fit_rbm must be left out where rbm is given"),
         ({"rbm": js.discrete.RBM(np.zeros((4, 2)))}, "^rbm must be of 7 spins, as x is; got one of 4"),

@@ -155,6 +155,18 @@ def test_a_label_that_is_almost_sure_in_a_cell_brings_no_more_coordinates():
     assert found.indices == (1, 3, 6, 8) and found.z_path[-1] < 4
 
 
+@pytest.mark.parametrize("values", [(-1, 1), (0.1, 0.3), (1e6 + 0.1, 1e6 + 0.3)])
+def test_labels_without_noise_bring_no_more_coordinates_whatever_their_values(values):
+    """The fourth spin depends on two others, and the model does not know: where labels are constant it has no z."""
+    rng = np.random.default_rng(0)
+    x = rng.choice([-1, 1], (10_000, 5))
+    x[:, 3] = np.where(rng.random(10_000) < 0.5 * (1 + 0.6 * x[:, 1] * x[:, 2]), 1, -1)
+    y = np.where(np.where(x[:, 0] > 0, x[:, 1], x[:, 2]) > 0, values[1], values[0])
+    with pytest.warns(UserWarning, match="^The selection is not calibrated"):
+        found = select(x, y, conditional_mean=lambda x: np.zeros(x.shape))
+    assert found.indices == (0, 1, 2) and found.z_path[-1] == 0
+
+
 def test_what_does_not_fit_is_a_sentence():
     x = np.random.default_rng(0).choice([-1, 1], (50, 3))
     y, zero = x[:, 0], lambda x: np.zeros(x.shape)

@@ -163,6 +163,24 @@ def test_few_rows_first_lead_to_the_same_minimum(law, monkeypatch, x64):
         monkeypatch.setattr(spins_data, "CONDENSED", 0)
 
 
+@pytest.mark.parametrize("method", ["rple", "rise"])
+def test_sorted_rows_lead_to_the_same_couplings(method):
+    rng = np.random.default_rng(0)
+    x = np.cumprod(np.where(rng.random((20_000, 17)) < 0.88, 1, -1), 1)  # a chain with couplings near 1
+    drawn = fit_spins(x, method=method).model.couplings
+    for values in (x.sum(1), x[:, 0]):
+        found = fit_spins(x[np.argsort(values, kind="stable")], method=method).model.couplings
+        np.testing.assert_allclose(found, drawn, atol=1e-3)
+
+
+def test_a_part_of_the_rows_is_drawn_from_all_of_them_by_weight():
+    x = np.repeat(np.eye(4, dtype=np.int8), 1000, 0)  # 0 and 1, sorted by the column that is 1
+    with pytest.warns(UserWarning, match="^x is of 0 and 1"):
+        data = spins_data.SpinRows([x[:1500], x[1500:]], np.repeat([0.0, 1.0, 2.0, 5.0], 1000), finite="nothing")
+    (chunk, weights), *_ = data.thinned(80).chunks(4000)
+    np.testing.assert_allclose((weights / weights.sum()) @ (chunk > 0), np.array([0, 1, 2, 5]) / 8, atol=1 / 80)
+
+
 def test_products_of_a_chunk_fit_into_memory():
     for n, features in ((128, 129), (128, 8257), (64, 43_745)):
         assert 4 * features * spins_nodes.chunk_rows(n, features, 10**7) <= spins_nodes.BYTES
@@ -186,6 +204,13 @@ def test_sorted_samples_need_a_key(law):
     wrong = errors(fit_spins(x, method="sparsitron", width=8.0), law)[1]
     right = errors(fit_spins(x, method="sparsitron", width=8.0, key=jax.random.key(0)), law)[1]
     assert right < 0.045 < 0.1 < wrong
+
+
+@pytest.mark.parametrize("width", [2.0, None])
+def test_small_steps_are_steps_too(width):
+    x = np.random.default_rng(0).choice([-1, 1], (500, 4))
+    fit = fit_spins(x, method="sparsitron", step=0.02, width=width)
+    assert np.isfinite(fit.model.couplings).all() and np.isfinite(fit.loss_per_node).all()
 
 
 GOOD = np.random.default_rng(0).choice([-1, 1], (40, 4))
@@ -242,6 +267,11 @@ FOUR = 1 - 2 * np.array([[0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]]
             "weights must be finite, at least 0 and not all zero; got -1.0 to -1.0.",
         ),
         (TypeError, {"weights": np.ones(40, bool)}, "weights must be real numbers; got dtype bool."),
+        (
+            ValueError,
+            {"weights": np.append(np.ones(39), 60.0), "method": "sparsitron", "width": 2.0},
+            "weights must leave a step in the second half of their sum",
+        ),
         (ValueError, {"x": FOUR, "method": "sparsitron"}, "x must have more than 4 rows for 9 experts; got 4."),
         (
             ValueError,

@@ -14,7 +14,7 @@ import scipy.stats as st
 
 import jaxsamp as js
 from jaxsamp.core.random import Rng
-from jaxsamp.mcmc import Chromatic, HeatBath, SpinSampler, State, SwendsenWang, Tempering, graphs
+from jaxsamp.mcmc import Chromatic, Enumerate, HeatBath, SpinSampler, State, SwendsenWang, Tempering, graphs
 from jaxsamp_kernels import spins as kernel
 from tests.discrete import instances
 from tests.mcmc.test_spin_laws import FALSE_ALARM, drawn, p_value, z_scores
@@ -75,6 +75,15 @@ def test_tables_are_kept_for_the_same_neighbors_alone():
     other = ready.prepared(instances.torus(4, 0.3)).tables
     for mine, anew in zip(other, Chromatic().prepared(instances.torus(4, 0.3)).tables, strict=True):
         np.testing.assert_array_equal(mine, anew)
+
+
+@pytest.mark.parametrize("sampler", [HeatBath(), Enumerate(), Tempering(levels=3)], ids=lambda s: type(s).__name__)
+def test_a_sampler_of_another_model_draws_from_the_law_of_this_one(sampler):
+    pairs = js.discrete.MRF({(0, 1): 1.0, (2, 3): 1.0}, 4), js.discrete.MRF({(0, 2): 1.0, (1, 3): 1.0}, 4)
+    reused = sampler.prepared(pairs[0])
+    x = np.asarray(js.sample_spins(jax.random.key(0), pairs[1], (500, 4), reused, 50, warmup=0, thin=0).x, float)
+    # Five standard errors: tanh(1) = .76 of the pair that is coupled, 0 of that which was.
+    assert abs(np.mean(x[:, 0] * x[:, 2]) - np.tanh(1)) < 0.15 and abs(np.mean(x[:, 0] * x[:, 1])) < 0.23
 
 
 def test_two_colors_where_two_are_enough_and_few_where_not():

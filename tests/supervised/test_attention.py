@@ -84,6 +84,16 @@ def test_restarts_are_the_same_however_many_there_are():
     np.testing.assert_allclose(few, more[:2], rtol=1e-3)
 
 
+@pytest.mark.parametrize("unit", [1e-23, 1e20, 1e-200])
+def test_units_of_the_outputs_do_not_change_the_fit(unit):
+    teacher = AttentionLayer.random(jax.random.key(1), 1, 2)
+    y = np.asarray(teacher(X), float)
+    near, far = (fit_attention(KEY, X, y * u, 1, restarts=2, steps=50) for u in (1.0, unit))
+    np.testing.assert_allclose(far.errors, near.errors, rtol=1e-3)
+    assert near.relative_error < 1e-10 and far.relative_error == pytest.approx(near.relative_error, abs=1e-12)
+    np.testing.assert_allclose(np.asarray(far.layer.w, float) / unit, near.layer.w, rtol=1e-4)
+
+
 def test_equal_heads_are_one_and_heads_without_output_none():
     theta = np.arange(8.0).reshape(2, 2, 2)
     w = np.array([[[1.0, 2], [3, 4]], [[0, 0], [0, 1e-5]]])

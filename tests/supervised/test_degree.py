@@ -1,6 +1,7 @@
 """Degrees of Boolean functions: reference values, functions that are known, duality, and two routes."""
 
 from itertools import product
+from math import comb
 
 import numpy as np
 import pytest
@@ -29,6 +30,33 @@ def test_symmetric_functions_are_as_hard_as_all_their_values(symmetric):
         assert best_error(symmetric, degree) == pytest.approx(best_error(spread(symmetric), degree), abs=1e-9)
     signs = np.where(np.array(symmetric) > 0.4, 1, -1)
     assert threshold_degree(signs) == threshold_degree(spread(signs))
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-5, 1e9])
+def test_units_of_the_values_do_not_change_the_degree(unit):
+    values = unit * (AT_LEAST_2_OF_8 + 7)
+    assert best_error(values, 3) == pytest.approx(0.28125 * unit, rel=1e-7)
+    assert approximate_degree(values, unit / 3) == 2
+    assert dual_witness(values, 4).correlation == pytest.approx(0.28125 * unit, rel=1e-7)
+    assert best_error(np.full(5, unit), 0) == 0 == approximate_degree(np.full(5, unit))
+
+
+def test_small_errors_are_those_of_rational_arithmetic():
+    """Of e^(-k / 10), k = 0 ... 30, by exchanges of Remez in fractions."""
+    values = np.exp(-np.arange(31) / 10)
+    for degree, exact in {5: 1.202e-4, 7: 1.165e-6, 9: 7.036e-9}.items():
+        assert best_error(values, degree) == pytest.approx(exact, rel=1e-3, abs=1e-10)
+    assert [approximate_degree(values, error) for error in (1e-5, 1e-6, 1e-7, 1e-8)] == [7, 8, 8, 9]
+
+
+@pytest.mark.parametrize("n", [30, 60, 200])
+def test_errors_of_high_degrees_are_those_of_alternating_sums(n):
+    """Of degree n - 1 it is |sum_k (-1)^k C(n, k) f(k)| / 2^n, in whole numbers."""
+    bits = np.random.default_rng(n).integers(0, 2, n + 1)
+    exact = abs(sum((-1) ** k * comb(n, k) * int(bit) for k, bit in enumerate(bits))) / 2**n
+    assert best_error(bits.astype(float), n - 1) == pytest.approx(exact, abs=1e-9)
+    middle = best_error(bits.astype(float), n // 2)
+    assert dual_witness(bits.astype(float), n // 2 + 1).correlation == pytest.approx(middle, abs=1e-8)
 
 
 def test_parity_needs_every_degree_and_or_one_threshold():
@@ -106,10 +134,14 @@ def test_parities_see_a_hidden_witness_as_often_as_they_hit_it():
         (lambda: dual_witness([0.0, 1.0], 0), "degree must be at least 1; got 0"),
         (lambda: threshold_degree([0.0, 1.0]), r"signs must be -1 or \+1"),
         (lambda: approximate_degree([0.0, 1.0], 0.0), "error must be a positive number; got 0.0"),
+        (
+            lambda: approximate_degree([0.0, 2.0], 1e-9),
+            "error must be at least 1e-08 of half the range of f, 1: smaller",
+        ),
         (lambda: csq_norm(np.zeros((2, 2)), 4), r"weights must be those of a symmetric function, \(m \+ 1,\)"),
         (lambda: csq_norm(np.zeros(5), 3), "n must be at least 4; got 3"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_cannot_be_computed_is_a_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):

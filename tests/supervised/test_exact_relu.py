@@ -66,6 +66,16 @@ def test_the_units_of_a_column_do_not_change_the_minimum(unit):
         np.testing.assert_allclose(scaled.weights * units, found.weights, rtol=1e-6)
 
 
+@pytest.mark.parametrize("offset", [1e5, 1e8, 1.7e9])
+def test_nearly_dependent_columns_do_not_change_the_minimum(offset):
+    t = np.linspace(0, 1000, 30)
+    y = np.maximum(0.01 * (t - 400), 0) + 0.1 * np.sin(t)
+    near, far = (train_single_relu(np.column_stack([t + o, np.ones(30)]), y) for o in (0.0, offset))
+    assert far.loss == pytest.approx(near.loss, rel=1e-6) and far.faces == near.faces
+    twice = train_single_relu(np.column_stack([t, np.ones(30), t]), y)
+    assert twice.loss == pytest.approx(near.loss, rel=1e-9)
+
+
 @pytest.mark.parametrize("x", [[[1.0, 0], [2, 0], [0, 1]], [[0.0, 0], [1, 1]], [[1.0, 2, 3]], [[3.0], [-1], [2]]])
 def test_rows_on_one_line_and_few_rows_are_no_exception(x):
     x = np.array(x)

@@ -101,6 +101,44 @@ def test_two_opposite_neurons_of_one_size_are_one_line():
     assert not alone.identified and alone.test_r2 > 1 - 1e-9
 
 
+@pytest.mark.parametrize("seed", [0, 3, 6, 8])
+def test_lines_that_differ_where_there_are_no_rows_are_one(seed):
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((4000, 5)), rng.standard_normal(5)
+    found = fit_relu(KEY, x, 1e3 * np.abs(x @ w), 2)
+    assert found.identified and found.merged == 1 and found.test_r2 > 1 - 1e-12
+    np.testing.assert_allclose(found.coefficients, 1e3 * np.linalg.norm(w), rtol=1e-9)
+    one = fit_relu(KEY, x, np.maximum(x @ w, 0), 2)
+    assert one.identified and len(one.weights) == 1 and one.test_r2 > 1 - 1e-12
+
+
+def test_lines_of_one_degree_are_two_where_there_are_rows():
+    rng = np.random.default_rng(0)
+    x, (w, v) = rng.standard_normal((20_000, 4)), unit(rng.standard_normal((2, 4)))
+    w = unit(np.stack([w, w + np.deg2rad(1) * v]))
+    found = fit_relu(KEY, x, network(x, w, np.array([1.0, 1.0])), 2)
+    assert found.merged == 0 and found.test_r2 > 1 - 1e-9
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e20])
+def test_singular_values_have_the_unit_of_the_labels(size):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4000, 3))
+    y = np.maximum(x[:, 0], 0) + 0.1 * rng.standard_normal(4000)
+    near, far = (fit_relu(KEY, x, y * u, 1) for u in (1.0, size))
+    np.testing.assert_allclose(far.singular_values / size, near.singular_values, rtol=1e-4)
+    assert far.noise_level == pytest.approx(size * near.noise_level, rel=1e-4)
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e8])
+def test_the_share_of_variance_does_not_depend_on_an_offset(offset):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4000, 3))
+    y = np.maximum(x[:, 0], 0) + 0.1 * rng.standard_normal(4000)
+    near, far = (fit_relu(KEY, x, y + o, 1) for o in (0.0, offset))
+    assert far.test_r2 == pytest.approx(near.test_r2, abs=1e-4)
+
+
 def test_a_linear_part_of_its_own_leaves_signs_open_and_the_function_right():
     rng = np.random.default_rng(6)
     (w, a), b = generic(rng, 2, 6), rng.standard_normal(6)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -134,6 +135,33 @@ def test_far_and_unequal_coordinates_change_nothing():
     moved = x * np.array([1, 10, 100, 1, 1, 1e-3]) + np.array([0, 1e3, 0, 0, -5, 1])
     (made, loss), (same, other) = (fit_polynomial(rows, y, 2, "logistic", None, False) for rows in (x, moved))
     assert abs(loss - other) < 1e-4 and np.mean((np.asarray(made(x)) > 0) == (np.asarray(same(moved)) > 0)) > 0.99
+
+
+@pytest.mark.parametrize("project", [None, 3])
+def test_rows_far_from_zero_keep_their_digits(project):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 3))
+    y = np.where(x[:, 0] * x[:, 1] > 0, 1, -1)
+    near, far = (fit_smooth(x + offset, y, 0.3, 2, project=project) for offset in (0.0, 1.7e9))
+    assert far.error.error == near.error.error and abs(far.smoothed.error - near.smoothed.error) < 1e-3
+    x = rng.normal(size=(100, 3))
+    np.testing.assert_allclose(far.classifier(x + 1.7e9), near.classifier(x), rtol=1e-4, atol=1e-4)
+    certified = [
+        js.supervised.certify(jax.random.key(0), f.classifier, x + o, 0.3) for f, o in ((near, 0), (far, 1.7e9))
+    ]
+    assert np.mean(certified[0].label == certified[1].label) > 0.98
+    for call in (
+        lambda: far.classifier(jnp.asarray(x + 1.7e9)),
+        lambda: jax.jit(lambda z: far.classifier(z))(x + 1.7e9),
+    ):
+        with pytest.warns(UserWarning, match="^x must be a NumPy array of float64 where its mean, .*e.09, is far"):
+            call()
+
+
+def test_rows_of_float32_that_lost_their_digits_are_named():
+    x, _, y = quadrant(0, 1000)
+    with pytest.warns(UserWarning, match="^x must be a NumPy array of float64 where its mean"):
+        fit_smooth(np.float32(x + 1e6), y, 0.2, 1, "l1")
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,18 @@ def test_what_has_no_smoothed_error_is_a_sentence(changed, sentence, key):
         smoothed_error(**(given | changed))
 
 
+@pytest.mark.parametrize("noise", [{"sigma": np.array([0.1, 0.2])}, {"sigma": "0.1"}, {"rho": [0.5]}, {"rho": 1j}])
+def test_noise_is_one_number(noise, key):
+    with pytest.raises(TypeError, match=f"^{next(iter(noise))} must be one real number; got "):
+        certify(key, halfspace, np.ones((3, 2)), **noise)
+
+
+def test_values_that_are_no_numbers_are_no_votes(key):
+    x = np.array([[1.0], [2.0], [-3.0], [4.0]])
+    with pytest.raises(ValueError, match="^f must return numbers; got NaN in row 2.$"):
+        certify(key, lambda x: jnp.log(x[:, 0]), x, 1e-3)
+
+
 def test_one_kind_of_noise_is_given(key):
     for noise in ({}, {"sigma": 0.1, "rho": 0.5}):
         with pytest.raises(
