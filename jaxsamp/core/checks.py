@@ -175,8 +175,8 @@ def conditions(cond: Any, n: int) -> None:
             )
             got = f"a leaf of shape {np.shape(leaf)}"
             raise ValueError(f"cond must have leaves of shape (n = {n}, ...), arrays; got {got}.{hint}")
-        if leaf.dtype.kind in "USO":
-            raise TypeError(f"cond must be numbers, such as those of labels in sorted order; got dtype {leaf.dtype}.")
+        if getattr(leaf.dtype, "kind", "") in ("U", "S", "O"):  # dtypes of keys have no kind
+            raise TypeError(f"cond must be numbers; got dtype {leaf.dtype}.")
 
 
 def batch(key: Any, got: Any, shape: Any, cond: Any, microbatch: Any) -> Any:

@@ -41,7 +41,8 @@ def _loaded(folder: str | Path, ema: bool) -> NetworkDenoiser:
     config = load_config(folder)
     model = _model(json.dumps(config["model"]))
     made = model.denoiser(jax.tree.map(jnp.asarray, load_weights(folder, ema)))
-    dropped = config["loss"].get("drop") if isinstance(config["loss"], Mapping) else None  # of a loss of the user's own
+    loss = config.get("loss")
+    dropped = loss.get("drop") if isinstance(loss, Mapping) else None  # which a loss of the user's own need not have
     return replace(made, dropped=dropped) if getattr(model.network, "classes", 0) else made
 
 
