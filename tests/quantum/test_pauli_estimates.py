@@ -5,7 +5,6 @@ from functools import reduce
 import jax
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit
 from scipy.stats import binom, norm
 
 import jaxsamp as js
@@ -90,40 +89,6 @@ def test_intervals_of_signs_and_rates_cover_as_often_as_they_say(method, shots):
         assert abs(np.mean(hits) - 0.95) < 5 * np.sqrt(0.95 * 0.05 / sets)
     assert held >= binom.ppf(1e-4, sets, 0.95)
     assert np.abs(np.mean(off, 0)).max() < 5 / np.sqrt(sets) and 0.8 < np.std(off) < 1.2
-
-
-@pytest.mark.parametrize(("amplitude", "value"), [(0.9, 0.97), (0.9, 0.5), (0.8, -0.8), (0.7, 0.999)])
-def test_decays_are_fitted_as_scipy_does_and_their_intervals_cover(amplitude, value):
-    """1,000 sets of 2,000 shots a depth: coverage 0.95 within 0.03, bias below 0.12 standard errors."""
-    rng, shots, sets = np.random.default_rng(0), 2000, 1000
-    positives = rng.binomial(shots, (1 + amplitude * value**DEPTHS) / 2, (sets, 7))
-    found = pauli_eigenvalues(DecayShots(np.ones(sets, int), DEPTHS, positives, shots, 1)).eigenvalues
-    covered = (found.low <= value) & (value <= found.high)
-    assert abs(covered.mean() - 0.95) < 0.03
-    assert abs(found.values.mean() - value) < 0.12 * found.values.std()
-    np.testing.assert_allclose(found.standard_error.mean(), found.values.std(), rtol=0.1)
-    for row in range(3):
-        means = 2 * positives[row] / shots - 1
-        sigma = np.sqrt(np.maximum(1 - means**2, 1 / shots) / shots)
-        fit, covariance = curve_fit(lambda m, a, v: a * v**m, DEPTHS, means, (amplitude, value), sigma, True)
-        assert abs(fit[1] - found.values[row]) < 0.35 * np.sqrt(covariance[1, 1])
-        np.testing.assert_allclose(found.standard_error[row], np.sqrt(covariance[1, 1]), rtol=0.2)
-
-
-@pytest.mark.parametrize(("value", "shots"), [(0.7, 52), (-0.9, 52), (0.2, 2000), (0.0, 500)])
-def test_intervals_of_decays_cover_where_the_signal_is_soon_lost(value, shots):
-    """600 sets: 0.91 to 0.99, which is 0.95 within four standard deviations of a share, and what a margin allows."""
-    positives = np.random.default_rng(1).binomial(shots, (1 + 0.9 * value**DEPTHS) / 2, (600, 7))
-    found = pauli_eigenvalues(DecayShots(np.ones(600, int), DEPTHS, positives, shots, 1)).eigenvalues
-    assert 0.91 < ((found.low <= value) & (value <= found.high)).mean() < 0.99
-    known = ~np.isnan(found.values)
-    assert ((found.low <= found.values) & (found.values <= found.high))[known].all()
-
-
-def test_a_signal_that_is_lost_at_once_says_nothing():
-    data = DecayShots(np.array([1]), DEPTHS, np.full((1, 7), 500), 1000, 1)
-    found = pauli_eigenvalues(data).eigenvalues
-    assert np.isnan(found.values[0]) and (found.low[0], found.high[0]) == (-1, 1)
 
 
 def test_decays_do_not_see_what_preparation_and_measurement_lose():
