@@ -202,6 +202,27 @@ def test_shots_come_back_from_their_file_and_are_the_same_on_any_devices(method,
             np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64])
+@pytest.mark.parametrize("method", ["bell", "stabilizer", "decay", "product"])
+def test_narrow_and_unsigned_counts_are_read_as_they_are(method, dtype):
+    data = measure_channel(jax.random.key(3), channel(), 200, method)
+    narrow = [np.asarray(a).astype(dtype) if np.ndim(a) else a for a in data]
+    want, found = pauli_eigenvalues(data), pauli_eigenvalues(type(data)(*narrow))
+    for one, two in zip(want.eigenvalues, found.eigenvalues, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_damaged_files_of_shots_are_one_sentence(tmp_path):
+    """A byte of the compressed numbers; the library that unpacks them had its own error."""
+    path = tmp_path / "shots.npz"
+    js.quantum.save_shots(BellShots(np.random.default_rng(0).integers(0, 16, 5000), 2), path)
+    raw = bytearray(path.read_bytes())
+    for place in range(300, 2300, 100):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 255]) + raw[place + 1 :])
+        with pytest.raises(ValueError, match=r"^data must be an .npz file with a method and its arrays; .*\.$"):
+            js.quantum.load_shots(path)
+
+
 def test_a_string_is_looked_up_by_its_label():
     found = pauli_eigenvalues(measure_channel(jax.random.key(0), channel(), 100), paulis=["XZ", "II"])
     assert found.eigenvalues.of("II") == {"value": 1.0, "standard_error": 0.0, "low": 1.0, "high": 1.0}
@@ -228,6 +249,10 @@ ODD = BellShots(np.zeros(3, int), 2)
         (lambda: measure(channel(), 9, "bel"), "^method must be one of .*mean 'bell'"),
         (lambda: measure(channel(), 9, depths=[1, 2]), "^depths must be left out for method 'b"),
         (lambda: measure(channel(), 9, "decay", depths=[2, 4]), "^depths must be two or more"),
+        (lambda: measure(channel(), 9, "decay", depths=[1, 2.5, 4]), "^depths must be two or more .* whole numbers"),
+        (lambda: measure(channel(), 9, "decay", depths=[1, 2, np.nan]), "^depths must be two or more .* whole numbers"),
+        (lambda: measure(channel(), 9, "decay", depths=[1, 2, np.inf]), "^depths must be two or more .* whole numbers"),
+        (lambda: measure(channel(), 9, "decay", depths=["a", "b"]), "^depths must be two or more .* whole numbers"),
         (lambda: measure(channel(), 9, "decay", visibility=1.5), "^visibility must be above 0"),
         (
             lambda: measure(PauliChannel.from_labels({"I" * 7: 1.0}), 9, "stabilizer"),
@@ -243,6 +268,7 @@ ODD = BellShots(np.zeros(3, int), 2)
         (lambda: estimate(StabilizerShots(np.zeros((4, 9), int), 2)), r"^syndromes must have shape \(2\^n \+ 1 ="),
         (lambda: estimate(ProductShots(np.ones((2, 2), int), np.ones((2, 3), int))), "^axes and flips must have"),
         (lambda: estimate(ProductShots(np.zeros((2, 2), int), np.ones((2, 2), int))), "^axes must be from 1 to 3"),
+        (lambda: estimate(ProductShots(np.ones((2, 2), int), np.full((2, 2), 0.7))), "^flips must be whole numbers"),
         (
             lambda: estimate(DecayShots(np.array([1]), DEPTHS, np.ones((1, 6), int), 9, 1)),
             r"^positives must have shape \(1, 7\); got \(1, 6\)",
