@@ -125,6 +125,19 @@ def test_probes_find_the_strings_of_a_sparse_channel(keys):
         assert inside.mean() >= 0.95 > narrow.mean() and (values.high - values.low).max() < 0.15
 
 
+@pytest.mark.parametrize(("n", "enough"), [(1, 19), (2, 23), (6, 38)])
+def test_few_probes_of_no_error_at_all_are_no_evidence_for_other_strings(n, enough):
+    """100 sets for each number of shots: of one shot alone, each set had a string at the rate 1 with no error."""
+    rng = np.random.default_rng(0)
+    for shots in (1, 2, 3, 5, 10, enough):
+        for axes in rng.integers(1, 4, (100, shots, n)):
+            rates = pauli_eigenvalues(ProductShots(axes, np.zeros((shots, n), int)), paulis=["Z" * n]).rates
+            assert rates.indices.tolist() == ([0] if shots >= enough else [])
+    few = pauli_eigenvalues(ProductShots(axes[:3], np.zeros((3, n), int)), paulis=["I" * n, "Z" * n]).eigenvalues
+    assert few.of("I" * n)["value"] == 1 and np.isnan(few.values[1]) and few.standard_error[1] == np.inf
+    assert (few.low[1], few.high[1]) == (-1, 1)
+
+
 def test_intervals_of_probes_cover():
     """40 sets of 5,000 probes: rates of what is found at 95 %, eigenvalues at least so often; false alarm 1e-4."""
     true = PauliChannel.from_labels({"III": 0.7, "XYZ": 0.2, "ZZI": 0.1})
