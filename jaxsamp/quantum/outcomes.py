@@ -117,6 +117,7 @@ def check_outcomes(out: Any) -> Outcomes:
 def _check_partition(partition: np.ndarray) -> None:
     if not np.issubdtype(partition.dtype, np.integer):
         raise TypeError(f"partition must be integers; got dtype {partition.dtype}.")
+    partition = partition.astype(np.int64)  # differences of unsigned numbers are never below zero
     bad = (partition < 0).any(1) | (np.diff(partition, axis=1) > 0).any(1)
     if bad.any():
         row = int(np.argmax(bad))

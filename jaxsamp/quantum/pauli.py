@@ -104,7 +104,8 @@ class PauliChannel:
         """
         if self.qubits != other.qubits:
             raise ValueError(f"other must act on {self.qubits} qubits, as this channel; got {other.qubits}.")
-        return PauliChannel(eigenvalues=self.eigenvalues * other.eigenvalues)
+        product = self.eigenvalues * other.eigenvalues
+        return PauliChannel(eigenvalues=product / product[0])  # whose rounding would grow from product to product
 
     def sample(
         self,

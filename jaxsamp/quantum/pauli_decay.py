@@ -1,101 +1,128 @@
 """Eigenvalues from the decay of signals under many uses, whatever preparation and measurement lose."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 from scipy.special import xlogy
+from scipy.stats import chi2, norm
 
 from jaxsamp.quantum.pauli_intervals import Intervals
 from jaxsamp.quantum.pauli_shots import DecayShots
 
 SEEN = 3  # standard errors that a signal must be above zero
-GRID, HALVINGS, FISHER_STEPS = (
-    201,
-    30,
-    4,
-)  # eigenvalues at which a profile is seen first; steps to its crossing, and of A
+CELLS, FINE = 50, 20  # of the grid of eigenvalues from 0 to 1, and of its last cell, which large depths divide
+GOLDEN = (np.sqrt(5) - 1) / 2
+SECTIONS, HALVINGS, OF_SIGNAL = 40, 30, 25  # steps to the maximum of a profile, to its crossing, and to a signal
+
+Profile = Callable[[np.ndarray], np.ndarray]
 
 
 def of_decays(data: DecayShots, z: float) -> Intervals:
-    """A fit of A lambda^m to the mean sign at each depth m, for each string.
+    """A fit of A lambda^m to the mean sign at each depth m, for each string, by maximum likelihood.
 
-    A weighted line through log |mean|, over the depths before the signal is first lost, gives A and lambda; one
-    Gauss-Newton step on the means themselves, each weighted by its binomial variance, takes away the bias of the
-    logarithm, and its covariance gives the standard error. Where fewer than two depths show a signal, the estimate is
-    NaN. The interval is that of the profile likelihood: all lambda that some A from 0 to 1 makes likely enough.
+    The estimate leaves A free, as far as the signal of the first depth is at most one, because a bound would give it a
+    bias where A is nearly 1; its standard error is from the Fisher information of both. Where fewer than two depths,
+    from the first on, show a signal, the estimate is NaN. The interval is that of the profile likelihood: all lambda
+    that some A from 0 to 1 makes likely enough, for one degree of freedom, or for two where the estimate is NaN,
+    because A too is then not known. An estimate outside of the interval is moved to its end.
     """
-    depths, shots = np.asarray(data.depths, float), data.shots
-    means = 2 * np.asarray(data.positives) / shots - 1
-    shares = np.logical_and.accumulate(np.abs(means) > SEEN / np.sqrt(shots), axis=1).astype(float)
-    known = shares.sum(1) >= 2
-    size = np.abs(np.where(shares > 0, means, 1.0))
-    weights = shares * size**2 / np.maximum(1 - size**2, 1 / shots)
-    weights[~known] = 1.0
-    start = _line(depths, np.log(size), weights)
-    amplitude, value = np.exp(start[0]), np.exp(start[1]) * np.where(means[:, 0] < 0, -1, 1)
-    value, error = _step(depths, means, amplitude[:, None], value[:, None], shots)
-    value, error = np.where(known, np.clip(value, -1, 1), np.nan), np.where(known, error, np.inf)
-    low, high = _likely(depths, np.asarray(data.positives), shots, value, z**2)
+    depths, shots = np.asarray(data.depths, float)[:, None], data.shots
+    positives = np.ascontiguousarray(np.asarray(data.positives).T)  # (depths, k): sums of few long rows are fast
+    means, grid = 2 * positives / shots - 1, _grid(depths[-1, 0])
+    known = np.logical_and.accumulate(np.abs(means) > SEEN / np.sqrt(shots)).sum(0) >= 2
+    bounded, free = (partial(_deviance, depths, positives, shots, bound) for bound in (True, False))
+    limit = np.where(known, z**2, chi2.isf(2 * norm.sf(z), 2))
+    low, high = _likely(bounded, grid, limit)
+    best, _, _ = _likeliest(free, grid)
+    error = np.where(known, _error(depths, means, shots, best), np.inf)
+    value = np.where(known, np.clip(best, low, high), np.nan)
     return Intervals(np.asarray(data.paulis), value, error, low, high, data.qubits)
 
 
-def _line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intercepts and slopes of weighted lines, one a row."""
-    total = weights.sum(1)
-    x_mean, y_mean = (weights * x).sum(1) / total, (weights * y).sum(1) / total
-    off = x - x_mean[:, None]
-    slope = (weights * off * y).sum(1) / (weights * off**2).sum(1)
-    return y_mean - slope * x_mean, slope
+def _grid(most: float) -> np.ndarray:
+    """Eigenvalues from -1 to 1, closer together near both ends, where the largest depth sees small differences."""
+    near = 1 - np.geomspace(1 / CELLS, 1 / (CELLS * most), FINE)
+    half = np.concatenate([np.linspace(0, 1, CELLS + 1)[:-1], near[1:], [1.0]])
+    return np.concatenate([-half[:0:-1], half])
 
 
-def _step(
-    depths: np.ndarray, means: np.ndarray, amplitude: np.ndarray, value: np.ndarray, shots: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues after one Gauss-Newton step, and their standard errors."""
-    powers = value**depths
-    fitted = amplitude * powers
-    weights = shots / np.maximum(1 - fitted**2, 1 / shots)
-    slopes = np.stack([powers, amplitude * depths * value ** (depths - 1)], -1)
-    weighted = weights[..., None] * slopes
-    normal = np.swapaxes(weighted, 1, 2) @ slopes
-    right = (weighted * (means - fitted)[..., None]).sum(1)
-    (a, b), c = normal[:, 0].T, normal[:, 1, 1]
-    determinant = np.maximum(a * c - b**2, np.finfo(float).tiny)
-    return value[:, 0] + (a * right[:, 1] - b * right[:, 0]) / determinant, np.sqrt(a / determinant)
+def _likeliest(profile: Profile, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The eigenvalue of least deviance for each string, its deviance, and those on the grid, (k, points).
+
+    Golden sections between the neighbors of the best point of the grid.
+    """
+    on_grid = np.stack([profile(value) for value in grid], 1)
+    place = on_grid.argmin(1)
+    low, high = grid[np.maximum(place - 1, 0)], grid[np.minimum(place + 1, len(grid) - 1)]
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_left, at_right = profile(left), profile(right)
+    for _ in range(SECTIONS):
+        down = at_left <= at_right
+        low, high = np.where(down, low, left), np.where(down, right, high)
+        new = np.where(down, high - GOLDEN * (high - low), low + GOLDEN * (high - low))
+        at_new = profile(new)
+        left, right = np.where(down, new, right), np.where(down, left, new)
+        at_left, at_right = np.where(down, at_new, at_right), np.where(down, at_left, at_new)
+    found = (low + high) / 2
+    at_found, at_grid = profile(found), on_grid.min(1)
+    better = at_found < at_grid  # else it is at an end of the grid
+    return np.where(better, found, grid[place]), np.where(better, at_found, at_grid), on_grid
 
 
-def _likely(
-    depths: np.ndarray, positives: np.ndarray, shots: int, value: np.ndarray, limit: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The least and largest eigenvalue whose deviance, with the best A, is within `limit` of the smallest one."""
-
-    def profile(values: np.ndarray) -> np.ndarray:
-        return _deviance(depths, positives, shots, values)
-
-    grid = np.linspace(-1, 1, GRID)
-    on_grid = np.stack([profile(np.full(len(value), v)) for v in grid], 1)
-    best = np.where(np.isnan(value), grid[on_grid.argmin(1)], value)
-    at_best = profile(best)
-    limit_of = np.minimum(at_best, on_grid.min(1)) + limit
-    inside, ends = on_grid <= limit_of[:, None], []
+def _likely(profile: Profile, grid: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and largest eigenvalue whose deviance is within `limit` of the least one."""
+    best, least, on_grid = _likeliest(profile, grid)
+    most = least + limit
+    inside, ends = on_grid <= most[:, None], []
     for outward in (-1, 1):
-        last = np.where(inside, outward * grid, -np.inf).max(1)  # the outermost point of the grid inside
-        near = np.maximum(last, outward * best)
-        far = np.minimum(near + grid[1] - grid[0], 1.0)
+        points = np.sort(outward * grid)
+        near = np.maximum(outward * best, np.where(inside, outward * grid, -np.inf).max(1))
+        far = points[np.minimum(np.searchsorted(points, near, "right"), len(points) - 1)]  # the next one of the grid
         for _ in range(HALVINGS):
             middle = (near + far) / 2
-            within = profile(outward * middle) <= limit_of
+            within = profile(outward * middle) <= most
             near, far = np.where(within, middle, near), np.where(within, far, middle)
-        ends.append(outward * np.where(profile(outward * far) <= limit_of, far, near))
+        ends.append(outward * np.where(profile(outward * far) <= most, far, near))
     return ends[0], ends[1]
 
 
-def _deviance(depths: np.ndarray, positives: np.ndarray, shots: int, values: np.ndarray) -> np.ndarray:
-    """-2 log likelihood of an eigenvalue for each string, with the likeliest A from 0 to 1, by Fisher scoring."""
-    powers, means = values[:, None] ** depths, 2 * positives / shots - 1
-    weights = 1 / np.maximum(1 - (means * shots / (shots + 4)) ** 2, 1 / shots)
-    fitted = np.zeros_like(powers)
-    for _ in range(FISHER_STEPS):
-        share = (weights * powers * means).sum(1) / np.maximum((weights * powers**2).sum(1), np.finfo(float).tiny)
-        fitted = np.clip(share, 0, 1)[:, None] * powers
-        weights = 1 / np.maximum(1 - fitted**2, 1 / shots)
-    up = np.clip((1 + fitted) / 2, 1e-12, 1 - 1e-12)
-    return -2 * (xlogy(positives, up) + xlogy(shots - positives, 1 - up)).sum(1)
+def _error(depths: np.ndarray, means: np.ndarray, shots: int, value: np.ndarray) -> np.ndarray:
+    """Standard errors of eigenvalues that are fitted together with the signal of the first depth."""
+    powers, tiny = _powers(depths, value), np.finfo(float).tiny
+    first = _first(powers, means)
+    # a signal of 1 has no variance, but shots that all agree do not show that it is 1
+    weights = shots / np.maximum(1 - (first * powers) ** 2, 1 / shots)
+    later = depths - depths[0]
+    by_value = first * np.sign(value) * later * value ** np.maximum(later - 1, 0)
+    share = (weights * powers * by_value).sum(0) / np.maximum((weights * powers**2).sum(0), tiny)
+    left = (weights * (by_value - share * powers) ** 2).sum(0)  # of the information of the eigenvalue
+    return 1 / np.sqrt(np.maximum(left, tiny))
+
+
+def _powers(depths: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Signals, (depths, k), in units of the size of that of the first depth, which is odd."""
+    return np.sign(values) * values ** (depths - depths[0])
+
+
+def _first(powers: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """The likeliest size from 0 to 1 of the first signal, by bisection: the likelihood is concave in it."""
+    low, high = np.zeros(means.shape[1]), np.ones(means.shape[1])
+    for _ in range(OF_SIGNAL):
+        middle = (low + high) / 2
+        fitted = middle * powers
+        rises = (powers * (means - fitted) / (1 - fitted**2)).sum(0) > 0
+        low, high = np.where(rises, middle, low), np.where(rises, high, middle)
+    return high
+
+
+def _deviance(depths: np.ndarray, positives: np.ndarray, shots: int, bound: bool, values: Any) -> np.ndarray:
+    """-2 log likelihood of an eigenvalue for each string, with its likeliest A: at most 1, if there is a bound."""
+    values = np.broadcast_to(values, positives.shape[1])
+    powers = _powers(depths, values)
+    first = _first(powers, 2 * positives / shots - 1)
+    if bound:
+        first = np.minimum(first, np.abs(values) ** depths[0])
+    up = np.clip((1 + first * powers) / 2, 1e-12, 1 - 1e-12)
+    return -2 * (xlogy(positives, up) + xlogy(shots - positives, 1 - up)).sum(0)

@@ -54,7 +54,8 @@ def pauli_eigenvalues(
     | "product" | from the rates of all strings that are found by population recovery | normal, with what is missing |
 
     The intervals of "product" cover an eigenvalue at least as often as they say, because errors that were not found
-    may have either sign. A decay that is lost after its first depth has the estimate NaN, and an interval all the same.
+    may have either sign. A decay that is lost after its first depth has the estimate NaN, and an interval all the same;
+    so has every eigenvalue but that of the identity where "product" has found no string, as with few shots.
 
     Args:
         data: `BellShots`, `StabilizerShots`, `DecayShots` or `ProductShots`, recorded, or simulated by

@@ -33,8 +33,9 @@ def recovered(data: ProductShots) -> Recovered:
     E prod_{i<=k} G_{Q_i}(A_i, r_i) is the rate of all errors that begin with Q_1 ... Q_k. Its terms are powers of -1/2,
     at most one, so its standard error is at most 1 / sqrt(shots), for every one of the 4^k prefixes. Prefixes more than
     2 standard errors above zero are followed to the next qubit, the 512 clearest at most; strings are taken in the end
-    if they exceed the normal quantile of 0.001 / 4^n. The rates are of the same shots, so those that were barely taken
-    are a little too large on average.
+    if their interval at the normal quantile of 0.001 / 4^n is above zero. It is never so with few shots, whose terms
+    may all be 1 by chance: with fewer than 19 on one qubit, or 38 on six. The rates are of the same shots, so those
+    that were barely taken are a little too large on average.
     """
     axes, flips = jnp.asarray(data.axes, jnp.int32), jnp.asarray(data.flips, jnp.int32)
     misses = np.asarray(product_inverse(axes, flips) == MISMATCH, np.int8)  # (shots, n, 4)
@@ -43,12 +44,12 @@ def recovered(data: ProductShots) -> Recovered:
     letters, counts = np.zeros((1, 0), np.int8), np.zeros((shots, 1), np.int8)  # of misses so far, (shots, prefixes)
     for i in range(n):
         mean, error = _moments(powers, counts, misses[:, i])
-        z = np.where(mean > 0, mean, 0) / np.maximum(error, 1e-300)
-        limit = PREFIX if i < n - 1 else norm.isf(FALSE_ALARM / 4.0**n)
-        parents, letter = np.nonzero(z > limit)
+        limit = PREFIX if i < n - 1 else float(norm.isf(FALSE_ALARM / 4.0**n))
+        clear = mean / _half(shots, error, 1.0, limit)
+        parents, letter = np.nonzero(clear > 1)
         if len(parents) > STRINGS:
             warnings.warn(f"{len(parents)} prefixes are above zero; the {STRINGS} clearest are kept.", stacklevel=4)
-            best = np.sort(np.argsort(-z[parents, letter])[:STRINGS])
+            best = np.sort(np.argsort(-clear[parents, letter])[:STRINGS])
             parents, letter = parents[best], letter[best]
         letters = np.concatenate([letters[parents], letter[:, None].astype(np.int8)], 1)
         counts = counts[:, parents] + misses[:, i][:, letter]
@@ -82,7 +83,7 @@ def _covariance(powers: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.
 def rates_of(found: Recovered, z: float, qubits: int) -> Intervals:
     """Normal intervals of the rates, not narrower than what the shots leave open of errors that none of them met."""
     error = np.sqrt(np.maximum(np.diagonal(found.covariance), 0))
-    half = _half(found, error, 1.0, z)
+    half = _half(found.shots, error, 1.0, z)
     low, high = np.maximum(found.rates - half, 0), np.minimum(found.rates + half, 1)
     return Intervals(found.indices, found.rates, error, low, high, qubits)
 
@@ -91,7 +92,8 @@ def eigenvalues_of(found: Recovered, indices: Any, z: float, qubits: int) -> Int
     """Eigenvalues of strings, by index, from the rates of those that were found.
 
     What was not found has the rate 1 - sum p in all, and a sign that nobody knows: so an eigenvalue s.p + rest lies
-    between (s + 1).p - 1 and (s - 1).p + 1, of which each is estimated with its own standard error.
+    between (s + 1).p - 1 and (s - 1).p + 1, of which each is estimated with its own standard error. Where no string was
+    found, eigenvalues are NaN.
     """
     indices = np.asarray(indices, np.int64)
     value, error, low, high = np.zeros((4, len(indices)))
@@ -100,9 +102,11 @@ def eigenvalues_of(found: Recovered, indices: Any, z: float, qubits: int) -> Int
         signs = 1 - 2.0 * anticommute(indices[part, None], found.indices, qubits)
         value[part], error[part] = _linear(found, signs)
         below, above = _linear(found, signs + 1), _linear(found, signs - 1)
-        half = _half(found, error[part], 1.0, z)
-        low[part] = np.minimum(below[0] - 1 - _half(found, below[1], 2.0, z), value[part] - half)
-        high[part] = np.maximum(above[0] + 1 + _half(found, above[1], 2.0, z), value[part] + half)
+        half = _half(found.shots, error[part], 1.0, z)
+        low[part] = np.minimum(below[0] - 1 - _half(found.shots, below[1], 2.0, z), value[part] - half)
+        high[part] = np.maximum(above[0] + 1 + _half(found.shots, above[1], 2.0, z), value[part] + half)
+    if not len(found.indices):
+        value[:], error[:] = np.nan, np.inf
     sure = indices == 0
     value, error = np.where(sure, 1.0, value), np.where(sure, 0.0, error)
     low, high = (np.where(sure, 1.0, np.clip(end, -1, 1)) for end in (low, high))
@@ -115,10 +119,10 @@ def _linear(found: Recovered, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return weights @ found.rates, np.sqrt(np.maximum(variance, 0))
 
 
-def _half(found: Recovered, error: np.ndarray, weight: float, z: float) -> np.ndarray:
+def _half(shots: int, error: np.ndarray, weight: float, z: float) -> np.ndarray:
     """Half the width of intervals of sums of rates, given their standard errors and the largest weight in size.
 
     An event that none of n shots has met may have a probability of z^2 / n, and moves the term of a string, which is 1
     or a power of -1/2, by up to 1 - MISMATCH.
     """
-    return np.hypot(z * error, weight * (1 - MISMATCH) * z**2 / found.shots)
+    return np.hypot(z * error, weight * (1 - MISMATCH) * z**2 / shots)

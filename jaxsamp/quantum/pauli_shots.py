@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -99,6 +98,7 @@ class ProductShots(NamedTuple):
         return len(self.axes)
 
 
+MOST_USES = 2**53  # up to which whole numbers are exact as floats
 KINDS = {kind.method: kind for kind in (BellShots, StabilizerShots, DecayShots, ProductShots)}
 
 
@@ -116,20 +116,25 @@ def load_shots(path: str | Path) -> Any:
     Raises:
         ValueError: it is no such file, or its arrays are not those of its method.
     """
+    what = "an .npz file with a method and its arrays"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        kind = KINDS[str(arrays.pop("method"))]
-        data = kind(**{name: value if value.ndim else int(value) for name, value in arrays.items()})
+        arrays: dict[str, Any] = {**disk.arrays(Path(path), what)}
     except FileNotFoundError:
         raise ValueError(f"data must be a file that exists; there is no {path}.") from None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, EOFError, BadZipFile) as error:
-        raise ValueError(f"data must be an .npz file with a method and its arrays; {path}: {error}.") from None
+    except ValueError as error:
+        raise ValueError(checks.renamed(error, "data", "path")) from None
+    except OSError as error:
+        raise ValueError(f"data must be {what}; {path}: {error}.") from None
+    try:
+        kind = KINDS[str(arrays.pop("method"))]
+        data = kind(**{name: value if value.ndim else int(value) for name, value in arrays.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"data must be {what}; {path}: {error}.") from None
     return shots_of("data", data)
 
 
 def shots_of(argument: str, got: Any) -> Any:
-    """Return shots whose arrays fit each other, as NumPy, else raise."""
+    """Return shots whose arrays fit each other, as NumPy and int64, else raise."""
     if not isinstance(got, tuple(KINDS.values())):
         names = ", ".join(kind.__name__ for kind in KINDS.values())
         raise TypeError(f"{argument} must be one of {names}; got a {type(got).__name__}.")
@@ -137,9 +142,8 @@ def shots_of(argument: str, got: Any) -> Any:
         axes, flips = np.asarray(got.axes), np.asarray(got.flips)
         if axes.ndim != 2 or not axes.size or axes.shape != flips.shape:
             raise ValueError(f"axes and flips must have one shape (shots, n); got {axes.shape} and {flips.shape}.")
-        _within("axes", axes, 1, 3)
-        _within("flips", flips.astype(int), 0, 1)
-        return ProductShots(axes, flips)
+        flips = flips.astype(np.int64) if flips.dtype == bool else flips
+        return ProductShots(_within("axes", axes, 1, 3), _within("flips", flips, 0, 1))
     n = checks.at_least("qubits", got.qubits, 1)
     if isinstance(got, BellShots):
         errors = np.asarray(got.errors).reshape(-1)
@@ -153,18 +157,21 @@ def shots_of(argument: str, got: Any) -> Any:
     shots = checks.at_least("shots", got.shots, 1)
     if positives.shape != (*paulis.shape, *depths.shape) or positives.ndim != 2:
         raise ValueError(f"positives must have shape {(*paulis.shape, *depths.shape)}; got {positives.shape}.")
-    check_depths(depths)
-    _within("paulis", paulis, 0, 4**n - 1)
+    paulis, depths = _within("paulis", paulis, 0, 4**n - 1), check_depths(depths)
     return DecayShots(paulis, depths, _within("positives", positives, 0, shots), shots, n)
 
 
 def check_depths(depths: Any) -> np.ndarray:
     """Return depths as integers if an exponential decay and its sign can be read off, else raise ValueError."""
-    depths = np.asarray(depths)
-    if depths.ndim != 1 or len(depths) < 2 or depths[0] < 1 or depths[0] % 2 == 0 or (np.diff(depths) <= 0).any():
+    got = np.asarray(depths)
+    numbers = got.astype(float) if got.dtype.kind in "iuf" else np.full(got.shape, np.nan)
+    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) <= MOST_USES)
+    depths = np.where(whole, numbers, 0).astype(np.int64)
+    odd = depths.ndim == 1 and len(depths) >= 2 and depths[0] >= 1 and depths[0] % 2 == 1
+    if not odd or not whole.all() or (np.diff(depths) <= 0).any():
         raise ValueError(
-            "depths must be two or more increasing numbers of uses, the first of them odd, which shows the sign; got "
-            f"{depths.tolist()}."
+            "depths must be two or more increasing whole numbers of uses, the first of them odd, which shows the sign; "
+            f"got {got.tolist()}."
         )
     return depths
 
@@ -175,4 +182,4 @@ def _within(name: str, values: np.ndarray, low: int, high: int) -> np.ndarray:
     if values.min() < low or values.max() > high:
         bad = values.min() if values.min() < low else values.max()
         raise ValueError(f"{name} must be from {low} to {high}; got {bad}.")
-    return values
+    return values.astype(np.int64)  # what fits into fewer bits may not when it is doubled or shifted

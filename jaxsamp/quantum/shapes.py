@@ -46,8 +46,8 @@ def schur_weyl(eigenvalues: Data, t: int) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         eigenvalues: p of the state, (d,), not negative with sum 1.
-        t: number of copies, at most 40. The Schur polynomial s_lambda is det(h_{lambda_i - i + j}(p)) in float64, which
-            equal eigenvalues do not disturb.
+        t: number of copies, at most 40. The Schur polynomial s_lambda is det(h_{lambda_i - i + j}(p_j, ..., p_d)) in
+            float64, which neither equal eigenvalues nor nearly pure states disturb.
 
     Returns:
         The diagrams (m, d) and their probabilities (m,), float64.
@@ -73,16 +73,22 @@ def _eigenvalues(got: Any) -> np.ndarray:
 
 
 def _schur(shapes: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """s_lambda(p) of each diagram, by the determinant of complete symmetric polynomials."""
+    """s_lambda(p) of each diagram, by the determinant of complete symmetric polynomials.
+
+    Column j may leave out p_1 to p_{j - 1}: h_k without p_1 is h_k - p_1 h_{k-1}, a difference of neighboring columns.
+    With the largest numbers left out first, and rows and columns from last to first, all pivots are sums of positive
+    terms, where the determinant of all of p loses every digit for a nearly pure state.
+    """
     t, d = int(shapes[0].sum()), len(p)
-    h = np.zeros(t + 1)
-    h[0] = 1
-    for x in p:  # h_k(..., x) = h_k(...) + x h_{k-1}(..., x)
+    h = np.zeros((d, t + 1))  # row a: of the a + 1 smallest
+    h[:, 0] = 1
+    for a, x in enumerate(np.sort(p)):  # h_k(..., x) = h_k(...) + x h_{k-1}(..., x)
         for k in range(1, t + 1):
-            h[k] += x * h[k - 1]
-    index = shapes[:, :, None] - np.arange(d)[:, None] + np.arange(d)
+            h[a, k] = (h[a - 1, k] if a else 0) + x * h[a, k - 1]
+    column = np.arange(d)
+    index = shapes[:, ::-1, None] + column[:, None] - column
     held = (index >= 0) & (index <= t)
-    return np.linalg.det(np.where(held, h[np.clip(index, 0, t)], 0.0))
+    return np.linalg.det(np.where(held, h[column, np.clip(index, 0, t)], 0.0))
 
 
 def _log_dimensions(shapes: np.ndarray) -> np.ndarray:

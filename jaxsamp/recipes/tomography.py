@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsamp import quantum
-from jaxsamp.core import checks
+from jaxsamp.core import checks, disk
 from jaxsamp.core.types import Array, Data
 from jaxsamp.quantum.shapes import MOST
 from jaxsamp.quantum.states import check_state
@@ -55,8 +56,11 @@ def quantum_state(key: Array, state: str = "random", dim: int = 4) -> Array:
         raise ValueError(f"state, where no such file exists, must be one of {', '.join(STATES)}; got {state!r}.")
     try:
         made = np.load(path)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"state must be an .npy file; {path}: {error}.") from None
+        if not isinstance(made, np.ndarray):
+            made.close()
+            raise ValueError("it holds several arrays, as an .npz file does")
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"state must be an .npy file; {path}: {disk.unread(error)}.") from None
     return jnp.asarray(check_state("state", made), jnp.result_type(complex))
 
 

@@ -59,6 +59,7 @@ def test_states_by_name_and_from_files(key):
         (("--state", "cat"), "--state, where no such file exists, must be one of random, mixed, pure; got 'cat'"),
         (("--state", "wrong.npy"), "--state must have trace 1; got 2"),
         (("--state", "text.npy"), "--state must be an .npy file"),
+        (("--state", "rho.npz"), "--state must be an .npy file; rho.npz: it holds several arrays, as an .npz file"),
         (("--dim", "1"), "--dim must be at least 2; got 1"),
         (("--copies", "1"), "--copies must be at least 2; got 1"),
         (("--per-measurement", "0"), "--per-measurement must be at least 1; got 0"),
@@ -69,6 +70,7 @@ def test_states_by_name_and_from_files(key):
 def test_what_does_not_go_is_one_sentence(capsys, words, sentence):
     np.save("wrong.npy", np.eye(2))
     Path("text.npy").write_text("1 2")
+    np.savez("rho.npz", rho=np.eye(2) / 2)
     assert cli.main(["quantum", "tomography", *QUICK, *words]) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.count("\n") == 1, err

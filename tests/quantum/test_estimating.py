@@ -140,6 +140,12 @@ def test_one_batch_has_no_standard_error():
     assert jnp.isnan(est.standard_error).all() and jnp.isfinite(est.rho).all()
 
 
+def test_unsigned_diagrams_decrease_as_others_do():
+    signed = q.Outcomes(np.array([[2, 1], [3, 0]]), np.tile(np.eye(2), (2, 1, 1)))
+    unsigned = signed._replace(partition=signed.partition.astype(np.uint8))
+    np.testing.assert_array_equal(q.estimate_state(unsigned).rho, q.estimate_state(signed).rho)
+
+
 @pytest.mark.parametrize(
     ("change", "method", "sentence"),
     [

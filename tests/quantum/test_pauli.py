@@ -87,6 +87,15 @@ def test_channels_one_after_the_other_multiply_errors(x64):
     np.testing.assert_allclose(both.probabilities, product, atol=1e-15)
 
 
+def test_a_channel_after_itself_many_times_stays_a_channel():
+    """In single precision, whose rates miss the sum of one by 8e-6, after as many as 2^14 uses."""
+    channel = PauliChannel(np.array([0.9, 0.05, 0.03, 0.020008], np.float32))
+    for _ in range(14):
+        channel = channel.compose(channel)
+    assert channel.eigenvalues[0] == 1
+    np.testing.assert_allclose(channel.probabilities, 0.25, atol=1e-6)
+
+
 def test_errors_are_drawn_at_their_rates_and_others_never():
     """False alarm 1e-4, by the chi-square test."""
     rates = {"III": 0.6, "XYZ": 0.2, "ZZI": 0.1, "IYI": 0.07, "XXX": 0.03}

@@ -2,6 +2,8 @@
 
 import itertools
 import sys
+from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxsamp as js
+from jaxsamp.quantum.shapes import _schur
 from jaxsamp_kernels import young
 
 q = js.quantum
@@ -58,6 +61,51 @@ def test_known_laws():
     np.testing.assert_allclose(q.schur_weyl((0.5, 0.5), 4)[1], [0.3125, 0.5625, 0.125], atol=1e-12)
     for d, t in ((3, 40), (5, 12), (12, 3)):
         assert q.schur_weyl(np.full(d, 1 / d), t)[1].sum() == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("p", "t"),
+    [((0.96, 0.02, 0.01, 0.01), 14), ((0.5, 0.5, 0, 0), 12), ((0.9, 0.05, 0.05), 40), ((1 - 3e-6, 2e-6, 1e-6), 30)],
+)
+def test_polynomials_of_nearly_pure_states_are_those_of_exact_arithmetic(p, t):
+    """By the branching rule over fractions, all of whose terms are positive; each to 1e-10 of itself."""
+
+    @cache
+    def exact(shape, d):
+        if d == 1:
+            return Fraction(p[0]) ** shape[0]
+        inner = itertools.product(*(range(low, high + 1) for high, low in itertools.pairwise(shape)))
+        terms = (exact(rows, d - 1) * Fraction(p[d - 1]) ** (sum(shape) - sum(rows)) for rows in inner)
+        return sum(terms, Fraction(0))
+
+    shapes = q.partitions(t, len(p))
+    want = [float(exact(tuple(shape), len(p))) for shape in shapes.tolist()]
+    np.testing.assert_allclose(_schur(shapes, np.array(p)), want, rtol=1e-10, atol=1e-300)
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        (0.9,) + (0.1 / 7,) * 7,
+        (0.9, 0.1) + (0.0,) * 6,
+        (0.97,) + (0.006,) * 5,
+        (0.999, 0.001),
+        (1.0,) + (0.0,) * 7,
+        (1 - 1.1e-5,) + (1e-6,) * 11,
+    ],
+)
+def test_tables_of_nearly_pure_states_sum_to_one(p):
+    """Of 40 copies; the sum was 1.08 for the first one."""
+    chance = q.schur_weyl(p, 40)[1]
+    assert chance.sum() == pytest.approx(1, abs=1e-11)
+
+
+def test_the_error_of_nearly_pure_states_is_that_of_draws(key):
+    """40,000 draws, within four standard errors of their mean."""
+    p, t = np.array((0.9,) + (0.1 / 7,) * 7), 40
+    donated = np.asarray(young.donate(q.sample_partitions(key, p, t, 40_000)), float)
+    drawn = (donated**2).sum(1) / t**2 - (p**2).sum()
+    assert abs(drawn.mean() - q.keyl_error(p, t)) < 4 * drawn.std() / 200
 
 
 @pytest.mark.parametrize("p", [(0.55, 0.3, 0.15), (0.5, 0.5), (0.4, 0.4, 0.2)])
