@@ -20,7 +20,8 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
     Dataclasses are described by their type and fields; arrays by shape, dtype and checksum; functions by their name and
     by what they hold (arguments of a partial, defaults, closure, the object of a bound method); callable objects by
     their attributes; jitted functions by the function inside. An optax transformation is a pair of functions, so its
-    settings are in their closures. What a function does is not compared, nor are the globals it reads.
+    settings are in their closures. What a function does is not compared, nor are the globals it reads, nor fields of a
+    dataclass with the metadata "fact", which say what is known of a thing and not what it is.
     """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
@@ -28,7 +29,7 @@ def describe(thing: Any, _above: tuple[int, ...] = ()) -> Any:
         return "itself"
     inner = partial(describe, _above=(*_above, id(thing)))
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields = [f.name for f in dataclasses.fields(thing) if f.init]
+        fields = [f.name for f in dataclasses.fields(thing) if f.init and not f.metadata.get("fact")]
         if "parent" in fields:  # of a Flax module; like its name, it says nothing about what the module computes
             fields = [name for name in fields if name not in ("parent", "name")]
         # A class of another package may have the same name as one of jaxsamp.

@@ -86,6 +86,13 @@ def _fitting(null: PyTree, cond: PyTree) -> None:
             raise ValueError(f"null must have leaves that broadcast to those of cond, {shape}; got {sizes}.")
 
 
+def _never_seen(denoiser: Any, null: PyTree) -> bool:
+    """Whether `null` is the "no condition" of a `Model`, its label `classes` or zeros, and no condition of the data."""
+    label = null.get("label", 0) if isinstance(null, dict) else null
+    own = getattr(getattr(denoiser.apply, "network", None), "classes", 0)
+    return checks.is_concrete(label) and bool(np.all(np.asarray(label) == own))
+
+
 def guide(
     denoiser: Denoiser,
     scale: Scale,
@@ -117,8 +124,8 @@ def guide(
     `jaxsamp.training.denoising_loss(drop=0.1)` and `jaxsamp train` do; `jaxsamp.fit` by itself drops none.
 
     Raises:
-        ValueError: the denoiser is of a run of `jaxsamp.fit` that dropped no condition; null is None, or, once cond is
-            known, does not fit it; the table, the interval or rescale is not as above.
+        ValueError: null is the "no condition" of a network that `jaxsamp.fit` has never shown it; or is None, or, once
+            cond is known, does not fit it; the table, the interval or rescale is not as above.
         TypeError: scale is none of these, or one of the others is not a number.
 
     Source: Ho and Salimans, "Classifier-Free Diffusion Guidance", arXiv 2207.12598 (scale = 1 + their w); Kynkaanniemi
@@ -128,7 +135,7 @@ def guide(
     """
     if null is None:
         raise ValueError('null must be the cond that means "no condition", such as a label of its own; got None.')
-    if getattr(denoiser, "dropped", None) == 0:
+    if getattr(denoiser, "dropped", None) == 0 and _never_seen(denoiser, null):
         raise ValueError(
             "denoiser must have been trained with some conditions dropped, as by "
             "jaxsamp.fit(..., loss=jaxsamp.training.denoising_loss(drop=0.1)); of this one none were."

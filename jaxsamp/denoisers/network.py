@@ -29,7 +29,7 @@ class NetworkDenoiser(BaseDenoiser):
     dtype: Any = field(default=None, metadata={"static": True})
     calibration: Any = None
     draft: Any = None
-    dropped: float | None = field(default=None, metadata={"static": True})  # of its conditions in training, if known
+    dropped: float | None = field(default=None, metadata={"static": True, "fact": True})  # of conditions, in training
 
     @property
     def magnitude(self) -> float | None:

@@ -141,7 +141,7 @@ class DDPMGaussianMixture(LawLearner):
         components = checks.at_least("n_components", self.n_components, 1)
         if len(x) < components:
             raise ValueError(f"X must have at least n_components = {components} samples; got {len(x)}.")
-        if not isinstance(self.tol, int | float) or not self.tol >= 0:
+        if not isinstance(self.tol, int | float | np.floating) or not self.tol >= 0:
             raise ValueError(f"tol must be at least 0; got {self.tol}.")
         checks.one_of("symmetric", self.symmetric, ("auto", True, False))
         can_be = components == 2 and self.weights is None and self.means_init is None

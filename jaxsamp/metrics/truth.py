@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxsamp.core.checks import finite, typed_key
 from jaxsamp.core.types import Array, Level, unscaled
+from jaxsamp.datasets.arrays import warn_if_faint
 
 # Tags for fold_in far above any index of a sample: a user may evaluate with the key that drew the samples, and
 # fold_in(key, i) is the key of sample i (and of split(key)[i]).
@@ -182,6 +183,8 @@ def array_of(argument: str, array: Any) -> Array:
     values: np.ndarray = finite(argument, array)
     if values.ndim < 1 or len(values) < 2:
         raise ValueError(f"{argument} must hold at least 2 samples, (n, *event); got shape {values.shape}.")
+    if values.dtype == np.uint8:
+        warn_if_faint(unscaled(values, values.dtype), argument)
     return unscaled(jnp.asarray(values, jnp.promote_types(jnp.result_type(values), jnp.float32)), values.dtype)
 
 

@@ -1,6 +1,6 @@
 """A network, scaled so that its input, output and loss have unit size at every noise level, as a denoiser."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -62,7 +62,7 @@ class Model:
     predicts: str = EDM
     sigma_data: float = 0.5
     blind: bool = False
-    magnitude: float | None = None
+    magnitude: float | None = field(default=None, metadata={"fact": True})
 
     def __post_init__(self) -> None:
         checks.one_of("predicts", self.predicts, (EDM, *predictions.NAMES))

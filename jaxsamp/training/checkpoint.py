@@ -30,6 +30,7 @@ from jaxsamp.training.weights import SAFETENSORS, nested
 STATE, CONFIG = "state", "config.json"  # in each checkpoint: what Orbax has written, and the run's configuration
 SETTLE = 0.2  # seconds in which most other writers end after one has failed
 UNFINISHED = ".tmp"  # the end of the name of a checkpoint that is being written
+FACTS = "facts"  # of a configuration: what is known of a run, which is stored and not compared
 
 
 class Checkpoints:
@@ -137,7 +138,8 @@ class Checkpoints:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _compare(self, step: int) -> None:
-        if phrases := differences(_config(self.folder / str(step)), self.config):
+        there, here = ({**config, FACTS: None} for config in (_config(self.folder / str(step)), self.config))
+        if phrases := differences(there, here):
             # If the rate falls over all the steps, a longer run would have been another one from the start.
             longer = any(phrase.startswith("steps is") for phrase in phrases)
             raise ValueError(

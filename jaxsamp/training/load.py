@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxsamp import models, schedules
 from jaxsamp.denoisers import NetworkDenoiser
-from jaxsamp.training.checkpoint import latest_step, load_config, load_weights
+from jaxsamp.training.checkpoint import FACTS, latest_step, load_config, load_weights
 from jaxsamp.training.folder import DRAFT
 
 HOMES = (models, schedules)
@@ -39,11 +39,10 @@ def load_denoiser(folder: str | Path, ema: bool = True) -> NetworkDenoiser:
 
 def _loaded(folder: str | Path, ema: bool) -> NetworkDenoiser:
     config = load_config(folder)
-    model = _model(json.dumps(config["model"]))
+    facts = config.get(FACTS) or {}
+    model = _model(json.dumps(config["model"] | {"magnitude": facts.get("magnitude")}))
     made = model.denoiser(jax.tree.map(jnp.asarray, load_weights(folder, ema)))
-    loss = config.get("loss")
-    dropped = loss.get("drop") if isinstance(loss, Mapping) else None  # which a loss of the user's own need not have
-    return replace(made, dropped=dropped) if getattr(model.network, "classes", 0) else made
+    return replace(made, dropped=facts.get("dropped"))
 
 
 @lru_cache(16)

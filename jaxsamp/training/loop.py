@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -20,13 +21,12 @@ from jaxsamp.core.progress import bar
 from jaxsamp.core.protocols import Network, Sampled, Schedule
 from jaxsamp.core.types import Array, Data, PRNGKey, PyTree
 from jaxsamp.corruptions import Annotations, Measurements, StoredMeasurements
-from jaxsamp.corruptions.condition import split
 from jaxsamp.models import Model
 from jaxsamp.models.precondition import EDM
 from jaxsamp.training import ambient, placement
 from jaxsamp.training import augment as augmenting
 from jaxsamp.training import data as data_of
-from jaxsamp.training.checkpoint import Checkpoints, begin
+from jaxsamp.training.checkpoint import FACTS, Checkpoints, begin
 from jaxsamp.training.data import Batches, Indexed
 from jaxsamp.training.journal import Journal
 from jaxsamp.training.omni import OmniLoss, annotated, omni_loss
@@ -211,7 +211,7 @@ def fit(
     else:
         options = {"model": model, "optimizer": chain, "accumulate": accumulate, "layout": layout}
         state = placement.create(devices.replicate(for_training, mesh), *first, params, **options)
-    if split(first[1])[1] is not None:
+    if cond is not None and not _has_null(model, cond):
         state = replace(state, dropped=getattr(minimized, "drop", None))
     kept = nullcontext()
     if checkpoint is not None:
@@ -219,7 +219,8 @@ def fit(
         config |= {"accumulate": accumulate, "loss": minimized, "optimizer": optimizer, "ema": ema}
         config |= {"steps": steps} if isinstance(optimizer, AdamW) and optimizer.depends_on_steps else {}
         config |= {name: value for name, value in {"params": params, "augment": augment}.items() if value is not None}
-        kept = Checkpoints(checkpoint, describe(config), keep)
+        facts = {"magnitude": getattr(model, "magnitude", None), "dropped": state.dropped}
+        kept = Checkpoints(checkpoint, describe(config | {FACTS: facts}), keep)
     with kept as store:
         state = state if store is None else begin(store, state, resume, steps)
         begun, leads = int(state.step), devices.leads(mesh)
@@ -269,6 +270,13 @@ def _model(model: Any, schedule: Any, predicts: str, batches: Any) -> Any:
         return _scaled(*settings)
     except TypeError:  # a network or schedule with arrays among its settings
         return _scaled.__wrapped__(*settings)
+
+
+def _has_null(model: Any, cond: Any) -> bool:
+    """Whether some of the labels already are the network's "no label"."""
+    classes = getattr(getattr(model, "network", None), "classes", 0)
+    label = cond.get("label") if isinstance(cond, dict) else cond
+    return bool(classes) and hasattr(label, "dtype") and bool(np.any(np.asarray(label) == classes))
 
 
 def _check_call(network: Any) -> None:

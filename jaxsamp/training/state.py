@@ -11,6 +11,7 @@ import optax
 from jaxsamp.core import checks
 from jaxsamp.core.pytrees import pytree
 from jaxsamp.core.types import Array, ArrayLike, PyTree
+from jaxsamp.denoisers import NetworkDenoiser
 from jaxsamp.training.optimizer import accumulated
 
 
@@ -80,7 +81,8 @@ class TrainState:
     def denoiser(self, ema: bool = True) -> Any:
         """The denoiser of the averaged weights, or of the last ones."""
         made = self.model.denoiser(self.ema if ema else self.params)
-        return made if self.dropped is None else replace(made, dropped=self.dropped)
+        knows = self.dropped is not None and isinstance(made, NetworkDenoiser)  # a model of your own makes others
+        return replace(made, dropped=self.dropped) if knows else made
 
 
 def _like(params: PyTree, fresh: PyTree) -> PyTree:

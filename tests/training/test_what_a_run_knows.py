@@ -10,6 +10,8 @@ import pytest
 
 import jaxsamp as js
 from jaxsamp import datasets
+from jaxsamp.core.fingerprint import describe
+from jaxsamp.training import checkpoint
 from jaxsamp.training import data as data_of
 
 X = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
@@ -62,6 +64,36 @@ def test_guidance_by_a_network_that_dropped_no_condition_is_refused(tmp_path):
         js.sample(jax.random.key(1), denoiser, (2, 3), steps=2)
 
 
+def test_only_a_null_that_was_never_seen_is_refused(tmp_path):
+    """Not another label, nor one that the data have; and a network of labels may be trained without."""
+    never = fit(X, BY_LABEL, cond=LABELS).denoiser()
+    js.guide(never, 2.0, null=1)
+    js.guide(never, 2.0, null={"label": 1})
+    with pytest.raises(ValueError, match="trained with some conditions dropped"):
+        js.guide(never, 2.0, null={"label": 2})
+    js.guide(fit(X, BY_LABEL, cond=np.arange(64) % 3).denoiser(), 2.0, null=2)
+    fit(X, BY_LABEL, checkpoint=tmp_path)
+    js.sample(jax.random.key(1), js.training.load_denoiser(tmp_path), (2, 3), steps=2)
+
+
+def test_what_is_known_is_no_setting(tmp_path, monkeypatch):
+    """A folder that knows less, as those of earlier days, is continued; models with own denoisers are trained."""
+    fit(X, BY_LABEL, cond=LABELS, checkpoint=tmp_path)
+    read = checkpoint._config
+    monkeypatch.setattr(checkpoint, "_config", lambda step: {k: v for k, v in read(step).items() if k != "facts"})
+    assert js.training.load_denoiser(tmp_path).dropped is None
+    state = fit(X, BY_LABEL, cond=LABELS, checkpoint=tmp_path, resume=True)
+    assert state.dropped == 0 and "dropped" not in describe(state.denoiser())
+    assert state.model.magnitude and "magnitude" not in describe(state.model)
+
+    class Halved(js.models.Model):
+        def denoiser(self, params):
+            return js.guide(super().denoiser(params), 0.5, null=1)
+
+    own = js.fit(jax.random.key(0), Halved(BY_LABEL, SCHEDULE), X, steps=1, batch_size=8, cond=LABELS)
+    assert isinstance(own.denoiser(), js.denoisers.Guided)
+
+
 def test_a_module_that_is_called_otherwise_is_one_sentence():
     class OfTime(nn.Module):
         @nn.compact
@@ -94,4 +126,6 @@ def test_pixels_have_one_scale_in_training_and_in_metrics():
         evaluate(x, reference, jax.random.key(0), metrics=["energy"], null_sets=20)["energy"].value
         for x, reference in ((pixels[:20], floats[20:]), (floats[:20], pixels[20:]), (floats[:20], floats[20:]))
     ]
+    with pytest.warns(datasets.DataWarning, match="x must fill the range of pixels"):
+        evaluate(pixels[:20] % 2, floats[20:], jax.random.key(0), metrics=["energy"], null_sets=20)
     assert found[0] == pytest.approx(found[2], rel=1e-4) and found[1] == pytest.approx(found[2], rel=1e-4)

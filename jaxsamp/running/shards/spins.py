@@ -72,7 +72,7 @@ def sample_spins_shards(
     programs = {"model": identities.program(_of_a_state, model, one)}
     if identities.foreign(sampler):
         programs |= {"sampler": identities.program(partial(_one_chain, sampler, tuple(shape[1:])), key, model)}
-    ready = sampler.prepared(model)  # once for all shards
+    ready = sampler.prepared(model)  # so that what is tuned is tuned once for all shards
     model = devices.replicate(model, mesh)
 
     def draw(first: int, size: int) -> tuple[Array, dict[str, Array]]:
