@@ -79,7 +79,8 @@ def log_likelihood(
     `sample` starts from N(0, s_1^2 I), so its law is this one only where m and C are small beside s_1. No noise is
     added to x; for pixels see `bits_per_dim`.
     The result is the same under every schedule, because the equation is solved in log s, by the classical Runge-Kutta
-    method of order 4 for x / sqrt(1 + s^2), in which a standard normal law does not move.
+    method of order 4 for (x - c) / sqrt(1 + s^2) with c near m, which two evaluations at s_1 give, so that a normal law
+    of variance 1 does not move and errors do not grow with the mean.
 
     The trace is exact, at the cost of d more evaluations, or Hutchinson's estimate: the mean of v^T (dD/dx) v over
     vectors v of random signs. New signs are drawn at every stage; this keeps the estimate unbiased and averages its
@@ -90,7 +91,8 @@ def log_likelihood(
         denoiser: E[x_0 | x_t], differentiable in x. With discrete times, the network gets the trained time nearest to
             each stage, which leaves an error that more steps do not remove.
         x: data in the scale of x_0, (n, *event).
-        steps: number of intervals, with four evaluations each, and two more at the end; 32 unless `grid` is an array.
+        steps: number of intervals, with four evaluations each, two before and two at the end; 32 unless `grid` is an
+            array.
         grid: as in `sample`; for another range pass levels, such as
             `jaxsamp.grids.log_snr(schedule, 64, sigma_min=0.002)`.
         probes: number of sign vectors at every stage; 0 for the exact trace. By default 0 for up to 32 numbers per
@@ -124,9 +126,9 @@ def log_likelihood(
     log_prob, stderr, latent, bad = rows(key, ascent, x.shape[0], (x, cond), mesh=mesh, microbatch=microbatch)
     if checks.is_concrete(bad):
         raise_if_bad(bad, len(levels) - 1)
-    # At the end two more, the second one with a single vector.
-    rounds, each = len(STAGES) * (len(levels) - 1) + 2, getattr(denoiser, "evaluations", 1)
-    computed = each * ((rounds - 1) * (1 + (probes or size)) + 2)
+    # Two before, without a vector; at the end two more, the second one with a single vector.
+    rounds, each = len(STAGES) * (len(levels) - 1) + 4, getattr(denoiser, "evaluations", 1)
+    computed = each * ((rounds - 3) * (1 + (probes or size)) + 4)
     counts = {"rounds": rounds, "evaluations": rounds * each, "evaluations_computed": computed}
     stats = {name: jnp.full(x.shape[:1], count) for name, count in counts.items()}
     return LogLikelihood(log_prob, stderr, latent, stats | {"first_bad_step": bad})
@@ -174,14 +176,30 @@ class _Ascent:
         """Its log density, the standard error of it, the end of the flow, and the first bad step."""
         x, cond = item
         levels, rng, denoise = self.levels, Rng(key, x.shape, x.dtype), evaluator(self.denoiser, cond)
-        scale = lax.rsqrt(1 + levels**2)  # the integrated state is scale x
-        y, traces, bad = _integrate(self.probes, denoise, jnp.log(levels[::-1]), rng, scale[-1] * x)
-        latent, gains = _ending(self.probes, denoise, levels[0], rng, y / scale[0], len(STAGES) * (len(levels) - 1))
+        scale = lax.rsqrt(1 + levels**2)  # the integrated state is scale (x - center)
+        center = lax.stop_gradient(_center(denoise, x, -jnp.log(levels[0])))
+
+        def about(z: Array, lam: Array) -> Array:
+            return denoise(center + z, lam) - center
+
+        y, traces, bad = _integrate(self.probes, about, jnp.log(levels[::-1]), rng, scale[-1] * (x - center))
+        latent, gains = _ending(self.probes, about, levels[0], rng, y / scale[0], len(STAGES) * (len(levels) - 1))
         traces += 0.5 * x.size * jnp.log1p(-gains)
         volume = x.size * (jnp.log(scale[-1]) - jnp.log(scale[0] * levels[0]))
         bad = jnp.where((bad < 0) & ~jnp.isfinite(latent).all(), len(levels) - 2, bad)
         stderr = jnp.std(traces, ddof=1) / math.sqrt(self.probes) if self.probes else jnp.zeros((), x.dtype)
         return log_normal(latent) + volume + traces.mean(), stderr, latent, bad
+
+
+def _center(denoise: Callable[[Array, Array], Array], x: Array, lam: Array) -> Array:
+    """A point near the mean m, which it is if all variances are equal: D - m = g (x - m) then, at D too.
+
+    Any constant leaves the flow right, and this one its states of the size of the standard deviation.
+    """
+    once = denoise(x, lam)
+    moved, again = once - x, denoise(once, lam) - once
+    gain = jnp.clip(jnp.sum(again * moved) / jnp.maximum(jnp.sum(moved**2), jnp.finfo(x.dtype).tiny), 0, MAX_GAIN)
+    return once + again / (1 - gain)
 
 
 def _ending(

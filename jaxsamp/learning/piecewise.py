@@ -109,13 +109,11 @@ class PiecewisePolynomialScore(LawLearner):
     def denoiser(self, schedule: Schedule) -> PiecewiseDenoiser:
         """E[x_0 given x_t] under the law that was learned, for any sampler."""
         check_is_fitted(self)
-        return replace(self._model, schedule=checks.schedule(schedule))
+        return replace(_moved(self._model, self._mean), schedule=checks.schedule(schedule))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """P(crude cell given x) for each row of X, (n, J)."""
-        x = jnp.asarray(self._checked(X), jnp.result_type(float))
-        found = each(lambda row: self.crude_.responsibilities(row[None])[0], x, AT_ONCE)
-        return np.asarray(found, float)
+        return np.asarray(self._shares(self._centered(X)), float)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Log density of each row of X in nats by the flow of the denoiser, (n,), under noise of the lowest level.
@@ -125,7 +123,7 @@ class PiecewisePolynomialScore(LawLearner):
         Raises:
             ValueError: cells are hard.
         """
-        x = jnp.asarray(self._checked(X), jnp.result_type(float))
+        x = self._centered(X)
         if self.cells == "hard":
             raise ValueError("cells must be 'soft' for a log density: the denoiser of hard ones is not continuous.")
         found = log_likelihood(jax.random.key(0), self._model, x, grid=self._grid(), microbatch=AT_ONCE)
@@ -134,21 +132,33 @@ class PiecewisePolynomialScore(LawLearner):
     def _draw(self, key: Array, n: int) -> tuple[Array, Array]:
         """By `UniPC` from the crude mixture under the noise of the highest level."""
         for_start, for_noise, for_flow = jax.random.split(key, 3)
-        grid, start = self._grid(), self.crude_.sample(for_start, n)
+        grid, start = self._grid(), self._law.sample(for_start, n)
         start = start + grid[0] * jax.random.normal(for_noise, start.shape, start.dtype)
         x = sample(for_flow, self._model, start.shape, UniPC(order=3), grid=grid, init=start, microbatch=AT_ONCE).x
-        return x, each(lambda row: self.crude_.responsibilities(row[None])[0], x, AT_ONCE).argmax(1)
+        return x + jnp.asarray(self._mean, x.dtype), self._shares(x).argmax(1)
+
+    def _centered(self, X: Any) -> Array:
+        """New rows less the mean of the data, in the default dtype, which has few digits far from 0."""
+        return jnp.asarray(self._checked(X) - self._mean, jnp.result_type(float))
+
+    def _shares(self, x: Array) -> Array:
+        """P(crude cell given x) of centered rows."""
+        return each(lambda row: self._law.responsibilities(row[None])[0], x, AT_ONCE)
 
     def _grid(self) -> Array:
         return log_snr(VarianceExploding(), STEPS, sigma_max=self.levels_[0], sigma_min=self.levels_[-1])
 
     def _fit(self, x: np.ndarray, key: Array) -> None:
         self._check_settings(x)
+        self._mean = x.mean(0)
+        x = x - self._mean
         for_order, for_cells, for_sums, for_doubt = jax.random.split(key, 4)
         x = x[np.asarray(jax.random.permutation(for_order, len(x)))]
         y, white = whitened(x)
         seed = int(jax.random.randint(for_cells, (), 0, 2**31 - 1 - STARTS))
-        self.crude_ = self._crude(y, white, seed)
+        self._law = self._crude(y, white, seed)
+        given = self.components
+        self.crude_ = given if isinstance(given, GaussianMixture) else _law(self._law, self._mean)
         spread = np.sqrt(np.linalg.eigvalsh(white.root @ white.root))
         ends = np.array([HIGHEST * spread[-1], LOWEST * spread[0]]) ** (1 / RHO)
         self.levels_ = np.linspace(ends[0], ends[1], self.levels) ** RHO
@@ -175,8 +185,7 @@ class PiecewisePolynomialScore(LawLearner):
         """The crude mixture of the data, from whitened ones; all of them, because it has few parameters."""
         given = self.components
         if isinstance(given, GaussianMixture):
-            log_weights, means, covariances = dense(given.mixture)
-            return GaussianMixture(np.exp(log_weights), means, covariances)
+            return _law(given, -self._mean)
         number = crude.number_by_bic(y, seed, self.floor) if given is None else given
         cells = crude.started(y, number, seed, STARTS, self.floor)[0]
         cells = crude.climbed(cells, y, self.iterations, crude.TOLERANCE, self.floor)[0]
@@ -184,12 +193,12 @@ class PiecewisePolynomialScore(LawLearner):
 
     def _without_correction(self, x: np.ndarray, mean: np.ndarray, scale: float) -> PiecewiseDenoiser:
         """The model with no coefficients yet."""
-        parts, d = len(self.crude_.weights), x.shape[1]
+        parts, d = len(self._law.weights), x.shape[1]
         of = chosen_products(d, self.degree, parts, self.max_features)
         reach = BOUND * np.maximum(x.max(0) - mean, mean - x.min(0))
         array = partial(jnp.asarray, dtype=jnp.result_type(float))
         return PiecewiseDenoiser(
-            self.crude_.mixture,
+            self._law.mixture,
             lam=array(-np.log(self.levels_)),
             coefficients=array(np.zeros((self.levels, len(of) * parts, d))),
             low=array(mean - reach),
@@ -212,3 +221,16 @@ class PiecewisePolynomialScore(LawLearner):
                 raise ValueError(f"components must be a law of samples {x.shape[1:]}; got one of {given.event_shape}.")
         elif given is not None and len(x) < checks.at_least("components", given, 1):
             raise ValueError(f"X must have at least components = {given} samples; got {len(x)}.")
+
+
+def _law(given: GaussianMixture, by: np.ndarray) -> GaussianMixture:
+    """A mixture with full covariances, moved."""
+    log_weights, means, covariances = dense(given.mixture)
+    return GaussianMixture(np.exp(log_weights), means + by, covariances)
+
+
+def _moved(model: PiecewiseDenoiser, by: np.ndarray) -> PiecewiseDenoiser:
+    """The denoiser of a law that is moved."""
+    move = jnp.asarray(by, model.low.dtype)
+    cells = model.cells._replace(means=model.cells.means + move)
+    return replace(model, cells=cells, low=model.low + move, high=model.high + move)

@@ -56,9 +56,11 @@ def pieces(cells: kernel.Mixture, of: Products, hard: bool, scale: Array, x: Arr
 def correction_unit(alpha: Any, sigma: Any, scale: Any) -> Any:
     """alpha sigma^2 scale^2 / (alpha^2 scale^2 + sigma^2)^(3/2), the size of a correction of the denoiser.
 
-    It goes to 0 as sigma^2 where there is hardly any noise, and as 1 / sigma where there is hardly anything else.
+    It goes to 0 as sigma^2 where there is hardly any noise, and as 1 / sigma where there is hardly anything else. In
+    this order of factors no power of a large or small scale leaves the range of float32.
     """
-    return alpha * sigma**2 * scale**2 / (alpha**2 * scale**2 + sigma**2) ** 1.5
+    size = jnp.hypot(alpha * scale, sigma)
+    return (alpha * scale / size) * (sigma / size) ** 2 * scale
 
 
 @pytree

@@ -63,7 +63,7 @@ def fit_level(
     parts = len(model.cells.log_weights)
     sizes = [parts * sum(len(made) <= p for made in model.of) for p in range(1, degree + 1)]
     found = solve(fit, summed(model, for_held, held, sigma, copies), sizes, pooled=known is None)
-    unit = correction_unit(1.0, sigma, scale) ** 2
+    unit = float(correction_unit(1.0, sigma, scale)) ** 2
     return found._replace(loss=unit * found.loss, crude_loss=unit * found.crude_loss)
 
 

@@ -62,7 +62,8 @@ def spin_chains(x: Any, exponents: Any = None, *, exact: float | None = None, ti
         if trace.get_legend_handles_labels()[0]:
             trace.legend(fontsize=7, frameon=True, framealpha=0.8, edgecolor="none", loc="lower right")
         trace.set_title("exponent")
-        pairs.hist(overlap, bins=_overlap_edges(x.shape[1]), color=TRUE, density=True)
+        if overlap.size:  # one chain has none
+            pairs.hist(overlap, bins=_overlap_edges(x.shape[1]), color=TRUE, density=True)
         pairs.set_xlabel("overlap of two chains")
         pairs.set_title("overlaps")
         pairs.spines[["top", "right"]].set_visible(False)

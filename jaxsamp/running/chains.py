@@ -64,10 +64,11 @@ def sample_density(
     """Run n independent chains that draw from a density known up to a constant.
 
     Chain i depends on fold_in(key, i), its start, the target and the settings, and on nothing else: not on n, nor on
-    `microbatch`, nor on the devices. New step sizes, frictions, parameters of the target and step counts do not
-    recompile, as long as steps // thin, which sets the shape of the draws, stays the same. The function can be used
-    inside `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at the end, and warns if
-    the log density is more curved where the chains ended than steps of this size are stable for.
+    `microbatch`, nor on the devices. This holds up to rounding, which trajectories of `NUTS` enlarge until after some
+    dozens of steps the path is another one, of the same law. New step sizes, frictions, parameters of the target and
+    step counts do not recompile, as long as steps // thin, which sets the shape of the draws, stays the same. The
+    function can be used inside `jax.jit`, `jax.vmap` and `jax.grad`; called eagerly it syncs with the device once, at
+    the end, and warns if the log density is more curved where the chains ended than steps of this size are stable for.
 
     Args:
         key: a typed key, `jax.random.key(seed)`.

@@ -27,7 +27,8 @@ class Diagnosed:
         `of` may also be "exponent" where chains have one. `method` is one that arviz-stats has: "bulk"
         (rank-normalized, split chains), "tail", "mean", "sd", ... Source: Vehtari et al., "Rank-normalization, folding,
         and localization: an improved R-hat for assessing convergence of MCMC", arXiv 1903.08008. It accounts for
-        autocorrelation, but not for the bias of a finite step size.
+        autocorrelation, but not for the bias of a finite step size. Draws that are all the same count as independent;
+        their R-hat is NaN.
 
         Raises:
             ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.
@@ -36,6 +37,8 @@ class Diagnosed:
 
     def rhat(self, method: str = "rank", of: str = "draws") -> np.ndarray:
         """Split R-hat of `draws`, of shape (*event): near 1 (below 1.01) if the chains agree; source as above.
+
+        NaN for a single chain, as arviz-stats has it, and where all draws are the same.
 
         Raises:
             ImportError: arviz-stats is not installed. ValueError: there are no draws, or fewer than four per chain.

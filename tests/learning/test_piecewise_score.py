@@ -97,6 +97,19 @@ def test_samples_do_not_depend_on_their_number(sharp):
     np.testing.assert_allclose(sharp.sample(key, 20), sharp.sample(key, 500)[:20], atol=1e-4)
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 1e5), (1e12, 0.0), (1e-12, 0.0)])
+def test_units_and_origin_of_the_data_do_not_matter(scale, offset):
+    """In float32, with the same polynomials at the same levels."""
+    options = {"degree": 1, "levels": 4, "iterations": 0, "floor": 0.1, "random_state": 0}
+    one, other = Score(2, **options).fit(X[:600]), Score(2, **options).fit(scale * X[:600] + offset)
+    assert (one.degrees_ == other.degrees_).all() and one.degrees_.max() > 0
+    there = other.score_samples(scale * X[:64] + offset) + X.shape[1] * np.log(scale)
+    np.testing.assert_allclose(there, one.score_samples(X[:64]), atol=2e-3)
+    np.testing.assert_allclose(other.predict_proba(scale * X + offset), one.predict_proba(X), atol=1e-3)
+    drawn = (np.asarray(other.sample(200)[0], float) - offset) / scale
+    np.testing.assert_allclose(drawn, one.sample(200)[0], atol=0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("components", [3, None])
 def test_total_variation_is_at_most_twice_that_of_maximum_likelihood(components, optimized):
