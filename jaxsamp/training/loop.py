@@ -106,7 +106,7 @@ def fit(
         steps: number of updates. A resumed run may have another number if the rate of learning does not depend on it:
             with an optax transformation, or AdamW(warmup=0, last=1).
         predicts: what a bare network predicts, as for `jaxsamp.models.Model`; by default through EDM's preconditioning.
-        cond: conditions of the data, leaves (n, ...). None is dropped, unless the loss does so, which `jaxsamp.guide`
+        cond: conditions of the data, leaves (n, ...). All are kept, unless the loss drops some, which `jaxsamp.guide`
             needs.
         annotations: at which noise levels each sample of an array may train, because noise hides its damage there; the
             loss is then a `jaxsamp.training.omni_loss`. Each batch has levels by their law, and for each of them a
